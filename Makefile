@@ -1,0 +1,45 @@
+# `make run` and `make test` set themselves up; nothing needs to be installed by hand.
+PYTHON ?= python3
+BIN := .venv/bin
+SAMPLE_THROUGH := 2026-10-02
+
+.PHONY: install run test test-long bench lint lock clean
+
+install: .venv/.installed
+
+# The project itself needs no build environment of its own: setuptools is in the lock file.
+.venv/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--no-deps --no-build-isolation --editable .
+	touch $@
+
+run: install
+	$(BIN)/callbill run --landing sample/landing --through $(SAMPLE_THROUGH)
+
+test: install
+	$(BIN)/python -m pytest
+
+test-long: install
+	$(BIN)/python -m pytest -m long
+
+bench: install
+	$(BIN)/python benchmarks/bench.py
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint --disable-progress-bar models macros pipelines
+
+# Writes requirements.lock anew from what pyproject.toml allows today.
+lock:
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --upgrade '.[dev]' setuptools
+	.venv-lock/bin/python -m pip freeze --all --exclude callbill --exclude pip > requirements.lock
+	rm -rf .venv-lock build
+
+clean:
+	rm -rf data target logs .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,51 @@
+{#
+    The arithmetic of money: every rounding of callbill stands in this file. All of it is DECIMAL,
+    half away from zero. 19 digits on one side make a product of 38, which DuckDB and Spark both
+    hold without loss; of two 18-digit operands DuckDB would keep 18.
+#}
+
+{# A number of calls in price units. The divisor is a power of ten, so this is exact. #}
+{% macro used_amount(calls, calls_per_price_unit) -%}
+    cast(
+        cast({{ calls }} as decimal(18, 0)) * case {{ calls_per_price_unit }}
+            {%- for exponent in range(9) %}
+            when {{ 10 ** exponent }}
+                then cast({{ '1' if exponent == 0 else '0.' ~ '0' * (exponent - 1) ~ '1' }} as decimal(9, 8))
+            {%- endfor %}
+        end as decimal(18, 8)
+    )
+{%- endmacro %}
+
+{# What a used amount costs at a price: 8 decimals. #}
+{% macro line_cost(used_amount, price) -%}
+    cast(round(cast({{ used_amount }} as decimal(19, 8)) * {{ price }}, 8) as decimal(38, 8))
+{%- endmacro %}
+
+{# The price after a discount, 优惠后单价: 8 decimals. #}
+{% macro discounted_price(list_price, discount) -%}
+    cast(round(cast({{ list_price }} as decimal(19, 8)) * {{ discount }}, 8) as decimal(18, 8))
+{%- endmacro %}
+
+{# What leaves the account for a rated amount: 2 decimals, by var deduction_rounding. #}
+{% macro deducted_amount(rated_amount) -%}
+    {%- if var('deduction_rounding') == 'half_up' -%}
+        cast(round({{ rated_amount }}, 2) as decimal(18, 2))
+    {%- elif var('deduction_rounding') == 'down' -%}
+        cast({{ callbill.truncate_to_fen(rated_amount) }} as decimal(18, 2))
+    {%- else -%}
+        {{ exceptions.raise_compiler_error('deduction_rounding is neither half_up nor down') }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro truncate_to_fen(amount) -%}
+    {{ return(adapter.dispatch('truncate_to_fen', 'callbill')(amount)) }}
+{%- endmacro %}
+
+{# round() of what is 5 thousandths nearer to zero would err at the limits; whole fen do not. #}
+{% macro default__truncate_to_fen(amount) -%}
+    case
+        when abs(round({{ amount }}, 2)) > abs({{ amount }})
+            then round({{ amount }}, 2) - sign({{ amount }}) * cast(0.01 as decimal(18, 2))
+        else round({{ amount }}, 2)
+    end
+{%- endmacro %}

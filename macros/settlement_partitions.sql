@@ -1,0 +1,40 @@
+{#
+    A relation with many rows, kept as Parquet in a folder per settlement date, with a view over
+    them. Only the due dates are written; the job removes unsealed folders beforehand and makes
+    the folder of a single due date, which is then written without the cost of partitioning.
+#}
+{% materialization settlement_partitions, adapter='duckdb' %}
+    {%- set target_relation = this.incorporate(type='view') -%}
+    {%- set folder = env_var('CALLBILL_WAREHOUSE_FILES', 'data/warehouse.duckdb.files') ~ '/' ~ this.identifier -%}
+    {%- set layout = "format parquet, parquet_version v2, compression zstd, compression_level 1" -%}
+    {%- set window = callbill._settlement_window() -%}
+    {%- set quoted = folder | replace("'", "''") -%}
+
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {% call statement('empty') -%}
+        copy (select * from ({{ sql }}) where false)
+        to '{{ quoted }}/settled_on=0001-01-01/empty.parquet' ({{ layout }})
+    {%- endcall %}
+    {% call statement('main') -%}
+        copy ({{ sql }})
+        {% if window[0] == window[1] -%}
+            to '{{ quoted }}/settled_on={{ window[0] }}/{{ this.identifier }}.parquet' ({{ layout }})
+        {%- else -%}
+            to '{{ quoted }}' (
+                {{ layout }}, partition_by (settled_on), write_partition_columns true,
+                overwrite_or_ignore true, filename_pattern '{{ this.identifier }}_{i}'
+            )
+        {%- endif %}
+    {%- endcall %}
+    {% call statement('view') -%}
+        create or replace view {{ target_relation }} as
+        select * from read_parquet(
+            '{{ quoted }}/*/*.parquet',
+            hive_partitioning = true, hive_types = {'settled_on': date}
+        )
+    {%- endcall %}
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {% do persist_docs(target_relation, model) %}
+    {{ adapter.commit() }}
+    {{ return({'relations': [target_relation]}) }}
+{% endmaterialization %}

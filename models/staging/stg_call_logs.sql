@@ -1,0 +1,40 @@
+-- Every accepted record of a call log, with what it says about its call: whether it failed, which
+-- component claims its action, whether it is too old to be charged.
+with call_logs as (
+    select * from {{ source('raw', 'call_logs') }}
+),
+
+component_actions as (
+    select * from {{ ref('component_actions') }}
+),
+
+records as (
+    select
+        call_logs.request_id,
+        {{ request_hash('call_logs.request_id') }} as request_hash,
+        call_logs.owner_uin,
+        call_logs.operate_uin,
+        component_actions.component_code,
+        call_logs.action,
+        call_logs.region,
+        call_logs.error_code,
+        call_logs.http_status,
+        call_logs.source_file_id,
+        call_logs.called_at,
+        call_logs.usage_date,
+        call_logs.settled_on,
+        call_logs.settlement_floor,
+        -- Tencent answers errors with HTTP 200, so the error code decides; a record with neither
+        -- code nor status was rejected at load.
+        (
+            call_logs.error_code is not null
+            or call_logs.http_status < 200
+            or call_logs.http_status > 299
+        ) as is_failure,
+        {{ days_between('call_logs.settled_on', 'call_logs.usage_date') }}
+        > {{ var('max_usage_age_days') }} as is_too_old
+    from call_logs
+    left join component_actions on call_logs.action = component_actions.action
+)
+
+select * from records

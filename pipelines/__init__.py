@@ -1,0 +1,3 @@
+"""callbill: from landing files to published bills."""
+
+__version__ = "0.1.0"

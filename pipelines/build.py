@@ -1,0 +1,88 @@
+"""Building the models with dbt, in this process, for the settlement dates that are due."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipelines.errors import CallbillError, ControlFailedError
+from pipelines.settings import PROJECT, BillingVars, Settings
+
+# The one relation whose rows are kept as Parquet, and the table of it that a release publishes.
+CALLS_FOLDER = "int_calls"
+
+
+def calls_folder(settings: Settings) -> Path:
+    """Where the warehouse keeps its calls, a folder per settlement date."""
+    return settings.warehouse_files / CALLS_FOLDER
+
+
+def prepare_partitions(settings: Settings, built_through: date | None, through: date) -> None:
+    """Make room for the due dates' calls: no folder of a date that is not built may be left."""
+    folder = calls_folder(settings)
+    for path in folder.glob("settled_on=*"):
+        settled_on = date.fromisoformat(path.name.removeprefix("settled_on="))
+        if settled_on > (built_through or date.min):
+            shutil.rmtree(path)
+    (folder / "settled_on=0001-01-01").mkdir(parents=True, exist_ok=True)
+    (folder / f"settled_on={through}").mkdir(exist_ok=True)
+
+
+def complete_partitions(settings: Settings, dates: list[date]) -> None:
+    """Give a due date without any call a folder with an empty file, as every sealed date has."""
+    folder = calls_folder(settings)
+    empty = folder / "settled_on=0001-01-01" / "empty.parquet"
+    for settled_on in dates:
+        target = folder / f"settled_on={settled_on}"
+        if not target.is_dir() or not any(target.iterdir()):
+            target.mkdir(exist_ok=True)
+            shutil.copyfile(empty, target / f"{CALLS_FOLDER}.parquet")
+
+
+def build_models(settings: Settings, billing_vars: BillingVars) -> None:
+    """Run `dbt build` on the warehouse.
+
+    Raises ControlFailedError if a test of a model failed, CallbillError if a model could not be
+    built. dbt keeps the warehouse file open until this process ends.
+    """
+    os.environ["DO_NOT_TRACK"] = "1"
+    os.environ["CALLBILL_WAREHOUSE"] = str(settings.warehouse)
+    os.environ["CALLBILL_WAREHOUSE_FILES"] = str(settings.warehouse_files)
+    # Half a second to import: a night with nothing due does without.
+    from dbt.cli.main import dbtRunner
+
+    state = settings.warehouse_files / "dbt"
+    arguments = [
+        "build",
+        "--project-dir", str(PROJECT),
+        "--profiles-dir", str(PROJECT),
+        "--target-path", str(state / "target"),
+        "--log-path", str(state / "logs"),
+        "--exclude-resource-type", "unit_test",
+        "--vars", yaml.safe_dump(vars(billing_vars)),
+        "--quiet",
+        "--log-level", "none",
+        "--no-use-colors",
+    ]  # fmt: skip
+    outcome = dbtRunner().invoke(arguments)
+    if outcome.exception is not None:
+        raise CallbillError(f"dbt stopped: {_one_line(outcome.exception)}") from outcome.exception
+    results: list[Any] = list(outcome.result or [])
+    broken = [r for r in results if r.status in ("error", "runtime error")]
+    failed = [r for r in results if r.status == "fail"]
+    if broken:
+        raise CallbillError(
+            f"model {broken[0].node.name} was not built: {_one_line(broken[0].message)}"
+        )
+    if failed:
+        names = ", ".join(r.node.name for r in failed)
+        raise ControlFailedError(f"dbt tests failed, nothing was published: {names}")
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())

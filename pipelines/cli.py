@@ -1,0 +1,133 @@
+"""The `callbill` command."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, NoReturn
+
+import click
+
+from pipelines import __version__
+from pipelines.errors import CallbillError, UsageError
+from pipelines.settings import load_settings
+
+_PLACES: tuple[Callable[[Any], Any], ...] = (
+    click.option("--landing", metavar="P", help="Landing folder  [CALLBILL_LANDING, data/landing]"),
+    click.option(
+        "--warehouse",
+        metavar="P",
+        help="Warehouse file  [CALLBILL_WAREHOUSE, data/warehouse.duckdb]",
+    ),
+    click.option(
+        "--published", metavar="P", help="Published folder  [CALLBILL_PUBLISHED, data/published]"
+    ),
+)
+
+
+def _places(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The places that every command takes."""
+    for option in reversed(_PLACES):
+        command = option(command)
+    return command
+
+
+def main() -> NoReturn:
+    """Run the command; every error that is understood is one sentence and an exit code."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as ended:
+        sys.exit(ended.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(UsageError.exit_code)
+    except CallbillError as error:
+        click.echo(f"callbill: {error}", err=True)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("callbill: stopped; nothing was published, run it again", err=True)
+        sys.exit(CallbillError.exit_code)
+    except Exception as error:
+        said = " ".join(str(error).split())[:500]
+        click.echo(f"callbill: unexpected {type(error).__name__}: {said}", err=True)
+        sys.exit(CallbillError.exit_code)
+    sys.exit(0)
+
+
+def _terminated(_signal: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="callbill")
+def cli() -> None:
+    """Turns raw API call logs into bills that are right to the last digit."""
+
+
+@cli.command()
+@_places
+@click.option(
+    "--through",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Settle every date up to this one  [CALLBILL_THROUGH, today in the billing timezone]",
+)
+@click.option("--vars", "overrides", metavar="YAML", help="Figure-changing vars  [CALLBILL_VARS]")
+@click.option("--dry-run", is_flag=True, help="Do everything on a copy; publish and keep nothing.")
+@click.option("--json-logs", is_flag=True, help="Log as JSON lines, for schedulers.")
+def run(
+    through: datetime | None, overrides: str | None, dry_run: bool, json_logs: bool, **places: str
+) -> None:
+    """The job: ingest, build, check, publish.
+
+    Safe to run again at any time. Exit codes: 0 published or nothing due, 1 a control failed, 2 bad
+    usage or configuration, 3 another run holds the lock, 4 anything else.
+    """
+    from pipelines.run import run_job
+    from pipelines.show import show_failed_controls, show_run
+
+    settings = load_settings(through=through.date() if through else None, vars=overrides, **places)
+    try:
+        summary = run_job(settings, dry_run=dry_run, json_logs=json_logs)
+    except CallbillError as error:
+        if error.exit_code == 1 and not json_logs:
+            show_failed_controls(error)
+        raise
+    if not json_logs:
+        show_run(settings, summary)
+
+
+@cli.command()
+@_places
+@click.option("--owner", required=True, metavar="UIN", help="The account that pays.")
+@click.option("--month", required=True, type=click.DateTime(["%Y-%m"]), help="Bill month, YYYY-MM.")
+def bill(owner: str, month: datetime, **places: str) -> None:
+    """Show an account's bill of a month."""
+    from pipelines.show import show_bill
+
+    show_bill(load_settings(**places), owner, month.date())
+
+
+@cli.command()
+@_places
+@click.option("--file", "path", metavar="PATH", help="Only of files whose path contains this.")
+@click.option("--reason", metavar="CODE", help="Only with this reason.")
+@click.option("--show", is_flag=True, help="Show the rejected lines as they are in their files.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+def rejects(path: str | None, reason: str | None, show: bool, limit: int, **places: str) -> None:
+    """List what was not accepted, with line numbers and reasons."""
+    from pipelines.show import show_rejects
+
+    show_rejects(load_settings(**places), path=path, reason=reason, lines=show, limit=limit)
+
+
+@cli.command()
+@_places
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+def runs(limit: int, **places: str) -> None:
+    """List the last runs and how they ended."""
+    from pipelines.show import show_runs
+
+    show_runs(load_settings(**places), limit=limit)

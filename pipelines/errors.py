@@ -1,0 +1,37 @@
+"""The errors that end a command, each with the exit code it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipelines.quality import ControlResult
+
+
+class CallbillError(Exception):
+    """Anything that stops a command; its text is the one sentence the user sees."""
+
+    exit_code = 4
+
+
+class ControlFailedError(CallbillError):
+    """A control failed: nothing was published or sealed. `results` is what the controls found."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, results: Sequence[ControlResult] = ()) -> None:
+        super().__init__(message)
+        self.results = list(results)
+
+
+class UsageError(CallbillError):
+    """Bad usage or configuration, or files that do not belong together."""
+
+    exit_code = 2
+
+
+class LockedError(CallbillError):
+    """Another process holds the lock or the warehouse file."""
+
+    exit_code = 3

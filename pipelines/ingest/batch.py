@@ -1,0 +1,515 @@
+"""Loading one batch of files: reading them, whole or line by line, and committing what was read.
+
+A file's records, its rejects and its manifest row are committed together.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import duckdb
+
+from pipelines.errors import CallbillError
+from pipelines.ingest import lines
+from pipelines.ingest.landing import LandingFile, Skipped
+from pipelines.ingest.queries import validation_query
+from pipelines.ingest.shapes import (
+    CONTRACT_SHAPE,
+    Column,
+    call_log_shapes,
+    json_columns,
+    texts_of_columns,
+    texts_of_json,
+    texts_of_line,
+)
+from pipelines.settings import BillingVars, Settings
+from pipelines.sql import identifier, literal
+from pipelines.warehouse import finish_loads, loading_folder
+
+_PARQUET_OUT = "format parquet, parquet_version v2, compression zstd, compression_level 1"
+_TEXT_AT_ONCE = 64 * 1024 * 1024
+
+# Parquet types whose text is not a field's text.
+_ODD_TYPES = ("STRUCT", "MAP", "BOOLEAN", "BLOB", "BIT", "INTERVAL", "UNION")
+
+# What DuckDB says when the machine is at fault, not the file that it reads.
+_MACHINE_FAULTS = (
+    duckdb.OutOfMemoryException,
+    duckdb.InterruptException,
+    duckdb.FatalException,
+    duckdb.InternalException,
+)
+_MACHINE_FAULT_TEXTS = ("No space left", "Could not write", "could not write", "Too many open")
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A file whose content is new, with the settlement floor it keeps for ever."""
+
+    file: LandingFile
+    source_file_id: str
+    settlement_floor: date
+
+
+@dataclass
+class LoadReport:
+    """What a run's loading came to."""
+
+    files: int = 0
+    lines_read: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    unreadable_files: int = 0
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Loader:
+    """What every batch of a run shares."""
+
+    con: duckdb.DuckDBPyConnection
+    settings: Settings
+    billing_vars: BillingVars
+    run_id: str
+    scratch: Path
+    report: LoadReport
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What files that one statement reads have in common: CSV headers, Parquet columns."""
+
+    columns: tuple[tuple[str, str], ...] = ()
+
+
+class BatchLoad:
+    """The loading of files of one feed, shape and kind, up to their commit."""
+
+    def __init__(self, loader: Loader, batch: Sequence[Incoming], name: str) -> None:
+        self.loader = loader
+        self.con = loader.con
+        self.name = name
+        self.files = {one.source_file_id: one for one in batch}
+        self.feed = batch[0].file.feed
+        self.kind = batch[0].file.kind
+        self.shape = (
+            call_log_shapes()[batch[0].file.shape] if self.feed == "call_logs" else CONTRACT_SHAPE
+        )
+        self.folder = loading_folder(loader.settings)
+        self.parts: list[Path] = []
+        self.parts_begun = 0
+        # Lines that were counted while they were read one by one, to hold the outcome against.
+        self.lines_seen: Counter[str] = Counter()
+        self.bad_lines: list[tuple[str, lines.BadLine]] = []
+        self.unreadable: dict[str, str] = {}
+        self.con.execute(
+            "create or replace temp table loading_rejects as "
+            "select * exclude (feed, path, run_id) from ops.rejected_records where false"
+        )
+        self.con.execute(
+            "create or replace temp table loading_contracts as from raw.contracts where false"
+        )
+
+    # --- reading -------------------------------------------------------------------------------
+
+    def read(self) -> None:
+        """Read all files; what was read lies aside until `commit`."""
+        layouts: dict[_Layout, dict[str, Path]] = {}
+        for source_file_id, one in self.files.items():
+            try:
+                path = self._plain(one)
+                layouts.setdefault(self._layout(path), {})[source_file_id] = path
+            except lines.UnreadableFileError as error:
+                self.unreadable[source_file_id] = str(error)
+        for layout, paths in layouts.items():
+            self._read_alike(layout, paths)
+
+    def _plain(self, one: Incoming) -> Path:
+        """The file's plain content under a name that is safe in every statement."""
+        target = self.loader.scratch / f"{one.source_file_id}.{one.file.kind}"
+        if one.file.compression:
+            lines.decompress(one.file.path, one.file.compression, target)
+        else:
+            target.symlink_to(one.file.path.resolve())
+        return target
+
+    def _layout(self, path: Path) -> _Layout:
+        if self.kind == "json":
+            return _Layout()
+        if self.kind == "csv":
+            return _Layout(tuple((name, "VARCHAR") for name in lines.csv_header(path)))
+        return _Layout(tuple(self._describe(path, "*")))
+
+    def _describe(self, path: Path, what: str) -> list[tuple[str, str]]:
+        """Names and types of what can be selected from a Parquet file."""
+        try:
+            rows = self.con.execute(
+                f"describe select {what} from {_read_parquet()}", {"names": [str(path)]}
+            ).fetchall()
+        except duckdb.Error as error:
+            raise _as_unreadable(error, path) from error
+        return [(row[0], row[1]) for row in rows]
+
+    def _columns(self, layout: _Layout, path: Path) -> dict[str, Column]:
+        """How to refer to each path that the shape names: a column of that name, or a struct's."""
+        if self.kind == "csv":
+            return {name: Column(identifier(name)) for name, _type in layout.columns}
+        columns = {}
+        for wanted in self.shape.paths_and_parents:
+            nested = ".".join(identifier(part) for part in wanted.split("."))
+            for reference in (identifier(wanted), nested):
+                try:
+                    [(_name, type_)] = self._describe(path, reference)
+                except lines.UnreadableFileError:
+                    continue
+                is_text = not (type_.startswith(_ODD_TYPES) or type_.endswith("]"))
+                columns[wanted] = Column(reference, is_text)
+                break
+        return columns
+
+    def _read_alike(self, layout: _Layout, paths: dict[str, Path]) -> None:
+        """All files at once, else each file at once, else line by line."""
+        whole = self.feed == "call_logs"
+        if whole and self._read_whole(layout, paths):
+            return
+        for source_file_id, path in paths.items():
+            if whole and len(paths) > 1 and self._read_whole(layout, {source_file_id: path}):
+                continue
+            try:
+                self._read_line_by_line(layout, source_file_id, path)
+            except lines.UnreadableFileError as error:
+                self._forget(source_file_id)
+                self.unreadable[source_file_id] = str(error)
+
+    def _read_whole(self, layout: _Layout, paths: dict[str, Path]) -> bool:
+        """Load clean files in one statement; False, with nothing loaded, if any line is not."""
+        first = next(iter(paths.values()))
+        if self.kind == "json":
+            texts = texts_of_json(self.shape)
+            source = (
+                f"read_json($names, columns = {json_columns(self.shape)},"
+                " format = 'newline_delimited', filename = true)"
+            )
+        elif self.kind == "csv":
+            if not layout.columns:
+                return True
+            texts = texts_of_columns(self.shape, self._columns(layout, first))
+            columns = ", ".join(f"{literal(name)}: 'varchar'" for name, _type in layout.columns)
+            source = (
+                f"read_csv($names, columns = {{{columns}}}, header = true, auto_detect = false,"
+                " delim = ',', quote = '\"', escape = '\"', strict_mode = true,"
+                f" max_line_size = {lines.MAX_CSV_RECORD}, filename = true)"
+            )
+        else:
+            texts = texts_of_columns(self.shape, self._columns(layout, first))
+            source = _read_parquet("filename = true")
+        query = self._validated(
+            f"""
+            select {texts},
+                parse_filename(filename, true) as source_file_id,
+                null::bigint as line_number
+            from {source}
+            """,
+            paths,
+            keep_fields=False,
+        )
+        clean = f"""
+            select * exclude (line_number, reason, fields)
+            from ({query})
+            where case when reason is null then true else error(reason) end
+        """
+        try:
+            self._write_part(clean, {"names": [str(path) for path in paths.values()]}, paths)
+        except duckdb.Error as error:
+            _raise_if_machine_fault(error)
+            return False
+        return True
+
+    def _read_line_by_line(self, layout: _Layout, source_file_id: str, path: Path) -> None:
+        if self.kind == "parquet":
+            texts = texts_of_columns(self.shape, self._columns(layout, path))
+            source = f"""
+                select {texts},
+                    {literal(source_file_id)} as source_file_id,
+                    file_row_number + 1 as line_number
+                from {_read_parquet("file_row_number = true")}
+            """
+            try:
+                self._judge(source, source_file_id, {"names": [str(path)]})
+            except duckdb.Error as error:
+                raise _as_unreadable(error, path) from error
+            return
+        with path.open("rb") as stream:
+            pending: list[lines.Line] = []
+            size = 0
+            for line in (
+                lines.json_lines(stream)
+                if self.kind == "json"
+                else lines.csv_records(stream, [name for name, _type in layout.columns])
+            ):
+                self.lines_seen[source_file_id] += 1
+                if isinstance(line, lines.BadLine):
+                    self.bad_lines.append((source_file_id, line))
+                    continue
+                pending.append(line)
+                size += sum(map(len, line.values))
+                if size > _TEXT_AT_ONCE:
+                    self._judge_lines(layout, source_file_id, pending)
+                    pending, size = [], 0
+            self._judge_lines(layout, source_file_id, pending)
+
+    def _judge_lines(
+        self, layout: _Layout, source_file_id: str, pending: Sequence[lines.Line]
+    ) -> None:
+        """Put lines before the validation query, by way of a Parquet file of texts."""
+        import polars  # a tenth of a second that clean files need not pay
+
+        names = ["line"] if self.kind == "json" else [name for name, _type in layout.columns]
+        frame = polars.DataFrame(
+            {name: [line.values[n] for line in pending] for n, name in enumerate(names)},
+            schema=dict.fromkeys(names, polars.String),
+        ).with_columns(
+            polars.Series("line_number", [line.number for line in pending], polars.Int64)
+        )
+        texts_file = self.loader.scratch / "lines.parquet"
+        frame.write_parquet(texts_file, compression="uncompressed")
+        read = f"read_parquet({literal(str(texts_file))}, hive_partitioning = false)"
+        if self.kind == "csv":
+            texts = texts_of_columns(self.shape, self._columns(layout, texts_file))
+            self._judge(
+                f"select {texts}, {literal(source_file_id)} as source_file_id, line_number"
+                f" from {read}",
+                source_file_id,
+            )
+            return
+        # Step by step into tables: a JSON function fails on a text that is no JSON.
+        self.con.execute(
+            f"""
+            create or replace temp table loading_lines as
+            select line_number, line, case
+                when not json_valid(line) then 'invalid_json'
+                when json_type(line) <> 'OBJECT' then 'not_an_object'
+            end as reason
+            from {read}
+            """
+        )
+        self.con.execute(
+            f"""
+            create or replace temp table loading_texts as
+            select line_number, line, {texts_of_line(self.shape)}
+            from loading_lines where reason is null
+            """
+        )
+        self.con.execute(
+            """
+            insert into loading_rejects
+                (source_file_id, line_number, reason, line_length, line_sha256)
+            select ?, line_number, reason, strlen(line), sha256(line)
+            from (
+                select line_number, line, reason from loading_lines where reason is not null
+                union all
+                select line_number, line, 'duplicate_key' from loading_texts where has_duplicate_key
+            )
+            """,
+            [source_file_id],
+        )
+        self._judge(
+            f"select * exclude (line, has_duplicate_key),"
+            f" {literal(source_file_id)} as source_file_id"
+            " from loading_texts where not has_duplicate_key",
+            source_file_id,
+        )
+
+    def _judge(
+        self, texts: str, source_file_id: str, parameters: dict[str, object] | None = None
+    ) -> None:
+        """Keep the records that the validation query accepts, and the reasons for the others."""
+        query = self._validated(texts, [source_file_id], keep_fields=True)
+        self.con.execute(f"create or replace temp table loading_judged as {query}", parameters)
+        self.con.execute(
+            """
+            insert into loading_rejects (source_file_id, line_number, reason, fields)
+            select source_file_id, line_number, reason, fields
+            from loading_judged where reason is not null
+            """
+        )
+        if self.feed == "call_logs":
+            self._write_part(
+                "select * exclude (line_number, reason, fields)"
+                " from loading_judged where reason is null",
+                None,
+                [source_file_id],
+            )
+        else:
+            self.con.execute(
+                "insert into loading_contracts by name"
+                " select * exclude (reason, fields) from loading_judged where reason is null"
+            )
+
+    def _validated(self, texts: str, source_file_ids: Iterable[str], *, keep_fields: bool) -> str:
+        """The validation query over texts, with what is known of their files."""
+        files = ", ".join(
+            f"({literal(one.source_file_id)}, date '{one.file.arrived_on}',"
+            f" date '{one.settlement_floor}')"
+            for one in map(self.files.__getitem__, source_file_ids)
+        )
+        return validation_query(
+            self.shape,
+            f"""
+            select *
+            from ({texts})
+            inner join (values {files}) as f (source_file_id, arrived_on, settlement_floor)
+                using (source_file_id)
+            """,
+            self.loader.billing_vars,
+            keep_fields=keep_fields,
+        )
+
+    def _write_part(
+        self,
+        query: str,
+        parameters: dict[str, object] | None,
+        source_file_ids: Iterable[str],
+    ) -> None:
+        """Write accepted records aside, in folders by settlement floor."""
+        part = f"{self.name}-{self.parts_begun:03d}"
+        self.parts_begun += 1
+        floors = {self.files[name].settlement_floor for name in source_file_ids}
+        if len(floors) == 1:
+            folder = self.folder / f"settlement_floor={floors.pop()}"
+            folder.mkdir(parents=True, exist_ok=True)
+            target = f"{literal(str(folder / f'{part}.parquet'))} ({_PARQUET_OUT})"
+            query = f"select * exclude (settlement_floor) from ({query})"
+        else:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            target = (
+                f"{literal(str(self.folder))} ({_PARQUET_OUT}, partition_by (settlement_floor),"
+                f" overwrite_or_ignore true, filename_pattern {literal(part + '_{i}')})"
+            )
+        rows = self.con.execute(f"copy ({query}) to {target}", parameters).fetchall()[0][0]
+        if rows:
+            self.parts += sorted(self.folder.glob(f"*/{part}*.parquet"))
+
+    def _forget(self, source_file_id: str) -> None:
+        """Take back what was read of a file that turned out unreadable."""
+        del self.lines_seen[source_file_id]
+        self.bad_lines = [bad for bad in self.bad_lines if bad[0] != source_file_id]
+        for table in ("loading_rejects", "loading_contracts"):
+            self.con.execute(f"delete from {table} where source_file_id = ?", [source_file_id])
+
+    # --- ending --------------------------------------------------------------------------------
+
+    def commit(self) -> None:
+        """Write the manifest and the rejects in one transaction, then show the records."""
+        con, report = self.con, self.loader.report
+        accepted = self._accepted()
+        self._insert(
+            "loading_rejects (source_file_id, line_number, reason, line_length, line_sha256)",
+            [
+                (source_file_id, bad.number, bad.reason, bad.length, bad.sha256)
+                for source_file_id, bad in self.bad_lines
+            ],
+        )
+        rejected = dict(
+            con.execute(
+                "select source_file_id, count(*) from loading_rejects group by all"
+            ).fetchall()
+        )
+        self._insert(
+            "loading_rejects (source_file_id, reason, detail)",
+            [(name, "unreadable_file", why) for name, why in self.unreadable.items()],
+        )
+        now = datetime.now(UTC)
+        manifest = []
+        for name, one in self.files.items():
+            good, bad = accepted.get(name, 0), rejected.get(name, 0)
+            if name in self.lines_seen and self.lines_seen[name] != good + bad:
+                raise CallbillError(
+                    f"{one.file.name}: of {self.lines_seen[name]} lines {good} were accepted and "
+                    f"{bad} rejected; this is a fault of callbill, nothing of the file was kept"
+                )
+            manifest.append(
+                (
+                    name, self.feed, one.file.name, one.file.shape, one.file.arrived_on,
+                    one.settlement_floor, one.file.size, good + bad, good, bad,
+                    self.loader.run_id, now,
+                )
+            )  # fmt: skip
+            report.lines_read += good + bad
+            report.accepted += good
+            report.rejected += bad
+        report.files += len(manifest)
+        report.unreadable_files += len(self.unreadable)
+        for part in self.parts:
+            with part.open("rb") as stream:
+                os.fsync(stream.fileno())
+        con.begin()
+        self._insert("ops.source_files", manifest)
+        con.execute(
+            """
+            insert into ops.rejected_records by name
+            select r.*, f.feed, f.path, f.run_id
+            from loading_rejects as r
+            inner join ops.source_files as f
+                on r.source_file_id = f.source_file_id and f.feed = ?
+            """,
+            [self.feed],
+        )
+        con.execute("insert into raw.contracts by name from loading_contracts")
+        self._insert("ops.raw_files", [(f"{part.parent.name}/{part.name}",) for part in self.parts])
+        con.commit()
+        finish_loads(con, self.loader.settings)
+
+    def clear(self) -> None:
+        """Remove what lies aside; what was committed does not lie there any more."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.loader.scratch, ignore_errors=True)
+
+    def _insert(self, target: str, rows: Sequence[tuple[object, ...]]) -> None:
+        """Insert rows; one statement for many, since one per row would take a millisecond each."""
+        for start in range(0, len(rows), 500):
+            some = rows[start : start + 500]
+            values = ", ".join(f"({', '.join('?' * len(row))})" for row in some)
+            self.con.execute(
+                f"insert into {target} values {values}", [value for row in some for value in row]
+            )
+
+    def _accepted(self) -> dict[str, int]:
+        """Records accepted by file, counted where they were written."""
+        source = "loading_contracts"
+        if self.feed == "call_logs":
+            if not self.parts:
+                return {}
+            source = f"read_parquet([{', '.join(literal(str(part)) for part in self.parts)}])"
+        return dict(
+            self.con.execute(
+                f"select source_file_id, count(*) from {source} group by all"
+            ).fetchall()
+        )
+
+
+def _read_parquet(*options: str) -> str:
+    always = ("$names", "binary_as_string = true", "hive_partitioning = false")
+    return f"read_parquet({', '.join((*always, *options))})"
+
+
+def _raise_if_machine_fault(error: duckdb.Error) -> None:
+    if isinstance(error, _MACHINE_FAULTS) or any(
+        text in str(error) for text in _MACHINE_FAULT_TEXTS
+    ):
+        raise CallbillError(
+            f"DuckDB could not go on: {str(error).splitlines()[0]}; nothing was published, "
+            "run again when the machine can"
+        ) from error
+
+
+def _as_unreadable(error: duckdb.Error, path: Path) -> lines.UnreadableFileError:
+    _raise_if_machine_fault(error)
+    said = str(error).splitlines()[0].replace(str(path), path.name)
+    return lines.UnreadableFileError(f"is no whole Parquet file: {said}")

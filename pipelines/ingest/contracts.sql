@@ -1,0 +1,82 @@
+-- One row per line of a contracts file, typed, with the reason why it cannot be accepted, if any.
+with texts as (
+    {{ texts }}
+),
+
+typed as (
+    select
+        source_file_id,
+        settlement_floor,
+        line_number,
+        owner_uin,
+        component_code,
+        -- Only plain dates: a time of day would have to be in some time zone.
+        case
+            when regexp_full_match(effective_from, '\d{4}-\d{2}-\d{2}( 00:00:00)?')
+                then try_cast(left(effective_from, 10) as date)
+        end as effective_from,
+        case
+            when regexp_full_match(effective_to, '\d{4}-\d{2}-\d{2}( 00:00:00)?')
+                then try_cast(left(effective_to, 10) as date)
+        end as effective_to,
+        effective_to as effective_to_text,
+        effective_from as effective_from_text,
+        discount as discount_text,
+        contract_price as price_text,
+        odd_field,
+        -- At a scale that holds whatever may be written, to see that no digit is beyond ours.
+        case when strlen(discount) <= 24 then try_cast(discount as decimal(38, 20)) end
+            as exact_discount,
+        case when strlen(contract_price) <= 24 then try_cast(contract_price as decimal(38, 20)) end
+            as exact_price,
+        {{ kept_fields }} as fields
+    from texts
+),
+
+judged as (
+    select
+        source_file_id,
+        settlement_floor,
+        line_number,
+        owner_uin,
+        component_code,
+        effective_from,
+        effective_to,
+        try_cast(exact_discount as decimal(9, 6)) as discount,
+        try_cast(exact_price as decimal(18, 8)) as contract_price,
+        case
+            when odd_field is not null then 'invalid_' || odd_field
+            when owner_uin is null then 'missing_owner_uin'
+            when
+                (contains(owner_uin, '.') or contains(owner_uin, '+'))
+                and regexp_full_match(owner_uin, '{{ mangled_number }}')
+                then 'invalid_owner_uin'
+            when component_code is null then 'missing_component_code'
+            when effective_from_text is null then 'missing_effective_from'
+            when effective_from is null then 'invalid_effective_from'
+            when effective_to is null and effective_to_text is not null then 'invalid_effective_to'
+            when effective_to < effective_from then 'effective_to_before_effective_from'
+            when discount_text is null and price_text is null then 'missing_price'
+            when discount_text is not null and price_text is not null
+                then 'both_discount_and_contract_price'
+            when
+                discount_text is not null
+                and coalesce(
+                    exact_discount <= 0
+                    or exact_discount > 1
+                    or exact_discount <> try_cast(exact_discount as decimal(9, 6)),
+                    true
+                )
+                then 'invalid_discount'
+            when
+                price_text is not null
+                and coalesce(
+                    exact_price < 0 or exact_price <> try_cast(exact_price as decimal(18, 8)), true
+                )
+                then 'invalid_contract_price'
+        end as reason,
+        fields
+    from typed
+)
+
+select * from judged

@@ -1,0 +1,150 @@
+"""What lies in the landing folder: which files a run reads, and what their paths say of them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from pipelines.errors import UsageError
+
+FEEDS = ("call_logs", "contracts")
+KINDS = {".jsonl": "json", ".ndjson": "json", ".csv": "csv", ".parquet": "parquet"}
+COMPRESSIONS = (".gz", ".zst")
+DEFAULT_SHAPE = "canonical"
+
+
+@dataclass(frozen=True)
+class LandingFile:
+    """A file to read, with what its path and its directory entry say of it."""
+
+    path: Path
+    name: str  # relative to the landing folder, with forward slashes
+    feed: str
+    kind: str  # json, csv or parquet
+    compression: str  # "", ".gz" or ".zst"
+    shape: str
+    arrived_on: date
+    size: int
+    mtime_ns: int
+    inode: int
+
+    @property
+    def entry(self) -> tuple[str, int, int, int]:
+        """The directory entry that stands for the content as long as it does not change."""
+        return self.name, self.size, self.mtime_ns, self.inode
+
+    def is_unchanged(self) -> bool:
+        """Whether the file is still what it was when the run's list was made."""
+        try:
+            entry = self.path.stat()
+        except OSError:
+            return False
+        return (entry.st_size, entry.st_mtime_ns, entry.st_ino) == (
+            self.size,
+            self.mtime_ns,
+            self.inode,
+        )
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that a run leaves where it is, and why."""
+
+    name: str
+    why: str
+
+
+def list_landing(
+    landing: Path, shapes: frozenset[str], zone: ZoneInfo, through: date
+) -> tuple[list[LandingFile], list[Skipped]]:
+    """The files that arrived by `through`, in order of arrival, and those nobody can read.
+
+    Files that arrive later, are still being written (`.tmp`, `.part`) or are hidden are not
+    mentioned. Raises UsageError where the landing folder cannot be read.
+    """
+    files: list[LandingFile] = []
+    skipped: list[Skipped] = []
+    for path in _walk(landing):
+        name = path.relative_to(landing).as_posix()
+        try:
+            found = _describe(path, name, shapes, zone)
+        except _UnreadableNameError as problem:
+            skipped.append(Skipped(name, str(problem)))
+            continue
+        except OSError as error:
+            skipped.append(Skipped(name, f"cannot be read: {error.strerror}"))
+            continue
+        if found is not None and found.arrived_on <= through:
+            files.append(found)
+    files.sort(key=lambda file: (file.arrived_on, file.name))
+    return files, skipped
+
+
+class _UnreadableNameError(Exception):
+    """A path that does not say what its file is."""
+
+
+def _walk(landing: Path) -> Iterator[Path]:
+    if not landing.is_dir():
+        raise UsageError(f"landing folder {landing} is not there; name it with --landing")
+
+    def stop(error: OSError) -> None:
+        raise UsageError(f"landing folder {error.filename} cannot be read: {error.strerror}")
+
+    for folder, folders, names in os.walk(landing, onerror=stop):
+        folders[:] = sorted(name for name in folders if not _is_hidden(name))
+        for name in sorted(names):
+            if not _is_hidden(name) and not name.endswith((".tmp", ".part")):
+                yield Path(folder, name)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith((".", "_"))
+
+
+def _describe(path: Path, name: str, shapes: frozenset[str], zone: ZoneInfo) -> LandingFile | None:
+    *folders, filename = name.split("/")
+    if filename.endswith(".manifest.json"):
+        return None
+    if not folders or folders[0] not in FEEDS:
+        raise _UnreadableNameError(f"lies in none of the feeds {', '.join(FEEDS)}")
+    stem, compression = filename, ""
+    for suffix in COMPRESSIONS:
+        if stem.endswith(suffix):
+            stem, compression = stem.removesuffix(suffix), suffix
+    kind = KINDS.get(Path(stem).suffix)
+    if kind is None or (kind == "parquet" and compression):
+        raise _UnreadableNameError(
+            "is neither .jsonl, .ndjson, .csv (or these .gz, .zst) nor .parquet"
+        )
+    entry = path.stat()
+    if not stat.S_ISREG(entry.st_mode):
+        raise _UnreadableNameError("is not a regular file")
+    said = dict(part.split("=", 1) for part in folders if "=" in part)
+    shape = said.get("format", DEFAULT_SHAPE)
+    if folders[0] == "call_logs" and shape not in shapes:
+        raise _UnreadableNameError(f"has no log shape named {shape!r}")
+    if "arrived_on" in said:
+        try:
+            arrived_on = date.fromisoformat(said["arrived_on"])
+        except ValueError as error:
+            raise _UnreadableNameError(f"arrived_on={said['arrived_on']} is not a date") from error
+    else:
+        arrived_on = datetime.fromtimestamp(entry.st_mtime, zone).date()
+    return LandingFile(
+        path=path,
+        name=name,
+        feed=folders[0],
+        kind=kind,
+        compression=compression,
+        shape=shape,
+        arrived_on=arrived_on,
+        size=entry.st_size,
+        mtime_ns=entry.st_mtime_ns,
+        inode=entry.st_ino,
+    )

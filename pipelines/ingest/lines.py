@@ -1,0 +1,268 @@
+"""Reading a file line by line, for files that cannot be read whole at the engine's speed.
+
+Lines come out exactly as they lie in the file, numbered from 1; what cannot even be a line of its
+format is told apart here, everything else is judged by the feed's validation query.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import zlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import zstandard
+
+# A record longer than this is not read as one: it could fill the memory by itself.
+MAX_LINE_BYTES = 128 * 1024 * 1024
+# A CSV record of several lines ends somewhere: past this its opening quote was a mistake.
+MAX_CSV_RECORD = 1024 * 1024
+_CHUNK = 1024 * 1024
+
+
+class UnreadableFileError(Exception):
+    """A file that does not decompress to its end, or has no header, or cannot be opened."""
+
+
+@dataclass(frozen=True)
+class BadLine:
+    """A line that is no record of its format: kept of it are its length and hash."""
+
+    number: int
+    reason: str
+    length: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line's text, not yet known to be JSON, or a CSV record's values in the header's order.
+
+    A CSV record has the number of its first line.
+    """
+
+    number: int
+    values: tuple[str, ...]
+
+
+def decompress(path: Path, compression: str, target: Path) -> None:
+    """Write a compressed file out plain; UnreadableFileError unless it is whole to its end."""
+    chunks = {".gz": _gzip_chunks, ".zst": _zstd_chunks}[compression]
+    with path.open("rb") as source, target.open("wb") as sink:
+        for chunk in chunks(source):
+            sink.write(chunk)
+
+
+def _gzip_chunks(source: BinaryIO) -> Iterator[bytes]:
+    try:
+        with gzip.GzipFile(fileobj=source) as stream:
+            while chunk := stream.read(_CHUNK):
+                yield chunk
+    except (OSError, EOFError, zlib.error) as error:
+        raise UnreadableFileError(f"does not decompress to its end: {error}") from error
+
+
+def _zstd_chunks(source: BinaryIO) -> Iterator[bytes]:
+    """All frames of a file; the library's own reader does not notice a missing end."""
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    data, inside = source.read(_CHUNK), False
+    try:
+        while data:
+            if frame.eof:
+                frame = zstandard.ZstdDecompressor().decompressobj()
+            yield frame.decompress(data)
+            inside = not frame.eof
+            data = (frame.unused_data if frame.eof else b"") or source.read(_CHUNK)
+    except zstandard.ZstdError as error:
+        raise UnreadableFileError(f"does not decompress to its end: {error}") from error
+    if inside:
+        raise UnreadableFileError("does not decompress to its end: it ends inside a frame")
+
+
+def json_lines(stream: BinaryIO) -> Iterator[Line | BadLine]:
+    """The lines of a JSON lines file that are not blank."""
+    for line_number, raw in _lines(stream):
+        if isinstance(raw, BadLine):
+            yield raw
+            continue
+        stripped = raw.strip()
+        if line_number == 1:
+            stripped = stripped.removeprefix(b"\xef\xbb\xbf")
+        if not stripped:
+            continue
+        try:
+            yield Line(line_number, (stripped.decode("utf-8"),))
+        except UnicodeDecodeError:
+            yield _bad(line_number, "invalid_encoding", stripped)
+
+
+def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadLine]]:
+    line_number, pending = 0, bytearray()
+    oversized: hashlib._Hash | None = None
+    oversized_length = 0
+    while chunk := stream.read(_CHUNK):
+        *whole, last = chunk.split(b"\n")
+        for piece in whole:
+            line_number += 1
+            if oversized is not None:
+                oversized.update(piece)
+                yield (
+                    line_number,
+                    BadLine(
+                        line_number,
+                        "line_too_long",
+                        oversized_length + len(piece),
+                        oversized.hexdigest(),
+                    ),
+                )
+                oversized = None
+            else:
+                yield line_number, bytes(pending) + piece
+            pending.clear()
+        if oversized is not None:
+            oversized.update(last)
+            oversized_length += len(last)
+        else:
+            pending += last
+            if len(pending) > MAX_LINE_BYTES:
+                oversized, oversized_length = hashlib.sha256(pending), len(pending)
+                pending.clear()
+    if oversized is not None:
+        bad = BadLine(line_number + 1, "line_too_long", oversized_length, oversized.hexdigest())
+        yield line_number + 1, bad
+    elif pending:
+        yield line_number + 1, bytes(pending)
+
+
+def _bad(line_number: int, reason: str, raw: bytes) -> BadLine:
+    return BadLine(line_number, reason, len(raw), hashlib.sha256(raw).hexdigest())
+
+
+def csv_header(path: Path) -> list[str]:
+    """The column names of a CSV file, none if it is empty.
+
+    Raises UnreadableFileError if a column is named twice or the header is not UTF-8.
+    """
+    with path.open("rb") as stream:
+        first = next(_csv_rows(stream), None)
+    if first is None:
+        return []
+    if isinstance(first, BadLine):
+        raise UnreadableFileError(f"has no readable header: {first.reason}")
+    header = [name.strip() for name in first[1]]
+    if len(set(header)) < len(header) or _has_stray_bytes(header):
+        raise UnreadableFileError("has a header that names a column twice or is not UTF-8")
+    return header
+
+
+def csv_records(stream: BinaryIO, header: Sequence[str]) -> Iterator[Line | BadLine]:
+    """The records of a CSV file after its header, blank lines left out."""
+    rows = _csv_rows(stream)
+    next(rows, None)
+    for row in rows:
+        if isinstance(row, BadLine):
+            yield row
+            continue
+        line_number, values = row
+        raw = ",".join(values).encode("utf-8", errors="surrogateescape")
+        if len(values) != len(header):
+            yield _bad(line_number, "wrong_number_of_columns", raw)
+        elif _has_stray_bytes(values):
+            yield _bad(line_number, "invalid_encoding", raw)
+        else:
+            yield Line(line_number, tuple(values))
+
+
+def _has_stray_bytes(values: Sequence[str]) -> bool:
+    return any("\udc80" <= character <= "\udcff" for value in values for character in value)
+
+
+class _RecordTooLongError(Exception):
+    pass
+
+
+class _PhysicalLines:
+    """A file's lines, remembering those of the record at hand so that they can be given back."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._lines = iter(
+            io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+        )
+        self._returned: deque[str] = deque()
+        self.record: list[str] = []
+        self._record_length = 0
+        self.number = 0  # lines given out and not given back
+
+    def __iter__(self) -> _PhysicalLines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._returned.popleft() if self._returned else next(self._lines)
+        self.record.append(line)
+        self._record_length += len(line)
+        self.number += 1
+        if self._record_length > MAX_CSV_RECORD and len(self.record) > 1:
+            raise _RecordTooLongError
+        return line
+
+    def begin_record(self) -> None:
+        self.record.clear()
+        self._record_length = 0
+
+    def give_back_all_but_first(self) -> None:
+        self.number -= len(self.record) - 1
+        self._returned.extendleft(reversed(self.record[1:]))
+
+
+def _csv_rows(stream: BinaryIO) -> Iterator[tuple[int, list[str]] | BadLine]:
+    """Rows by the number of their first line. A line that begins no record is given up alone:
+    an unclosed quote must not take the rest of the file with it."""
+    csv.field_size_limit(MAX_LINE_BYTES)
+    lines = _PhysicalLines(stream)
+    reader = csv.reader(lines, strict=True)
+    while True:
+        lines.begin_record()
+        first = lines.number + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except (csv.Error, _RecordTooLongError):
+            raw = lines.record[0].encode("utf-8", errors="surrogateescape")
+            lines.give_back_all_but_first()
+            reader = csv.reader(lines, strict=True)
+            yield _bad(first, "malformed_csv", raw)
+            continue
+        if any(value.strip() for value in row):
+            yield first, row
+
+
+def line_at(path: Path, compression: str, line_number: int) -> str:
+    """A physical line of a file as text, bytes that are no UTF-8 escaped.
+
+    Raises UnreadableFileError if the file does not decompress that far, or has no such line.
+    """
+    with path.open("rb") as source:
+        chunks = {".gz": _gzip_chunks, ".zst": _zstd_chunks}.get(compression)
+        stream = _Chunks(chunks(source)) if chunks else source
+        for number, raw in _lines(stream):  # type: ignore[arg-type]
+            if number == line_number:
+                text = f"({raw.length} bytes)" if isinstance(raw, BadLine) else raw
+                return text if isinstance(text, str) else text.decode("utf-8", "backslashreplace")
+    raise UnreadableFileError(f"has no line {line_number} any more")
+
+
+class _Chunks:
+    """Chunks as a stream that is read in whatever pieces it has."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+
+    def read(self, _size: int) -> bytes:
+        return next((chunk for chunk in self._chunks if chunk), b"")

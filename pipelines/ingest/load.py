@@ -1,0 +1,150 @@
+"""Loading the landing folder: which contents are new, their settlement floors, their batches."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import date
+from itertools import groupby
+
+import duckdb
+
+from pipelines.ingest.batch import BatchLoad, Incoming, Loader, LoadReport
+from pipelines.ingest.landing import LandingFile, Skipped, list_landing
+from pipelines.ingest.shapes import call_log_shapes
+from pipelines.settings import BillingVars, Settings
+
+MAX_BATCH_FILES = 500
+MAX_BATCH_BYTES = 4 * 1024**3
+
+
+def load_landing(
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    billing_vars: BillingVars,
+    run_id: str,
+    through: date,
+    first_open: date | None,
+    known_floors: dict[tuple[str, str], tuple[date, date]],
+    announce: Callable[[int], Callable[[int], None]],
+) -> LoadReport:
+    """Load every file that arrived by `through` and whose content is new.
+
+    `first_open` is the first settlement date that is not sealed. `known_floors` gives arrival and
+    settlement floor of contents that a release already names. `announce` is told how many bytes
+    there are to load and gives back what to call as they are done.
+    """
+    report = LoadReport()
+    files, report.skipped = list_landing(
+        settings.landing, frozenset(call_log_shapes()), billing_vars.zone, through
+    )
+    incoming = _incoming(con, files, first_open, known_floors, report)
+    scratch = settings.warehouse_files / "scratch"
+    shutil.rmtree(scratch, ignore_errors=True)
+    loader = Loader(con, settings, billing_vars, run_id, scratch, report)
+    advance = announce(sum(one.file.size for one in incoming))
+    for number, batch in enumerate(_batches(incoming)):
+        _load_batch(loader, batch, f"{run_id}-{number:05d}")
+        advance(sum(one.file.size for one in batch))
+    return report
+
+
+def _incoming(
+    con: duckdb.DuckDBPyConnection,
+    files: Sequence[LandingFile],
+    first_open: date | None,
+    known_floors: dict[tuple[str, str], tuple[date, date]],
+    report: LoadReport,
+) -> list[Incoming]:
+    """The files with new content, each content once: of copies the earlier arrival counts."""
+    entries = {
+        tuple(entry): source_file_id
+        for *entry, source_file_id in con.execute(
+            "select path, size_bytes, mtime_ns, inode, source_file_id from ops.landing_entries"
+        ).fetchall()
+    }
+    loaded = set(con.execute("select feed, source_file_id from ops.source_files").fetchall())
+    unknown = [file for file in files if file.entry not in entries]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        digests = dict(zip((f.name for f in unknown), pool.map(_digest, unknown), strict=True))
+    incoming: dict[tuple[str, str], Incoming] = {}
+    for file in files:
+        source_file_id = entries.get(file.entry) or digests[file.name]
+        if source_file_id is None or not file.is_unchanged():
+            report.skipped.append(Skipped(file.name, "changed or vanished while it was read"))
+            continue
+        key = (file.feed, source_file_id)
+        if key in loaded or key in incoming:
+            continue
+        if key in known_floors:
+            arrived_on, floor = known_floors[key]
+            file = replace(file, arrived_on=arrived_on)
+        else:
+            floor = max(file.arrived_on, first_open) if first_open else file.arrived_on
+        incoming[key] = Incoming(file, source_file_id, floor)
+    _remember(con, unknown, digests)
+    return list(incoming.values())
+
+
+def _remember(
+    con: duckdb.DuckDBPyConnection,
+    files: Iterable[LandingFile],
+    digests: dict[str, str | None],
+) -> None:
+    """Keep what the directory entries hold, so that a file is hashed once."""
+    rows = [(*file.entry, digests[file.name]) for file in files if digests[file.name]]
+    if rows:
+        con.execute(
+            "insert or replace into ops.landing_entries select unnest($rows, max_depth := 2)",
+            {"rows": [dict(zip(("p", "s", "m", "i", "f"), row, strict=True)) for row in rows]},
+        )
+
+
+def _digest(file: LandingFile) -> str | None:
+    try:
+        with file.path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def _batches(incoming: Iterable[Incoming]) -> Iterator[list[Incoming]]:
+    """Files that one statement can load: of one feed, shape and kind, in order of their floors."""
+
+    def kind(one: Incoming) -> tuple[str, str, str]:
+        return one.file.feed, one.file.shape, one.file.kind
+
+    in_order = sorted(incoming, key=lambda one: (*kind(one), one.settlement_floor, one.file.name))
+    for _kind, group in groupby(in_order, kind):
+        batch: list[Incoming] = []
+        size = 0
+        for one in group:
+            if batch and (len(batch) >= MAX_BATCH_FILES or size + one.file.size > MAX_BATCH_BYTES):
+                yield batch
+                batch, size = [], 0
+            batch.append(one)
+            size += one.file.size
+        yield batch
+
+
+def _load_batch(loader: Loader, batch: Sequence[Incoming], name: str) -> None:
+    """Load a batch and commit it; files that changed meanwhile are left for the next run."""
+    tries = list(batch)
+    while tries:
+        loader.scratch.mkdir(parents=True)
+        load = BatchLoad(loader, tries, name)
+        try:
+            load.read()
+            unchanged = [one for one in tries if one.file.is_unchanged()]
+            if len(unchanged) == len(tries):
+                load.commit()
+                return
+        finally:
+            load.clear()
+        for one in tries:
+            if one not in unchanged:
+                loader.report.skipped.append(Skipped(one.file.name, "changed while it was read"))
+        tries = unchanged

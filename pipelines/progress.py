@@ -1,0 +1,82 @@
+"""What a run tells while it works: a progress bar on a terminal, log lines, or JSON log lines."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+
+Advance = Callable[[int], None]
+
+
+class Reporter:
+    """Reports a run's steps on standard error, and keeps how long each took."""
+
+    def __init__(self, run_id: str, *, json_logs: bool) -> None:
+        self.run_id = run_id
+        self.json_logs = json_logs
+        self.seconds: dict[str, float] = {}
+        self._console = Console(stderr=True, highlight=False, markup=False)
+        self._progress: Progress | None = None
+
+    @contextmanager
+    def step(self, name: str, **details: Any) -> Iterator[None]:
+        """A named step of the run, timed."""
+        self.log("step", step=name, **details)
+        began = time.monotonic()
+        try:
+            with self._bar(name):
+                yield
+        finally:
+            self.seconds[name] = round(time.monotonic() - began, 3)
+
+    def log(self, event: str, **details: Any) -> None:
+        """One line of log."""
+        if self.json_logs:
+            record = {
+                "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                "run_id": self.run_id,
+                "event": event,
+                **details,
+            }
+            sys.stderr.write(json.dumps(record, default=str, ensure_ascii=False) + "\n")
+            sys.stderr.flush()
+        elif event == "step" and self._console.is_terminal:
+            return  # the bar shows it
+        else:
+            said = "  ".join(f"{key}={value}" for key, value in details.items())
+            self._console.print(f"{event}: {said}", soft_wrap=True)
+
+    def announce(self, total_bytes: int) -> Advance:
+        """Start counting the bytes of the step at hand; call the answer with those done."""
+        if self._progress is None:
+            return lambda done: None
+        bar = self._progress
+        task = bar.add_task("files", total=total_bytes)
+        return lambda done: bar.advance(task, done)
+
+    @contextmanager
+    def _bar(self, name: str) -> Iterator[None]:
+        if self.json_logs or not self._console.is_terminal:
+            yield
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=self._console, transient=True) as progress:
+            progress.add_task(name, total=None)
+            self._progress = progress
+            try:
+                yield
+            finally:
+                self._progress = None

@@ -1,0 +1,176 @@
+"""Content hashes: what the figures say, whatever order their rows are in.
+
+A row's text is its columns' texts in order, joined by the unit separator (0x1F), null as \\N, and
+the byte lengths of its text columns after it, so that no two rows have one text. Texts are: dates
+as YYYY-MM-DD, instants as microseconds since 1970 UTC, decimals at their declared scale, booleans
+as true and false. A row counts by the lower 64 bits of its text's MD5; the sum over the rows and
+their number make the fingerprint of a set of rows; a hash is the SHA-256 of fingerprints.
+
+Names that come from seeds are left out: renaming a product changes no figure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from pipelines.build import calls_folder
+from pipelines.settings import Settings
+from pipelines.sql import identifier, literal
+
+TABLES = (
+    "calls",
+    "daily_usage",
+    "bill_lines",
+    "settlements",
+    "precision_adjustments",
+    "monthly_bills",
+)
+# What a settlement date's own hash is made of.
+DATED_TABLES = ("calls", "bill_lines", "settlements")
+NAMES_FROM_SEEDS = frozenset({"product_name", "component_name", "used_amount_unit", "price_unit"})
+
+_SEPARATOR = "\x1f"
+
+
+def row_number_of_text(columns: Sequence[tuple[str, str]]) -> str:
+    """SQL for the 64 bits that a row counts by, from its columns' names and types."""
+    texts, lengths = [], []
+    for name, type_ in columns:
+        if name in NAMES_FROM_SEEDS:
+            continue
+        column = identifier(name)
+        if type_ == "TIMESTAMP WITH TIME ZONE":
+            texts.append(f"coalesce(cast(epoch_us({column}) as varchar), '\\N')")
+        elif type_ == "VARCHAR":
+            texts.append(f"coalesce({column}, '\\N')")
+            lengths.append(f"coalesce(cast(strlen({column}) as varchar), '-')")
+        else:
+            texts.append(f"coalesce(cast({column} as varchar), '\\N')")
+    return f"md5_number_lower(concat_ws({literal(_SEPARATOR)}, {', '.join(texts + lengths)}))"
+
+
+def refresh_settlement_hashes(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Compute `ops.settlement_hashes`, a row per settlement date up to the one settled last.
+
+    Of the calls only those in files that are not the ones hashed before are read again.
+    """
+    con.execute(
+        """
+        create table if not exists ops.call_fingerprints (
+            settled_on date primary key, files varchar not null, rows bigint not null,
+            total hugeint not null
+        )
+        """
+    )
+    _refresh_call_fingerprints(con, settings)
+    parts = "\nunion all\n".join(
+        f"""
+        select settled_on, {literal(table)} as table_name, count(*) as rows,
+            sum({row_number_of_text(_columns(con, table))}::hugeint) as total
+        from billing.{table} group by settled_on
+        """
+        for table in DATED_TABLES
+        if table != "calls"
+    )
+    con.execute(
+        f"""
+        create or replace table ops.settlement_hashes as
+        with days as (
+            select unnest(generate_series(
+                (
+                    select min(settlement_floor) from ops.source_files
+                ),
+                (select settle_through from ops.settlement_window),
+                interval 1 day
+            ))::date as settled_on
+        ),
+
+        fingerprints as (
+            select settled_on, 'calls' as table_name, rows, total from ops.call_fingerprints
+            union all
+            {parts}
+        ),
+
+        by_day as (
+            select
+                days.settled_on,
+                coalesce(
+                    string_agg(
+                        table_name || ':' || rows || ':' || total, chr(10) order by table_name
+                    ) filter (where rows > 0),
+                    ''
+                ) as text
+            from days left join fingerprints using (settled_on)
+            group by days.settled_on
+        )
+
+        select settled_on, sha256(text) as content_hash from by_day
+        """
+    )
+
+
+def table_hashes(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """A hash per published table."""
+    hashes = {}
+    for table in TABLES:
+        if table == "calls":
+            query = (
+                "select coalesce(sum(rows), 0), coalesce(sum(total), 0) from ops.call_fingerprints"
+            )
+        else:
+            number = row_number_of_text(_columns(con, table))
+            query = f"select count(*), coalesce(sum({number}::hugeint), 0) from billing.{table}"
+        rows, total = con.execute(query).fetchall()[0]
+        hashes[table] = hashlib.sha256(f"{table}:{rows}:{total}".encode()).hexdigest()
+    return hashes
+
+
+def _refresh_call_fingerprints(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    known = dict(con.execute("select settled_on, files from ops.call_fingerprints").fetchall())
+    columns = _columns(con, "calls")
+    current = {}
+    for folder in calls_folder(settings).glob("settled_on=*"):
+        settled_on = date.fromisoformat(folder.name.removeprefix("settled_on="))
+        if settled_on != date.min:
+            current[settled_on] = _entries(folder)
+    gone = [(day,) for day in known if day not in current]
+    changed = [day for day, files in current.items() if known.get(day) != files]
+    if gone or changed:
+        con.executemany(
+            "delete from ops.call_fingerprints where settled_on = ?",
+            gone + [(day,) for day in changed],
+        )
+    for day in changed:
+        con.execute(
+            f"""
+            insert into ops.call_fingerprints
+            select ?, ?, count(*), coalesce(sum({row_number_of_text(columns)}::hugeint), 0)
+            from read_parquet(?, hive_partitioning = false)
+            """,
+            [day, current[day], str(calls_folder(settings) / f"settled_on={day}" / "*.parquet")],
+        )
+
+
+def _entries(folder: Path) -> str:
+    """The directory entries of a folder: they change whenever its content does."""
+    return " ".join(
+        f"{path.name}:{entry.st_size}:{entry.st_mtime_ns}:{entry.st_ino}"
+        for path in sorted(folder.iterdir())
+        for entry in [path.stat()]
+    )
+
+
+def _columns(con: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]]:
+    return con.execute(
+        """
+        select column_name, data_type from information_schema.columns
+        where table_schema = 'billing' and table_name = ?
+        order by ordinal_position
+        """,
+        [table],
+    ).fetchall()

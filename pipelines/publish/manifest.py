@@ -1,0 +1,129 @@
+"""The manifest of a release: what it was made of, and the hashes of what it says."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pipelines.errors import UsageError
+from pipelines.settings import PROJECT, BillingVars
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+
+# The columns of the seeds that figures depend on; names and units are for people.
+SEED_COLUMNS = {
+    "components": ("component_code", "product_code", "calls_per_price_unit"),
+    "component_actions": ("action", "component_code"),
+    "list_prices": ("component_code", "effective_from", "known_from", "list_price"),
+}
+
+
+@dataclass(frozen=True)
+class SourceLoad:
+    """A loaded file, as the warehouse can be made again from it."""
+
+    source_file_id: str
+    feed: str
+    path: str
+    format: str
+    arrived_on: date
+    settlement_floor: date
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What `published/current` says of itself."""
+
+    run_id: str
+    through: date
+    versions: dict[str, str]
+    vars: dict[str, Any]
+    seeds: dict[str, list[list[str]]]
+    loads: list[SourceLoad]
+    settlement_hashes: dict[date, str]
+    table_hashes: dict[str, str]
+
+    @property
+    def first_settlement(self) -> date:
+        return min(self.settlement_hashes)
+
+    @property
+    def floors(self) -> dict[tuple[str, str], tuple[date, date]]:
+        """Arrival date and settlement floor by feed and content."""
+        return {
+            (load.feed, load.source_file_id): (load.arrived_on, load.settlement_floor)
+            for load in self.loads
+        }
+
+    def write(self, folder: Path) -> None:
+        said = {
+            "format": FORMAT,
+            "run_id": self.run_id,
+            "through": self.through,
+            "versions": self.versions,
+            "vars": self.vars,
+            "seeds": self.seeds,
+            "table_hashes": self.table_hashes,
+            "settlement_hashes": {str(day): text for day, text in self.settlement_hashes.items()},
+            "loads": [asdict(load) for load in self.loads],
+        }
+        text = json.dumps(said, indent=1, default=str, ensure_ascii=False)
+        (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a release folder; UsageError if it cannot be made out."""
+    try:
+        said = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if said["format"] != FORMAT:
+            raise UsageError(
+                f"release {folder} has manifest format {said['format']}; "
+                f"this callbill reads format {FORMAT}"
+            )
+        return Manifest(
+            run_id=said["run_id"],
+            through=date.fromisoformat(said["through"]),
+            versions=said["versions"],
+            vars=said["vars"],
+            seeds=said["seeds"],
+            loads=[
+                SourceLoad(
+                    source_file_id=load["source_file_id"],
+                    feed=load["feed"],
+                    path=load["path"],
+                    format=load["format"],
+                    arrived_on=date.fromisoformat(load["arrived_on"]),
+                    settlement_floor=date.fromisoformat(load["settlement_floor"]),
+                )
+                for load in said["loads"]
+            ],
+            settlement_hashes={
+                date.fromisoformat(day): text for day, text in said["settlement_hashes"].items()
+            },
+            table_hashes=said["table_hashes"],
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"the manifest of release {folder} cannot be read: {error}") from error
+
+
+def figure_seeds() -> dict[str, list[list[str]]]:
+    """The rows of the project's seeds, as far as figures depend on them, in a fixed order."""
+    seeds = {}
+    for name, columns in SEED_COLUMNS.items():
+        path = PROJECT / "seeds" / f"{name}.csv"
+        with path.open(encoding="utf-8", newline="") as stream:
+            seeds[name] = sorted(
+                [(row[column] or "").strip() for column in columns]
+                for row in csv.DictReader(stream)
+            )
+    return seeds
+
+
+def figure_vars(billing_vars: BillingVars) -> dict[str, Any]:
+    """The vars that figures depend on, as a manifest keeps them."""
+    return asdict(billing_vars)

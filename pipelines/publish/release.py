@@ -1,0 +1,206 @@
+"""Releases: writing one, switching `current` to it, and clearing away old ones."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipelines import __version__
+from pipelines.build import CALLS_FOLDER, calls_folder
+from pipelines.errors import UsageError
+from pipelines.publish.hashes import TABLES, table_hashes
+from pipelines.publish.manifest import (
+    Manifest,
+    SourceLoad,
+    figure_seeds,
+    figure_vars,
+    read_manifest,
+)
+from pipelines.settings import BillingVars, Settings
+from pipelines.sql import literal
+from pipelines.warehouse import sync_folder
+
+DATABASE = "callbill.duckdb"
+OPS_TABLES = ("runs", "source_files", "rejected_records", "control_results", "sealed_settlements")
+_PARQUET = "format parquet, parquet_version v2, compression zstd"
+
+
+def current_release(published: Path) -> Path | None:
+    """The folder that `current` points to; None if nothing was published yet.
+
+    Raises UsageError if the link leads nowhere.
+    """
+    link = published / "current"
+    if not link.is_symlink() and not link.exists():
+        return None
+    if not link.is_dir():
+        raise UsageError(f"{link} leads to {link.readlink()}, which is not there")
+    return link.resolve()
+
+
+def current_manifest(published: Path) -> Manifest | None:
+    """The manifest of the current release; None if nothing was published yet."""
+    release = current_release(published)
+    return None if release is None else read_manifest(release)
+
+
+def write_release(
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    billing_vars: BillingVars,
+    run_id: str,
+    through: date,
+    record_run: Callable[[], None],
+) -> Path:
+    """Write a whole release beside the others; to readers it is not there until `switch_to`.
+
+    `record_run` writes the run down as published: the release tells of its own run too.
+    """
+    release = settings.published / "releases" / run_id
+    parquet = release / "parquet"
+    parquet.mkdir(parents=True)
+    record_run()
+    _link_calls(settings, parquet / "calls")
+    for table in TABLES:
+        if table != "calls":
+            target = literal(str(parquet / f"{table}.parquet"))
+            con.execute(f"copy (from billing.{table}) to {target} ({_PARQUET})")
+    _write_database(con, release, run_id)
+    _manifest(con, billing_vars, run_id, through).write(release)
+    for folder, _folders, names in os.walk(release):
+        for name in names:
+            path = Path(folder, name)
+            path.chmod(0o444)
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
+        sync_folder(Path(folder))
+    return release
+
+
+def switch_to(settings: Settings, release: Path) -> None:
+    """Point `current` to a release, in one step: this seals what the release holds."""
+    link = settings.published / "current"
+    new_link = settings.published / ".current.tmp"
+    new_link.unlink(missing_ok=True)
+    new_link.symlink_to(release.relative_to(settings.published))
+    new_link.replace(link)
+    sync_folder(settings.published)
+
+
+def remove_old_releases(settings: Settings) -> None:
+    """Keep the newest `keep_releases`; remove older ones and what a broken run left behind."""
+    current = current_release(settings.published)
+    releases = settings.published / "releases"
+    if not releases.is_dir():
+        return
+    finished = sorted(releases.iterdir())
+    # What is newer than the current release was written by a run that never came to switch.
+    unsealed = [path for path in finished if current is None or path.name > current.name]
+    kept = [path for path in finished if path not in unsealed][-settings.keep_releases :]
+    for path in finished:
+        if path not in kept:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _link_calls(settings: Settings, target: Path) -> None:
+    """A folder per sealed date, linked from the release before or from the warehouse.
+
+    A sealed date's files are never written again, so that all releases can share them.
+    """
+    target.mkdir()
+    before = current_release(settings.published)
+    for source in sorted(calls_folder(settings).glob("settled_on=*")):
+        if source.name == "settled_on=0001-01-01":
+            continue
+        published = before / "parquet" / "calls" / source.name if before else None
+        if published is not None and published.is_dir():
+            source = published
+        (target / source.name).mkdir()
+        for file in sorted(source.iterdir()):
+            name = file.name.replace(CALLS_FOLDER, "calls")
+            _link_or_copy(file, target / source.name / name)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        # Another file system, or one without links.
+        shutil.copyfile(source, target)
+
+
+def _write_database(con: duckdb.DuckDBPyConnection, release: Path, run_id: str) -> None:
+    con.execute(f"attach {literal(str(release / DATABASE))} as release")
+    try:
+        con.execute("create schema release.billing")
+        con.execute("create schema release.ops")
+        for table in TABLES:
+            if table != "calls":
+                con.execute(f"create table release.billing.{table} as from billing.{table}")
+        # A view knows its files by their absolute paths only: this one's stay where they are.
+        con.execute(
+            f"""
+            create view release.billing.calls as
+            select * from read_parquet(
+                {literal(str(release / "parquet" / "calls" / "*" / "*.parquet"))},
+                hive_partitioning = true, hive_types = {{'settled_on': date}}
+            )
+            """
+        )
+        for table in OPS_TABLES:
+            if table != "sealed_settlements":
+                con.execute(f"create table release.ops.{table} as from ops.{table}")
+        con.execute(
+            """
+            create table release.ops.sealed_settlements as
+            select h.settled_on, h.content_hash, coalesce(s.run_id, ?) as run_id
+            from ops.settlement_hashes as h
+            left join ops.sealed_settlements as s using (settled_on)
+            order by h.settled_on
+            """,
+            [run_id],
+        )
+    finally:
+        con.execute("detach release")
+
+
+def _manifest(
+    con: duckdb.DuckDBPyConnection, billing_vars: BillingVars, run_id: str, through: date
+) -> Manifest:
+    loads = con.execute(
+        """
+        select source_file_id, feed, path, format, arrived_on, settlement_floor
+        from ops.source_files order by settlement_floor, feed, path, source_file_id
+        """
+    ).fetchall()
+    return Manifest(
+        run_id=run_id,
+        through=through,
+        versions=_versions(),
+        vars=figure_vars(billing_vars),
+        seeds=figure_seeds(),
+        loads=[SourceLoad(*load) for load in loads],
+        settlement_hashes=dict(
+            con.execute(
+                "select settled_on, content_hash from ops.settlement_hashes order by 1"
+            ).fetchall()
+        ),
+        table_hashes=table_hashes(con),
+    )
+
+
+def _versions() -> dict[str, Any]:
+    packages = ("duckdb", "dbt-core", "dbt-duckdb", "great-expectations")
+    return {
+        "callbill": __version__,
+        "python": platform.python_version(),
+        **{package: version(package) for package in packages},
+    }

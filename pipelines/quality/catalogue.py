@@ -1,0 +1,84 @@
+"""The catalogue of controls, and the table that keeps what they found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cache
+from pathlib import Path
+
+import duckdb
+import jinja2
+import yaml
+
+from pipelines.quality import Control, ControlResult
+from pipelines.settings import BillingVars
+
+_CATALOGUE = Path(__file__).parent / "controls.yml"
+
+
+@dataclass(frozen=True)
+class CatalogueEntry:
+    """A control as it is written down: its query is a template over the due dates."""
+
+    id: str
+    severity: str
+    sentence: str
+    expected: str
+    sql: str
+
+
+@cache
+def catalogue() -> dict[str, CatalogueEntry]:
+    """All controls by id, in the order in which they are reported."""
+    entries = yaml.safe_load(_CATALOGUE.read_text(encoding="utf-8"))
+    return {entry["id"]: CatalogueEntry(**entry) for entry in entries}
+
+
+def due_controls(
+    settle_from: date, settle_through: date, billing_vars: BillingVars
+) -> list[Control]:
+    """The controls of a run that settles these dates."""
+    horizon_days = max(billing_vars.dedup_horizon_days, billing_vars.max_usage_age_days)
+    values = {
+        "settle_from": settle_from,
+        "settle_through": settle_through,
+        "horizon": settle_from - timedelta(days=horizon_days),
+        "horizon_days": horizon_days,
+        "deduction_rounding": billing_vars.deduction_rounding,
+        "max_usage_age_days": billing_vars.max_usage_age_days,
+    }
+    return [
+        Control(
+            control_id=entry.id,
+            sentence=entry.sentence,
+            severity="error" if entry.severity == "error" else "warning",
+            sql=jinja2.Template(entry.sql, undefined=jinja2.StrictUndefined).render(values),
+        )
+        for entry in catalogue().values()
+    ]
+
+
+def keep_results(
+    con: duckdb.DuckDBPyConnection, run_id: str, results: Sequence[ControlResult]
+) -> None:
+    """Write down in `ops.control_results` what was expected and what was found."""
+    entries = catalogue()
+    con.executemany(
+        "insert into ops.control_results values (?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                run_id,
+                result.control_id,
+                result.severity,
+                entries[result.control_id].sentence,
+                result.passed,
+                entries[result.control_id].expected,
+                result.unexpected_rows,
+                json.dumps(result.sample, ensure_ascii=False),
+            )
+            for result in results
+        ],
+    )

@@ -1,0 +1,196 @@
+"""Controls as Great Expectations sees them: a dialect, a metric, an expectation and their run.
+
+Importing this module imports Great Expectations; go through `pipelines.quality` instead.
+"""
+# mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import duckdb
+import duckdb_engine
+import great_expectations as gx
+from great_expectations.data_context.types.base import (
+    DataContextConfig,
+    InMemoryStoreBackendDefaults,
+    ProgressBarsConfig,
+)
+from great_expectations.execution_engine import ExecutionEngine, SqlAlchemyExecutionEngine
+from great_expectations.expectations.expectation import BatchExpectation
+from great_expectations.expectations.metadata_types import FailureSeverity
+from great_expectations.expectations.metrics.metric_provider import metric_value
+from great_expectations.expectations.metrics.query_metric_provider import QueryMetricProvider
+from sqlalchemy.dialects import registry
+
+from pipelines.quality import BrokenControlError, Control, ControlResult
+
+# One pass over the control's rows counts them all and keeps the smallest few; only those few are
+# turned into text and leave DuckDB. The control starts the text, for the line numbers in errors.
+OUTCOME_SQL = """with control_row_ as not materialized ({sql}
+),
+
+found as materialized (
+    select
+        count(*) as unexpected_rows,
+        min(control_row_, {sample_rows}) as smallest,
+    from control_row_
+),
+
+sample as (
+    select columns(*)::varchar
+    from (select unnest(smallest, max_depth := 2) from found)
+)
+
+select
+    unexpected_rows,
+    (select to_json(list(sample))::varchar from sample),
+from found
+"""
+
+
+class Dialect(duckdb_engine.Dialect):
+    """duckdb_engine's dialect, made fit for Great Expectations.
+
+    Great Expectations fetches rows after it has given their connection back, and the rollback that
+    comes with that discards them (its issues #10738 and #11579). Its validations only read, so
+    there is nothing to begin or to roll back. Connections are made with DuckDB's default
+    configuration: a second one in a process must be configured as the first.
+    """
+
+    supports_statement_cache = False
+
+    def connect(self, *cargs: Any, **cparams: Any) -> Any:
+        connection = duckdb.connect(cparams["database"])
+        connection.execute("set session timezone = ?", [cparams["timezone"]])
+        return duckdb_engine.ConnectionWrapper(connection)
+
+    def do_begin(self, connection: Any) -> None:
+        pass
+
+    def do_rollback(self, connection: Any) -> None:
+        pass
+
+    def do_commit(self, connection: Any) -> None:
+        pass
+
+
+registry.register("callbill_duckdb", __name__, "Dialect")
+
+
+class Outcome(NamedTuple):
+    unexpected_rows: int
+    sample: list[dict[str, str | None]]
+
+
+class ControlOutcome(QueryMetricProvider):
+    metric_name = "control.outcome"
+    value_keys = ("sql", "sample_rows")
+
+    @metric_value(engine=SqlAlchemyExecutionEngine)
+    def _sqlalchemy(
+        cls,  # noqa: N805  # passed by this name
+        execution_engine: SqlAlchemyExecutionEngine,
+        metric_value_kwargs: dict[str, Any],
+        **_: Any,
+    ) -> Outcome | Exception:
+        query = OUTCOME_SQL.format(**metric_value_kwargs)
+        try:
+            with execution_engine.get_connection() as connection:
+                unexpected_rows, sample = connection.exec_driver_sql(query).one()
+        except Exception as error:
+            # A metric that raises is tried three times, and each time all others with it.
+            return getattr(error, "orig", None) or error  # DuckDB's own, unwrapped
+        return Outcome(unexpected_rows, json.loads(sample or "[]"))
+
+
+class ExpectControlToFindNothing(BatchExpectation):
+    control_id: str
+    sql: str
+    sample_rows: int
+
+    metric_dependencies: ClassVar[tuple[str, ...]] = ("control.outcome",)
+    success_keys: ClassVar[tuple[str, ...]] = ("control_id", "sql", "sample_rows")
+
+    def _validate(
+        self,
+        metrics: dict[str, Any],
+        runtime_configuration: dict[str, Any] | None = None,
+        execution_engine: ExecutionEngine | None = None,
+    ) -> dict[str, Any]:
+        outcome: Outcome | Exception = metrics["control.outcome"]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return {
+            "success": outcome.unexpected_rows == 0,
+            "result": {
+                "observed_value": outcome.unexpected_rows,
+                "details": {"unexpected_rows": outcome.sample},
+            },
+        }
+
+
+def run_controls(
+    database: Path, controls: Sequence[Control], *, sample_rows: int, timezone: str
+) -> list[ControlResult]:
+    suite = gx.ExpectationSuite(
+        name="controls",
+        expectations=[
+            ExpectControlToFindNothing(
+                control_id=control.control_id,
+                description=control.sentence,
+                severity=(
+                    FailureSeverity.CRITICAL
+                    if control.severity == "error"
+                    else FailureSeverity.WARNING
+                ),
+                sql=control.sql.rstrip().rstrip(";"),
+                sample_rows=sample_rows,
+            )
+            for control in controls
+        ],
+    )
+    context = gx.get_context(
+        mode="ephemeral",
+        project_config=DataContextConfig(
+            store_backend_defaults=InMemoryStoreBackendDefaults(),
+            progress_bars=ProgressBarsConfig(globally=False),
+            analytics_enabled=False,
+        ),
+    )
+    source = context.data_sources.add_sql(
+        "warehouse",
+        connection_string="callbill_duckdb://",
+        kwargs={"connect_args": {"database": str(database), "timezone": timezone}},
+    )
+    try:
+        # The controls name their own tables; the batch is there because validations need one.
+        asset = source.add_query_asset("nothing", "select 1")
+        batch = asset.add_batch_definition_whole_table("nothing").get_batch()
+        results = batch.validate(suite).results
+    finally:
+        source.get_engine().dispose()
+        source.get_execution_engine().close()
+
+    by_control = {result.expectation_config.kwargs["control_id"]: result for result in results}
+    broken = {
+        control_id: str(result.exception_info.get("exception_message") or result.exception_info)
+        for control_id, result in by_control.items()
+        if "observed_value" not in result.result
+    }
+    if broken:
+        raise BrokenControlError(broken)
+    return [
+        ControlResult(
+            control_id=control.control_id,
+            severity=control.severity,
+            passed=bool(result.success),
+            unexpected_rows=result.result["observed_value"],
+            sample=result.result["details"]["unexpected_rows"],
+        )
+        for control in controls
+        for result in [by_control[control.control_id]]
+    ]

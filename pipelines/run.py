@@ -1,0 +1,296 @@
+"""The job: adopt what is sealed, ingest, build, check, publish."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from pipelines import __version__
+from pipelines.build import build_models, complete_partitions, prepare_partitions
+from pipelines.errors import CallbillError, ControlFailedError, UsageError
+from pipelines.ingest.batch import LoadReport
+from pipelines.ingest.load import load_landing
+from pipelines.locking import run_lock
+from pipelines.progress import Reporter
+from pipelines.publish.hashes import refresh_settlement_hashes
+from pipelines.publish.manifest import Manifest
+from pipelines.publish.release import (
+    current_manifest,
+    current_release,
+    remove_old_releases,
+    switch_to,
+    write_release,
+)
+from pipelines.quality import ControlResult, run_controls
+from pipelines.quality.catalogue import due_controls, keep_results
+from pipelines.seal import (
+    adopt,
+    built_through,
+    check_all_loaded,
+    check_figures_unchanged,
+    first_due,
+    set_built_through,
+)
+from pipelines.settings import BillingVars, Settings, load_vars
+from pipelines.warehouse import finish_loads, open_warehouse
+
+
+@dataclass
+class RunSummary:
+    """What a run came to."""
+
+    run_id: str
+    through: date
+    outcome: str = "running"
+    settle_from: date | None = None
+    sealed_through: date | None = None
+    release: Path | None = None
+    message: str = ""
+    loaded: LoadReport = field(default_factory=LoadReport)
+    results: list[ControlResult] = field(default_factory=list)
+
+
+def run_job(settings: Settings, *, dry_run: bool = False, json_logs: bool = False) -> RunSummary:
+    """Settle every date up to `settings.through` that is not sealed yet, and publish it.
+
+    Raises ControlFailedError, UsageError, LockedError or CallbillError; then nothing was published
+    or sealed, and the last release stands.
+    """
+    billing_vars = load_vars(settings)
+    today = billing_vars.today()
+    through = settings.through or today
+    if through > today:
+        raise UsageError(
+            f"--through {through} lies in the future: it is {today} in "
+            f"{billing_vars.billing_timezone}"
+        )
+    if not settings.landing.is_dir():
+        raise UsageError(f"landing folder {settings.landing} is not there; name it with --landing")
+    with run_lock(settings):
+        summary = RunSummary(_new_run_id(settings), through)
+        reporter = Reporter(summary.run_id, json_logs=json_logs)
+        try:
+            with _scratch_copy(settings) if dry_run else _itself(settings) as place:
+                _run(place, billing_vars, summary, reporter, dry_run=dry_run)
+        except CallbillError as error:
+            summary.outcome = "control_failed" if error.exit_code == 1 else "failed"
+            summary.message = str(error)
+            raise
+        except BaseException as error:
+            summary.outcome, summary.message = "failed", f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            if not dry_run:
+                _write_status(settings, summary, reporter)
+    return summary
+
+
+def _run(
+    settings: Settings,
+    billing_vars: BillingVars,
+    summary: RunSummary,
+    reporter: Reporter,
+    *,
+    dry_run: bool,
+) -> None:
+    current = current_manifest(settings.published)
+    con = open_warehouse(settings)
+    try:
+        finish_loads(con, settings)
+        adopt(con, current)
+        summary.sealed_through = current.through if current else None
+        if current is not None and summary.through <= current.through:
+            summary.outcome = "nothing_due"
+            summary.message = f"everything through {current.through} is sealed already"
+            return
+        check_figures_unchanged(con, current, billing_vars)
+        _record_start(con, summary)
+        try:
+            _settle(con, settings, billing_vars, summary, reporter, current, dry_run=dry_run)
+        except BaseException as error:
+            failed = isinstance(error, ControlFailedError)
+            summary.outcome = "control_failed" if failed else "failed"
+            summary.message = str(error) or type(error).__name__
+            with suppress(duckdb.Error):
+                con.rollback()
+            _record_end(con, summary, reporter)
+            raise
+    finally:
+        con.close()
+
+
+def _settle(
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    billing_vars: BillingVars,
+    summary: RunSummary,
+    reporter: Reporter,
+    current: Manifest | None,
+    *,
+    dry_run: bool,
+) -> None:
+    with reporter.step("ingest", landing=settings.landing):
+        summary.loaded = load_landing(
+            con,
+            settings,
+            billing_vars,
+            summary.run_id,
+            summary.through,
+            current.through + timedelta(days=1) if current else None,
+            current.floors if current else {},
+            reporter.announce,
+        )
+    for skipped in summary.loaded.skipped:
+        reporter.log("not read", file=skipped.name, why=skipped.why)
+    check_all_loaded(con, current)
+    settle_from = first_due(con, summary.through)
+    if settle_from is None:
+        summary.outcome, summary.message = "nothing_due", "nothing was ever loaded"
+        _record_end(con, summary, reporter)
+        return
+    summary.settle_from = settle_from
+    with reporter.step("build", settle_from=settle_from, settle_through=summary.through):
+        con.execute("delete from ops.settlement_window")
+        con.execute(
+            "insert into ops.settlement_window values (?, ?)", [settle_from, summary.through]
+        )
+        prepare_partitions(settings, built_through(con), summary.through)
+        build_models(settings, billing_vars)
+        days = (summary.through - settle_from).days
+        complete_partitions(settings, [settle_from + timedelta(days=n) for n in range(days + 1)])
+    with reporter.step("hash"):
+        refresh_settlement_hashes(con, settings)
+    with reporter.step("check"):
+        controls = due_controls(settle_from, summary.through, billing_vars)
+        summary.results = run_controls(settings.warehouse, controls)
+        keep_results(con, summary.run_id, summary.results)
+    for result in summary.results:
+        if not result.passed and result.severity == "warning":
+            reporter.log("warning", control=result.control_id, rows=result.unexpected_rows)
+    failed = [r for r in summary.results if not r.passed and r.severity == "error"]
+    if failed:
+        names = ", ".join(f"{r.control_id} ({r.unexpected_rows} rows)" for r in failed)
+        raise ControlFailedError(
+            f"nothing was published, these controls failed: {names}", results=failed
+        )
+    if dry_run:
+        summary.outcome = "dry_run"
+        return
+    with reporter.step("publish"):
+        summary.outcome = "published"
+        summary.release = write_release(
+            con,
+            settings,
+            billing_vars,
+            summary.run_id,
+            summary.through,
+            lambda: _record_end(con, summary, reporter),
+        )
+        switch_to(settings, summary.release)
+        summary.sealed_through = summary.through
+        set_built_through(con, summary.through)
+        adopt(con, current_manifest(settings.published))
+        remove_old_releases(settings)
+
+
+def _new_run_id(settings: Settings) -> str:
+    """Run ids sort in the order of their runs, even if the clock was set back between two."""
+    instant = datetime.now(UTC)
+    current = current_release(settings.published)
+    if current is not None:
+        last = datetime.strptime(current.name, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+        instant = max(instant, last + timedelta(microseconds=1))
+    return instant.strftime("%Y%m%dT%H%M%S.%fZ")
+
+
+@contextmanager
+def _itself(settings: Settings) -> Iterator[Settings]:
+    yield settings
+
+
+@contextmanager
+def _scratch_copy(settings: Settings) -> Iterator[Settings]:
+    """A copy of the warehouse that a dry run may do anything to; its Parquet files are linked."""
+    folder = settings.warehouse.with_name(settings.warehouse.name + ".dry-run")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    place = settings.model_copy(update={"warehouse": folder / settings.warehouse.name})
+    try:
+        if settings.warehouse.exists():
+            shutil.copyfile(settings.warehouse, place.warehouse)
+            shutil.copytree(settings.warehouse_files, place.warehouse_files, copy_function=os.link)
+        yield place
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _record_start(con: duckdb.DuckDBPyConnection, summary: RunSummary) -> None:
+    con.execute(
+        """
+        update ops.runs set outcome = 'crashed', message = 'ended without saying how'
+        where outcome = 'running'
+        """
+    )
+    con.execute(
+        "insert into ops.runs (run_id, callbill_version, started_at, through_date, outcome)"
+        " values (?, ?, ?, ?, 'running')",
+        [summary.run_id, __version__, datetime.now(UTC), summary.through],
+    )
+
+
+def _record_end(con: duckdb.DuckDBPyConnection, summary: RunSummary, reporter: Reporter) -> None:
+    con.execute(
+        """
+        update ops.runs set
+            finished_at = ?, settle_from = ?, outcome = ?, files_loaded = ?, lines_read = ?,
+            records_accepted = ?, records_rejected = ?, message = ?, step_seconds = ?
+        where run_id = ?
+        """,
+        [
+            datetime.now(UTC),
+            summary.settle_from,
+            summary.outcome,
+            summary.loaded.files,
+            summary.loaded.lines_read,
+            summary.loaded.accepted,
+            summary.loaded.rejected,
+            summary.message or None,
+            json.dumps(reporter.seconds),
+            summary.run_id,
+        ],
+    )
+
+
+def _write_status(settings: Settings, summary: RunSummary, reporter: Reporter) -> None:
+    """`published/status/last_run.json`: how the last run ended, also one that published nothing."""
+    folder = settings.published / "status"
+    folder.mkdir(parents=True, exist_ok=True)
+    said = {
+        "run_id": summary.run_id,
+        "callbill_version": __version__,
+        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "outcome": summary.outcome,
+        "message": summary.message,
+        "through": summary.through,
+        "settle_from": summary.settle_from,
+        "sealed_through": summary.sealed_through,
+        "files_loaded": summary.loaded.files,
+        "lines_read": summary.loaded.lines_read,
+        "records_accepted": summary.loaded.accepted,
+        "records_rejected": summary.loaded.rejected,
+        "files_unreadable": summary.loaded.unreadable_files,
+        "files_not_read": [vars(skipped) for skipped in summary.loaded.skipped],
+        "controls_failed": [r.control_id for r in summary.results if not r.passed],
+        "step_seconds": reporter.seconds,
+    }
+    building = folder / ".last_run.json.tmp"
+    building.write_text(json.dumps(said, indent=1, default=str, ensure_ascii=False) + "\n")
+    building.replace(folder / "last_run.json")

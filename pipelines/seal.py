@@ -1,0 +1,151 @@
+"""What is sealed: `published/current` decides, and a run begins by taking over what it says."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import duckdb
+
+from pipelines.errors import UsageError
+from pipelines.publish.manifest import Manifest, figure_seeds, figure_vars
+from pipelines.settings import BillingVars
+from pipelines.warehouse import last_sealed, relation_exists
+
+
+def adopt(con: duckdb.DuckDBPyConnection, current: Manifest | None) -> None:
+    """Take over what the current release says is sealed.
+
+    Raises UsageError if the warehouse was sealed further than the release it finds, or otherwise:
+    then one of the two is not the other's.
+    """
+    sealed = last_sealed(con)
+    if sealed is not None and (current is None or current.through < sealed):
+        found = f"the current release only through {current.through}" if current else "no release"
+        raise UsageError(
+            f"the warehouse is sealed through {sealed}, but there is {found}: "
+            "name the published folder that belongs to this warehouse with --published"
+        )
+    if current is None:
+        return
+    sealed_hashes = con.execute("select settled_on, content_hash from ops.sealed_settlements")
+    for settled_on, content_hash in sorted(sealed_hashes.fetchall()):
+        if current.settlement_hashes.get(settled_on) != content_hash:
+            raise UsageError(
+                f"the current release says otherwise of {settled_on} than what this warehouse "
+                "sealed: they do not belong together"
+            )
+    floors = con.execute(
+        "select feed, source_file_id, settlement_floor, path from ops.source_files"
+    )
+    for feed, source_file_id, floor, path in floors.fetchall():
+        known = current.floors.get((feed, source_file_id))
+        if known is not None and known[1] != floor:
+            raise UsageError(
+                f"the warehouse loaded {path} for settlement from {floor} on, the current release "
+                f"from {known[1]} on: move the warehouse away, a new one will be made from the "
+                "release"
+            )
+    con.begin()
+    con.execute("delete from ops.sealed_settlements")
+    con.executemany(
+        "insert into ops.sealed_settlements values (?, ?, ?)",
+        [(day, text, current.run_id) for day, text in current.settlement_hashes.items()],
+    )
+    con.commit()
+
+
+def check_all_loaded(con: duckdb.DuckDBPyConnection, current: Manifest | None) -> None:
+    """UsageError if a file that the release was made from is neither loaded nor in landing."""
+    if current is None:
+        return
+    loaded = set(con.execute("select feed, source_file_id from ops.source_files").fetchall())
+    missing = [load for load in current.loads if (load.feed, load.source_file_id) not in loaded]
+    if missing:
+        raise UsageError(
+            f"{len(missing)} file(s) that the current release was made from are neither in the "
+            f"warehouse nor in the landing folder, {missing[0].path} among them "
+            f"(SHA-256 {missing[0].source_file_id}): put them back"
+        )
+
+
+def check_figures_unchanged(
+    con: duckdb.DuckDBPyConnection, current: Manifest | None, billing_vars: BillingVars
+) -> None:
+    """UsageError if a var or a seed row now says otherwise of a sealed date than it did."""
+    if current is None:
+        return
+    for name, value in figure_vars(billing_vars).items():
+        sealed_value = current.vars.get(name)
+        if sealed_value != value:
+            raise UsageError(
+                f"var {name} is {value!r}, but what is sealed through {current.through} was made "
+                f"with {sealed_value!r}: set it back, or start another warehouse and published "
+                "folder"
+            )
+    now = figure_seeds()
+    for seed, rows in now.items():
+        before = current.seeds.get(seed, [])
+        for row in [*rows, *before]:
+            if (row in rows) != (row in before) and _touches_sealed(
+                con, seed, row, current.through
+            ):
+                verb = "added to" if row in rows else "removed from"
+                raise UsageError(
+                    f"seeds/{seed}.csv: row {','.join(row)} was {verb} what the sealed releases "
+                    f"used, and would change what is sealed through {current.through}: "
+                    "seeds are history, add a row that is known from a later date"
+                )
+
+
+def _touches_sealed(
+    con: duckdb.DuckDBPyConnection, seed: str, row: list[str], sealed_through: date
+) -> bool:
+    """Whether a row can make a difference to a settlement that is sealed."""
+    if not relation_exists(con, "billing", "calls"):
+        return False
+    if seed == "component_actions":
+        return _any(
+            con,
+            "select 1 from raw.call_logs where action = ? and settled_on <= ? limit 1",
+            [row[0], sealed_through],
+        )
+    if seed == "components":
+        return _any(
+            con,
+            "select 1 from billing.calls where component_code = ? and settled_on <= ? limit 1",
+            [row[0], sealed_through],
+        )
+    component, effective_from, known_from, _price = row
+    return date.fromisoformat(known_from) <= sealed_through and _any(
+        con,
+        """
+        select 1 from billing.calls
+        where component_code = ? and usage_date >= ? and settled_on between ? and ? limit 1
+        """,
+        [component, effective_from, known_from, sealed_through],
+    )
+
+
+def _any(con: duckdb.DuckDBPyConnection, query: str, parameters: list[object]) -> bool:
+    return bool(con.execute(query, parameters).fetchall())
+
+
+def built_through(con: duckdb.DuckDBPyConnection) -> date | None:
+    """The last settlement date whose rows this warehouse holds for good."""
+    value: date | None = con.execute("select built_through from ops.warehouse").fetchall()[0][0]
+    return value
+
+
+def set_built_through(con: duckdb.DuckDBPyConnection, through: date) -> None:
+    con.execute("update ops.warehouse set built_through = ?", [through])
+
+
+def first_due(con: duckdb.DuckDBPyConnection, through: date) -> date | None:
+    """The first date that a run has to settle; None if nothing was loaded ever."""
+    built = built_through(con)
+    if built is not None:
+        return built + timedelta(days=1)
+    first: date | None = con.execute(
+        "select min(settlement_floor) from ops.source_files where settlement_floor <= ?", [through]
+    ).fetchall()[0][0]
+    return first

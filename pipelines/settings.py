@@ -1,0 +1,122 @@
+"""Where things are and how a command behaves: options, `CALLBILL_*` variables, defaults.
+
+A figure-changing setting is not here: it is a dbt var in dbt_project.yml, because a bill is a
+function of it (see `FIGURE_VARS`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pipelines.errors import UsageError
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+FIGURE_VARS = (
+    "billing_timezone",
+    "max_usage_age_days",
+    "dedup_horizon_days",
+    "deduction_rounding",
+)
+
+
+class Settings(BaseSettings):
+    """Every field can be set by an option of the same name or by `CALLBILL_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="CALLBILL_", extra="ignore")
+
+    landing: Path = Path("data/landing")
+    warehouse: Path = Path("data/warehouse.duckdb")
+    published: Path = Path("data/published")
+    through: date | None = None
+    vars: str = ""
+    keep_releases: int = Field(default=30, ge=2)
+    threads: int | None = Field(default=None, ge=1)
+    memory_limit: str = "1500MB"
+
+    @property
+    def warehouse_files(self) -> Path:
+        """The folder beside the warehouse file that holds its Parquet files."""
+        return self.warehouse.with_name(self.warehouse.name + ".files")
+
+
+@dataclass(frozen=True)
+class BillingVars:
+    """The dbt vars that a bill depends on."""
+
+    billing_timezone: str
+    max_usage_age_days: int
+    dedup_horizon_days: int
+    deduction_rounding: str
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.billing_timezone)
+
+    def today(self) -> date:
+        """Today in the billing timezone: the only use of the wall clock in a figure's way."""
+        return datetime.now(self.zone).date()
+
+
+def load_settings(**options: Any) -> Settings:
+    """Settings from options that were given, then the environment, then defaults.
+
+    Raises UsageError where a value cannot be read.
+    """
+    try:
+        settings = Settings(**{key: value for key, value in options.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"setting {name}: {first['msg']} (got {first['input']!r})") from error
+    return settings.model_copy(
+        update={
+            name: getattr(settings, name).expanduser().absolute()
+            for name in ("landing", "warehouse", "published")
+        }
+    )
+
+
+def load_vars(settings: Settings) -> BillingVars:
+    """The figure-changing vars of dbt_project.yml, with those of `--vars` over them.
+
+    Raises UsageError for a var with a value that has no meaning.
+    """
+    project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
+    values: dict[str, Any] = dict(project["vars"])
+    values.update(_parse_overrides(settings.vars))
+    billing_vars = BillingVars(**{name: values[name] for name in FIGURE_VARS})
+    try:
+        _ = billing_vars.zone
+    except (ZoneInfoNotFoundError, ValueError, TypeError) as error:
+        raise UsageError(
+            f"var billing_timezone: {billing_vars.billing_timezone!r} is not a time zone"
+        ) from error
+    for name in ("max_usage_age_days", "dedup_horizon_days"):
+        value = getattr(billing_vars, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise UsageError(f"var {name}: {value!r} is not a number of days")
+    if billing_vars.deduction_rounding not in ("half_up", "down"):
+        raise UsageError(
+            f"var deduction_rounding: {billing_vars.deduction_rounding!r} is neither half_up "
+            "nor down"
+        )
+    return billing_vars
+
+
+def _parse_overrides(text: str) -> dict[str, Any]:
+    try:
+        overrides = yaml.safe_load(text) if text else {}
+    except yaml.YAMLError as error:
+        raise UsageError(f"--vars is not YAML: {text!r}") from error
+    if not isinstance(overrides, dict) or set(overrides) - set(FIGURE_VARS):
+        raise UsageError(f"--vars takes a YAML mapping of {', '.join(FIGURE_VARS)}; got {text!r}")
+    return overrides

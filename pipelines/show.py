@@ -1,0 +1,313 @@
+"""What commands print: bills, runs, rejects and what controls found.
+
+Texts that came from outside are shown with control characters escaped, so that a log line cannot
+steer the terminal.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.errors import UsageError
+from pipelines.ingest import lines as reading
+from pipelines.publish.release import DATABASE, current_release
+from pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from pipelines.errors import CallbillError
+    from pipelines.quality import ControlResult
+    from pipelines.run import RunSummary
+
+# Wide enough for a bill line where there is no terminal to fit into.
+_WIDTH_WITHOUT_TERMINAL = 160
+
+
+def _console() -> Console:
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, markup=False, width=_WIDTH_WITHOUT_TERMINAL)
+    return console
+
+
+def printable(value: object) -> str:
+    """A value's text with every control character escaped."""
+    text = f"{value:f}" if isinstance(value, Decimal) else "" if value is None else str(value)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def table_of(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """A table with numbers to the right; a column that begins with `#` is a number."""
+    table = Table(title=Text(title), box=box.SIMPLE_HEAD, title_justify="left")
+    for column in columns:
+        if column.startswith("#"):
+            table.add_column(Text(column[1:]), justify="right", no_wrap=True)
+        else:
+            table.add_column(Text(column), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(value)) for value in row))
+    return table
+
+
+def _open_release(settings: Settings) -> duckdb.DuckDBPyConnection:
+    release = current_release(settings.published)
+    if release is None:
+        raise UsageError(
+            f"nothing was published in {settings.published} yet; "
+            "run `callbill run`, or name another place with --published"
+        )
+    con = duckdb.connect(str(release / DATABASE), read_only=True)
+    con.execute("set TimeZone = 'UTC'")
+    return con
+
+
+def show_run(settings: Settings, summary: RunSummary) -> None:
+    """The end of a run: what was read, the bills, and where they were published."""
+    console = _console()
+    loaded = summary.loaded
+    if summary.outcome == "nothing_due":
+        console.print(f"Nothing due: {summary.message}.")
+        return
+    console.print(
+        f"Read {loaded.files} new files: {loaded.lines_read} lines,"
+        f" {loaded.accepted} records accepted, {loaded.rejected} rejected"
+        + (f", {loaded.unreadable_files} files unreadable" if loaded.unreadable_files else "")
+        + "."
+    )
+    if loaded.rejected or loaded.unreadable_files:
+        console.print("What was rejected and why: callbill rejects")
+    for skipped in loaded.skipped:
+        console.print(f"Not read: {printable(skipped.name)}: {skipped.why}")
+    passed = sum(result.passed for result in summary.results)
+    console.print(f"Controls: {passed} of {len(summary.results)} passed.")
+    for result in summary.results:
+        if not result.passed:
+            _show_control(console, result)
+    if summary.outcome == "dry_run":
+        console.print(
+            f"Dry run: would settle {summary.settle_from} to {summary.through}; nothing was kept."
+        )
+        return
+    con = _open_release(settings)
+    try:
+        _show_months(console, con)
+    finally:
+        con.close()
+    console.print(f"Settled {summary.settle_from} to {summary.through} and published to")
+    console.print(f"  {settings.published / 'current'}", soft_wrap=True)
+    console.print(f"  (release {summary.run_id})", soft_wrap=True)
+
+
+def _show_months(console: Console, con: duckdb.DuckDBPyConnection) -> None:
+    months = con.execute(
+        "select distinct bill_month from billing.monthly_bills order by 1 desc limit 3"
+    ).fetchall()
+    for (month,) in reversed(months):
+        rows = con.execute(
+            """
+            select owner_uin, product_code, calls, list_cost, discount_amount, rated_amount,
+                adjustment_amount, deducted_amount
+            from billing.monthly_bills where bill_month = ? order by deducted_amount desc, 1, 2
+            """,
+            [month],
+        ).fetchall()
+        shown = rows[:20]
+        console.print(
+            table_of(
+                f"Bills of {month:%Y-%m} (CNY)",
+                ["account", "product", "#calls", "#原价 list cost", "#优惠 discount", "#rated",
+                 "#精度差异 adjustment", "#扣费 deducted"],
+                shown,
+            )
+        )  # fmt: skip
+        if len(rows) > len(shown):
+            console.print(f"  and {len(rows) - len(shown)} more accounts")
+
+
+def show_bill(settings: Settings, owner: str, month: date) -> None:
+    """An account's bill: lines as the console shows them, settlements, precision adjustment."""
+    con = _open_release(settings)
+    try:
+        lines = con.execute(
+            """
+            select settled_on, usage_date, line_type, component_name, list_price,
+                coalesce(cast(discount as varchar), 'agreed'), contract_price, price_unit,
+                used_amount, used_amount_unit, list_cost, real_cost
+            from billing.bill_lines where owner_uin = ? and bill_month = ?
+            order by settled_on, usage_date, line_type, contract_price, line_id
+            """,
+            [owner, month],
+        ).fetchall()
+        settlements = con.execute(
+            """
+            select settled_on, product_code, rated_amount, deducted_amount, residual_amount
+            from billing.settlements where owner_uin = ? and bill_month = ? order by 1, 2
+            """,
+            [owner, month],
+        ).fetchall()
+        adjustment = con.execute(
+            """
+            select rated_amount, deducted_amount, adjustment_amount, is_final
+            from billing.precision_adjustments where owner_uin = ? and bill_month = ?
+            """,
+            [owner, month],
+        ).fetchall()
+    finally:
+        con.close()
+    console = _console()
+    if not lines:
+        console.print(f"Account {printable(owner)} has no bill of {month:%Y-%m}.")
+        return
+    console.print(
+        table_of(
+            f"Bill of account {printable(owner)}, {month:%Y-%m} (CNY)",
+            ["settled", "usage", "line", "组件名称", "#刊例价", "#折扣率", "#优惠后单价",
+             "价格单位", "#用量", "单位", "#原价", "#优惠后总价"],
+            lines,
+        )
+    )  # fmt: skip
+    console.print(
+        table_of(
+            "Settlements (日结)", ["settled", "product", "#rated", "#扣费 deducted", "#difference"],
+            settlements,
+        )
+    )  # fmt: skip
+    [(rated, deducted, difference, is_final)] = adjustment
+    sign = "charged too much" if difference > 0 else "charged too little, borne by the platform"
+    console.print(
+        "月度计费精度差异 precision adjustment:"
+        f" deducted {deducted:f} − rated {rated:f} = {difference:f}"
+        + (f" ({sign})" if difference else "")
+        + ("." if is_final else "; the month is still open."),
+        soft_wrap=True,
+    )
+
+
+def show_failed_controls(error: CallbillError) -> None:
+    """What the controls that stopped a run found."""
+    results: list[ControlResult] = getattr(error, "results", [])
+    console = Console(stderr=True, highlight=False, markup=False)
+    for result in results:
+        if not result.passed:
+            _show_control(console, result)
+
+
+def _show_control(console: Console, result: ControlResult) -> None:
+    from pipelines.quality.catalogue import catalogue
+
+    entry = catalogue()[result.control_id]
+    columns = list(result.sample[0]) if result.sample else []
+    console.print(
+        f"{result.severity}: {result.control_id}: {entry.sentence} Expected {entry.expected};"
+        f" found {result.unexpected_rows} row(s) otherwise:"
+    )
+    console.print(table_of("", columns, [list(row.values()) for row in result.sample[:10]]))
+
+
+def show_runs(settings: Settings, *, limit: int) -> None:
+    """The last runs, as the warehouse has them."""
+    con = _open_warehouse(settings)
+    try:
+        rows = con.execute(
+            """
+            select run_id, through_date, settle_from, outcome, files_loaded, records_accepted,
+                records_rejected, round(epoch(finished_at - started_at), 1), message
+            from ops.runs order by run_id desc limit ?
+            """,
+            [limit],
+        ).fetchall()
+    finally:
+        con.close()
+    columns = ["run", "through", "settled from", "outcome", "#files", "#accepted", "#rejected",
+               "#seconds", "message"]  # fmt: skip
+    _console().print(table_of("Runs", columns, rows))
+
+
+def show_rejects(
+    settings: Settings, *, path: str | None, reason: str | None, lines: bool, limit: int
+) -> None:
+    """What was rejected, by file and line."""
+    con = _open_warehouse(settings)
+    try:
+        rows = con.execute(
+            """
+            select r.path, r.line_number, r.reason, r.detail, r.fields, r.line_length,
+                count(*) over () as total
+            from ops.rejected_records as r
+            where (? is null or contains(r.path, ?)) and (? is null or r.reason = ?)
+            order by r.path, r.line_number nulls first limit ?
+            """,
+            [path, path, reason, reason, limit],
+        ).fetchall()
+    finally:
+        con.close()
+    console = _console()
+    if not rows:
+        console.print("Nothing was rejected.")
+        return
+    if lines:
+        for file, line_number, code, detail, *_ in rows:
+            console.print(Text(f"{printable(file)}:{line_number or ''} {code} {detail or ''}"))
+            if line_number:
+                console.print(Text("  " + printable(_line_of(settings, file, line_number))))
+    else:
+        console.print(
+            table_of(
+                "Rejected",
+                ["file", "#line", "reason", "what is kept"],
+                [
+                    (file, number, code, detail or _kept(fields) or f"{length} bytes")
+                    for file, number, code, detail, fields, length, _total in rows
+                ],
+            )
+        )
+    total = rows[0][-1]
+    if total > len(rows):
+        console.print(f"{total - len(rows)} more; see --limit, --file and --reason.")
+
+
+def _kept(fields: str | None) -> str:
+    if fields is None:
+        return ""
+    said = json.loads(fields)
+    return " ".join(f"{name}={value}" for name, value in said.items() if value is not None)
+
+
+def _line_of(settings: Settings, name: str, line_number: int) -> str:
+    """A line read again from its file in the landing folder."""
+    path = settings.landing / name
+    compression = path.suffix if path.suffix in (".gz", ".zst") else ""
+    if Path(name.removesuffix(compression)).suffix == ".parquet":
+        con = duckdb.connect()
+        found = con.execute(
+            "select cast(to_json(p) as varchar) from"
+            " (from read_parquet(?, hive_partitioning = false)) as p limit 1 offset ?",
+            [str(path), line_number - 1],
+        ).fetchall()
+        return found[0][0] if found else "(the file has no such row any more)"
+    try:
+        return reading.line_at(path, compression, line_number)
+    except (OSError, reading.UnreadableFileError) as error:
+        return f"(cannot be read: {error})"
+
+
+def _open_warehouse(settings: Settings) -> duckdb.DuckDBPyConnection:
+    """The warehouse for reading; while a run has it, the current release instead."""
+    if not settings.warehouse.exists():
+        raise UsageError(f"there is no warehouse {settings.warehouse}; name it with --warehouse")
+    try:
+        con = duckdb.connect(str(settings.warehouse), read_only=True)
+    except duckdb.IOException:
+        con = _open_release(settings)
+    con.execute("set TimeZone = 'UTC'")
+    return con

@@ -1,0 +1,13 @@
+"""Quoting for the few places of a statement where a value cannot be bound."""
+
+from __future__ import annotations
+
+
+def literal(text: str) -> str:
+    """`text` as an SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """`name` as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'

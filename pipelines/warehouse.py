@@ -1,0 +1,172 @@
+"""The warehouse file: opening it, its `ops` tables, and the views over the Parquet it owns."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from pipelines.errors import LockedError, UsageError
+from pipelines.settings import Settings
+from pipelines.sql import literal
+
+SCHEMA_VERSION = 1
+
+_TABLES = (Path(__file__).parent / "warehouse.sql").read_text(encoding="utf-8")
+
+# What holds for every connection to the warehouse, dbt's included.
+SESSION = {
+    "TimeZone": "UTC",
+    "preserve_insertion_order": False,
+}
+
+
+def open_warehouse(settings: Settings) -> duckdb.DuckDBPyConnection:
+    """A connection to the warehouse, which is made if it is not there.
+
+    Raises LockedError if another process has the file open, UsageError if it is not a warehouse.
+    """
+    settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not settings.warehouse.exists()
+    con = _connect(settings.warehouse)
+    configure(con, settings)
+    if not is_new and not _is_warehouse(con) and not _is_empty(con):
+        con.close()
+        raise UsageError(
+            f"{settings.warehouse} is a DuckDB file, but no callbill warehouse; "
+            "name another place with --warehouse"
+        )
+    con.execute(_TABLES)
+    con.execute("insert or ignore into ops.warehouse values (1, ?, null)", [SCHEMA_VERSION])
+    version = con.execute("select schema_version from ops.warehouse").fetchall()[0][0]
+    if version > SCHEMA_VERSION:
+        con.close()
+        raise UsageError(
+            f"{settings.warehouse} was written by a newer callbill (schema {version}, "
+            f"this one knows {SCHEMA_VERSION}); update callbill"
+        )
+    _create_raw_views(con, settings)
+    return con
+
+
+def configure(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Session settings and limits of a connection to the warehouse."""
+    for name, value in SESSION.items():
+        con.execute(f"set {name} = {literal(str(value))}")
+    temporary = settings.warehouse_files / "spill"
+    con.execute(f"set temp_directory = {literal(str(temporary))}")
+    con.execute(f"set memory_limit = {literal(settings.memory_limit)}")
+    if settings.threads:
+        con.execute(f"set threads = {settings.threads}")
+
+
+def _connect(path: Path) -> duckdb.DuckDBPyConnection:
+    try:
+        return duckdb.connect(str(path))
+    except duckdb.IOException as error:
+        text = str(error)
+        if "lock" in text.lower():
+            holder = text.split("PID ")[-1].split(")")[0] if "PID " in text else "unknown"
+            raise LockedError(
+                f"warehouse {path} is open in another process (PID {holder}); "
+                "wait for it to end, or work on a published release instead"
+            ) from error
+        if (
+            "not a valid DuckDB database" in text
+            or "older version" in text
+            or "newer version" in text
+        ):
+            raise UsageError(f"{path} is no DuckDB file that this version can read") from error
+        raise UsageError(f"warehouse {path} cannot be opened: {text.splitlines()[0]}") from error
+
+
+def _is_warehouse(con: duckdb.DuckDBPyConnection) -> bool:
+    return bool(
+        con.execute(
+            "select 1 from duckdb_tables() where schema_name = 'ops' and table_name = 'warehouse'"
+        ).fetchall()
+    )
+
+
+def _is_empty(con: duckdb.DuckDBPyConnection) -> bool:
+    return not con.execute("select 1 from duckdb_tables() where not internal limit 1").fetchall()
+
+
+def raw_folder(settings: Settings, relation: str) -> Path:
+    """Where the Parquet files behind `raw.<relation>` lie, a folder per settlement floor."""
+    return settings.warehouse_files / "raw" / relation
+
+
+def _create_raw_views(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Views with absolute paths, made anew at every opening so that a moved warehouse works."""
+    folder = raw_folder(settings, "call_logs")
+    empty = folder / "settlement_floor=0001-01-01" / "empty.parquet"
+    if not empty.exists():
+        empty.parent.mkdir(parents=True, exist_ok=True)
+        building = empty.with_suffix(".tmp")
+        con.execute("copy (from raw.call_logs_layout) to ? (format parquet)", [str(building)])
+        building.replace(empty)
+    con.execute(
+        f"""
+        create or replace view raw.call_logs as
+        select * from read_parquet(
+            {literal(str(folder / "*" / "*.parquet"))},
+            hive_partitioning = true, hive_types = {{'settlement_floor': date}}
+        )
+        """
+    )
+
+
+def loading_folder(settings: Settings) -> Path:
+    """Where a load writes its Parquet files before they are committed."""
+    return settings.warehouse_files / "loading"
+
+
+def finish_loads(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Bring the Parquet files into line with what was committed, whatever became of the last run.
+
+    A load writes its files aside, commits the manifest rows together with their names, and then
+    moves them to where `raw.call_logs` sees them. What was committed and not moved is moved now;
+    what was never committed is removed.
+    """
+    loading, folder = loading_folder(settings), raw_folder(settings, "call_logs")
+    if not loading.exists():
+        return
+    committed = {row[0] for row in con.execute("select file_name from ops.raw_files").fetchall()}
+    for path in loading.glob("*/*.parquet"):
+        name = f"{path.parent.name}/{path.name}"
+        if name in committed:
+            target = folder / name
+            target.parent.mkdir(exist_ok=True)
+            path.replace(target)
+            sync_folder(target.parent)
+    shutil.rmtree(loading)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder survive a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def last_sealed(con: duckdb.DuckDBPyConnection) -> date | None:
+    """The last settlement date that the warehouse knows to be sealed."""
+    rows = con.execute("select max(settled_on) from ops.sealed_settlements").fetchall()
+    value: date | None = rows[0][0]
+    return value
+
+
+def relation_exists(con: duckdb.DuckDBPyConnection, schema: str, name: str) -> bool:
+    """Whether the warehouse has a table or view of that name."""
+    return bool(
+        con.execute(
+            "select 1 from information_schema.tables where table_schema = ? and table_name = ?",
+            [schema, name],
+        ).fetchall()
+    )

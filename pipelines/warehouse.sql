@@ -1,0 +1,124 @@
+-- The tables that the job itself keeps, beside those that dbt builds.
+create schema if not exists raw;
+create schema if not exists ops;
+
+create table if not exists ops.warehouse (
+    id integer primary key,
+    schema_version integer not null,
+    built_through date
+);
+
+-- One row per run of the job, also of those that failed.
+create table if not exists ops.runs (
+    run_id varchar primary key,
+    callbill_version varchar not null,
+    started_at timestamptz not null,
+    finished_at timestamptz,
+    through_date date not null,
+    settle_from date,
+    outcome varchar not null,
+    files_loaded bigint,
+    lines_read bigint,
+    records_accepted bigint,
+    records_rejected bigint,
+    message varchar,
+    step_seconds varchar
+);
+
+-- The manifest: one row per file content that was ever loaded, known by feed and SHA-256.
+create table if not exists ops.source_files (
+    source_file_id varchar not null,
+    feed varchar not null,
+    path varchar not null,
+    format varchar not null,
+    arrived_on date not null,
+    settlement_floor date not null,
+    size_bytes bigint not null,
+    lines_read bigint not null,
+    records_accepted bigint not null,
+    records_rejected bigint not null,
+    run_id varchar not null,
+    loaded_at timestamptz not null,
+    primary key (feed, source_file_id)
+);
+
+-- What was not accepted: a line with its number and reason, or a whole file (no line number).
+create table if not exists ops.rejected_records (
+    source_file_id varchar not null,
+    feed varchar not null,
+    path varchar not null,
+    line_number bigint,
+    reason varchar not null,
+    detail varchar,
+    fields varchar,
+    line_length bigint,
+    line_sha256 varchar,
+    run_id varchar not null
+);
+
+create table if not exists ops.control_results (
+    run_id varchar not null,
+    control_id varchar not null,
+    severity varchar not null,
+    sentence varchar not null,
+    passed boolean not null,
+    expected varchar not null,
+    unexpected_rows bigint not null,
+    sample varchar not null
+);
+
+-- One row per sealed settlement date: what `published/current` says, as of the last run.
+create table if not exists ops.sealed_settlements (
+    settled_on date primary key,
+    content_hash varchar not null,
+    run_id varchar not null
+);
+
+-- The dates that the run at hand settles; the models read it to know what is due.
+create table if not exists ops.settlement_window (
+    settle_from date not null,
+    settle_through date not null
+);
+
+-- Directory entries whose content is known, so that a file is hashed once.
+create table if not exists ops.landing_entries (
+    path varchar primary key,
+    size_bytes bigint not null,
+    mtime_ns bigint not null,
+    inode bigint not null,
+    source_file_id varchar not null
+);
+
+-- The Parquet files behind raw.call_logs that were committed.
+create table if not exists ops.raw_files (
+    file_name varchar primary key
+);
+
+create table if not exists raw.contracts (
+    source_file_id varchar not null,
+    line_number bigint not null,
+    owner_uin varchar not null,
+    component_code varchar not null,
+    effective_from date not null,
+    effective_to date,
+    discount decimal(9, 6),
+    contract_price decimal(18, 8),
+    settlement_floor date not null
+);
+
+-- The columns of raw.call_logs, a view over Parquet files that lie in folders by settlement_floor.
+create or replace view raw.call_logs_layout as
+select
+    null::varchar as request_id,
+    null::timestamptz as called_at,
+    null::varchar as owner_uin,
+    null::varchar as operate_uin,
+    null::varchar as action,
+    null::varchar as region,
+    null::integer as http_status,
+    null::varchar as error_code,
+    null::integer as latency_ms,
+    null::date as usage_date,
+    null::date as settled_on,
+    null::varchar as source_file_id
+where false;

@@ -1,0 +1,399 @@
+"""From landed files to records and contract rows: which run loads a file, and what each line says.
+
+Every problem of a line is collected, not only the first: which of several a program reports is its
+own affair, so a comparison can only ask that it names one of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from pathlib import PurePosixPath
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from .inputs import File, Line, Seeds, Settings, World
+
+ONE_DAY = timedelta(days=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FIRST_EPOCH_IN_MILLISECONDS = Decimal(10) ** 11
+ISO_TIMESTAMP = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(?P<offset>Z|[+-]\d\d:\d\d)?"
+)
+EPOCH_TEXT = re.compile(r"\d+(\.\d+)?")
+INTEGER_TEXT = re.compile(r"[+-]?\d+")
+READ_ENDINGS = re.compile(r".+\.(parquet|(jsonl|ndjson|csv)(\.gz|\.zst)?)")
+
+Fields = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Record:
+    request_id: str
+    called_at: datetime  # UTC
+    usage_date: date
+    owner_uin: str
+    operate_uin: str
+    action: str
+    component_code: str | None
+    region: str | None
+    http_status: int | None
+    error_code: str | None
+    settled_on: date
+    file_id: str
+
+    @property
+    def is_failure(self) -> bool:
+        bad_status = self.http_status is not None and not 200 <= self.http_status <= 299
+        return self.error_code is not None or bad_status
+
+
+@dataclass(frozen=True)
+class ContractRow:
+    owner_uin: str
+    component_code: str
+    effective_from: date
+    effective_to: date | None
+    discount: Decimal | None
+    agreed_price: Decimal | None
+    known_from: date
+    file_id: str
+    line_number: int
+
+
+@dataclass(frozen=True)
+class Load:
+    """A file that a run has loaded, with the settlement floor it keeps."""
+
+    file: File
+    run: int
+    floor: date
+
+
+@dataclass(frozen=True)
+class Reject:
+    file_id: str
+    line_number: int | None  # None: the whole file
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FileCount:
+    file_id: str
+    feed: str
+    arrived_on: date
+    floor: date
+    lines_read: int
+    accepted: int
+    rejected: int
+    is_readable: bool
+
+
+@dataclass(frozen=True)
+class Reading:
+    records: tuple[Record, ...]
+    contract_rows: tuple[ContractRow, ...]
+    rejects: tuple[Reject, ...]
+    files: tuple[FileCount, ...]
+    sealed_through: date | None
+
+
+def read_world(world: World) -> Reading:
+    loads, sealed_through = load_files(world)
+    records: list[Record] = []
+    contract_rows: list[ContractRow] = []
+    rejects: list[Reject] = []
+    counts: list[FileCount] = []
+    for load in loads:
+        rejects_before = len(rejects)
+        accepted = 0
+        lines = [line for line in load.file.lines or () if not is_blank(line)]
+        if load.file.lines is None:
+            rejects.append(Reject(load.file.file_id, None, ("unreadable_file",)))
+        for line in lines:
+            read_line = {"call_logs": read_record, "contracts": read_contract}[load.file.feed]
+            outcome = read_line(line, load, world.settings, world.seeds)
+            if isinstance(outcome, Record):
+                records.append(outcome)
+                accepted += 1
+            elif isinstance(outcome, ContractRow):
+                contract_rows.append(outcome)
+                accepted += 1
+            else:
+                rejects.append(Reject(load.file.file_id, line.number, outcome))
+        counts.append(
+            FileCount(
+                file_id=load.file.file_id,
+                feed=load.file.feed,
+                arrived_on=load.file.arrived_on,
+                floor=load.floor,
+                lines_read=len(lines),
+                accepted=accepted,
+                rejected=len(rejects) - rejects_before,
+                is_readable=load.file.lines is not None,
+            )
+        )
+    return Reading(
+        tuple(records), tuple(contract_rows), tuple(rejects), tuple(counts), sealed_through
+    )
+
+
+def load_files(world: World) -> tuple[list[Load], date | None]:
+    """Play the runs: each reads what lies there and arrived by its through date, then seals."""
+    loads: dict[tuple[str, str], Load] = {}
+    sealed: date | None = None
+    for run, through in enumerate(world.runs):
+        if sealed is not None and through <= sealed:
+            continue
+        found = [
+            file
+            for file in world.files
+            if file.placed_run <= run and file.arrived_on <= through and is_read(file.path)
+        ]
+        for file in sorted(found, key=lambda file: (file.arrived_on, file.path)):
+            floor = file.arrived_on if sealed is None else max(file.arrived_on, sealed + ONE_DAY)
+            loads.setdefault((file.feed, file.file_id), Load(file, run, floor))
+        if loads:
+            sealed = through
+    return list(loads.values()), sealed
+
+
+def is_read(path: str) -> bool:
+    name = PurePosixPath(path).name
+    return name[0] not in "._" and READ_ENDINGS.fullmatch(name) is not None
+
+
+def is_blank(line: Line) -> bool:
+    return isinstance(line.data, str) and not line.data.strip()
+
+
+def parsed(line: Line) -> Fields | None:
+    if not isinstance(line.data, str):
+        return dict(line.data)
+    try:
+        value = json.loads(line.data, parse_float=Decimal)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+# Call logs
+
+
+def canonical(raw: Fields) -> Fields:
+    return raw
+
+
+def envelope(raw: Fields) -> Fields:
+    response = inner(raw, "Response")
+    return {
+        "request_id": response.get("RequestId"),
+        "called_at": raw.get("called_at"),
+        "owner_uin": raw.get("owner_uin"),
+        "operate_uin": raw.get("operate_uin"),
+        "action": raw.get("action"),
+        "error_code": inner(response, "Error").get("Code"),
+        "http_status": 200,
+    }
+
+
+def cloudaudit(raw: Fields) -> Fields:
+    identity = inner(raw, "userIdentity")
+    return {
+        "request_id": raw.get("requestID"),
+        "called_at": raw.get("eventTime"),
+        "owner_uin": identity.get("accountId"),
+        "operate_uin": identity.get("principalId"),
+        "action": raw.get("eventName"),
+        "region": raw.get("eventRegion"),
+        "error_code": text(raw.get("apiErrorCode")) or text(raw.get("errorCode")),
+        "http_status": 200,
+    }
+
+
+SHAPES: dict[str, Callable[[Fields], Fields]] = {
+    "canonical": canonical,
+    "envelope": envelope,
+    "cloudaudit": cloudaudit,
+}
+
+
+def read_record(
+    line: Line, load: Load, settings: Settings, seeds: Seeds
+) -> Record | tuple[str, ...]:
+    """The record of a line, or the reasons why it has none."""
+    raw = parsed(line)
+    if raw is None:
+        return ("unparseable_line",)
+    fields = SHAPES[load.file.shape](raw)
+    zone = ZoneInfo(settings.billing_timezone)
+    reasons = [
+        f"missing_{name}"
+        for name in ("request_id", "owner_uin", "action", "called_at")
+        if text(fields.get(name)) is None
+    ]
+
+    called_at = None
+    if text(fields.get("called_at")) is not None:
+        naive_zone = zone if load.file.shape == "cloudaudit" else None
+        called_at = timestamp(fields["called_at"], naive_zone)
+        if called_at is None:
+            reasons.append("bad_called_at")
+
+    error_code = text(fields.get("error_code"))
+    http_status = None
+    if text(fields.get("http_status")) is not None:
+        http_status = integer(fields["http_status"])
+        if http_status is None:
+            reasons.append("bad_http_status")
+    elif error_code is None:
+        reasons.append("unknown_outcome")
+
+    usage_date = None if called_at is None else called_at.astimezone(zone).date()
+    if usage_date is not None and usage_date > load.file.arrived_on + ONE_DAY:
+        reasons.append("future_timestamp")
+    if reasons or called_at is None or usage_date is None:
+        return tuple(reasons)
+
+    owner_uin = required(fields, "owner_uin")
+    action = required(fields, "action")
+    return Record(
+        request_id=required(fields, "request_id"),
+        called_at=called_at,
+        usage_date=usage_date,
+        owner_uin=owner_uin,
+        operate_uin=text(fields.get("operate_uin")) or owner_uin,
+        action=action,
+        component_code=component_claiming(action, seeds),
+        region=text(fields.get("region")),
+        http_status=http_status,
+        error_code=error_code,
+        settled_on=max(usage_date + ONE_DAY, load.floor),
+        file_id=load.file.file_id,
+    )
+
+
+def component_claiming(action: str, seeds: Seeds) -> str | None:
+    for component in seeds.components:
+        if action in component.actions:
+            return component.component_code
+    return None
+
+
+# Contracts
+
+
+def read_contract(
+    line: Line, load: Load, settings: Settings, seeds: Seeds
+) -> ContractRow | tuple[str, ...]:
+    """The contract version of a line, or the reasons why it has none."""
+    raw = parsed(line)
+    if raw is None:
+        return ("unparseable_line",)
+    reasons = [
+        f"missing_{name}"
+        for name in ("owner_uin", "component_code", "effective_from")
+        if text(raw.get(name)) is None
+    ]
+    effective_from = calendar_date(raw.get("effective_from"))
+    if effective_from is None and text(raw.get("effective_from")) is not None:
+        reasons.append("bad_effective_from")
+    effective_to = calendar_date(raw.get("effective_to"))
+    if effective_to is None and text(raw.get("effective_to")) is not None:
+        reasons.append("bad_effective_to")
+    if effective_from is not None and effective_to is not None and effective_to < effective_from:
+        reasons.append("ends_before_it_begins")
+
+    has_discount = text(raw.get("discount")) is not None
+    has_price = text(raw.get("contract_price")) is not None
+    discount = decimal(raw.get("discount"))
+    agreed_price = decimal(raw.get("contract_price"))
+    if has_discount == has_price:
+        reasons.append("not_either_discount_or_price")
+    if has_discount and (discount is None or not 0 < discount <= 1 or places(discount) > 6):
+        reasons.append("bad_discount")
+    if has_price and (agreed_price is None or agreed_price < 0 or places(agreed_price) > 8):
+        reasons.append("bad_contract_price")
+    if reasons or effective_from is None:
+        return tuple(reasons)
+    return ContractRow(
+        owner_uin=required(raw, "owner_uin"),
+        component_code=required(raw, "component_code"),
+        effective_from=effective_from,
+        effective_to=effective_to,
+        discount=discount,
+        agreed_price=agreed_price,
+        known_from=load.floor,
+        file_id=load.file.file_id,
+        line_number=line.number,
+    )
+
+
+# Values
+
+
+def inner(raw: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = raw.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def text(value: Any) -> str | None:
+    """A scalar as text; an empty one is none, as in a CSV file, which can't tell the two apart."""
+    return None if value is None or value == "" else str(value)
+
+
+def required(fields: Mapping[str, Any], name: str) -> str:
+    value = text(fields.get(name))
+    assert value is not None, name
+    return value
+
+
+def integer(value: Any) -> int | None:
+    return int(str(value)) if INTEGER_TEXT.fullmatch(str(value)) else None
+
+
+def decimal(value: Any) -> Decimal | None:
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def places(number: Decimal) -> int:
+    """How many decimals a number needs; trailing zeros don't count."""
+    exponent = number.normalize().as_tuple().exponent
+    assert isinstance(exponent, int)
+    return max(0, -exponent)
+
+
+def calendar_date(value: Any) -> date | None:
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", str(value)):
+        return None
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError:
+        return None
+
+
+def timestamp(value: Any, naive_zone: ZoneInfo | None) -> datetime | None:
+    """A point in time; one without offset only where a zone is given to read it in."""
+    written = str(value)
+    if EPOCH_TEXT.fullmatch(written):
+        epoch = Decimal(written)
+        seconds = epoch / 1000 if epoch >= FIRST_EPOCH_IN_MILLISECONDS else epoch
+        return EPOCH + timedelta(microseconds=int(seconds * 1_000_000))
+    match = ISO_TIMESTAMP.fullmatch(written)
+    if match is None or (match["offset"] is None and naive_zone is None):
+        return None
+    try:
+        moment = datetime.fromisoformat(written)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=naive_zone)
+    return moment.astimezone(UTC)

@@ -1,0 +1,533 @@
+"""Generated worlds, made for trouble: few ids, owners and moments, crowded around boundaries.
+
+A plan is abstract and small, so that it shrinks well; `build` turns it into files whose ids and
+owners carry the world's number, so that any number of worlds can share one landing folder and its
+runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import hypothesis
+from hypothesis import strategies as st
+
+from .inputs import SHIPPED_SEEDS, Component, File, ListPrice, Seeds, Settings, World
+from .landing import cut_short, make_file
+
+
+def list_price(component_code: str, effective_from: str, known_from: str, price: str) -> ListPrice:
+    return ListPrice(
+        component_code,
+        date.fromisoformat(effective_from),
+        date.fromisoformat(known_from),
+        Decimal(price),
+    )
+
+
+BEIJING = ZoneInfo("Asia/Shanghai")
+LAST_DAY = date(2024, 9, 20)  # by which every record of a generated world is settled
+UNCLAIMED_ACTIONS = ("DescribeQuota", "searchbytext")
+
+BASE_DAYS = (
+    date(2024, 2, 28),
+    date(2024, 1, 31),
+    date(2023, 12, 31),
+    date(2024, 2, 29),
+    date(2024, 3, 1),
+    date(2024, 1, 1),
+    date(2023, 12, 30),
+    date(2024, 1, 15),
+)
+# Of usage after the base day, and of arrival after a usage: the next day, month ends, and both
+# sides of 62 days, once and twice over.
+USAGE_LAGS = (0, 0, 0, 1, 1, 2, 3, 29, 30, 31, 62, 63)
+NEAR_LAGS = (1, 1, 1, 1, 1, 0, 0, 2, 2, 2, 3, 3, 4, 5, -1, -2)
+ARRIVAL_LAGS = (*NEAR_LAGS, 30, 31, 32, 61, 62, 63, 64, 65, 124, 125, 126)
+# Beijing time. Midnight in Beijing is 16:00 the day before in UTC, midnight UTC 08:00 in Beijing.
+CLOCKS = (
+    time(12, 0),
+    time(0, 0),
+    time(23, 59, 59),
+    time(23, 59, 59, 999000),
+    time(0, 0, 0, 1),
+    time(8, 0),
+    time(7, 59, 59),
+)
+WRITTEN_FORMS = ("beijing", "utc", "beijing", "utc", "epoch", "epoch_ms", "new_york")
+OUTCOMES: dict[str, dict[str, Any]] = {
+    "success": {"http_status": 200},
+    "success_without_error": {"http_status": 200, "error_code": ""},
+    "other_success": {"http_status": 204, "error_code": None},
+    "throttled": {"http_status": 200, "error_code": "RequestLimitExceeded.UinLimitExceeded"},
+    "internal_error": {"error_code": "InternalError"},
+    "bad_status": {"http_status": 500},
+    "redirected": {"http_status": 302},
+}
+# Ways for a line to be of no use, by the field they concern.
+FLAWS: dict[str, dict[str, Any]] = {
+    "no_id": {"request_id": None},
+    "no_owner": {"owner_uin": None},
+    "no_action": {"action": None},
+    "no_time": {"called_at": None},
+    "no_offset": {"called_at": "2024-02-29T12:00:00"},
+    "no_such_time": {"called_at": "2024-02-30T12:00:00+08:00"},
+    "no_time_at_all": {"called_at": "yesterday"},
+    "no_outcome": {"http_status": None, "error_code": None},
+    "unreadable_status": {"http_status": "abc"},
+}
+FLAWED_TIMES = {flaw["called_at"] for flaw in FLAWS.values() if "called_at" in flaw}
+RAW_LINES = (
+    '{"request_id": "cut',
+    "not json",
+    "[1, 2]",
+    '"text"',
+    "",
+    "   ",
+    "{}",
+)
+DISCOUNTS = ("0.680405", "0.9", "0.85", "1", "0.333333", "0.5", "0.000001")
+AGREED_PRICES = ("54.4", "0", "60", "5", "15", "0.000005", "30.00000000", "0.00000001", "51")
+BAD_TERMS: tuple[dict[str, Any], ...] = (
+    {"discount": "0"},
+    {"discount": "1.1"},
+    {"discount": "0.1234567"},
+    {"contract_price": "-1"},
+    {"contract_price": "0.123456789"},
+    {"discount": "0.9", "contract_price": "54"},
+    {},
+)
+# Beside the shipped ones, for a product whose seeds can be set: two components of one product and
+# one of another, prices that change, and prices that are known only after they were due.
+ROUGH_SEEDS = Seeds(
+    components=(
+        *SHIPPED_SEEDS.components,
+        Component("wimgs_image_to_image_search", "wimgs", 100, ("SearchByImage",)),
+        Component("ocr_page", "ocr", 1, ("ReadPage", "ReadPages")),
+    ),
+    list_prices=(
+        *SHIPPED_SEEDS.list_prices,
+        list_price("wimgs_text_to_image_search", "2024-03-01", "2024-02-20", "59.99999999"),
+        list_price("wimgs_text_to_image_search", "2024-03-01", "2024-03-20", "61.5"),
+        list_price("wimgs_image_to_image_search", "2024-02-01", "2024-02-02", "7.77777777"),
+        list_price("ocr_page", "2024-01-01", "2024-03-02", "0.005"),
+    ),
+)
+CALL_LOG_CONTAINERS = ("jsonl", "csv", "jsonl.gz", "parquet", "ndjson", "jsonl.zst", "csv.gz")
+CONTRACT_CONTAINERS = ("csv", "jsonl", "parquet", "csv.gz", "jsonl.zst")
+
+
+@dataclass(frozen=True)
+class PlannedRecord:
+    call: int
+    moment: int  # an index into the plan's moments: few, so that re-deliveries coincide
+    owner: int
+    operator: int  # 0: left out, 1: the owner named, others: sub-accounts
+    action: int  # 0: the call's own; others reach the other components and the unclaimed
+    region: str | None
+    outcome: str
+    written: str
+    owner_as_number: bool
+    flaw: str | None
+    has_twin: bool  # the same line once more, under another owner
+    note: str | None
+    raw_line: str | None  # instead of all this, where the file is of JSON lines
+
+
+@dataclass(frozen=True)
+class PlannedFile:
+    moment: int
+    lag_days: int
+    container: str
+    shape: str
+    records: tuple[PlannedRecord, ...]
+    bulk: int  # further calls, all successful, of ids of their own
+    runs_late: int
+    copy_lag_days: int | None  # the same content again, so many days later
+    is_cut_short: bool
+    dated_by_path: bool
+
+
+@dataclass(frozen=True)
+class PlannedContract:
+    owner: int
+    component: int
+    begins: int  # days after the base day
+    lasts: int | None
+    terms: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class PlannedContractFile:
+    arrival: int  # an index into the plan's contract arrivals
+    container: str
+    rows: tuple[PlannedContract, ...]
+    runs_late: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    base_day: date
+    moments: tuple[tuple[int, time], ...]
+    files: tuple[PlannedFile, ...]
+    contract_arrivals: tuple[int, ...]  # days after the base day: few, so that files tie
+    contract_files: tuple[PlannedContractFile, ...]
+
+
+def mostly(usual: Any, *others: Any) -> st.SearchStrategy[Any]:
+    """The usual value nine times out of ten; it comes first, so that examples shrink to it."""
+    return st.sampled_from((usual,) * (9 * len(others)) + others)
+
+
+def planned_records() -> st.SearchStrategy[PlannedRecord]:
+    return st.builds(
+        PlannedRecord,
+        call=st.sampled_from((0, 0, 0, 1, 1, 1, 2, 2, 3, 4)),
+        moment=st.sampled_from((0, 0, 0, 1, 1, 2, 3)),
+        owner=st.sampled_from((0,) * 20 + (1, 2)),
+        operator=st.sampled_from((0, 0, 1, 2, 2, 3)),
+        action=st.sampled_from((0,) * 22 + (1, 2)),
+        region=st.sampled_from(("ap-guangzhou", "ap-guangzhou", "ap-beijing", None)),
+        outcome=st.sampled_from(("success",) * 30 + tuple(OUTCOMES)),
+        written=st.sampled_from(WRITTEN_FORMS),
+        owner_as_number=st.booleans(),
+        flaw=mostly(None, *FLAWS),
+        has_twin=st.sampled_from((False,) * 30 + (True,)),
+        note=mostly(None, 'a "quoted", word', "two\nlines", "图像"),
+        raw_line=mostly(None, *RAW_LINES),
+    )
+
+
+def planned_files() -> st.SearchStrategy[PlannedFile]:
+    return st.builds(
+        PlannedFile,
+        moment=st.sampled_from((0, 0, 1, 2, 3)),
+        lag_days=st.sampled_from(ARRIVAL_LAGS),
+        container=st.sampled_from(CALL_LOG_CONTAINERS),
+        shape=st.sampled_from(("canonical",) * 4 + ("envelope", "cloudaudit")),
+        records=st.lists(planned_records(), min_size=1, max_size=6).map(tuple),
+        bulk=st.sampled_from((0, 0, 0, 0, 7, 33)),
+        runs_late=st.sampled_from((0, 0, 0, 0, 1, 2)),
+        copy_lag_days=mostly(None, 0, 1, 35, -3),
+        is_cut_short=mostly(False, True),
+        dated_by_path=mostly(True, False),
+    )
+
+
+def planned_contracts() -> st.SearchStrategy[PlannedContract]:
+    good = [
+        *((("discount", value),) for value in DISCOUNTS),
+        *((("contract_price", value),) for value in AGREED_PRICES),
+    ]
+    bad = [tuple(terms.items()) for terms in BAD_TERMS]
+    return st.builds(
+        PlannedContract,
+        owner=st.sampled_from((0, 0, 0, 1)),
+        component=st.sampled_from((0, 0, 0, 0, 1)),
+        begins=st.sampled_from((-40, -40, -40, 0, 0, 1, 30, 61)),
+        lasts=st.sampled_from((None, None, 366, 0, 1, 41, 42, 60, -1)),
+        terms=st.sampled_from((*good, *good, *good, *bad)),
+    )
+
+
+def planned_contract_files() -> st.SearchStrategy[PlannedContractFile]:
+    return st.builds(
+        PlannedContractFile,
+        arrival=st.integers(0, 2),
+        container=st.sampled_from(CONTRACT_CONTAINERS),
+        rows=st.lists(planned_contracts(), min_size=1, max_size=3).map(tuple),
+        runs_late=st.sampled_from((0, 0, 0, 1)),
+    )
+
+
+def plans() -> st.SearchStrategy[Plan]:
+    moment = st.tuples(st.sampled_from(USAGE_LAGS), st.sampled_from(CLOCKS))
+    return st.builds(
+        Plan,
+        base_day=st.sampled_from(BASE_DAYS),
+        moments=st.lists(moment, min_size=4, max_size=4).map(tuple),
+        files=st.lists(planned_files(), min_size=2, max_size=8).map(tuple),
+        contract_arrivals=st.tuples(
+            *(st.sampled_from((-40, 0, 1, 1, 2, 3, 3, 31, 32, 64, 100)) for _ in range(3))
+        ),
+        contract_files=st.lists(planned_contract_files(), max_size=5).map(tuple),
+    )
+
+
+def schedules(max_runs: int = 5, min_runs: int = 1) -> st.SearchStrategy[tuple[date, ...]]:
+    """Through dates: crowded around month ends, sometimes one twice, mostly to the very end."""
+    around = [
+        first + timedelta(days=shift)
+        for first in (date(2024, month, 1) for month in (1, 2, 3, 4, 5))
+        for shift in (-2, -1, 0, 1, 2, 3)
+    ]
+    early = st.lists(st.sampled_from(around), min_size=min_runs - 1, max_size=max_runs - 1).map(
+        sorted
+    )
+    ends = mostly(LAST_DAY, *around[10:])
+    return st.tuples(early, ends).map(lambda drawn: (*drawn[0], drawn[1]))
+
+
+def build(
+    plan: Plan, number: int, runs: Sequence[date], seeds: Seeds = SHIPPED_SEEDS
+) -> tuple[File, ...]:
+    """The files of a plan; its number goes into every name, id and owner."""
+    files: list[File] = []
+    for index, planned in enumerate(plan.files):
+        day_lag, _ = plan.moments[planned.moment]
+        arrived_on = plan.base_day + timedelta(days=day_lag + planned.lag_days)
+        shape, container = agreeing(planned)
+        rows: list[dict[str, Any] | str] = []
+        for record in planned.records:
+            if record.raw_line is not None and container.startswith(("jsonl", "ndjson")):
+                rows.append(record.raw_line)
+                continue
+            rows.append(call_log_row(plan, record, number, seeds, shape))
+            if record.has_twin:
+                twin = dataclasses.replace(record, owner=record.owner + 1)
+                rows.append(call_log_row(plan, twin, number, seeds, shape))
+        for extra in range(planned.bulk):
+            rows.append(bulk_row(plan, planned, number, f"{index}-{extra}", seeds, shape))
+        file = make_file(
+            "call_logs",
+            f"w{number:04d}-logs-{index}",
+            arrived_on,
+            rows,
+            container=container,
+            shape=shape,
+            placed_run=placing_run(runs, arrived_on, planned.runs_late),
+            dated_by_path=planned.dated_by_path,
+        )
+        files.append(cut_short(file) if planned.is_cut_short and ".gz" in container else file)
+        if planned.copy_lag_days is not None:
+            files.append(copy_of(files[-1], planned.copy_lag_days, runs))
+    for index, planned_contracts_file in enumerate(plan.contract_files):
+        files.append(contract_file(plan, planned_contracts_file, number, index, runs, seeds))
+    return tuple(files)
+
+
+def agreeing(planned: PlannedFile) -> tuple[str, str]:
+    """Shape and container: nested shapes are JSON, and Parquet holds no unreadable status."""
+    container = planned.container
+    if planned.shape != "canonical" and not container.startswith(("jsonl", "ndjson")):
+        container = "jsonl"
+    has_no_integer = any(record.flaw == "unreadable_status" for record in planned.records)
+    if container == "parquet" and has_no_integer:
+        container = "csv"
+    return planned.shape, container
+
+
+def placing_run(runs: Sequence[date], arrived_on: date, runs_late: int) -> int:
+    """A file that is late for its own arrival date appears after a run that should have read it."""
+    due = next((run for run, through in enumerate(runs) if through >= arrived_on), 0)
+    return due + runs_late if runs_late else 0
+
+
+def copy_of(file: File, lag_days: int, runs: Sequence[date]) -> File:
+    arrived_on = file.arrived_on + timedelta(days=lag_days)
+    name = file.path.rsplit("/", 1)[1]
+    form = "" if file.shape == "canonical" else f"format={file.shape}/"
+    return dataclasses.replace(
+        file,
+        path=f"{file.feed}/arrived_on={arrived_on}/again/{form}{name}",
+        arrived_on=arrived_on,
+        placed_run=0,
+    )
+
+
+def owner_uin(number: int, owner: int) -> str:
+    return f"1{number:05d}{owner:03d}"
+
+
+def sub_accounts(number: int) -> tuple[str, str]:
+    return owner_uin(number, 907), owner_uin(number, 908)
+
+
+def call_log_row(
+    plan: Plan, record: PlannedRecord, number: int, seeds: Seeds, shape: str
+) -> dict[str, Any]:
+    day_lag, clock = plan.moments[record.moment]
+    called_at = datetime.combine(plan.base_day + timedelta(days=day_lag), clock, BEIJING)
+    owner = owner_uin(number, record.owner)
+    row: dict[str, Any] = {
+        "request_id": f"w{number:04d}-{record.call}",
+        "called_at": written(called_at, record.written),
+        "owner_uin": int(owner) if record.owner_as_number else owner,
+        # Sub-accounts are the world's, not an owner's: two owners may differ in nothing else.
+        "operate_uin": (None, owner, *sub_accounts(number))[record.operator],
+        "action": action(seeds, record.call, record.action),
+        "region": record.region,
+        **OUTCOMES[record.outcome],
+        **(FLAWS[record.flaw] if record.flaw else {}),
+        "latency_ms": 120,
+        "note": record.note,
+    }
+    return shaped(row, shape, called_at)
+
+
+def bulk_row(
+    plan: Plan, planned: PlannedFile, number: int, name: str, seeds: Seeds, shape: str
+) -> dict[str, Any]:
+    day_lag, clock = plan.moments[planned.moment]
+    called_at = datetime.combine(plan.base_day + timedelta(days=day_lag), clock, BEIJING)
+    row = {
+        "request_id": f"w{number:04d}-bulk-{name}",
+        "called_at": called_at.isoformat(),
+        "owner_uin": owner_uin(number, 0),
+        "action": action(seeds, 0, 0),
+        "http_status": 200,
+    }
+    return shaped(row, shape, called_at)
+
+
+def action(seeds: Seeds, call: int, shift: int) -> str:
+    """The records of a call mostly agree on its action, and the calls share out the components."""
+    claimed = [name for component in seeds.components for name in component.actions]
+    candidates = (*claimed, *UNCLAIMED_ACTIONS)
+    return candidates[(call % len(claimed) + shift) % len(candidates)]
+
+
+def written(called_at: datetime, form: str) -> str | int:
+    milliseconds, remainder = divmod(
+        called_at - datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
+    )
+    if form == "epoch" and not remainder and milliseconds % 1000 == 0:
+        return milliseconds // 1000
+    if form == "epoch_ms" and not remainder:
+        return milliseconds
+    if form == "utc":
+        return called_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if form == "new_york":
+        return called_at.astimezone(timezone(timedelta(hours=-5))).isoformat()
+    return called_at.isoformat()
+
+
+def shaped(row: dict[str, Any], shape: str, called_at: datetime) -> dict[str, Any]:
+    """The row as another shape writes it; what a shape has no place for is left out."""
+    if shape == "canonical":
+        return row
+    error = row.get("error_code")
+    if shape == "envelope":
+        response: dict[str, Any] = {"RequestId": row["request_id"]}
+        if error:
+            response["Error"] = {"Code": error, "Message": "for people"}
+        else:
+            response["Images"] = ["left alone"]
+        fields = ("called_at", "owner_uin", "operate_uin", "action")
+        return {**{name: row.get(name) for name in fields}, "Response": response}
+    stamp = row["called_at"]
+    is_in_seconds = stamp == int(called_at.timestamp())
+    if not is_in_seconds and stamp not in FLAWED_TIMES:
+        # As older events have it: the billing time zone's own clock, without an offset.
+        stamp = called_at.strftime("%Y-%m-%d %H:%M:%S")
+    return {
+        "requestID": row["request_id"],
+        "eventTime": stamp,
+        "userIdentity": {
+            "accountId": row["owner_uin"],
+            "principalId": row.get("operate_uin"),
+            "type": "CAMUser",
+        },
+        "eventName": row["action"],
+        "eventRegion": row.get("region"),
+        "apiErrorCode": error,
+        "errorCode": "",
+    }
+
+
+def contract_file(
+    plan: Plan,
+    planned: PlannedContractFile,
+    number: int,
+    index: int,
+    runs: Sequence[date],
+    seeds: Seeds,
+) -> File:
+    arrived_on = plan.base_day + timedelta(days=plan.contract_arrivals[planned.arrival])
+    components = [component.component_code for component in seeds.components]
+    rows = []
+    for contract in planned.rows:
+        begins = plan.base_day + timedelta(days=contract.begins)
+        ends = None if contract.lasts is None else begins + timedelta(days=contract.lasts)
+        rows.append(
+            {
+                "owner_uin": owner_uin(number, contract.owner),
+                "component_code": components[contract.component % len(components)],
+                "effective_from": begins.isoformat(),
+                "effective_to": None if ends is None else ends.isoformat(),
+                **dict(contract.terms),
+            }
+        )
+    return make_file(
+        "contracts",
+        f"w{number:04d}-contracts-{index}",
+        arrived_on,
+        rows,
+        container=planned.container,
+        placed_run=placing_run(runs, arrived_on, planned.runs_late),
+    )
+
+
+def merged(
+    plans_to_share: Sequence[Plan],
+    runs: Sequence[date],
+    seeds: Seeds = SHIPPED_SEEDS,
+    settings: Settings | None = None,
+) -> World:
+    """Several plans in one landing folder with one series of runs."""
+    files = [
+        file
+        for number, plan in enumerate(plans_to_share)
+        for file in build(plan, number, runs, seeds)
+    ]
+    return World(tuple(files), tuple(runs), settings or Settings(), seeds)
+
+
+@st.composite
+def worlds(
+    draw: st.DrawFn, seeds: Seeds = SHIPPED_SEEDS, max_runs: int = 5, max_plans: int = 1
+) -> World:
+    """One small world, for tests that run the model (or the product) once per example."""
+    runs = draw(schedules(max_runs))
+    drawn = draw(st.lists(plans(), min_size=1, max_size=max_plans))
+    rounding = draw(st.sampled_from(("half_up", "half_up", "down")))
+    return merged(drawn, runs, seeds, Settings(deduction_rounding=rounding))
+
+
+def sample(
+    count: int,
+    seed: int,
+    runs: Sequence[date] | None = None,
+    seeds: Seeds = SHIPPED_SEEDS,
+    settings: Settings | None = None,
+) -> World:
+    """Many worlds in one, the same for the same seed: one costly series of runs tests them all."""
+    drawn = collected(plans(), count, seed)
+    schedule = runs if runs is not None else collected(schedules(min_runs=3), 2, seed)[-1]
+    return merged(drawn, schedule, seeds, settings)
+
+
+def collected(strategy: st.SearchStrategy[Any], count: int, seed: int) -> list[Any]:
+    """So many examples of a strategy, without a test around them."""
+    found: list[Any] = []
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        phases=[hypothesis.Phase.generate],
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(strategy)
+    def collect(example: Any) -> None:
+        found.append(example)
+
+    collect()
+    return found
