@@ -65,6 +65,7 @@ def build_models(settings: Settings, billing_vars: BillingVars) -> None:
         "--log-path", str(state / "logs"),
         "--exclude-resource-type", "unit_test",
         "--vars", yaml.safe_dump(vars(billing_vars)),
+        "--no-write-json",
         "--quiet",
         "--log-level", "none",
         "--no-use-colors",

@@ -226,10 +226,20 @@ def _scratch_copy(settings: Settings) -> Iterator[Settings]:
     try:
         if settings.warehouse.exists():
             shutil.copyfile(settings.warehouse, place.warehouse)
-            shutil.copytree(settings.warehouse_files, place.warehouse_files, copy_function=os.link)
+            shutil.copytree(
+                settings.warehouse_files, place.warehouse_files, copy_function=_link_parquet
+            )
         yield place
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _link_parquet(source: str, target: str) -> None:
+    # Parquet files are never written again; what dbt keeps is.
+    if source.endswith(".parquet"):
+        os.link(source, target)
+    else:
+        shutil.copy2(source, target)
 
 
 def _record_start(con: duckdb.DuckDBPyConnection, summary: RunSummary) -> None:

@@ -87,7 +87,7 @@ def check_figures_unchanged(
         before = current.seeds.get(seed, [])
         for row in [*rows, *before]:
             if (row in rows) != (row in before) and _touches_sealed(
-                con, seed, row, current.through
+                con, seed, row, before, current.through
             ):
                 verb = "added to" if row in rows else "removed from"
                 raise UsageError(
@@ -98,9 +98,13 @@ def check_figures_unchanged(
 
 
 def _touches_sealed(
-    con: duckdb.DuckDBPyConnection, seed: str, row: list[str], sealed_through: date
+    con: duckdb.DuckDBPyConnection,
+    seed: str,
+    row: list[str],
+    rows: list[list[str]],
+    sealed_through: date,
 ) -> bool:
-    """Whether a row can make a difference to a settlement that is sealed."""
+    """Whether a row, beside the rows that were sealed with, can matter to a sealed settlement."""
     if not relation_exists(con, "billing", "calls"):
         return False
     if seed == "component_actions":
@@ -116,13 +120,25 @@ def _touches_sealed(
             [row[0], sealed_through],
         )
     component, effective_from, known_from, _price = row
-    return date.fromisoformat(known_from) <= sealed_through and _any(
+    if date.fromisoformat(known_from) > sealed_through:
+        return False
+    # Usage from here on was priced by a later row whenever this one was known.
+    until = min(
+        (
+            other_from
+            for other, other_from, other_known, _other_price in rows
+            if other == component and other_from > effective_from and other_known <= known_from
+        ),
+        default="9999-12-31",
+    )
+    # Also what was settled before known_from: it would have been re-rated on that date.
+    return _any(
         con,
         """
         select 1 from billing.calls
-        where component_code = ? and usage_date >= ? and settled_on between ? and ? limit 1
+        where component_code = ? and usage_date >= ? and usage_date < ? and settled_on <= ? limit 1
         """,
-        [component, effective_from, known_from, sealed_through],
+        [component, effective_from, until, sealed_through],
     )
 
 

@@ -174,13 +174,16 @@ class BatchLoad:
         return columns
 
     def _read_alike(self, layout: _Layout, paths: dict[str, Path]) -> None:
-        """All files at once, else each file at once, else line by line."""
-        whole = self.feed == "call_logs"
-        if whole and self._read_whole(layout, paths):
+        """All files at once; if one of them is not clean, in halves, and that one line by line."""
+        if self.feed == "call_logs" and self._read_whole(layout, paths):
+            return
+        if self.feed == "call_logs" and len(paths) > 1:
+            names = list(paths)
+            middle = len(names) // 2
+            for half in (names[:middle], names[middle:]):
+                self._read_alike(layout, {name: paths[name] for name in half})
             return
         for source_file_id, path in paths.items():
-            if whole and len(paths) > 1 and self._read_whole(layout, {source_file_id: path}):
-                continue
             try:
                 self._read_line_by_line(layout, source_file_id, path)
             except lines.UnreadableFileError as error:
@@ -272,7 +275,8 @@ class BatchLoad:
 
         names = ["line"] if self.kind == "json" else [name for name, _type in layout.columns]
         frame = polars.DataFrame(
-            {name: [line.values[n] for line in pending] for n, name in enumerate(names)},
+            # Empty is null to every feed; DuckDB cannot read a page that holds empty texts only.
+            {name: [line.values[n] or None for line in pending] for n, name in enumerate(names)},
             schema=dict.fromkeys(names, polars.String),
         ).with_columns(
             polars.Series("line_number", [line.number for line in pending], polars.Int64)

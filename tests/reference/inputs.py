@@ -77,10 +77,10 @@ class World:
 
 
 SHIPPED_SEEDS = Seeds(
-    components=(Component("wimgs_text_to_image_search", "wimgs", 1000, ("SearchByText",)),),
+    components=(Component("wimgs_search_by_text", "wimgs", 1000, ("SearchByText",)),),
     list_prices=(
         ListPrice(
-            "wimgs_text_to_image_search",
+            "wimgs_search_by_text",
             effective_from=date(2020, 1, 1),
             known_from=date(2020, 1, 1),
             list_price=Decimal("60.00000000"),

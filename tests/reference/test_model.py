@@ -14,7 +14,7 @@ from .inputs import SHIPPED_SEEDS, File, ListPrice, Settings, World
 from .landing import cut_short, make_file
 from .model import BillLine, Tables, tables
 
-COMPONENT = "wimgs_text_to_image_search"
+COMPONENT = "wimgs_search_by_text"
 OWNER = "100000000001"
 END = date(2024, 6, 30)
 

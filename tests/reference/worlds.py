@@ -113,8 +113,8 @@ ROUGH_SEEDS = Seeds(
     ),
     list_prices=(
         *SHIPPED_SEEDS.list_prices,
-        list_price("wimgs_text_to_image_search", "2024-03-01", "2024-02-20", "59.99999999"),
-        list_price("wimgs_text_to_image_search", "2024-03-01", "2024-03-20", "61.5"),
+        list_price("wimgs_search_by_text", "2024-03-01", "2024-02-20", "59.99999999"),
+        list_price("wimgs_search_by_text", "2024-03-01", "2024-03-20", "61.5"),
         list_price("wimgs_image_to_image_search", "2024-02-01", "2024-02-02", "7.77777777"),
         list_price("ocr_page", "2024-01-01", "2024-03-02", "0.005"),
     ),
