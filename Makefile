@@ -31,7 +31,7 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/sqlfluff lint --disable-progress-bar models macros pipelines
+	$(BIN)/sqlfluff lint --disable-progress-bar models pipelines
 
 # Writes requirements.lock anew from what pyproject.toml allows today.
 lock:

@@ -11,7 +11,21 @@ calls_again as (
 ),
 
 calls as (
-    select * from calls_once
+    select
+        request_id,
+        settled_on,
+        usage_date,
+        called_at,
+        owner_uin,
+        operate_uin,
+        component_code,
+        region,
+        error_code,
+        records,
+        disposition,
+        calls_billed,
+        source_file_id
+    from calls_once
     union all
     select
         request_id,

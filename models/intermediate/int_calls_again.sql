@@ -48,7 +48,9 @@ states as (
 ),
 
 earlier_states as (
-    select * from states where rank_from_latest = 1
+    select *
+    from states
+    where rank_from_latest = 1
 ),
 
 records as (
@@ -140,6 +142,12 @@ events as (
     from earlier_states
 ),
 
+kinds as (
+    select false as is_of_chargeable
+    union all
+    select true as is_of_chargeable
+),
+
 -- What an event says of its call, once for the call's earliest record and once for the earliest
 -- that can be charged. A state stands for both: which of them it shows is settled.
 faces as (
@@ -165,7 +173,7 @@ faces as (
         kinds.is_of_chargeable,
         {{ face_columns('earlier_states') }}
     from earlier_states
-    cross join (select false as is_of_chargeable union all select true) as kinds
+    cross join kinds
 ),
 
 gaps as (

@@ -16,7 +16,9 @@ ranked_lines as (
 ),
 
 last_lines as (
-    select * from ranked_lines where rank_from_last = 1
+    select *
+    from ranked_lines
+    where rank_from_last = 1
 ),
 
 floors as (

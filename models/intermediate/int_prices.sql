@@ -62,7 +62,9 @@ ranked_list_prices as (
 ),
 
 list_prices_in_force as (
-    select * from ranked_list_prices where rank_from_latest = 1
+    select *
+    from ranked_list_prices
+    where rank_from_latest = 1
 ),
 
 -- What a contract makes of the list price. An agreed price has no discount.
@@ -118,7 +120,9 @@ ranked_contracts as (
 ),
 
 contracts_in_force as (
-    select * from ranked_contracts where rank_from_latest = 1
+    select *
+    from ranked_contracts
+    where rank_from_latest = 1
 ),
 
 prices as (

@@ -22,11 +22,15 @@ instants as (
                     regexp_replace(
                         regexp_extract(called_at, '{{ iso_extended }}', 1), '[Tt]', ' '
                     )
-                    || coalesce(nullif(regexp_extract(called_at, '{{ iso_extended }}', 2), ''), ':00')
+                    || coalesce(
+                        nullif(regexp_extract(called_at, '{{ iso_extended }}', 2), ''), ':00'
+                    )
                     || coalesce(
                         '.' || nullif(regexp_extract(called_at, '{{ iso_extended }}', 3), ''), ''
                     )
-                    || replace(upper(regexp_extract(called_at, '{{ iso_extended }}', 4)), 'Z', '+00')
+                    || replace(
+                        upper(regexp_extract(called_at, '{{ iso_extended }}', 4)), 'Z', '+00'
+                    )
                     as timestamptz
                 )
             -- Basic ISO 8601, without separators.
