@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SAMPLE_THROUGH := 2026-10-02
 
-.PHONY: install run test test-long bench lint lock clean
+.PHONY: install run test test-long lint lock clean
 
 install: .venv/.installed
 
@@ -23,9 +23,6 @@ test: install
 
 test-long: install
 	$(BIN)/python -m pytest -m long
-
-bench: install
-	$(BIN)/python benchmarks/bench.py
 
 lint: install
 	$(BIN)/ruff check .

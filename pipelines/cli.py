@@ -51,13 +51,21 @@ def main() -> NoReturn:
         click.echo("callbill: stopped; nothing was published, run it again", err=True)
         sys.exit(CallbillError.exit_code)
     except Exception as error:
+        if _stopping:
+            click.echo("callbill: stopped; nothing was published, run it again", err=True)
+            sys.exit(CallbillError.exit_code)
         said = " ".join(str(error).split())[:500]
         click.echo(f"callbill: unexpected {type(error).__name__}: {said}", err=True)
         sys.exit(CallbillError.exit_code)
     sys.exit(0)
 
 
-def _terminated(_signal: int, _frame: object) -> NoReturn:
+# The engine reports an interrupted query in its own words.
+_stopping: list[int] = []
+
+
+def _terminated(number: int, _frame: object) -> NoReturn:
+    _stopping.append(number)
     raise KeyboardInterrupt
 
 

@@ -40,16 +40,16 @@ def _lock(path: Path) -> Iterator[None]:
         raise LockedError(f"another run holds {path}: {_describe(holder)}") from error
     except OSError as error:
         raise UsageError(f"{path.parent} cannot be written to: {error.strerror}") from error
+    said = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
     try:
-        holder.write_text(
-            json.dumps(
-                {
-                    "pid": os.getpid(),
-                    "host": socket.gethostname(),
-                    "since": datetime.now(UTC).isoformat(timespec="seconds"),
-                }
-            )
-        )
+        try:
+            holder.write_text(json.dumps(said))
+        except OSError as error:
+            raise UsageError(f"{path.parent} cannot be written to: {error.strerror}") from error
         yield
     finally:
         holder.unlink(missing_ok=True)

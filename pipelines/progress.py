@@ -13,6 +13,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
+from pipelines.text import printable
+
 Advance = Callable[[int], None]
 
 
@@ -51,7 +53,7 @@ class Reporter:
         elif event == "step" and self._console.is_terminal:
             return  # the bar shows it
         else:
-            said = "  ".join(f"{key}={value}" for key, value in details.items())
+            said = "  ".join(f"{key}={printable(value)}" for key, value in details.items())
             self._console.print(f"{event}: {said}", soft_wrap=True)
 
     def announce(self, total_bytes: int) -> Advance:

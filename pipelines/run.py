@@ -40,7 +40,7 @@ from pipelines.seal import (
     set_built_through,
 )
 from pipelines.settings import BillingVars, Settings, load_vars
-from pipelines.warehouse import finish_loads, open_warehouse
+from pipelines.warehouse import check_files, finish_loads, open_warehouse
 
 
 @dataclass
@@ -89,7 +89,10 @@ def run_job(settings: Settings, *, dry_run: bool = False, json_logs: bool = Fals
             raise
         finally:
             if not dry_run:
-                _write_status(settings, summary, reporter)
+                try:
+                    _write_status(settings, summary, reporter)
+                except OSError as error:
+                    reporter.log("status not written", why=error.strerror)
     return summary
 
 
@@ -105,6 +108,7 @@ def _run(
     con = open_warehouse(settings)
     try:
         finish_loads(con, settings)
+        check_files(con, settings)
         adopt(con, current)
         summary.sealed_through = current.through if current else None
         if current is not None and summary.through <= current.through:
@@ -226,6 +230,10 @@ def _scratch_copy(settings: Settings) -> Iterator[Settings]:
     try:
         if settings.warehouse.exists():
             shutil.copyfile(settings.warehouse, place.warehouse)
+            # What a crashed run had committed may still lie in the log beside the file.
+            log = settings.warehouse.with_name(settings.warehouse.name + ".wal")
+            if log.exists():
+                shutil.copyfile(log, place.warehouse.with_name(log.name))
             shutil.copytree(
                 settings.warehouse_files, place.warehouse_files, copy_function=_link_parquet
             )

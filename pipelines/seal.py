@@ -7,7 +7,8 @@ from datetime import date, timedelta
 import duckdb
 
 from pipelines.errors import UsageError
-from pipelines.publish.manifest import Manifest, figure_seeds, figure_vars
+from pipelines.publish.manifest import Manifest, figure_vars
+from pipelines.seeds import figure_seeds
 from pipelines.settings import BillingVars
 from pipelines.warehouse import last_sealed, relation_exists
 
@@ -71,7 +72,9 @@ def check_all_loaded(con: duckdb.DuckDBPyConnection, current: Manifest | None) -
 def check_figures_unchanged(
     con: duckdb.DuckDBPyConnection, current: Manifest | None, billing_vars: BillingVars
 ) -> None:
-    """UsageError if a var or a seed row now says otherwise of a sealed date than it did."""
+    """UsageError if a var or a seed row now says otherwise of a sealed date than it did, or if a
+    seed row has no meaning at all."""
+    now = figure_seeds()
     if current is None:
         return
     for name, value in figure_vars(billing_vars).items():
@@ -82,7 +85,6 @@ def check_figures_unchanged(
                 f"with {sealed_value!r}: set it back, or start another warehouse and published "
                 "folder"
             )
-    now = figure_seeds()
     for seed, rows in now.items():
         before = current.seeds.get(seed, [])
         for row in [*rows, *before]:
@@ -113,6 +115,8 @@ def _touches_sealed(
             "select 1 from raw.call_logs where action = ? and settled_on <= ? limit 1",
             [row[0], sealed_through],
         )
+    if seed == "products":
+        return False  # a component is of it or not: its own row tells
     if seed == "components":
         return _any(
             con,

@@ -77,6 +77,10 @@ def load_settings(**options: Any) -> Settings:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise UsageError(f"setting {name}: {first['msg']} (got {first['input']!r})") from error
+    for name in ("warehouse", "published"):
+        # The engine takes these characters of a path for patterns.
+        if set(str(getattr(settings, name).absolute())) & set("*?[]"):
+            raise UsageError(f"--{name} may not lie under a name with any of * ? [ ]")
     return settings.model_copy(
         update={
             name: getattr(settings, name).expanduser().absolute()

@@ -6,10 +6,10 @@ steer the terminal.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,31 +19,27 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.errors import UsageError
+from pipelines.errors import LockedError, UsageError
 from pipelines.ingest import lines as reading
 from pipelines.publish.release import DATABASE, current_release
 from pipelines.settings import Settings
+from pipelines.text import printable
+from pipelines.warehouse import open_read_only
 
 if TYPE_CHECKING:
     from pipelines.errors import CallbillError
     from pipelines.quality import ControlResult
     from pipelines.run import RunSummary
 
-# Wide enough for a bill line where there is no terminal to fit into.
-_WIDTH_WITHOUT_TERMINAL = 160
+# Wide enough for a bill line. A narrower terminal wraps it: better than digits left out.
+_LEAST_WIDTH = 160
 
 
-def _console() -> Console:
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, markup=False, width=_WIDTH_WITHOUT_TERMINAL)
+def _console(*, stderr: bool = False) -> Console:
+    console = Console(highlight=False, markup=False, stderr=stderr)
+    if console.width < _LEAST_WIDTH:
+        console.width = _LEAST_WIDTH
     return console
-
-
-def printable(value: object) -> str:
-    """A value's text with every control character escaped."""
-    text = f"{value:f}" if isinstance(value, Decimal) else "" if value is None else str(value)
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def table_of(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
@@ -196,7 +192,7 @@ def show_bill(settings: Settings, owner: str, month: date) -> None:
 def show_failed_controls(error: CallbillError) -> None:
     """What the controls that stopped a run found."""
     results: list[ControlResult] = getattr(error, "results", [])
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = _console(stderr=True)
     for result in results:
         if not result.passed:
             _show_control(console, result)
@@ -242,7 +238,7 @@ def show_rejects(
         rows = con.execute(
             """
             select r.path, r.line_number, r.reason, r.detail, r.fields, r.line_length,
-                count(*) over () as total
+                r.source_file_id, count(*) over () as total
             from ops.rejected_records as r
             where (? is null or contains(r.path, ?)) and (? is null or r.reason = ?)
             order by r.path, r.line_number nulls first limit ?
@@ -256,10 +252,11 @@ def show_rejects(
         console.print("Nothing was rejected.")
         return
     if lines:
-        for file, line_number, code, detail, *_ in rows:
+        for file, line_number, code, detail, _fields, _length, source_file_id, _total in rows:
             console.print(Text(f"{printable(file)}:{line_number or ''} {code} {detail or ''}"))
             if line_number:
-                console.print(Text("  " + printable(_line_of(settings, file, line_number))))
+                line = _line_of(settings, file, source_file_id, line_number)
+                console.print(Text("  " + printable(line)))
     else:
         console.print(
             table_of(
@@ -267,7 +264,7 @@ def show_rejects(
                 ["file", "#line", "reason", "what is kept"],
                 [
                     (file, number, code, detail or _kept(fields) or f"{length} bytes")
-                    for file, number, code, detail, fields, length, _total in rows
+                    for file, number, code, detail, fields, length, _id, _total in rows
                 ],
             )
         )
@@ -283,9 +280,15 @@ def _kept(fields: str | None) -> str:
     return " ".join(f"{name}={value}" for name, value in said.items() if value is not None)
 
 
-def _line_of(settings: Settings, name: str, line_number: int) -> str:
-    """A line read again from its file in the landing folder."""
+def _line_of(settings: Settings, name: str, source_file_id: str, line_number: int) -> str:
+    """A line read again from its file in the landing folder, if it still is that file."""
     path = settings.landing / name
+    try:
+        with path.open("rb") as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() != source_file_id:
+                return "(the file was changed since)"
+    except OSError as error:
+        return f"(the file cannot be read: {error.strerror})"
     compression = path.suffix if path.suffix in (".gz", ".zst") else ""
     if Path(name.removesuffix(compression)).suffix == ".parquet":
         con = duckdb.connect()
@@ -295,10 +298,7 @@ def _line_of(settings: Settings, name: str, line_number: int) -> str:
             [str(path), line_number - 1],
         ).fetchall()
         return found[0][0] if found else "(the file has no such row any more)"
-    try:
-        return reading.line_at(path, compression, line_number)
-    except (OSError, reading.UnreadableFileError) as error:
-        return f"(cannot be read: {error})"
+    return reading.line_at(path, compression, line_number)
 
 
 def _open_warehouse(settings: Settings) -> duckdb.DuckDBPyConnection:
@@ -306,8 +306,8 @@ def _open_warehouse(settings: Settings) -> duckdb.DuckDBPyConnection:
     if not settings.warehouse.exists():
         raise UsageError(f"there is no warehouse {settings.warehouse}; name it with --warehouse")
     try:
-        con = duckdb.connect(str(settings.warehouse), read_only=True)
-    except duckdb.IOException:
-        con = _open_release(settings)
+        con = open_read_only(settings.warehouse)
+    except LockedError:
+        return _open_release(settings)
     con.execute("set TimeZone = 'UTC'")
     return con

@@ -33,12 +33,8 @@ def open_warehouse(settings: Settings) -> duckdb.DuckDBPyConnection:
     is_new = not settings.warehouse.exists()
     con = _connect(settings.warehouse)
     configure(con, settings)
-    if not is_new and not _is_warehouse(con) and not _is_empty(con):
-        con.close()
-        raise UsageError(
-            f"{settings.warehouse} is a DuckDB file, but no callbill warehouse; "
-            "name another place with --warehouse"
-        )
+    if not is_new and not _is_empty(con):
+        _check_is_warehouse(con, settings.warehouse)
     con.execute(_TABLES)
     con.execute("insert or ignore into ops.warehouse values (1, ?, null)", [SCHEMA_VERSION])
     version = con.execute("select schema_version from ops.warehouse").fetchall()[0][0]
@@ -49,6 +45,14 @@ def open_warehouse(settings: Settings) -> duckdb.DuckDBPyConnection:
             f"this one knows {SCHEMA_VERSION}); update callbill"
         )
     _create_raw_views(con, settings)
+    return con
+
+
+def open_read_only(path: Path) -> duckdb.DuckDBPyConnection:
+    """A connection for reading. Raises LockedError while a run has the file, UsageError if it is
+    not a warehouse."""
+    con = _connect(path, read_only=True)
+    _check_is_warehouse(con, path)
     return con
 
 
@@ -63,12 +67,12 @@ def configure(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
         con.execute(f"set threads = {settings.threads}")
 
 
-def _connect(path: Path) -> duckdb.DuckDBPyConnection:
+def _connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
     try:
-        return duckdb.connect(str(path))
-    except duckdb.IOException as error:
+        return duckdb.connect(str(path), read_only=read_only)
+    except duckdb.Error as error:
         text = str(error)
-        if "lock" in text.lower():
+        if "Could not set lock" in text or "Conflicting lock" in text:
             holder = text.split("PID ")[-1].split(")")[0] if "PID " in text else "unknown"
             raise LockedError(
                 f"warehouse {path} is open in another process (PID {holder}); "
@@ -83,16 +87,24 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
         raise UsageError(f"warehouse {path} cannot be opened: {text.splitlines()[0]}") from error
 
 
-def _is_warehouse(con: duckdb.DuckDBPyConnection) -> bool:
-    return bool(
-        con.execute(
-            "select 1 from duckdb_tables() where schema_name = 'ops' and table_name = 'warehouse'"
-        ).fetchall()
-    )
+def _check_is_warehouse(con: duckdb.DuckDBPyConnection, path: Path) -> None:
+    columns = con.execute(
+        "select 1 from duckdb_columns() where schema_name = 'ops' and table_name = 'warehouse'"
+        " and column_name = 'schema_version'"
+    ).fetchall()
+    if not columns:
+        con.close()
+        raise UsageError(
+            f"{path} is a DuckDB file, but no callbill warehouse; "
+            "name another place with --warehouse"
+        )
 
 
 def _is_empty(con: duckdb.DuckDBPyConnection) -> bool:
-    return not con.execute("select 1 from duckdb_tables() where not internal limit 1").fetchall()
+    return not con.execute(
+        "select 1 from duckdb_tables() where not internal"
+        " union all select 1 from duckdb_views() where not internal limit 1"
+    ).fetchall()
 
 
 def raw_folder(settings: Settings, relation: str) -> Path:
@@ -109,10 +121,13 @@ def _create_raw_views(con: duckdb.DuckDBPyConnection, settings: Settings) -> Non
         building = empty.with_suffix(".tmp")
         con.execute("copy (from raw.call_logs_layout) to ? (format parquet)", [str(building)])
         building.replace(empty)
+    # By name: the path may hold other folders of the form key=value.
+    columns = ", ".join(row[0] for row in con.execute("describe raw.call_logs_layout").fetchall())
     con.execute(
         f"""
         create or replace view raw.call_logs as
-        select * from read_parquet(
+        select {columns}, settlement_floor
+        from read_parquet(
             {literal(str(folder / "*" / "*.parquet"))},
             hive_partitioning = true, hive_types = {{'settlement_floor': date}}
         )
@@ -133,8 +148,6 @@ def finish_loads(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     what was never committed is removed.
     """
     loading, folder = loading_folder(settings), raw_folder(settings, "call_logs")
-    if not loading.exists():
-        return
     committed = {row[0] for row in con.execute("select file_name from ops.raw_files").fetchall()}
     for path in loading.glob("*/*.parquet"):
         name = f"{path.parent.name}/{path.name}"
@@ -143,7 +156,28 @@ def finish_loads(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
             target.parent.mkdir(exist_ok=True)
             path.replace(target)
             sync_folder(target.parent)
-    shutil.rmtree(loading)
+    shutil.rmtree(loading, ignore_errors=True)
+
+
+def check_files(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Hold the Parquet files against the warehouse file that they belong to.
+
+    Files that it does not know are another warehouse's, which is gone: they are removed. Raises
+    UsageError if files that it knows are missing.
+    """
+    folder = raw_folder(settings, "call_logs")
+    committed = {row[0] for row in con.execute("select file_name from ops.raw_files").fetchall()}
+    found = {f"{path.parent.name}/{path.name}": path for path in folder.glob("*/*.parquet")}
+    for name, path in found.items():
+        if name not in committed and path.name != "empty.parquet":
+            path.unlink()
+    missing = sorted(committed - found.keys())
+    if missing:
+        raise UsageError(
+            f"{len(missing)} of the warehouse's files are missing, {folder / missing[0]} among "
+            f"them: move {settings.warehouse} away, and the next run will make a new warehouse "
+            "from the landing folder and the current release"
+        )
 
 
 def sync_folder(path: Path) -> None:

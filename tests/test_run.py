@@ -128,7 +128,6 @@ def nightly(tmp_path_factory: pytest.TempPathFactory) -> Path:
 READER = """
 import sys, duckdb
 con = duckdb.connect(sys.argv[1], read_only=True)
-count = "select count(*) from billing.calls"
 print(con.execute("select sum(records) from billing.calls").fetchone()[0], flush=True)
 sys.stdin.readline()
 print(con.execute("select sum(records) from billing.calls").fetchone()[0], flush=True)
@@ -321,12 +320,12 @@ def test_a_second_run_is_turned_away_and_told_by_whom(tmp_path: Path) -> None:
 
 def test_a_warehouse_open_elsewhere_is_one_sentence(nightly: Path, tmp_path: Path) -> None:
     place = copy_of(nightly, tmp_path)
+    script = READER.replace("sum(records)", "1").replace("billing.calls", "ops.runs")
     holder = subprocess.Popen(
-        [sys.executable, "-c", READER.replace("billing.calls", "ops.runs").replace("sum(records)", "1"),
-         str(place / "warehouse.duckdb")],
+        [sys.executable, "-c", script, str(place / "warehouse.duckdb")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-    )  # fmt: skip
+    )
     try:
         assert holder.stdout is not None
         holder.stdout.readline()

@@ -202,6 +202,8 @@ class BatchLoad:
         elif self.kind == "csv":
             if not layout.columns:
                 return True
+            if not all(lines.is_plain_csv(p, len(layout.columns)) for p in paths.values()):
+                return False
             texts = texts_of_columns(self.shape, self._columns(layout, first))
             columns = ", ".join(f"{literal(name)}: 'varchar'" for name, _type in layout.columns)
             source = (

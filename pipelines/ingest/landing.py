@@ -16,6 +16,8 @@ FEEDS = ("call_logs", "contracts")
 KINDS = {".jsonl": "json", ".ndjson": "json", ".csv": "csv", ".parquet": "parquet"}
 COMPRESSIONS = (".gz", ".zst")
 DEFAULT_SHAPE = "canonical"
+# A year mistyped in a path would have every day since settled.
+EARLIEST_ARRIVAL = date(2010, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -60,17 +62,18 @@ class Skipped:
 
 
 def list_landing(
-    landing: Path, shapes: frozenset[str], zone: ZoneInfo, through: date
+    landing: Path, shapes: frozenset[str], zone: ZoneInfo
 ) -> tuple[list[LandingFile], list[Skipped]]:
-    """The files that arrived by `through`, in order of arrival, and those nobody can read.
+    """The files that lie there, in order of arrival, and those nobody can read.
 
-    Files that arrive later, are still being written (`.tmp`, `.part`) or are hidden are not
-    mentioned. Raises UsageError where the landing folder cannot be read.
+    Files that are still being written (`.tmp`, `.part`) or hidden are not mentioned. Raises
+    UsageError where the landing folder cannot be read.
     """
     files: list[LandingFile] = []
     skipped: list[Skipped] = []
     for path in _walk(landing):
-        name = path.relative_to(landing).as_posix()
+        # A name is text from here on; bytes of it that are no UTF-8 are shown escaped.
+        name = os.fsencode(path.relative_to(landing)).decode("utf-8", "backslashreplace")
         try:
             found = _describe(path, name, shapes, zone)
         except _UnreadableNameError as problem:
@@ -79,10 +82,22 @@ def list_landing(
         except OSError as error:
             skipped.append(Skipped(name, f"cannot be read: {error.strerror}"))
             continue
-        if found is not None and found.arrived_on <= through:
+        if found is not None:
             files.append(found)
     files.sort(key=lambda file: (file.arrived_on, file.name))
     return files, skipped
+
+
+def _arrival_date(text: str) -> date:
+    try:
+        arrived_on = date.fromisoformat(text)
+    except ValueError as error:
+        raise _UnreadableNameError(f"arrived_on={text} is not a date") from error
+    if str(arrived_on) != text or arrived_on < EARLIEST_ARRIVAL:
+        raise _UnreadableNameError(
+            f"arrived_on={text} is not a date YYYY-MM-DD from {EARLIEST_ARRIVAL} on"
+        )
+    return arrived_on
 
 
 class _UnreadableNameError(Exception):
@@ -97,18 +112,22 @@ def _walk(landing: Path) -> Iterator[Path]:
         raise UsageError(f"landing folder {error.filename} cannot be read: {error.strerror}")
 
     for folder, folders, names in os.walk(landing, onerror=stop):
-        folders[:] = sorted(name for name in folders if not _is_hidden(name))
+        folders[:] = sorted(name for name in folders if not _is_not_meant(name))
+        # Links to folders are not followed; they are named, so that nothing is left out silently.
+        names += [name for name in folders if Path(folder, name).is_symlink()]
         for name in sorted(names):
-            if not _is_hidden(name) and not name.endswith((".tmp", ".part")):
+            if not _is_not_meant(name):
                 yield Path(folder, name)
 
 
-def _is_hidden(name: str) -> bool:
-    return name.startswith((".", "_"))
+def _is_not_meant(name: str) -> bool:
+    return name.startswith((".", "_")) or name.endswith((".tmp", ".part"))
 
 
 def _describe(path: Path, name: str, shapes: frozenset[str], zone: ZoneInfo) -> LandingFile | None:
     *folders, filename = name.split("/")
+    if path.is_dir():
+        raise _UnreadableNameError("is a link to a folder")
     if filename.endswith(".manifest.json"):
         return None
     if not folders or folders[0] not in FEEDS:
@@ -130,10 +149,7 @@ def _describe(path: Path, name: str, shapes: frozenset[str], zone: ZoneInfo) -> 
     if folders[0] == "call_logs" and shape not in shapes:
         raise _UnreadableNameError(f"has no log shape named {shape!r}")
     if "arrived_on" in said:
-        try:
-            arrived_on = date.fromisoformat(said["arrived_on"])
-        except ValueError as error:
-            raise _UnreadableNameError(f"arrived_on={said['arrived_on']} is not a date") from error
+        arrived_on = _arrival_date(said["arrived_on"])
     else:
         arrived_on = datetime.fromtimestamp(entry.st_mtime, zone).date()
     return LandingFile(

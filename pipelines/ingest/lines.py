@@ -10,6 +10,8 @@ import csv
 import gzip
 import hashlib
 import io
+import mmap
+import re
 import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -54,6 +56,8 @@ class Line:
 def decompress(path: Path, compression: str, target: Path) -> None:
     """Write a compressed file out plain; UnreadableFileError unless it is whole to its end."""
     chunks = {".gz": _gzip_chunks, ".zst": _zstd_chunks}[compression]
+    if path.stat().st_size == 0:
+        raise UnreadableFileError("is empty, which no compressed file is")
     with path.open("rb") as source, target.open("wb") as sink:
         for chunk in chunks(source):
             sink.write(chunk)
@@ -161,6 +165,33 @@ def csv_header(path: Path) -> list[str]:
     return header
 
 
+# What the engine's CSV reader and this module's would read in different ways: blanks around a
+# quoted value, a lone carriage return.
+_CSV_ODDITIES = re.compile(rb',[ \t]+"|"[ \t]+[,\r\n]|"[ \t]+\Z|\A[ \t]+"|\n[ \t]+"|\r(?!\n)')
+_CSV_OPEN_END = re.compile(rb",[ \t]*(\r?\n|\Z)")
+
+
+def is_plain_csv(path: Path, columns: int) -> bool:
+    """Whether a CSV file has nothing in it that two readers could take for two things."""
+    if path.stat().st_size == 0:
+        return True
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        if _CSV_ODDITIES.search(data):
+            return False
+        if not _CSV_OPEN_END.search(data):
+            return True
+        # A line may end with a comma because its last value is empty, or because it has one comma
+        # too many, which the engine overlooks. Without quotes counting tells.
+        lines = commas = 0
+        for chunk in iter(lambda: data.read(_CHUNK), b""):
+            if b'"' in chunk:
+                return False
+            lines += chunk.count(b"\n")
+            commas += chunk.count(b",")
+        lines += data[-1:] != b"\n"
+        return commas == lines * (columns - 1)
+
+
 def csv_records(stream: BinaryIO, header: Sequence[str]) -> Iterator[Line | BadLine]:
     """The records of a CSV file after its header, blank lines left out."""
     rows = _csv_rows(stream)
@@ -239,7 +270,7 @@ def _csv_rows(stream: BinaryIO) -> Iterator[tuple[int, list[str]] | BadLine]:
             reader = csv.reader(lines, strict=True)
             yield _bad(first, "malformed_csv", raw)
             continue
-        if any(value.strip() for value in row):
+        if "".join(lines.record).strip():
             yield first, row
 
 

@@ -41,7 +41,15 @@ CONTRACT_FIELDS = (
 
 
 # Those whose text counts as it is; the others are numbers and times, which have a form to keep.
-_TEXT_FIELDS = ("request_id", "owner_uin", "operate_uin", "action", "region", "error_code")
+_TEXT_FIELDS = (
+    "request_id",
+    "owner_uin",
+    "operate_uin",
+    "action",
+    "region",
+    "error_code",
+    "component_code",
+)
 
 
 @dataclass(frozen=True)
@@ -144,7 +152,7 @@ def texts_of_columns(shape: Shape, columns: Mapping[str, Column]) -> str:
         f" when {columns[path].reference} is not null then {literal(field)}"
         for field, paths in shape.fields.items()
         for path in paths
-        if path in columns and not columns[path].is_text
+        if field in _TEXT_FIELDS and path in columns and not columns[path].is_text
     )
     errors = [
         f"{columns[parent].reference} is not null"
@@ -171,6 +179,7 @@ def texts_of_line(shape: Shape) -> str:
         [
             f"        when {type_of(path)} in ('OBJECT', 'ARRAY', 'BOOLEAN') then {literal(field)}"
             for field, paths in shape.fields.items()
+            if field in _TEXT_FIELDS
             for path in paths
         ]
         + [
@@ -179,8 +188,9 @@ def texts_of_line(shape: Shape) -> str:
         ]
     )
     duplicate = " or ".join(
-        f"coalesce(len({keys(where)}) <> len(list_distinct({keys(where)})), false)"
-        for where in ["", *_parents(shape)]
+        f"coalesce(len(list_filter({keys(where)}, lambda k: k in {names})) <> "
+        f"len(list_distinct(list_filter({keys(where)}, lambda k: k in {names}))), false)"
+        for where, names in _mapped_keys(shape).items()
     )
     errors = [f"{type_of(parent)} <> 'NULL'" for parent in _error_parents(shape)]
     return (
@@ -202,11 +212,11 @@ def _select_list(texts: Mapping[str, str], errors: Sequence[str], odd_field: str
 def _field_texts(shape: Shape, reference: Callable[[str], str]) -> dict[str, str]:
     texts = {}
     for field, paths in shape.fields.items():
-        candidates = [f"nullif({reference(path)}, '')" for path in paths]
+        nothing = ["", *(shape.no_error_codes if field == "error_code" else ())]
+        candidates = [reference(path) for path in paths]
+        for code in nothing:
+            candidates = [f"nullif({text}, {literal(code)})" for text in candidates]
         text = candidates[0] if len(candidates) == 1 else f"coalesce({', '.join(candidates)})"
-        if field == "error_code":
-            for code in shape.no_error_codes:
-                text = f"nullif({text}, {literal(code)})"
         texts[field] = text
     if shape.implied_http_status is not None:
         texts["http_status"] = literal(str(shape.implied_http_status))
@@ -227,6 +237,15 @@ def _parents(shape: Shape) -> list[str]:
         for depth in range(1, len(parts)):
             parents[".".join(parts[:depth])] = None
     return list(parents)
+
+
+def _mapped_keys(shape: Shape) -> dict[str, str]:
+    """The keys that the shape reads of each object, as an SQL list: only these may not repeat."""
+    keys: dict[str, list[str]] = {}
+    for path in shape.paths_and_parents:
+        parent, _, name = path.rpartition(".")
+        keys.setdefault(parent, []).append(literal(name))
+    return {parent: f"({', '.join(dict.fromkeys(names))})" for parent, names in keys.items()}
 
 
 def _json_path(path: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -10,17 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.errors import UsageError
-from pipelines.settings import PROJECT, BillingVars
+from pipelines.settings import BillingVars
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-
-# The columns of the seeds that figures depend on; names and units are for people.
-SEED_COLUMNS = {
-    "components": ("component_code", "product_code", "calls_per_price_unit"),
-    "component_actions": ("action", "component_code"),
-    "list_prices": ("component_code", "effective_from", "known_from", "list_price"),
-}
 
 
 @dataclass(frozen=True)
@@ -109,19 +101,6 @@ def read_manifest(folder: Path) -> Manifest:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"the manifest of release {folder} cannot be read: {error}") from error
-
-
-def figure_seeds() -> dict[str, list[list[str]]]:
-    """The rows of the project's seeds, as far as figures depend on them, in a fixed order."""
-    seeds = {}
-    for name, columns in SEED_COLUMNS.items():
-        path = PROJECT / "seeds" / f"{name}.csv"
-        with path.open(encoding="utf-8", newline="") as stream:
-            seeds[name] = sorted(
-                [(row[column] or "").strip() for column in columns]
-                for row in csv.DictReader(stream)
-            )
-    return seeds
 
 
 def figure_vars(billing_vars: BillingVars) -> dict[str, Any]:

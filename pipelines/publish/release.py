@@ -17,13 +17,8 @@ from pipelines import __version__
 from pipelines.build import CALLS_FOLDER, calls_folder
 from pipelines.errors import UsageError
 from pipelines.publish.hashes import TABLES, table_hashes
-from pipelines.publish.manifest import (
-    Manifest,
-    SourceLoad,
-    figure_seeds,
-    figure_vars,
-    read_manifest,
-)
+from pipelines.publish.manifest import Manifest, SourceLoad, figure_vars, read_manifest
+from pipelines.seeds import figure_seeds
 from pipelines.settings import BillingVars, Settings
 from pipelines.sql import literal
 from pipelines.warehouse import sync_folder
@@ -146,15 +141,17 @@ def _write_database(con: duckdb.DuckDBPyConnection, release: Path, run_id: str) 
             if table != "calls":
                 con.execute(f"create table release.billing.{table} as from billing.{table}")
         # A view knows its files by their absolute paths only: this one's stay where they are.
+        columns = ", ".join(row[0] for row in con.execute("describe billing.calls").fetchall())
         con.execute(
             f"""
             create view release.billing.calls as
-            select * from read_parquet(
+            select {columns} from read_parquet(
                 {literal(str(release / "parquet" / "calls" / "*" / "*.parquet"))},
                 hive_partitioning = true, hive_types = {{'settled_on': date}}
             )
             """
         )
+        _describe_columns(con)
         for table in OPS_TABLES:
             if table != "sealed_settlements":
                 con.execute(f"create table release.ops.{table} as from ops.{table}")
@@ -170,6 +167,24 @@ def _write_database(con: duckdb.DuckDBPyConnection, release: Path, run_id: str) 
         )
     finally:
         con.execute("detach release")
+
+
+def _describe_columns(con: duckdb.DuckDBPyConnection) -> None:
+    """Take the descriptions along: whoever opens the database finds them there."""
+    described = con.execute(
+        """
+        select 'table', table_name, '', comment from duckdb_tables()
+        where database_name = current_database() and schema_name = 'billing'
+        union all
+        select 'column', c.table_name, c.column_name, c.comment
+        from duckdb_columns() as c
+        where c.database_name = current_database() and c.schema_name = 'billing'
+        """
+    ).fetchall()
+    for kind, table, column, comment in described:
+        if comment:
+            of = f"release.billing.{table}" + (f".{column}" if column else "")
+            con.execute(f"comment on {kind} {of} is {literal(' '.join(comment.split()))}")
 
 
 def _manifest(
