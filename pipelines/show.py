@@ -68,12 +68,34 @@ def _open_release(settings: Settings) -> duckdb.DuckDBPyConnection:
 
 
 def show_run(settings: Settings, summary: RunSummary) -> None:
-    """The end of a run: what was read, the bills, and where they were published."""
+    """The end of a run: what was read and checked, the bills, and where they were published."""
     console = _console()
-    loaded = summary.loaded
     if summary.outcome == "nothing_due":
         console.print(f"Nothing due: {summary.message}.")
+    else:
+        _show_work(console, summary)
+    if summary.outcome == "dry_run":
+        console.print(
+            f"Dry run: would settle {summary.settle_from} to {summary.through}; nothing was kept."
+        )
         return
+    release = current_release(settings.published)
+    if release is None:
+        return
+    con = _open_release(settings)
+    try:
+        _show_months(console, con)
+    finally:
+        con.close()
+    if summary.outcome == "published":
+        console.print(f"Settled {summary.settle_from} to {summary.through}.")
+    console.print("The bills are published in", soft_wrap=True)
+    console.print(f"  {settings.published / 'current'}", soft_wrap=True)
+    console.print(f"  (release {release.name})", soft_wrap=True)
+
+
+def _show_work(console: Console, summary: RunSummary) -> None:
+    loaded = summary.loaded
     console.print(
         f"Read {loaded.files} new files: {loaded.lines_read} lines,"
         f" {loaded.accepted} records accepted, {loaded.rejected} rejected"
@@ -89,19 +111,6 @@ def show_run(settings: Settings, summary: RunSummary) -> None:
     for result in summary.results:
         if not result.passed:
             _show_control(console, result)
-    if summary.outcome == "dry_run":
-        console.print(
-            f"Dry run: would settle {summary.settle_from} to {summary.through}; nothing was kept."
-        )
-        return
-    con = _open_release(settings)
-    try:
-        _show_months(console, con)
-    finally:
-        con.close()
-    console.print(f"Settled {summary.settle_from} to {summary.through} and published to")
-    console.print(f"  {settings.published / 'current'}", soft_wrap=True)
-    console.print(f"  (release {summary.run_id})", soft_wrap=True)
 
 
 def _show_months(console: Console, con: duckdb.DuckDBPyConnection) -> None:

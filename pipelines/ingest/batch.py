@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -31,6 +32,9 @@ from pipelines.ingest.shapes import (
 from pipelines.settings import BillingVars, Settings
 from pipelines.sql import identifier, literal
 from pipelines.warehouse import finish_loads, loading_folder
+
+if TYPE_CHECKING:
+    import polars
 
 _PARQUET_OUT = "format parquet, parquet_version v2, compression zstd, compression_level 1"
 _TEXT_AT_ONCE = 64 * 1024 * 1024
@@ -272,39 +276,38 @@ class BatchLoad:
     def _judge_lines(
         self, layout: _Layout, source_file_id: str, pending: Sequence[lines.Line]
     ) -> None:
-        """Put lines before the validation query, by way of a Parquet file of texts."""
+        """Put lines before the validation query."""
         import polars  # a tenth of a second that clean files need not pay
 
         names = ["line"] if self.kind == "json" else [name for name, _type in layout.columns]
         frame = polars.DataFrame(
-            # Empty is null to every feed; DuckDB cannot read a page that holds empty texts only.
-            {name: [line.values[n] or None for line in pending] for n, name in enumerate(names)},
+            {name: [line.values[n] for line in pending] for n, name in enumerate(names)},
             schema=dict.fromkeys(names, polars.String),
         ).with_columns(
             polars.Series("line_number", [line.number for line in pending], polars.Int64)
         )
-        texts_file = self.loader.scratch / "lines.parquet"
-        frame.write_parquet(texts_file, compression="uncompressed")
-        read = f"read_parquet({literal(str(texts_file))}, hive_partitioning = false)"
+        self.con.register("loading_records", _ArrowStream(frame))
         if self.kind == "csv":
-            texts = texts_of_columns(self.shape, self._columns(layout, texts_file))
+            columns = {name: Column(identifier(name)) for name in names}
             self._judge(
-                f"select {texts}, {literal(source_file_id)} as source_file_id, line_number"
-                f" from {read}",
+                f"select {texts_of_columns(self.shape, columns)},"
+                f" {literal(source_file_id)} as source_file_id, line_number from loading_records",
                 source_file_id,
             )
+            self.con.unregister("loading_records")
             return
         # Step by step into tables: a JSON function fails on a text that is no JSON.
         self.con.execute(
-            f"""
+            """
             create or replace temp table loading_lines as
             select line_number, line, case
                 when not json_valid(line) then 'invalid_json'
                 when json_type(line) <> 'OBJECT' then 'not_an_object'
             end as reason
-            from {read}
+            from loading_records
             """
         )
+        self.con.unregister("loading_records")
         self.con.execute(
             f"""
             create or replace temp table loading_texts as
@@ -498,6 +501,19 @@ class BatchLoad:
                 f"select source_file_id, count(*) from {source} group by all"
             ).fetchall()
         )
+
+
+class _ArrowStream:
+    """A frame as Arrow, which DuckDB reads as it lies in memory.
+
+    A file in between would have to have a new name each time: DuckDB remembers what a name held.
+    """
+
+    def __init__(self, frame: polars.DataFrame) -> None:
+        self._frame = frame
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._frame.__arrow_c_stream__(requested_schema)
 
 
 def _read_parquet(*options: str) -> str:
