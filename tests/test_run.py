@@ -227,14 +227,39 @@ def test_running_again_changes_nothing(once: Path) -> None:
 def test_a_lost_warehouse_is_made_again_from_landing_and_release(
     once: Path, tmp_path: Path
 ) -> None:
-    shutil.copytree(once / "published", tmp_path / "published", symlinks=True)
-    shutil.copytree(once / "landing", tmp_path / "landing")
-    ended = run_job(tmp_path, "--through", "2026-03-07")
+    place = copy_of(once, tmp_path)
+    # Its file is lost; what lay beside it is not counted twice.
+    (place / "warehouse.duckdb").unlink()
+    # Files put back today seem to arrive later than they did.
+    for path in (place / "landing").rglob("*.jsonl"):
+        os.utime(path)
+    ended = run_job(place, "--through", "2026-03-07")
     assert ended.returncode == 0, ended.stderr
-    before, after = figures(once), figures(tmp_path)
+    before, after = figures(once), figures(place)
     assert after["settlement_hashes"].pop("2026-03-07")
     assert after["settlement_hashes"] == before["settlement_hashes"]
     assert after["table_hashes"] == before["table_hashes"]
+
+
+def test_a_warehouse_whose_files_are_missing_says_what_to_do(once: Path, tmp_path: Path) -> None:
+    place = copy_of(once, tmp_path)
+    shutil.rmtree(place / "warehouse.duckdb.files")
+    ended = run_job(place, "--through", "2026-03-07")
+    assert ended.returncode == 2
+    assert "move" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_damaged_warehouse_is_not_called_locked(once: Path, tmp_path: Path) -> None:
+    place = copy_of(once, tmp_path)
+    path = place / "warehouse.duckdb"
+    damaged = bytearray(path.read_bytes())
+    for at in range(12288, min(len(damaged), 400000)):
+        damaged[at] ^= 0xFF
+    path.write_bytes(damaged)
+    ended = run_job(place, "--through", "2026-03-07")
+    assert ended.returncode == 2
+    assert "open in another process" not in ended.stderr
 
 
 def test_a_release_made_from_a_file_that_is_gone_is_not_built_upon(
