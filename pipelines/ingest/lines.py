@@ -176,8 +176,11 @@ def is_plain_csv(path: Path, columns: int) -> bool:
     if path.stat().st_size == 0:
         return True
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        if _CSV_ODDITIES.search(data):
+        # A quote that is never closed: the engine would leave out what follows it.
+        quotes = sum(c.count(b'"') for c in iter(lambda: data.read(_CHUNK), b""))
+        if quotes % 2 or _CSV_ODDITIES.search(data):
             return False
+        data.seek(0)
         if not _CSV_OPEN_END.search(data):
             return True
         # A line may end with a comma because its last value is empty, or because it has one comma
@@ -200,8 +203,7 @@ def csv_records(stream: BinaryIO, header: Sequence[str]) -> Iterator[Line | BadL
         if isinstance(row, BadLine):
             yield row
             continue
-        line_number, values = row
-        raw = ",".join(values).encode("utf-8", errors="surrogateescape")
+        line_number, values, raw = row
         if len(values) != len(header):
             yield _bad(line_number, "wrong_number_of_columns", raw)
         elif _has_stray_bytes(values):
@@ -251,9 +253,9 @@ class _PhysicalLines:
         self._returned.extendleft(reversed(self.record[1:]))
 
 
-def _csv_rows(stream: BinaryIO) -> Iterator[tuple[int, list[str]] | BadLine]:
-    """Rows by the number of their first line. A line that begins no record is given up alone:
-    an unclosed quote must not take the rest of the file with it."""
+def _csv_rows(stream: BinaryIO) -> Iterator[tuple[int, list[str], bytes] | BadLine]:
+    """Rows with the number of their first line and their bytes. A line that begins no record is
+    given up alone: an unclosed quote must not take the rest of the file with it."""
     csv.field_size_limit(MAX_LINE_BYTES)
     lines = _PhysicalLines(stream)
     reader = csv.reader(lines, strict=True)
@@ -265,13 +267,19 @@ def _csv_rows(stream: BinaryIO) -> Iterator[tuple[int, list[str]] | BadLine]:
         except StopIteration:
             return
         except (csv.Error, _RecordTooLongError):
-            raw = lines.record[0].encode("utf-8", errors="surrogateescape")
+            raw = _raw(lines.record[:1])
             lines.give_back_all_but_first()
             reader = csv.reader(lines, strict=True)
             yield _bad(first, "malformed_csv", raw)
             continue
         if "".join(lines.record).strip():
-            yield first, row
+            yield first, row, _raw(lines.record)
+
+
+def _raw(physical_lines: Sequence[str]) -> bytes:
+    """A record's bytes as they lie in the file, without the end of its last line."""
+    text = "".join(physical_lines).removesuffix("\n").removesuffix("\r")
+    return text.encode("utf-8", errors="surrogateescape")
 
 
 def line_at(path: Path, compression: str, line_number: int) -> str:
