@@ -6,6 +6,7 @@ format is told apart here, everything else is judged by the feed's validation qu
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import hashlib
@@ -176,8 +177,17 @@ def is_plain_csv(path: Path, columns: int) -> bool:
     if path.stat().st_size == 0:
         return True
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        # A quote that is never closed: the engine would leave out what follows it.
-        quotes = sum(c.count(b'"') for c in iter(lambda: data.read(_CHUNK), b""))
+        # The engine lets bytes pass that are no UTF-8, and leaves out what follows a quote that is
+        # never closed.
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        quotes = 0
+        try:
+            while chunk := data.read(_CHUNK):
+                quotes += chunk.count(b'"')
+                decoder.decode(chunk)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return False
         if quotes % 2 or _CSV_ODDITIES.search(data):
             return False
         data.seek(0)
