@@ -182,6 +182,13 @@ def texts_of_line(shape: Shape) -> str:
             if field in _TEXT_FIELDS
             for path in paths
         ]
+        # The JSON parser holds 15 digits of a number for sure: of more, some may be gone already.
+        + [
+            f"        when {type_of(path)} = 'DOUBLE' and strlen(regexp_replace("
+            f"{reference(path)}, '[^0-9]', '', 'g')) > 15 then {literal(field)}"
+            for field in ("discount", "contract_price")
+            for path in shape.fields.get(field, ())
+        ]
         + [
             f"        when {type_of(parent)} not in ('OBJECT', 'NULL') then 'structure'"
             for parent in _parents(shape)
