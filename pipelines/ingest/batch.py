@@ -24,10 +24,12 @@ from pipelines.ingest.shapes import (
     CONTRACT_SHAPE,
     Column,
     call_log_shapes,
+    fault_of_line,
     json_columns,
     texts_of_columns,
     texts_of_json,
-    texts_of_line,
+    texts_of_values,
+    values_of_line,
 )
 from pipelines.settings import BillingVars, Settings
 from pipelines.sql import identifier, literal
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     import polars
 
 _PARQUET_OUT = "format parquet, parquet_version v2, compression zstd, compression_level 1"
-_TEXT_AT_ONCE = 64 * 1024 * 1024
+_TEXT_AT_ONCE = 16 * 1024 * 1024
 
 # Parquet types whose text is not a field's text.
 _ODD_TYPES = ("STRUCT", "MAP", "BOOLEAN", "BLOB", "BIT", "INTERVAL", "UNION")
@@ -178,47 +180,95 @@ class BatchLoad:
         return columns
 
     def _read_alike(self, layout: _Layout, paths: dict[str, Path]) -> None:
-        """All files at once; if one of them is not clean, in halves, and that one line by line."""
-        if self.feed == "call_logs" and self._read_whole(layout, paths):
-            return
-        if self.feed == "call_logs" and len(paths) > 1:
-            names = list(paths)
-            middle = len(names) // 2
-            for half in (names[:middle], names[middle:]):
-                self._read_alike(layout, {name: paths[name] for name in half})
-            return
-        for source_file_id, path in paths.items():
-            try:
-                self._read_line_by_line(layout, source_file_id, path)
-            except lines.UnreadableFileError as error:
-                self._forget(source_file_id)
-                self.unreadable[source_file_id] = str(error)
+        """All files at once; those that are not clean line by line."""
+        careful = paths
+        if self.feed == "call_logs":
+            plain = {name: path for name, path in paths.items() if self._may_be_clean(layout, path)}
+            not_clean = self._read_clean(layout, plain)
+            careful = {n: path for n, path in paths.items() if n in not_clean or n not in plain}
+        if self.kind == "parquet":
+            for source_file_id, path in careful.items():
+                self._read_rows(layout, source_file_id, path)
+        elif careful:
+            self._read_lines(layout, careful)
+
+    def _may_be_clean(self, layout: _Layout, path: Path) -> bool:
+        return self.kind != "csv" or lines.is_plain_csv(path, len(layout.columns))
+
+    def _read_clean(self, layout: _Layout, paths: dict[str, Path]) -> set[str]:
+        """Load the clean files at once and name the others."""
+        if not paths or self._read_whole(layout, paths):
+            return set()
+        if len(paths) == 1:
+            return set(paths)
+        others = self._not_clean(layout, paths)
+        if others:
+            rest = {name: path for name, path in paths.items() if name not in others}
+            return others | self._read_clean(layout, rest)
+        # It cannot be told which they are: halves will tell.
+        names = list(paths)
+        middle = len(names) // 2
+        halves = ({n: paths[n] for n in half} for half in (names[:middle], names[middle:]))
+        return set().union(*(self._read_clean(layout, half) for half in halves))
 
     def _read_whole(self, layout: _Layout, paths: dict[str, Path]) -> bool:
         """Load clean files in one statement; False, with nothing loaded, if any line is not."""
-        first = next(iter(paths.values()))
+        if self.kind == "csv" and not layout.columns:
+            return True
+        clean = f"""
+            select * exclude (line_number, reason, fields)
+            from ({self._whole(layout, paths)})
+            where case when reason is null then true else error(reason) end
+        """
+        try:
+            self._write_part(clean, {"names": [str(path) for path in paths.values()]}, paths)
+        except UnicodeDecodeError:
+            # DuckDB quotes the line in its message, cut within a letter.
+            return False
+        except duckdb.Error as error:
+            _raise_if_machine_fault(error)
+            return False
+        return True
+
+    def _not_clean(self, layout: _Layout, paths: dict[str, Path]) -> set[str]:
+        """Those files of some that have a line that is not clean, as far as can be told at once."""
+        query = f"""
+            select distinct source_file_id
+            from ({self._whole(layout, paths, ignore_errors=True)}) where reason is not null
+        """
+        try:
+            rows = self.con.execute(
+                query, {"names": [str(path) for path in paths.values()]}
+            ).fetchall()
+        except (UnicodeDecodeError, duckdb.Error):
+            return set()
+        return {row[0] for row in rows}
+
+    def _whole(
+        self, layout: _Layout, paths: dict[str, Path], *, ignore_errors: bool = False
+    ) -> str:
+        """The validation query over whole files, whose names are to be given as `$names`. With
+        `ignore_errors` lines of JSON that cannot be read are records without fields."""
         if self.kind == "json":
             texts = texts_of_json(self.shape)
             source = (
                 f"read_json($names, columns = {json_columns(self.shape)},"
-                " format = 'newline_delimited', filename = true)"
+                # Told that lines are records, the reader does not sniff at them first, which would
+                # overflow its stack where they are nested deeply.
+                " format = 'newline_delimited', records = true, filename = true,"
+                f" ignore_errors = {ignore_errors})"
             )
-        elif self.kind == "csv":
-            if not layout.columns:
-                return True
-            if not all(lines.is_plain_csv(p, len(layout.columns)) for p in paths.values()):
-                return False
-            texts = texts_of_columns(self.shape, self._columns(layout, first))
+        else:
+            texts = texts_of_columns(self.shape, self._columns(layout, next(iter(paths.values()))))
+            source = _read_parquet("filename = true")
+        if self.kind == "csv":
             columns = ", ".join(f"{literal(name)}: 'varchar'" for name, _type in layout.columns)
             source = (
                 f"read_csv($names, columns = {{{columns}}}, header = true, auto_detect = false,"
                 " delim = ',', quote = '\"', escape = '\"', strict_mode = true,"
                 f" max_line_size = {lines.MAX_CSV_RECORD}, filename = true)"
             )
-        else:
-            texts = texts_of_columns(self.shape, self._columns(layout, first))
-            source = _read_parquet("filename = true")
-        query = self._validated(
+        return self._validated(
             f"""
             select {texts},
                 parse_filename(filename, true) as source_file_id,
@@ -228,118 +278,106 @@ class BatchLoad:
             paths,
             keep_fields=False,
         )
-        clean = f"""
-            select * exclude (line_number, reason, fields)
-            from ({query})
-            where case when reason is null then true else error(reason) end
+
+    def _read_rows(self, layout: _Layout, source_file_id: str, path: Path) -> None:
+        """Read a Parquet file row by row."""
+        source = f"""
+            select {texts_of_columns(self.shape, self._columns(layout, path))},
+                {literal(source_file_id)} as source_file_id,
+                file_row_number + 1 as line_number
+            from {_read_parquet("file_row_number = true")}
         """
         try:
-            self._write_part(clean, {"names": [str(path) for path in paths.values()]}, paths)
+            self._judge(source, [source_file_id], {"names": [str(path)]})
         except duckdb.Error as error:
-            _raise_if_machine_fault(error)
-            return False
-        return True
+            self.unreadable[source_file_id] = str(_as_unreadable(error, path))
 
-    def _read_line_by_line(self, layout: _Layout, source_file_id: str, path: Path) -> None:
-        if self.kind == "parquet":
-            texts = texts_of_columns(self.shape, self._columns(layout, path))
-            source = f"""
-                select {texts},
-                    {literal(source_file_id)} as source_file_id,
-                    file_row_number + 1 as line_number
-                from {_read_parquet("file_row_number = true")}
-            """
-            try:
-                self._judge(source, source_file_id, {"names": [str(path)]})
-            except duckdb.Error as error:
-                raise _as_unreadable(error, path) from error
-            return
-        with path.open("rb") as stream:
-            pending: list[lines.Line] = []
-            size = 0
-            for line in (
-                lines.json_lines(stream)
-                if self.kind == "json"
-                else lines.csv_records(stream, [name for name, _type in layout.columns])
-            ):
-                self.lines_seen[source_file_id] += 1
-                if isinstance(line, lines.BadLine):
-                    self.bad_lines.append((source_file_id, line))
-                    continue
-                pending.append(line)
-                size += sum(map(len, line.values))
-                if size > _TEXT_AT_ONCE:
-                    self._judge_lines(layout, source_file_id, pending)
-                    pending, size = [], 0
-            self._judge_lines(layout, source_file_id, pending)
+    def _read_lines(self, layout: _Layout, paths: dict[str, Path]) -> None:
+        """Read files of text line by line, judging many lines, of many files, together."""
+        pending: list[tuple[str, lines.Line]] = []
+        size = 0
+        for source_file_id, path in paths.items():
+            with path.open("rb") as stream:
+                for line in (
+                    lines.json_lines(stream)
+                    if self.kind == "json"
+                    else lines.csv_records(stream, [name for name, _type in layout.columns])
+                ):
+                    self.lines_seen[source_file_id] += 1
+                    if isinstance(line, lines.BadLine):
+                        self.bad_lines.append((source_file_id, line))
+                        continue
+                    pending.append((source_file_id, line))
+                    size += sum(map(len, line.values))
+                    if size > _TEXT_AT_ONCE:
+                        self._judge_lines(layout, pending)
+                        pending, size = [], 0
+        if pending:
+            self._judge_lines(layout, pending)
 
-    def _judge_lines(
-        self, layout: _Layout, source_file_id: str, pending: Sequence[lines.Line]
-    ) -> None:
+    def _judge_lines(self, layout: _Layout, pending: Sequence[tuple[str, lines.Line]]) -> None:
         """Put lines before the validation query."""
         import polars  # a tenth of a second that clean files need not pay
 
-        names = ["line"] if self.kind == "json" else [name for name, _type in layout.columns]
+        # Numbered, so that no column of a file is taken for one of ours.
+        columns = {name: f"value_{n}" for n, (name, _type) in enumerate(layout.columns)}
         frame = polars.DataFrame(
-            {name: [line.values[n] for line in pending] for n, name in enumerate(names)},
-            schema=dict.fromkeys(names, polars.String),
+            {
+                name: [line.values[n] for _file, line in pending]
+                for n, name in enumerate(columns.values() or ["line"])
+            },
+            schema_overrides=dict.fromkeys(columns.values(), polars.String),
         ).with_columns(
-            polars.Series("line_number", [line.number for line in pending], polars.Int64)
+            polars.Series("source_file_id", [name for name, _line in pending], polars.String),
+            polars.Series("line_number", [line.number for _file, line in pending], polars.Int64),
         )
         self.con.register("loading_records", _ArrowStream(frame))
+        source_file_ids = frame["source_file_id"].unique(maintain_order=True).to_list()
         if self.kind == "csv":
-            columns = {name: Column(identifier(name)) for name in names}
+            texts = texts_of_columns(self.shape, {name: Column(c) for name, c in columns.items()})
             self._judge(
-                f"select {texts_of_columns(self.shape, columns)},"
-                f" {literal(source_file_id)} as source_file_id, line_number from loading_records",
-                source_file_id,
+                f"select {texts}, source_file_id, line_number from loading_records",
+                source_file_ids,
             )
-            self.con.unregister("loading_records")
-            return
-        # Step by step into tables: a JSON function fails on a text that is no JSON.
-        self.con.execute(
-            """
-            create or replace temp table loading_lines as
-            select line_number, line, case
-                when not json_valid(line) then 'invalid_json'
-                when json_type(line) <> 'OBJECT' then 'not_an_object'
-            end as reason
-            from loading_records
-            """
-        )
+        else:
+            self.con.execute(
+                f"""
+                create or replace temp table loading_faults as
+                select source_file_id, line_number, {fault_of_line(self.shape)} as fault,
+                    strlen(line) as line_length,
+                    case when fault is not null then sha256(line) end as line_sha256
+                from loading_records
+                """
+            )
+            self.con.execute(
+                """
+                insert into loading_rejects
+                    (source_file_id, line_number, reason, line_length, line_sha256)
+                from loading_faults where fault is not null
+                """
+            )
+            self._judge(
+                f"""
+                select {texts_of_values(self.shape)}, source_file_id, line_number
+                from (
+                    select source_file_id, line_number, {values_of_line(self.shape)}
+                    from loading_records
+                    semi join (from loading_faults where fault is null)
+                        using (source_file_id, line_number)
+                )
+                """,
+                source_file_ids,
+            )
         self.con.unregister("loading_records")
-        self.con.execute(
-            f"""
-            create or replace temp table loading_texts as
-            select line_number, line, {texts_of_line(self.shape)}
-            from loading_lines where reason is null
-            """
-        )
-        self.con.execute(
-            """
-            insert into loading_rejects
-                (source_file_id, line_number, reason, line_length, line_sha256)
-            select ?, line_number, reason, strlen(line), sha256(line)
-            from (
-                select line_number, line, reason from loading_lines where reason is not null
-                union all
-                select line_number, line, 'duplicate_key' from loading_texts where has_duplicate_key
-            )
-            """,
-            [source_file_id],
-        )
-        self._judge(
-            f"select * exclude (line, has_duplicate_key),"
-            f" {literal(source_file_id)} as source_file_id"
-            " from loading_texts where not has_duplicate_key",
-            source_file_id,
-        )
 
     def _judge(
-        self, texts: str, source_file_id: str, parameters: dict[str, object] | None = None
+        self,
+        texts: str,
+        source_file_ids: Sequence[str],
+        parameters: dict[str, object] | None = None,
     ) -> None:
         """Keep the records that the validation query accepts, and the reasons for the others."""
-        query = self._validated(texts, [source_file_id], keep_fields=True)
+        query = self._validated(texts, source_file_ids, keep_fields=True)
         self.con.execute(f"create or replace temp table loading_judged as {query}", parameters)
         self.con.execute(
             """
@@ -353,7 +391,7 @@ class BatchLoad:
                 "select * exclude (line_number, reason, fields)"
                 " from loading_judged where reason is null",
                 None,
-                [source_file_id],
+                source_file_ids,
             )
         else:
             self.con.execute(
@@ -404,13 +442,6 @@ class BatchLoad:
         rows = self.con.execute(f"copy ({query}) to {target}", parameters).fetchall()[0][0]
         if rows:
             self.parts += sorted(self.folder.glob(f"*/{part}*.parquet"))
-
-    def _forget(self, source_file_id: str) -> None:
-        """Take back what was read of a file that turned out unreadable."""
-        del self.lines_seen[source_file_id]
-        self.bad_lines = [bad for bad in self.bad_lines if bad[0] != source_file_id]
-        for table in ("loading_rejects", "loading_contracts"):
-            self.con.execute(f"delete from {table} where source_file_id = ?", [source_file_id])
 
     # --- ending --------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ columns (CSV and Parquet). All ways give the same columns to the feed's one vali
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -163,17 +163,54 @@ def texts_of_columns(shape: Shape, columns: Mapping[str, Column]) -> str:
     return _select_list(_field_texts(shape, reference), errors, odd_field)
 
 
-def texts_of_line(shape: Shape) -> str:
-    """Select list of a shape's field texts from `line`, the text of a JSON object."""
+# Every call of a JSON function parses the line anew and takes some times its length of memory
+# until the statement ends: one call gives all paths, and no statement has more than two.
 
-    def reference(path: str) -> str:
-        return f"line ->> {literal(_json_path(path))}"
+
+def fault_of_line(shape: Shape) -> str:
+    """SQL for the reason why `line` is no JSON object that can be read; null if it is one."""
+    parents = ["", *_parents(shape)]
+    duplicate = " or ".join(
+        f"coalesce(len({names}) <> list_unique({names}), false)"
+        for n, parent in enumerate(parents, 1)
+        for names in [
+            f"list_filter(json_keys(line, {_json_paths(parents)})[{n}], "
+            f"lambda k: k in {_mapped_keys(shape, parent)})"
+        ]
+    )
+    return f"""case
+        when not json_valid(line) then 'invalid_json'
+        when not starts_with(line, '{{') then 'not_an_object'
+        when {duplicate} then 'duplicate_key'
+    end"""
+
+
+def values_of_line(shape: Shape) -> str:
+    """Select list of what the JSON object in `line` has at the shape's paths, for
+    `texts_of_values`."""
+    return (
+        f"json_extract_string(line, {_json_paths(shape.paths)}) as said,"
+        f" json_type(line, {_json_paths(shape.paths_and_parents)}) as types"
+    )
+
+
+def texts_of_values(shape: Shape) -> str:
+    """Select list of a shape's field texts from the columns of `values_of_line`."""
+    number = {path: n for n, path in enumerate(shape.paths_and_parents, 1)}
 
     def type_of(path: str) -> str:
-        return f"coalesce(json_type(line, {literal(_json_path(path))}), 'NULL')"
+        return f"coalesce(types[{number[path]}], 'NULL')"
 
-    def keys(path: str) -> str:
-        return f"json_keys(line{', ' + literal(_json_path(path)) if path else ''})"
+    def reference(path: str) -> str:
+        said = f"said[{number[path]}]"
+        if shape is CONTRACT_SHAPE:
+            return said
+        # A number with a fraction or an exponent is written as read_json writes it.
+        return (
+            f"case when {type_of(path)} = 'DOUBLE' and regexp_matches({said}, '[.eE]')"
+            f" and isfinite(try_cast({said} as double))"
+            f" then cast(try_cast({said} as double) as varchar) else {said} end"
+        )
 
     odd = "\n".join(
         [
@@ -194,16 +231,8 @@ def texts_of_line(shape: Shape) -> str:
             for parent in _parents(shape)
         ]
     )
-    duplicate = " or ".join(
-        f"coalesce(len(list_filter({keys(where)}, lambda k: k in {names})) <> "
-        f"len(list_distinct(list_filter({keys(where)}, lambda k: k in {names}))), false)"
-        for where, names in _mapped_keys(shape).items()
-    )
     errors = [f"{type_of(parent)} <> 'NULL'" for parent in _error_parents(shape)]
-    return (
-        _select_list(_field_texts(shape, reference), errors, f"case\n{odd}\n    end")
-        + f",\n    {duplicate} as has_duplicate_key"
-    )
+    return _select_list(_field_texts(shape, reference), errors, f"case\n{odd}\n    end")
 
 
 def _select_list(texts: Mapping[str, str], errors: Sequence[str], odd_field: str) -> str:
@@ -246,14 +275,17 @@ def _parents(shape: Shape) -> list[str]:
     return list(parents)
 
 
-def _mapped_keys(shape: Shape) -> dict[str, str]:
-    """The keys that the shape reads of each object, as an SQL list: only these may not repeat."""
-    keys: dict[str, list[str]] = {}
-    for path in shape.paths_and_parents:
-        parent, _, name = path.rpartition(".")
-        keys.setdefault(parent, []).append(literal(name))
-    return {parent: f"({', '.join(dict.fromkeys(names))})" for parent, names in keys.items()}
+def _mapped_keys(shape: Shape, parent: str) -> str:
+    """The keys that the shape reads of an object, as an SQL list: only these may not repeat."""
+    names = [path.rpartition(".") for path in shape.paths_and_parents]
+    keys = dict.fromkeys(literal(name) for of, _, name in names if of == parent)
+    return f"({', '.join(keys)})"
+
+
+def _json_paths(paths: Iterable[str]) -> str:
+    """Paths into an object, as an SQL list; the empty one is the object itself."""
+    return f"[{', '.join(literal(_json_path(path)) for path in paths)}]"
 
 
 def _json_path(path: str) -> str:
-    return "$" + "".join(f'."{part}"' for part in path.split("."))
+    return "$" + "".join(f'."{part}"' for part in path.split(".") if part)
