@@ -128,6 +128,9 @@ def _run(
             _record_end(con, summary, reporter)
             raise
     finally:
+        # What is left in the log beside the file is not lost, but a copy of the file would lack it.
+        with suppress(duckdb.Error):
+            con.execute("checkpoint")
         con.close()
 
 

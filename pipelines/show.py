@@ -233,7 +233,7 @@ def show_runs(settings: Settings, *, limit: int) -> None:
         ).fetchall()
     finally:
         con.close()
-    columns = ["run", "through", "settled from", "outcome", "#files", "#accepted", "#rejected",
+    columns = ["#run", "through", "settled from", "outcome", "#files", "#accepted", "#rejected",
                "#seconds", "message"]  # fmt: skip
     _console().print(table_of("Runs", columns, rows))
 
