@@ -111,11 +111,16 @@ def run(
 @_places
 @click.option("--owner", required=True, metavar="UIN", help="The account that pays.")
 @click.option("--month", required=True, type=click.DateTime(["%Y-%m"]), help="Bill month, YYYY-MM.")
-def bill(owner: str, month: datetime, **places: str) -> None:
+@click.option(
+    "--known-on",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="As it stood on this date, after that day's settlement.",
+)
+def bill(owner: str, month: datetime, known_on: datetime | None, **places: str) -> None:
     """Show an account's bill of a month."""
     from pipelines.show import show_bill
 
-    show_bill(load_settings(**places), owner, month.date())
+    show_bill(load_settings(**places), owner, month.date(), known_on.date() if known_on else None)
 
 
 @cli.command()
@@ -139,3 +144,27 @@ def runs(limit: int, **places: str) -> None:
     from pipelines.show import show_runs
 
     show_runs(load_settings(**places), limit=limit)
+
+
+@cli.command()
+@_places
+@click.option("--json-logs", is_flag=True, help="Log as JSON lines, for schedulers.")
+def rebuild(json_logs: bool, **places: str) -> None:
+    """Make a lost or damaged warehouse anew.
+
+    From the landing folder and the current release: the same figures come out, or it stops and
+    shows the rows that differ. The old warehouse is kept beside the new one. Exit codes as of
+    `run`.
+    """
+    from pipelines.rebuild import rebuild_job
+    from pipelines.show import show_failed_controls, show_rebuild
+
+    settings = load_settings(**places)
+    try:
+        summary, replaced = rebuild_job(settings, json_logs=json_logs)
+    except CallbillError as error:
+        if error.exit_code == 1 and not json_logs:
+            show_failed_controls(error)
+        raise
+    if not json_logs:
+        show_rebuild(summary, replaced)

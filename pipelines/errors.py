@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pipelines.publish.differences import Differences
     from pipelines.quality import ControlResult
 
 
@@ -16,13 +17,20 @@ class CallbillError(Exception):
 
 
 class ControlFailedError(CallbillError):
-    """A control failed: nothing was published or sealed. `results` is what the controls found."""
+    """A control failed: nothing was published or sealed. `results` is what the controls found,
+    `differences` the rows that are not as they were sealed, where those were looked for."""
 
     exit_code = 1
 
-    def __init__(self, message: str, results: Sequence[ControlResult] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        results: Sequence[ControlResult] = (),
+        differences: Sequence[Differences] = (),
+    ) -> None:
         super().__init__(message)
         self.results = list(results)
+        self.differences = list(differences)
 
 
 class UsageError(CallbillError):

@@ -72,10 +72,9 @@ def run_job(settings: Settings, *, dry_run: bool = False, json_logs: bool = Fals
             f"--through {through} lies in the future: it is {today} in "
             f"{billing_vars.billing_timezone}"
         )
-    if not settings.landing.is_dir():
-        raise UsageError(f"landing folder {settings.landing} is not there; name it with --landing")
+    check_landing(settings)
     with run_lock(settings):
-        summary = RunSummary(_new_run_id(settings), through)
+        summary = RunSummary(new_run_id(settings), through)
         reporter = Reporter(summary.run_id, json_logs=json_logs)
         try:
             with _scratch_copy(settings) if dry_run else _itself(settings) as place:
@@ -94,6 +93,12 @@ def run_job(settings: Settings, *, dry_run: bool = False, json_logs: bool = Fals
                 except OSError as error:
                     reporter.log("status not written", why=error.strerror)
     return summary
+
+
+def check_landing(settings: Settings) -> None:
+    """UsageError if there is no landing folder: an empty one is no error, a mistyped one is."""
+    if not settings.landing.is_dir():
+        raise UsageError(f"landing folder {settings.landing} is not there; name it with --landing")
 
 
 def _run(
@@ -116,7 +121,7 @@ def _run(
             summary.message = f"everything through {current.through} is sealed already"
             return
         check_figures_unchanged(con, current, billing_vars)
-        _record_start(con, summary)
+        record_start(con, summary)
         try:
             _settle(con, settings, billing_vars, summary, reporter, current, dry_run=dry_run)
         except BaseException as error:
@@ -125,7 +130,7 @@ def _run(
             summary.message = str(error) or type(error).__name__
             with suppress(duckdb.Error):
                 con.rollback()
-            _record_end(con, summary, reporter)
+            record_end(con, summary, reporter)
             raise
     finally:
         # What is left in the log beside the file is not lost, but a copy of the file would lack it.
@@ -161,27 +166,9 @@ def _settle(
     settle_from = first_due(con, summary.through)
     if settle_from is None:
         summary.outcome, summary.message = "nothing_due", "nothing was ever loaded"
-        _record_end(con, summary, reporter)
+        record_end(con, summary, reporter)
         return
-    summary.settle_from = settle_from
-    with reporter.step("build", settle_from=settle_from, settle_through=summary.through):
-        con.execute("delete from ops.settlement_window")
-        con.execute(
-            "insert into ops.settlement_window values (?, ?)", [settle_from, summary.through]
-        )
-        prepare_partitions(settings, built_through(con), summary.through)
-        build_models(settings, billing_vars)
-        days = (summary.through - settle_from).days
-        complete_partitions(settings, [settle_from + timedelta(days=n) for n in range(days + 1)])
-    with reporter.step("hash"):
-        refresh_settlement_hashes(con, settings)
-    with reporter.step("check"):
-        controls = due_controls(settle_from, summary.through, billing_vars)
-        summary.results = run_controls(settings.warehouse, controls)
-        keep_results(con, summary.run_id, summary.results)
-    for result in summary.results:
-        if not result.passed and result.severity == "warning":
-            reporter.log("warning", control=result.control_id, rows=result.unexpected_rows)
+    settle_dates(con, settings, billing_vars, summary, reporter, settle_from)
     failed = [r for r in summary.results if not r.passed and r.severity == "error"]
     if failed:
         names = ", ".join(f"{r.control_id} ({r.unexpected_rows} rows)" for r in failed)
@@ -199,7 +186,7 @@ def _settle(
             billing_vars,
             summary.run_id,
             summary.through,
-            lambda: _record_end(con, summary, reporter),
+            lambda: record_end(con, summary, reporter),
         )
         switch_to(settings, summary.release)
         summary.sealed_through = summary.through
@@ -208,7 +195,36 @@ def _settle(
         remove_old_releases(settings)
 
 
-def _new_run_id(settings: Settings) -> str:
+def settle_dates(
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    billing_vars: BillingVars,
+    summary: RunSummary,
+    reporter: Reporter,
+    settle_from: date,
+) -> None:
+    """Build, hash and check the settlement dates from `settle_from` to the run's last."""
+    through = summary.through
+    summary.settle_from = settle_from
+    with reporter.step("build", settle_from=settle_from, settle_through=through):
+        con.execute("delete from ops.settlement_window")
+        con.execute("insert into ops.settlement_window values (?, ?)", [settle_from, through])
+        prepare_partitions(settings, built_through(con), through)
+        build_models(settings, billing_vars)
+        days = (through - settle_from).days
+        complete_partitions(settings, [settle_from + timedelta(days=n) for n in range(days + 1)])
+    with reporter.step("hash"):
+        refresh_settlement_hashes(con, settings)
+    with reporter.step("check"):
+        controls = due_controls(settle_from, through, billing_vars)
+        summary.results = run_controls(settings.warehouse, controls)
+        keep_results(con, summary.run_id, summary.results)
+    for result in summary.results:
+        if not result.passed and result.severity == "warning":
+            reporter.log("warning", control=result.control_id, rows=result.unexpected_rows)
+
+
+def new_run_id(settings: Settings) -> str:
     """Run ids sort in the order of their runs, even if the clock was set back between two."""
     instant = datetime.now(UTC)
     current = current_release(settings.published)
@@ -253,7 +269,7 @@ def _link_parquet(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def _record_start(con: duckdb.DuckDBPyConnection, summary: RunSummary) -> None:
+def record_start(con: duckdb.DuckDBPyConnection, summary: RunSummary) -> None:
     con.execute(
         """
         update ops.runs set outcome = 'crashed', message = 'ended without saying how'
@@ -267,7 +283,7 @@ def _record_start(con: duckdb.DuckDBPyConnection, summary: RunSummary) -> None:
     )
 
 
-def _record_end(con: duckdb.DuckDBPyConnection, summary: RunSummary, reporter: Reporter) -> None:
+def record_end(con: duckdb.DuckDBPyConnection, summary: RunSummary, reporter: Reporter) -> None:
     con.execute(
         """
         update ops.runs set

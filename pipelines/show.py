@@ -28,11 +28,12 @@ from pipelines.warehouse import open_read_only
 
 if TYPE_CHECKING:
     from pipelines.errors import CallbillError
+    from pipelines.publish.differences import Differences
     from pipelines.quality import ControlResult
     from pipelines.run import RunSummary
 
-# Wide enough for a bill line. A narrower terminal wraps it: better than digits left out.
-_LEAST_WIDTH = 160
+# Wide enough for any row. A narrower terminal wraps it: better than digits left out.
+_LEAST_WIDTH = 500
 
 
 def _console(*, stderr: bool = False) -> Console:
@@ -139,43 +140,52 @@ def _show_months(console: Console, con: duckdb.DuckDBPyConnection) -> None:
             console.print(f"  and {len(rows) - len(shown)} more accounts")
 
 
-def show_bill(settings: Settings, owner: str, month: date) -> None:
-    """An account's bill: lines as the console shows them, settlements, precision adjustment."""
+def show_bill(settings: Settings, owner: str, month: date, known_on: date | None = None) -> None:
+    """An account's bill: lines as the console shows them, settlements, precision adjustment.
+
+    With `known_on` as it stood on that date. UsageError if that is not settled yet.
+    """
     con = _open_release(settings)
     try:
+        [(through,)] = con.execute("select max(settled_on) from ops.sealed_settlements").fetchall()
+        if known_on is not None and known_on > through:
+            raise UsageError(f"--known-on {known_on}: the bills are settled through {through} only")
+        known = f"_known_on(date '{known_on or through}')"
         lines = con.execute(
-            """
+            f"""
             select settled_on, usage_date, line_type, component_name, list_price,
                 coalesce(cast(discount as varchar), 'agreed'), contract_price, price_unit,
                 used_amount, used_amount_unit, list_cost, real_cost
-            from billing.bill_lines where owner_uin = ? and bill_month = ?
+            from billing.bill_lines{known} where owner_uin = ? and bill_month = ?
             order by settled_on, usage_date, line_type, contract_price, line_id
             """,
             [owner, month],
         ).fetchall()
         settlements = con.execute(
-            """
+            f"""
             select settled_on, product_code, rated_amount, deducted_amount, residual_amount
-            from billing.settlements where owner_uin = ? and bill_month = ? order by 1, 2
+            from billing.settlements{known} where owner_uin = ? and bill_month = ?
+            order by 1, 2
             """,
             [owner, month],
         ).fetchall()
         adjustment = con.execute(
-            """
+            f"""
             select rated_amount, deducted_amount, adjustment_amount, is_final
-            from billing.precision_adjustments where owner_uin = ? and bill_month = ?
+            from billing.precision_adjustments{known} where owner_uin = ? and bill_month = ?
             """,
             [owner, month],
         ).fetchall()
     finally:
         con.close()
     console = _console()
+    as_of = f" as known on {known_on}" if known_on else ""
     if not lines:
-        console.print(f"Account {printable(owner)} has no bill of {month:%Y-%m}.")
+        console.print(f"Account {printable(owner)} has no bill of {month:%Y-%m}{as_of}.")
         return
     console.print(
         table_of(
-            f"Bill of account {printable(owner)}, {month:%Y-%m} (CNY)",
+            f"Bill of account {printable(owner)}, {month:%Y-%m}{as_of} (CNY)",
             ["settled", "usage", "line", "组件名称", "#刊例价", "#折扣率", "#优惠后单价",
              "价格单位", "#用量", "单位", "#原价", "#优惠后总价"],
             lines,
@@ -201,10 +211,25 @@ def show_bill(settings: Settings, owner: str, month: date) -> None:
 def show_failed_controls(error: CallbillError) -> None:
     """What the controls that stopped a run found."""
     results: list[ControlResult] = getattr(error, "results", [])
+    differences: list[Differences] = getattr(error, "differences", [])
     console = _console(stderr=True)
     for result in results:
         if not result.passed:
             _show_control(console, result)
+    for found in differences:
+        console.print(table_of(f"{found.table}: rows that differ", found.columns, found.rows))
+
+
+def show_rebuild(summary: RunSummary, replaced: Path | None) -> None:
+    """The end of a rebuild: what was made, and where the old warehouse is."""
+    console = _console()
+    _show_work(console, summary)
+    console.print(
+        f"Rebuilt {summary.settle_from} to {summary.through}:"
+        " every settlement date says what it was sealed with."
+    )
+    if replaced:
+        console.print(f"The old warehouse lies in {replaced}", soft_wrap=True)
 
 
 def _show_control(console: Console, result: ControlResult) -> None:

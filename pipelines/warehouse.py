@@ -56,6 +56,18 @@ def open_read_only(path: Path) -> duckdb.DuckDBPyConnection:
     return con
 
 
+def check_replaceable(path: Path) -> None:
+    """LockedError if another process has the warehouse open, UsageError if the file is somebody
+    else's; one that is damaged or not there may be replaced."""
+    if path.exists():
+        try:
+            con = _connect(path, read_only=True)
+        except UsageError:
+            return
+        _check_is_warehouse(con, path)
+        con.close()
+
+
 def configure(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Session settings and limits of a connection to the warehouse."""
     for name, value in SESSION.items():

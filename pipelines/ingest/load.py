@@ -31,8 +31,11 @@ def load_landing(
     first_open: date | None,
     known_floors: dict[tuple[str, str], tuple[date, date]],
     announce: Callable[[int], Callable[[int], None]],
+    *,
+    only_known: bool = False,
 ) -> LoadReport:
-    """Load every file that arrived by `through` and whose content is new.
+    """Load every file that arrived by `through` and whose content is new; with `only_known` none
+    that no release names.
 
     `first_open` is the first settlement date that is not sealed. `known_floors` gives arrival and
     settlement floor of contents that a release already names. `announce` is told how many bytes
@@ -43,6 +46,8 @@ def load_landing(
         settings.landing, frozenset(call_log_shapes()), billing_vars.zone
     )
     incoming = _incoming(con, files, through, first_open, known_floors, report)
+    if only_known:
+        incoming = [one for one in incoming if (one.file.feed, one.source_file_id) in known_floors]
     scratch = settings.warehouse_files / "scratch"
     shutil.rmtree(scratch, ignore_errors=True)
     loader = Loader(con, settings, billing_vars, run_id, scratch, report)

@@ -54,6 +54,11 @@ def row_number_of_text(columns: Sequence[tuple[str, str]]) -> str:
     return f"md5_number_lower(concat_ws({literal(_SEPARATOR)}, {', '.join(texts + lengths)}))"
 
 
+def figure_columns(con: duckdb.DuckDBPyConnection, table: str) -> list[str]:
+    """The columns of a mart that say something of figures."""
+    return [name for name, _type in _columns(con, table) if name not in NAMES_FROM_SEEDS]
+
+
 def refresh_settlement_hashes(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Compute `ops.settlement_hashes`, a row per settlement date up to the one settled last.
 
@@ -169,7 +174,7 @@ def _columns(con: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]
     return con.execute(
         """
         select column_name, data_type from information_schema.columns
-        where table_schema = 'billing' and table_name = ?
+        where table_catalog = current_database() and table_schema = 'billing' and table_name = ?
         order by ordinal_position
         """,
         [table],

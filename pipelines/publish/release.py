@@ -152,6 +152,7 @@ def _write_database(con: duckdb.DuckDBPyConnection, release: Path, run_id: str) 
             """
         )
         _describe_columns(con)
+        _copy_macros(con)
         for table in OPS_TABLES:
             if table != "sealed_settlements":
                 con.execute(f"create table release.ops.{table} as from ops.{table}")
@@ -185,6 +186,20 @@ def _describe_columns(con: duckdb.DuckDBPyConnection) -> None:
         if comment:
             of = f"release.billing.{table}" + (f".{column}" if column else "")
             con.execute(f"comment on {kind} {of} is {literal(' '.join(comment.split()))}")
+
+
+def _copy_macros(con: duckdb.DuckDBPyConnection) -> None:
+    """Take along the SQL macros that stand beside the marts (macros/known_on.sql)."""
+    macros = con.execute(
+        """
+        select function_name, array_to_string(parameters, ', '), macro_definition
+        from duckdb_functions()
+        where database_name = current_database() and schema_name = 'billing'
+        order by 1
+        """
+    ).fetchall()
+    for name, parameters, definition in macros:
+        con.execute(f"create macro release.billing.{name}({parameters}) as table {definition}")
 
 
 def _manifest(

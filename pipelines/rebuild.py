@@ -1,0 +1,181 @@
+"""Making the warehouse anew from the landing folder and the current release.
+
+Floors, vars and seeds are those that the release names, so that the same figures come out; a date
+that comes out otherwise than it was sealed stops the rebuild.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from pipelines.errors import CallbillError, ControlFailedError, UsageError
+from pipelines.ingest.load import load_landing
+from pipelines.locking import run_lock
+from pipelines.progress import Reporter
+from pipelines.publish.differences import differences_from_release
+from pipelines.publish.manifest import Manifest
+from pipelines.publish.release import DATABASE, current_manifest, current_release
+from pipelines.run import RunSummary, check_landing, new_run_id, record_end, record_start, settle_dates
+from pipelines.seal import (
+    adopt,
+    check_all_loaded,
+    check_figures_unchanged,
+    first_due,
+    set_built_through,
+)
+from pipelines.settings import BillingVars, Settings
+from pipelines.sql import literal
+from pipelines.warehouse import check_replaceable, finish_loads, open_warehouse
+
+
+def rebuild_job(settings: Settings, *, json_logs: bool = False) -> tuple[RunSummary, Path | None]:
+    """Make the warehouse anew, through the last sealed date; the old one is kept beside it, and
+    where is told.
+
+    Raises UsageError if there is no release, or files that it was made from are gone;
+    ControlFailedError, with the rows, if a sealed date would change. Then the old warehouse is put
+    back.
+    """
+    check_landing(settings)
+    with run_lock(settings):
+        release = current_release(settings.published)
+        current = current_manifest(settings.published)
+        if release is None or current is None:
+            raise UsageError(
+                f"nothing was published in {settings.published} yet: there is nothing to rebuild, "
+                "`callbill run` makes a new warehouse"
+            )
+        summary = RunSummary(new_run_id(settings), current.through)
+        reporter = Reporter(summary.run_id, json_logs=json_logs)
+        check_replaceable(settings.warehouse)
+        aside = settings.warehouse.with_name(f"{settings.warehouse.name}.replaced-{summary.run_id}")
+        with _moved_aside(settings, aside) as moved:
+            _rebuild(settings, current, release, summary, reporter)
+    return summary, aside if moved else None
+
+
+@contextmanager
+def _moved_aside(settings: Settings, aside: Path) -> Iterator[bool]:
+    """Have the warehouse out of the way; if what then happens fails, put it back."""
+    log = settings.warehouse.with_name(settings.warehouse.name + ".wal")
+    # The database first: without it nobody takes the other files for something to go on with.
+    parts = [path for path in (settings.warehouse, log, settings.warehouse_files) if path.exists()]
+    if parts:
+        aside.mkdir()
+    for path in parts:
+        path.rename(aside / path.name)
+    try:
+        yield bool(parts)
+    except BaseException:
+        settings.warehouse.unlink(missing_ok=True)
+        log.unlink(missing_ok=True)
+        shutil.rmtree(settings.warehouse_files, ignore_errors=True)
+        for path in reversed(parts):
+            (aside / path.name).rename(path)
+        if parts:
+            aside.rmdir()
+        raise
+
+
+def _rebuild(
+    settings: Settings,
+    current: Manifest,
+    release: Path,
+    summary: RunSummary,
+    reporter: Reporter,
+) -> None:
+    billing_vars = BillingVars(**current.vars)
+    con = open_warehouse(settings)
+    try:
+        finish_loads(con, settings)
+        adopt(con, current)
+        record_start(con, summary)
+        with reporter.step("ingest", landing=settings.landing):
+            summary.loaded = load_landing(
+                con,
+                settings,
+                billing_vars,
+                summary.run_id,
+                current.through,
+                None,
+                current.floors,
+                reporter.announce,
+                only_known=True,
+            )
+        check_all_loaded(con, current)
+        settle_from = first_due(con, current.through)
+        if settle_from is None:
+            raise CallbillError("the current release names no file, and yet settled something")
+        settle_dates(con, settings, billing_vars, summary, reporter, settle_from)
+        check_figures_unchanged(con, current, billing_vars)
+        _check_nothing_changed(con, release, summary)
+        set_built_through(con, current.through)
+        _take_over_history(con, release)
+        summary.outcome, summary.sealed_through = "rebuilt", current.through
+        record_end(con, summary, reporter)
+    finally:
+        with suppress(duckdb.Error):
+            con.execute("checkpoint")
+        con.close()
+
+
+def _check_nothing_changed(
+    con: duckdb.DuckDBPyConnection, release: Path, summary: RunSummary
+) -> None:
+    changed: list[date] = [
+        row[0]
+        for row in con.execute(
+            """
+            select settled_on from ops.sealed_settlements
+            full outer join ops.settlement_hashes as h using (settled_on)
+            where ops.sealed_settlements.content_hash is distinct from h.content_hash
+            order by settled_on
+            """
+        ).fetchall()
+    ]
+    failed = [r for r in summary.results if not r.passed and r.severity == "error"]
+    if changed:
+        days = ", ".join(map(str, changed[:5])) + (" ..." if len(changed) > 5 else "")
+        raise ControlFailedError(
+            f"the rebuild would change {len(changed)} sealed settlement date(s): {days}; "
+            "nothing was replaced",
+            results=failed,
+            differences=differences_from_release(con, release, changed),
+        )
+    if failed:
+        names = ", ".join(r.control_id for r in failed)
+        raise ControlFailedError(
+            f"nothing was replaced, these controls failed: {names}", results=failed
+        )
+
+
+def _take_over_history(con: duckdb.DuckDBPyConnection, release: Path) -> None:
+    """Runs, their controls, and when a file was loaded, as far as the release tells of them."""
+    con.execute(f"attach {literal(str(release / DATABASE))} as sealed (read_only)")
+    try:
+        con.execute("insert or ignore into ops.runs by name from sealed.ops.runs")
+        con.execute("insert into ops.control_results by name from sealed.ops.control_results")
+        con.execute(
+            """
+            update ops.source_files set run_id = known.run_id, loaded_at = known.loaded_at
+            from sealed.ops.source_files as known
+            where source_files.feed = known.feed
+                and source_files.source_file_id = known.source_file_id
+            """
+        )
+        con.execute(
+            """
+            update ops.rejected_records set run_id = f.run_id
+            from ops.source_files as f
+            where rejected_records.feed = f.feed
+                and rejected_records.source_file_id = f.source_file_id
+            """
+        )
+    finally:
+        con.execute("detach sealed")
