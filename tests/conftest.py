@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.reduction import DupFd
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -79,6 +81,35 @@ def places(place: Path) -> tuple[str, ...]:
         f"--warehouse={place / 'warehouse.duckdb'}",
         f"--published={place / 'published'}",
     )
+
+
+@dataclass(frozen=True)
+class ProjectCopy:
+    """A copy of the project, to be edited: its seeds, mostly."""
+
+    folder: Path
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> ProjectCopy:
+        for name in ("pipelines", "models", "macros", "seeds"):
+            shutil.copytree(PROJECT / name, folder / name)
+        for name in ("dbt_project.yml", "profiles.yml"):
+            shutil.copy(PROJECT / name, folder / name)
+        return cls(folder)
+
+    def run_job(self, place: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [
+                *(sys.executable, "-c", "from pipelines.cli import main; main()", "run"),
+                *places(place),
+                *map(str, arguments),
+            ],
+            env=os.environ | {"PYTHONPATH": str(self.folder)},
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pytest
 
-from tests.conftest import CALLBILL, PROJECT, callbill, places, run_job
+from tests.conftest import CALLBILL, ProjectCopy, callbill, places, run_job
 
 OWNER = "100000000071"
 
@@ -469,24 +469,12 @@ def test_runs_tells_how_each_ended(nightly: Path) -> None:
 
 def test_a_seed_row_that_touches_a_sealed_date_is_refused(nightly: Path, tmp_path: Path) -> None:
     place = copy_of(nightly, tmp_path)
-    project = tmp_path / "project"
-    for name in ("pipelines", "models", "macros", "seeds"):
-        shutil.copytree(PROJECT / name, project / name)
-    for name in ("dbt_project.yml", "profiles.yml"):
-        shutil.copy(PROJECT / name, project / name)
-    seed = project / "seeds" / "list_prices.csv"
+    project = ProjectCopy.in_folder(tmp_path / "project")
+    seed = project.folder / "seeds" / "list_prices.csv"
     prices = seed.read_text()
 
     def run() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", "from pipelines.cli import main; main()",
-             "run", *places(place), "--through", "2026-03-07"],
-            env=os.environ | {"PYTHONPATH": str(project)},
-            cwd=project,
-            capture_output=True,
-            text=True,
-            check=False,
-        )  # fmt: skip
+        return project.run_job(place, "--through", "2026-03-07")
 
     # An edited row is a row taken away and another added.
     seed.write_text(prices.replace("60.00000000", "61.00000000"))

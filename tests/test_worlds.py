@@ -6,30 +6,90 @@ contracts known late. Many worlds share one run. Every published table must equa
 
 from __future__ import annotations
 
+import csv
+import json
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import run_job
+from tests.conftest import ProjectCopy, Run, run_job
 from tests.reference import compare, landing, worlds
+from tests.reference.inputs import Seeds, Settings, World
 from tests.reference.model import tables
+from tests.reference.worlds import LAST_DAY
 
 
-def settle(place: Path, count: int, seed: int) -> None:
-    """Run a sample of worlds through their schedule and hold each release against the model."""
-    world = worlds.sample(count, seed)
+def check(place: Path, world: World, run: Run = run_job) -> None:
+    """Run worlds through their schedule and hold each release against the model."""
     for number, through in enumerate(world.runs):
         landing.write(world, place / "landing", number)
-        ended = run_job(place, "--through", through)
+        ended = run(place, "--through", through, "--vars", json.dumps(vars(world.settings)))
         assert ended.returncode == 0, ended.stderr
         expected = tables(replace(world, runs=world.runs[: number + 1]))
         differences = compare.differences(place / "published", expected, ops=compare.OpsColumns())
-        assert differences == [], f"{count} worlds of seed {seed}, run {number}"
+        assert differences == [], f"run {number}"
+
+
+def settle(place: Path, count: int, seed: int) -> None:
+    check(place, worlds.sample(count, seed))
 
 
 def test_generated_worlds_equal_the_model(tmp_path: Path) -> None:
     settle(tmp_path, count=60, seed=1)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(deduction_rounding="down"),
+        # A day of 23 and one of 25 hours, midnight in the afternoon of Beijing.
+        Settings(billing_timezone="America/New_York"),
+        # What is a re-delivery for longer than it can be charged, and the reverse.
+        Settings(max_usage_age_days=3, dedup_horizon_days=31),
+        Settings(max_usage_age_days=70, dedup_horizon_days=2),
+    ],
+    ids=["rounding down", "another time zone", "short age", "short horizon"],
+)
+def test_worlds_under_other_vars_equal_the_model(tmp_path: Path, settings: Settings) -> None:
+    runs = [date(2024, 3, 4), LAST_DAY]
+    check(tmp_path, worlds.sample(count=30, seed=2, runs=runs, settings=settings))
+
+
+def test_worlds_of_several_products_and_changing_list_prices_equal_the_model(
+    tmp_path: Path,
+) -> None:
+    project = ProjectCopy.in_folder(tmp_path / "project")
+    write_seeds(project.folder / "seeds", worlds.ROUGH_SEEDS)
+    runs = [date(2024, 3, 4), date(2024, 4, 1), LAST_DAY]
+    world = worlds.sample(count=40, seed=3, runs=runs, seeds=worlds.ROUGH_SEEDS)
+    check(tmp_path, world, project.run_job)
+
+
+def write_seeds(folder: Path, seeds: Seeds) -> None:
+    products = sorted({one.product_code for one in seeds.components})
+    contents: dict[str, list[tuple[object, ...]]] = {
+        "products": [("product_code", "product_name"), *((code, code) for code in products)],
+        "components": [
+            ("component_code", "component_name", "product_code", "calls_per_price_unit",
+             "used_amount_unit", "price_unit"),
+            *((one.component_code, one.component_code, one.product_code, one.calls_per_price_unit,
+               "unit", "CNY/unit") for one in seeds.components),
+        ],
+        "component_actions": [
+            ("action", "component_code"),
+            *((action, one.component_code) for one in seeds.components for action in one.actions),
+        ],
+        "list_prices": [
+            ("component_code", "effective_from", "known_from", "list_price"),
+            *((one.component_code, one.effective_from, one.known_from, one.list_price)
+              for one in seeds.list_prices),
+        ],
+    }  # fmt: skip
+    for name, rows in contents.items():
+        with (folder / f"{name}.csv").open("w", newline="") as stream:
+            csv.writer(stream, lineterminator="\n").writerows(rows)
 
 
 @pytest.mark.long
