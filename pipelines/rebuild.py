@@ -21,7 +21,14 @@ from pipelines.progress import Reporter
 from pipelines.publish.differences import differences_from_release
 from pipelines.publish.manifest import Manifest
 from pipelines.publish.release import DATABASE, current_manifest, current_release
-from pipelines.run import RunSummary, check_landing, new_run_id, record_end, record_start, settle_dates
+from pipelines.run import (
+    RunSummary,
+    check_landing,
+    new_run_id,
+    record_end,
+    record_start,
+    settle_dates,
+)
 from pipelines.seal import (
     adopt,
     check_all_loaded,

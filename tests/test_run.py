@@ -462,6 +462,38 @@ def test_bill_shows_lines_settlements_and_the_adjustment(once: Path) -> None:
     )
 
 
+def test_a_bill_as_it_stood_on_a_date(once: Path) -> None:
+    def shown(*arguments: str) -> str:
+        ended = callbill("bill", "--owner", OWNER, "--month", "2026-03", *arguments, *places(once))
+        assert ended.returncode == 0, ended.stderr
+        return " ".join(ended.stdout.split())
+
+    # Before the contract became known, and before the failure did.
+    third = shown("--known-on", "2026-03-03")
+    assert "as known on 2026-03-03" in third
+    assert "deducted 0.18 − rated 0.18000000 = 0.00000000" in third
+    assert "rerating" not in third
+    fourth = shown("--known-on", "2026-03-04")
+    assert "rerating" in fourth and "correction" not in fourth
+    assert "deducted 0.21 − rated 0.20520000 = 0.00480000" in fourth
+    # On the last day it is what it is without a date.
+    last = shown("--known-on", "2026-03-06").replace(" as known on 2026-03-06", "")
+    assert last == shown()
+    assert "no bill" in shown("--known-on", "2026-02-01")
+    ended = callbill(
+        *("bill", "--owner", OWNER, "--month", "2026-03", "--known-on", "2026-03-07"),
+        *places(once),
+    )
+    assert ended.returncode == 2
+    assert "settled through 2026-03-06 only" in ended.stderr
+    # The same for whoever writes SQL.
+    for table in ("bill_lines", "settlements", "precision_adjustments", "monthly_bills"):
+        known = f"from billing.{table}_known_on(date '2026-03-06')"
+        assert query(once, f"{known} except all from billing.{table}") == []
+        assert query(once, f"from billing.{table} except all {known}") == []
+        assert query(once, known) != []
+
+
 def test_runs_tells_how_each_ended(nightly: Path) -> None:
     shown = callbill("runs", *places(nightly)).stdout
     assert shown.count("published") == 5

@@ -1,0 +1,26 @@
+"""The documents keep to what is there."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from tests.conftest import PROJECT
+
+
+def test_every_guarantee_names_a_test_that_is_there() -> None:
+    text = (PROJECT / "docs" / "guarantees.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    sentences = [row for row in rows if not row.startswith(("| guarantee", "|---"))]
+    assert len(sentences) > 15
+    for row in sentences:
+        _, sentence, held_by, _ = row.split("|")
+        assert sentence.strip().endswith(".")
+        named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", held_by)
+        assert named, row
+        for path, test in named:
+            tree = ast.parse((PROJECT / path).read_text())
+            functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+            [found] = [function for function in functions if function.name == test]
+            is_long = any("long" in ast.unparse(mark) for mark in found.decorator_list)
+            assert is_long == (f"long: `{path}::{test}`" in held_by), (path, test)
