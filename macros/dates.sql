@@ -15,3 +15,12 @@
 {% macro duckdb__plus_days(day, days) -%}
     ({{ day }} + {{ days }})
 {%- endmacro %}
+
+{# The instant at which a date begins in the billing timezone. #}
+{% macro start_of_day(day) -%}
+    {{ return(adapter.dispatch('start_of_day', 'callbill')(day)) }}
+{%- endmacro %}
+
+{% macro duckdb__start_of_day(day) -%}
+    timezone('{{ var('billing_timezone') }}', cast({{ day }} as timestamp))
+{%- endmacro %}

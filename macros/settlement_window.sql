@@ -8,8 +8,9 @@
     date '{{ first + modules.datetime.timedelta(days=plus_days) }}'
 {%- endmacro %}
 
-{% macro settle_through() -%}
-    date '{{ callbill._settlement_window()[1] }}'
+{% macro settle_through(plus_days=0) -%}
+    {%- set last = callbill._settlement_window()[1] -%}
+    date '{{ last + modules.datetime.timedelta(days=plus_days) }}'
 {%- endmacro %}
 
 {% macro _settlement_window() %}

@@ -148,6 +148,15 @@ def runs(limit: int, **places: str) -> None:
 
 @cli.command()
 @_places
+def arrears(**places: str) -> None:
+    """List the accounts that owe money: since when, how much, and when service stops or did."""
+    from pipelines.show import show_arrears
+
+    show_arrears(load_settings(**places))
+
+
+@cli.command()
+@_places
 @click.option("--json-logs", is_flag=True, help="Log as JSON lines, for schedulers.")
 def rebuild(json_logs: bool, **places: str) -> None:
     """Make a lost or damaged warehouse anew.

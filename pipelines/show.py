@@ -21,8 +21,10 @@ from rich.text import Text
 
 from pipelines.errors import LockedError, UsageError
 from pipelines.ingest import lines as reading
+from pipelines.publish.manifest import read_manifest
 from pipelines.publish.release import DATABASE, current_release
 from pipelines.settings import Settings
+from pipelines.sql import literal
 from pipelines.text import printable
 from pipelines.warehouse import open_read_only
 
@@ -56,14 +58,18 @@ def table_of(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) 
     return table
 
 
-def _open_release(settings: Settings) -> duckdb.DuckDBPyConnection:
+def _release(settings: Settings) -> Path:
     release = current_release(settings.published)
     if release is None:
         raise UsageError(
             f"nothing was published in {settings.published} yet; "
             "run `callbill run`, or name another place with --published"
         )
-    con = duckdb.connect(str(release / DATABASE), read_only=True)
+    return release
+
+
+def _open_release(settings: Settings) -> duckdb.DuckDBPyConnection:
+    con = duckdb.connect(str(_release(settings) / DATABASE), read_only=True)
     con.execute("set TimeZone = 'UTC'")
     return con
 
@@ -86,6 +92,7 @@ def show_run(settings: Settings, summary: RunSummary) -> None:
     con = _open_release(settings)
     try:
         _show_months(console, con)
+        _show_arrears(console, con, settings)
     finally:
         con.close()
     if summary.outcome == "published":
@@ -206,6 +213,34 @@ def show_bill(settings: Settings, owner: str, month: date, known_on: date | None
         + ("." if is_final else "; the month is still open."),
         soft_wrap=True,
     )
+
+
+def show_arrears(settings: Settings) -> None:
+    """Who owes money as the current release has it."""
+    console = _console()
+    con = _open_release(settings)
+    try:
+        if not _show_arrears(console, con, settings):
+            console.print("No account is in arrears.")
+    finally:
+        con.close()
+
+
+def _show_arrears(console: Console, con: duckdb.DuckDBPyConnection, settings: Settings) -> bool:
+    # Times as the account's holder reads them.
+    zone = read_manifest(_release(settings)).vars["billing_timezone"]
+    con.execute(f"set TimeZone = {literal(zone)}")
+    rows = con.execute(
+        """
+        select owner_uin, state, amount_due, strftime(since, '%Y-%m-%d %H:%M'),
+            strftime(stops_at, '%Y-%m-%d %H:%M')
+        from billing.arrears_notices order by stops_at, owner_uin
+        """
+    ).fetchall()
+    if rows:
+        columns = ["account", "state", "#欠费 due (CNY)", "since", "service stops"]
+        console.print(table_of(f"Accounts in arrears (times of {zone})", columns, rows))
+    return bool(rows)
 
 
 def show_failed_controls(error: CallbillError) -> None:

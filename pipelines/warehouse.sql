@@ -106,6 +106,21 @@ create table if not exists raw.contracts (
     settlement_floor date not null
 );
 
+create table if not exists raw.account_events (
+    source_file_id varchar not null,
+    line_number bigint not null,
+    event_id varchar not null,
+    owner_uin varchar not null,
+    operate_uin varchar not null,
+    occurred_at timestamptz not null,
+    event_type varchar not null,
+    amount decimal(18, 2),
+    memo varchar,
+    settlement_floor date not null,
+    -- Why it does not count beside the events known before it; null if it does.
+    rejected_as varchar
+);
+
 -- The columns of raw.call_logs, a view over Parquet files that lie in folders by settlement_floor.
 create or replace view raw.call_logs_layout as
 select

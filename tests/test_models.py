@@ -24,6 +24,10 @@ MARTS = (
     "settlements",
     "precision_adjustments",
     "monthly_bills",
+    "account_ledger",
+    "account_arrears",
+    "service_status",
+    "arrears_notices",
 )
 
 # Every model that decides on a call, a price or an amount.

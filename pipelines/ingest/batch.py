@@ -21,11 +21,10 @@ from pipelines.ingest import lines
 from pipelines.ingest.landing import LandingFile, Skipped
 from pipelines.ingest.queries import validation_query
 from pipelines.ingest.shapes import (
-    CONTRACT_SHAPE,
     Column,
-    call_log_shapes,
     fault_of_line,
     json_columns,
+    shape_of,
     texts_of_columns,
     texts_of_json,
     texts_of_values,
@@ -104,9 +103,7 @@ class BatchLoad:
         self.files = {one.source_file_id: one for one in batch}
         self.feed = batch[0].file.feed
         self.kind = batch[0].file.kind
-        self.shape = (
-            call_log_shapes()[batch[0].file.shape] if self.feed == "call_logs" else CONTRACT_SHAPE
-        )
+        self.shape = shape_of(self.feed, batch[0].file.shape)
         self.folder = loading_folder(loader.settings)
         self.parts: list[Path] = []
         self.parts_begun = 0
@@ -118,9 +115,10 @@ class BatchLoad:
             "create or replace temp table loading_rejects as "
             "select * exclude (feed, path, run_id) from ops.rejected_records where false"
         )
-        self.con.execute(
-            "create or replace temp table loading_contracts as from raw.contracts where false"
-        )
+        if self.feed != "call_logs":
+            self.con.execute(
+                f"create or replace temp table loading_rows as from raw.{self.feed} where false"
+            )
 
     # --- reading -------------------------------------------------------------------------------
 
@@ -395,7 +393,7 @@ class BatchLoad:
             )
         else:
             self.con.execute(
-                "insert into loading_contracts by name"
+                "insert into loading_rows by name"
                 " select * exclude (reason, fields) from loading_judged where reason is null"
             )
 
@@ -501,7 +499,8 @@ class BatchLoad:
             """,
             [self.feed],
         )
-        con.execute("insert into raw.contracts by name from loading_contracts")
+        if self.feed != "call_logs":
+            con.execute(f"insert into raw.{self.feed} by name from loading_rows")
         self._insert("ops.raw_files", [(f"{part.parent.name}/{part.name}",) for part in self.parts])
         con.commit()
         finish_loads(con, self.loader.settings)
@@ -522,7 +521,7 @@ class BatchLoad:
 
     def _accepted(self) -> dict[str, int]:
         """Records accepted by file, counted where they were written."""
-        source = "loading_contracts"
+        source = "loading_rows"
         if self.feed == "call_logs":
             if not self.parts:
                 return {}

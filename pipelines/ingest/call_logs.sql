@@ -1,3 +1,4 @@
+{% from 'instants.sql' import instant with context %}
 -- One row per record of a call log, typed, with the reason why it cannot be accepted, if any.
 --
 -- `texts` gives every field's text as the file has it (empty is null), `has_error` (an error
@@ -11,56 +12,7 @@ with texts as (
 instants as (
     select
         *,
-        case
-            -- The two usual forms first: matching them costs a tenth of a regular expression.
-            when
-                called_at like '____-__-__T__:__:__+08:00' or called_at like '____-__-__T__:__:__Z'
-                then try_cast(called_at as timestamptz)
-            -- Extended ISO 8601 in all its variants, brought to one form.
-            when regexp_full_match(called_at, '{{ iso_extended }}')
-                then try_cast(
-                    regexp_replace(
-                        regexp_extract(called_at, '{{ iso_extended }}', 1), '[Tt]', ' '
-                    )
-                    || coalesce(
-                        nullif(regexp_extract(called_at, '{{ iso_extended }}', 2), ''), ':00'
-                    )
-                    || coalesce(
-                        '.' || nullif(regexp_extract(called_at, '{{ iso_extended }}', 3), ''), ''
-                    )
-                    || replace(
-                        upper(regexp_extract(called_at, '{{ iso_extended }}', 4)), 'Z', '+00'
-                    )
-                    as timestamptz
-                )
-            -- Basic ISO 8601, without separators.
-            when regexp_full_match(called_at, '{{ iso_basic }}')
-                then try_cast(
-                    regexp_replace(
-                        replace(upper(called_at), 'Z', '+00'),
-                        '^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)?',
-                        '\1-\2-\3 \4:\5:\6'
-                    ) as timestamptz
-                )
-            -- Epoch seconds, milliseconds from 1e11 on; decimals, so that no microsecond is lost.
-            when regexp_full_match(called_at, '-?\d{1,15}(\.\d*)?')
-                then make_timestamptz(
-                    cast(
-                        trunc(
-                            try_cast(called_at as decimal(24, 9))
-                            * case
-                                when abs(try_cast(called_at as decimal(24, 9))) >= 100000000000
-                                    then 1000
-                                else 1000000
-                            end
-                        ) as bigint
-                    )
-                )
-            {% if naive_times_in_billing_timezone %}
-            when regexp_full_match(called_at, '{{ iso_naive }}')
-                then timezone('{{ billing_timezone }}', try_cast(called_at as timestamp))
-            {% endif %}
-        end as called_ts,
+        {{ instant('called_at', naive_timezone) }} as called_ts,
         case
             when http_status = '200' then 200
             when regexp_full_match(http_status, '[+-]?\d{1,9}(\.0*)?')

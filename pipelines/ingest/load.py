@@ -13,6 +13,7 @@ from itertools import groupby
 
 import duckdb
 
+from pipelines.ingest.account_events import judge_account_events
 from pipelines.ingest.batch import BatchLoad, Incoming, Loader, LoadReport
 from pipelines.ingest.landing import LandingFile, Skipped, list_landing
 from pipelines.ingest.shapes import call_log_shapes
@@ -55,6 +56,9 @@ def load_landing(
     for number, batch in enumerate(_batches(incoming)):
         _load_batch(loader, batch, f"{run_id}-{number:05d}")
         advance(sum(one.file.size for one in batch))
+    judged = judge_account_events(con, run_id)
+    report.accepted -= judged
+    report.rejected += judged
     return report
 
 

@@ -10,13 +10,14 @@ from zoneinfo import ZoneInfo
 
 import jinja2
 
-from pipelines.ingest.shapes import CALL_LOG_FIELDS, CONTRACT_SHAPE, Shape
+from pipelines.ingest.shapes import FEED_FIELDS, Shape
 from pipelines.settings import BillingVars
 from pipelines.sql import identifier, literal
 
 _HERE = Path(__file__).parent
-_CALL_LOGS = jinja2.Template((_HERE / "call_logs.sql").read_text(encoding="utf-8"))
-_CONTRACTS = jinja2.Template((_HERE / "contracts.sql").read_text(encoding="utf-8"))
+_TEMPLATES = jinja2.Environment(  # noqa: S701  SQL, not HTML
+    loader=jinja2.FileSystemLoader(_HERE), undefined=jinja2.StrictUndefined
+)
 
 _ISO_OFFSET = r"\s?([Zz]|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)"
 _ISO_TIME = r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d)(:\d\d)?(?:[.,](\d+))?"
@@ -34,22 +35,19 @@ def validation_query(
     line_number, arrived_on and settlement_floor. With `keep_fields` the texts come along as a JSON
     object, for the rejects.
     """
-    if shape is CONTRACT_SHAPE:
-        return _CONTRACTS.render(
-            texts=texts,
-            mangled_number=_MANGLED_NUMBER,
-            kept_fields=_kept_fields("texts", shape.fields) if keep_fields else "null::varchar",
-        )
-    return _CALL_LOGS.render(
+    relation = "dated" if shape.feed == "call_logs" else "texts"
+    fields = _kept_fields(relation, FEED_FIELDS[shape.feed]) if keep_fields else "null::varchar"
+    return _TEMPLATES.get_template(f"{shape.feed}.sql").render(
         texts=texts,
         billing_date=billing_date("called_ts", billing_vars.zone),
-        billing_timezone=billing_vars.billing_timezone,
-        naive_times_in_billing_timezone=shape.naive_times_in_billing_timezone,
+        naive_timezone=(
+            billing_vars.billing_timezone if shape.naive_times_in_billing_timezone else None
+        ),
         iso_extended=_ISO_TIME + _ISO_OFFSET,
         iso_basic=_ISO_BASIC,
         iso_naive=_ISO_NAIVE,
         mangled_number=_MANGLED_NUMBER,
-        kept_fields=_kept_fields("dated", CALL_LOG_FIELDS) if keep_fields else "null::varchar",
+        kept_fields=fields,
     )
 
 

@@ -18,27 +18,37 @@ from pipelines.sql import identifier, literal
 
 SHAPES = Path(__file__).parent / "shapes"
 
-# Fields of `call_logs` and `contracts`, in the order in which their faults are looked for.
-CALL_LOG_FIELDS = (
-    "request_id",
-    "called_at",
-    "owner_uin",
-    "operate_uin",
-    "action",
-    "region",
-    "http_status",
-    "error_code",
-    "latency_ms",
-)
-CONTRACT_FIELDS = (
-    "owner_uin",
-    "component_code",
-    "effective_from",
-    "effective_to",
-    "discount",
-    "contract_price",
-)
-
+# The feeds' fields, in the order in which their faults are looked for.
+FEED_FIELDS = {
+    "call_logs": (
+        "request_id",
+        "called_at",
+        "owner_uin",
+        "operate_uin",
+        "action",
+        "region",
+        "http_status",
+        "error_code",
+        "latency_ms",
+    ),
+    "contracts": (
+        "owner_uin",
+        "component_code",
+        "effective_from",
+        "effective_to",
+        "discount",
+        "contract_price",
+    ),
+    "account_events": (
+        "event_id",
+        "owner_uin",
+        "operate_uin",
+        "occurred_at",
+        "event_type",
+        "amount",
+        "memo",
+    ),
+}
 
 # Those whose text counts as it is; the others are numbers and times, which have a form to keep.
 _TEXT_FIELDS = (
@@ -49,7 +59,12 @@ _TEXT_FIELDS = (
     "region",
     "error_code",
     "component_code",
+    "event_id",
+    "event_type",
+    "memo",
 )
+# Numbers of which no digit may be lost.
+_EXACT_FIELDS = ("discount", "contract_price", "amount")
 
 
 @dataclass(frozen=True)
@@ -69,6 +84,7 @@ class Shape:
     no_error_codes: tuple[str, ...] = ()
     implied_http_status: int | None = None
     naive_times_in_billing_timezone: bool = False
+    feed: str = "call_logs"
 
     @property
     def paths(self) -> list[str]:
@@ -94,7 +110,11 @@ def call_log_shapes() -> dict[str, Shape]:
     return shapes
 
 
-CONTRACT_SHAPE = Shape("canonical", {field: (field,) for field in CONTRACT_FIELDS})
+def shape_of(feed: str, name: str) -> Shape:
+    """The shape of a feed's files; only call logs come in several."""
+    if feed == "call_logs":
+        return call_log_shapes()[name]
+    return Shape(name, {field: (field,) for field in FEED_FIELDS[feed]}, feed=feed)
 
 
 def json_columns(shape: Shape) -> str:
@@ -203,7 +223,7 @@ def texts_of_values(shape: Shape) -> str:
 
     def reference(path: str) -> str:
         said = f"said[{number[path]}]"
-        if shape is CONTRACT_SHAPE:
+        if shape.feed != "call_logs":
             return said
         # A number with a fraction or an exponent is written as read_json writes it.
         return (
@@ -223,7 +243,7 @@ def texts_of_values(shape: Shape) -> str:
         + [
             f"        when {type_of(path)} = 'DOUBLE' and strlen(regexp_replace("
             f"{reference(path)}, '[^0-9]', '', 'g')) > 15 then {literal(field)}"
-            for field in ("discount", "contract_price")
+            for field in _EXACT_FIELDS
             for path in shape.fields.get(field, ())
         ]
         + [
@@ -256,9 +276,8 @@ def _field_texts(shape: Shape, reference: Callable[[str], str]) -> dict[str, str
         texts[field] = text
     if shape.implied_http_status is not None:
         texts["http_status"] = literal(str(shape.implied_http_status))
-    if shape is not CONTRACT_SHAPE:
-        for field in CALL_LOG_FIELDS:
-            texts.setdefault(field, "null::varchar")
+    for field in FEED_FIELDS[shape.feed]:
+        texts.setdefault(field, "null::varchar")
     return texts
 
 

@@ -29,6 +29,10 @@ TABLES = (
     "settlements",
     "precision_adjustments",
     "monthly_bills",
+    "account_ledger",
+    "account_arrears",
+    "service_status",
+    "arrears_notices",
 )
 # What a settlement date's own hash is made of.
 DATED_TABLES = ("calls", "bill_lines", "settlements")

@@ -1,0 +1,21 @@
+-- Account events that count, each once: a line that comes again says nothing new.
+with account_events as (
+    select * from {{ source('raw', 'account_events') }}
+    where rejected_as is null
+),
+
+events as (
+    select
+        event_id,
+        min(owner_uin) as owner_uin,
+        min(occurred_at) as occurred_at,
+        min(event_type) as event_type,
+        min(amount) as amount,
+        min(settlement_floor) as known_from
+    from account_events
+    group by event_id
+)
+
+select * from events
+-- What lies after the last settled day is not yet.
+where occurred_at < {{ end_of_settled_time() }}
