@@ -23,3 +23,8 @@
 {% macro running_sum(amount) -%}
     sum({{ amount }}) over (partition by owner_uin order by entry_no rows unbounded preceding)
 {%- endmacro %}
+
+{# Orders turns of one instant: money that came in is gone again where arrears begin with it. #}
+{% macro active_last(status) -%}
+    case when {{ status }} = 'active' then 1 else 0 end
+{%- endmacro %}

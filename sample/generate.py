@@ -636,6 +636,53 @@ def write_contracts(target: Path) -> None:
     write_text(target / "contracts/arrived_on=2026-09-04/late.jsonl", f"{as_json(late)}\n")
 
 
+def write_account_events(target: Path) -> None:
+    """An account that falls into arrears, is suspended, pays and resumes; one that never pays."""
+
+    def event(event_id: str, owner: str, at: str, kind: str, amount: object = None) -> str:
+        said = {"event_id": event_id, "owner_uin": owner, "occurred_at": f"{at}+08:00"}
+        return as_json({**said, "event_type": kind, "amount": amount}) + "\n"
+
+    paid = event("recharge-2", ENVELOPE, "2026-09-09T18:00:00", "recharge", 30)
+    by_sub_account = as_json(
+        {
+            "event_id": "activate-8b",
+            "owner_uin": ENVELOPE,
+            "operate_uin": "100000000081",
+            "occurred_at": "2026-07-31T09:00:00+08:00",
+            "event_type": "activate",
+        }
+    )
+    files = {
+        "2026-07-31/events.jsonl": (
+            by_sub_account + "\n"
+            + event("activate-8", ENVELOPE, "2026-07-31T10:00:00", "activate")
+            + event("recharge-1", ENVELOPE, "2026-07-31T10:30:00", "recharge", "25.00")
+            + event("activate-1", PAGE, "2026-07-31T11:00:00", "activate")
+            + event("recharge-0", PAGE, "2026-07-31T11:30:00", "recharge", "0.20")
+        ),
+        "2026-08-01/grants.csv": (
+            "event_id,owner_uin,occurred_at,event_type,amount,memo\n"
+            f"grant-1,{ENVELOPE},2026-08-01T09:00:00+08:00,credit_grant,3.00,welcome\n"
+        ),
+        "2026-09-09/events.jsonl": paid,
+        # Once more, with what is not to be had.
+        "2026-09-10/events.jsonl": (
+            paid
+            + event("refund-1", ENVELOPE, "2026-09-10T11:00:00", "refund", "0.96")
+            + event("recharge-2", ENVELOPE, "2026-09-09T18:00:00", "recharge", "300.00")
+        ),
+        "2026-09-22/blocks.csv": (
+            "event_id,owner_uin,occurred_at,event_type,amount,memo\n"
+            f"block-1,{ENVELOPE},2026-09-15T10:00:00+08:00,block,2.00,order 17\n"
+            f"unblock-1,{ENVELOPE},2026-09-22T10:00:00+08:00,unblock,2.00,order 17\n"
+            f"unblock-2,{ENVELOPE},2026-09-22T10:00:01+08:00,unblock,0.01,order 17\n"
+        ),
+    }  # fmt: skip
+    for path, text in files.items():
+        write_text(target / "account_events" / f"arrived_on={path}", text)
+
+
 def main(arguments: list[str]) -> int:
     default = Path(__file__).resolve().parent / "landing"
     target = Path(arguments[0]) if arguments else default
@@ -645,6 +692,7 @@ def main(arguments: list[str]) -> int:
         print(f"{target} is not empty: name an empty or a new folder.", file=sys.stderr)
         return 2
     write_contracts(target)
+    write_account_events(target)
     write_call_logs(target)
     write_odd_files(target)
     return 0

@@ -78,6 +78,17 @@ TYPES_BY_NAME = {
     "_date": {"DATE"},
     "_on": {"DATE"},
     "_at": {"TIMESTAMP WITH TIME ZONE"},
+    "since": {"TIMESTAMP WITH TIME ZONE"},
+    "valid_from": {"TIMESTAMP WITH TIME ZONE"},
+    "valid_to": {"TIMESTAMP WITH TIME ZONE"},
+    "known_from": {"DATE"},
+    "entry_no": {"BIGINT"},
+    "amount": {"DECIMAL(18,2)"},
+    "amount_due": {"DECIMAL(18,2)"},
+    "balance": {"DECIMAL(18,2)"},
+    "credit": {"DECIMAL(18,2)"},
+    "frozen": {"DECIMAL(18,2)"},
+    "available": {"DECIMAL(18,2)"},
 }
 
 

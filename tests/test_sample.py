@@ -162,18 +162,26 @@ REJECTED_LINES = """
     csv-shop-2026-08-20.csv       14 invalid_http_status
     csv-shop-2026-08-20.csv       17 unknown_outcome
     envelope-2026-09-02.jsonl      3 missing_request_id
+    2026-07-31/events.jsonl        1 activation_by_sub_account
+    2026-09-10/events.jsonl        2 refund_of_post_paid_charges
+    2026-09-10/events.jsonl        3 event_id_of_another_event
+    2026-09-22/blocks.csv          4 unblocks_more_than_is_frozen
     parquet-shop-2026-09-03.parquet 3 missing_request_id
     parquet-shop-2026-09-03.parquet 6 unknown_outcome
     parquet-shop-2026-09-03.parquet 9 future_timestamp
 """
 
 REJECTED_BY_REASON = {
+    "activation_by_sub_account": 1,
     "called_at_without_offset": 3,
+    "event_id_of_another_event": 1,
     "future_timestamp": 3,
     "invalid_http_status": 3,
     "invalid_json": 2,
     "missing_request_id": 6,
     "not_an_object": 3,
+    "refund_of_post_paid_charges": 1,
+    "unblocks_more_than_is_frozen": 1,
     "unknown_outcome": 4,
     "unreadable_file": 1,
 }
@@ -535,14 +543,85 @@ def test_rejected_lines(release: duckdb.DuckDBPyConnection) -> None:
     rows = release.execute(
         "select feed, path, line_number, reason from ops.rejected_records"
     ).fetchall()
-    assert {feed for feed, *_ in rows} == {"call_logs"}
+    assert {feed for feed, *_ in rows} == {"account_events", "call_logs"}
     assert Counter(reason for *_, reason in rows) == REJECTED_BY_REASON
 
-    lines = [(PurePosixPath(path).name, str(line), reason) for _, path, line, reason in rows]
+    def named(path: str) -> str:
+        # Files of account events are known by their dates too: their names say little.
+        *_, day, name = PurePosixPath(path).parts
+        is_event = path.startswith("account_events")
+        return f"{day.removeprefix('arrived_on=')}/{name}" if is_event else name
+
+    lines = [(named(path), str(line), reason) for _, path, line, reason in rows]
     expected = [tuple(row.split()) for row in REJECTED_LINES.strip().splitlines()]
     assert sorted(line for line in lines if line[2] != "unreadable_file") == sorted(expected)
     unreadable = [name for name, _, reason in lines if reason == "unreadable_file"]
     assert unreadable == ["audit-2026-09-15.jsonl.gz"]
+
+
+# Owner, time in Beijing and kind of what the sample's account events say and are accepted for.
+MONEY_IN = {
+    PAGE: [("2026-07-31 11:30", "0.20")],
+    ENVELOPE: [
+        *(("2026-07-31 10:30", "25.00"), ("2026-08-01 09:00", "3.00")),
+        ("2026-09-09 18:00", "30.00"),
+    ],
+}
+# 4 calls are 0.24, on the 6th of August. Account 8 has used 27.96 by the deduction of 6 September
+# (23.76 in August, then 4 × 0.96 and 0.36 of it), so that 0.04 of 28.00 are left; that of the 7th,
+# a Sunday's 0.36, is the first it cannot pay.
+SERVICE = {
+    PAGE: [
+        ("2026-07-31 11:00", "not_activated"),
+        ("2026-07-31 11:05", "active"),
+        ("2026-08-06 08:00", "arrears"),
+        ("2026-08-07 08:00", "suspended"),
+    ],
+    ENVELOPE: [
+        ("2026-07-31 10:00", "not_activated"),
+        ("2026-07-31 10:05", "active"),
+        ("2026-09-07 08:00", "arrears"),
+        ("2026-09-08 08:00", "suspended"),
+        ("2026-09-09 18:00", "active"),
+    ],
+}
+
+
+@pytest.mark.parametrize("owner", [PAGE, ENVELOPE])
+def test_accounts(release: duckdb.DuckDBPyConnection, owner: str) -> None:
+    release.execute("set TimeZone = 'Asia/Shanghai'")
+    movements = [(at, Decimal(amount)) for at, amount in MONEY_IN[owner]]
+    for (settled_on, of, _month), rated in settlements_by_hand().items():
+        if of == owner:
+            deducted = rated.quantize(Decimal("0.01"), ROUND_HALF_UP)
+            movements.append((f"{settled_on} 08:00", -deducted))
+    expected, balance = [], Decimal(0)
+    for at, amount in sorted(movements):
+        balance += amount
+        expected.append((at, amount, balance))
+    ledger = release.execute(
+        """
+        select strftime(posted_at, '%Y-%m-%d %H:%M'), amount, balance from billing.account_ledger
+        where owner_uin = ? and entry_type not in ('block', 'unblock') order by entry_no
+        """,
+        [owner],
+    ).fetchall()
+    assert ledger == expected
+    service = release.execute(
+        """
+        select strftime(valid_from, '%Y-%m-%d %H:%M'), status from billing.service_status
+        where owner_uin = ? order by valid_from
+        """,
+        [owner],
+    ).fetchall()
+    assert service == SERVICE[owner]
+
+
+def test_who_owes_in_the_end(release: duckdb.DuckDBPyConnection) -> None:
+    notices = release.execute(
+        "select owner_uin, amount_due::varchar, state from billing.arrears_notices"
+    ).fetchall()
+    assert notices == [(PAGE, "0.04", "suspended")]
 
 
 def test_the_search_text_is_stored_nowhere(

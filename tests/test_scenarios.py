@@ -67,6 +67,18 @@ def contract_line(name: str, contract: dict[str, Any]) -> str:
     return json.dumps(said)
 
 
+def event_line(name: str, event: dict[str, Any]) -> str:
+    said = {
+        "event_id": f"{name}/{event['id']}",
+        "owner_uin": account(name),
+        "operate_uin": event.get("by"),
+        "occurred_at": f"{event['at'].replace(' ', 'T')}:00+08:00",
+        "event_type": event["type"],
+        "amount": event.get("amount"),
+    }
+    return json.dumps(said)
+
+
 def land(place: Path, name: str, *, late: bool) -> None:
     for number, landed in enumerate(SCENARIOS[name]["landed"]):
         if ("not there until after the run of" in landed) != late:
@@ -74,6 +86,7 @@ def land(place: Path, name: str, *, late: bool) -> None:
         lines = {
             "call_logs": [line for c in landed.get("calls", []) for line in call_lines(name, c)],
             "contracts": [contract_line(name, c) for c in landed.get("contracts", [])],
+            "account_events": [event_line(name, e) for e in landed.get("events", [])],
         }
         assert any(lines.values())
         for feed, said in lines.items():
@@ -136,6 +149,32 @@ def bill(con: duckdb.DuckDBPyConnection, owner: str, month: str, known_on: date)
     }
 
 
+def account_as_it_stands(con: duckdb.DuckDBPyConnection, owner: str) -> dict[str, list[str]]:
+    """Ledger and service of an account, in the words of the scenarios."""
+    con.execute("set TimeZone = 'Asia/Shanghai'")
+    queries = {
+        "ledger": """
+            select strftime(posted_at, '%Y-%m-%d %H:%M') || ' ' || entry_type || ' ' || amount
+                || ': balance ' || balance || ', available ' || available
+            from billing.account_ledger where owner_uin = ? order by entry_no
+        """,
+        "credit": """
+            select strftime(posted_at, '%Y-%m-%d %H:%M') || ': ' || credit_amount || ' credit, '
+                || cash_amount || ' cash'
+            from billing.account_ledger
+            where owner_uin = ? and entry_type in ('credit_grant', 'deduction') order by entry_no
+        """,
+        "service": """
+            select strftime(valid_from, '%Y-%m-%d %H:%M') || ' ' || status
+            from billing.service_status where owner_uin = ? order by valid_from
+        """,
+    }
+    return {
+        what: [text for (text,) in con.execute(query, [owner]).fetchall()]
+        for what, query in queries.items()
+    }
+
+
 @pytest.mark.parametrize("name", sorted(SCENARIOS))
 def test_scenario(releases: dict[str, Path], name: str) -> None:
     scenario = SCENARIOS[name]
@@ -153,6 +192,10 @@ def test_scenario(releases: dict[str, Path], name: str) -> None:
         ).fetchall()
         # No bill that the scenario does not tell of.
         assert {month for (month,) in months} <= {one["month"] for one in scenario["bills"]}
+        stands = account_as_it_stands(con, account(name))
+        said = {what: scenario[what] for what in stands if what in scenario}
+        assert {what: stands[what] for what in said} == said
+        assert ("ledger" in scenario and "service" in scenario) == bool(stands["service"])
         if "calls" in scenario:
             calls = con.execute(
                 """

@@ -88,7 +88,10 @@ turned_before as (
         turns.owner_uin,
         turns.status,
         turns.reason,
-        row_number() over (partition by turns.owner_uin order by turns.turned_at desc) as back
+        row_number() over (
+            partition by turns.owner_uin
+            order by turns.turned_at desc, {{ active_last('turns.status') }}
+        ) as back
     from turns
     inner join accounts on turns.owner_uin = accounts.owner_uin
     where turns.turned_at <= accounts.active_from
@@ -123,6 +126,16 @@ intervals as (
     from turns
     inner join accounts on turns.owner_uin = accounts.owner_uin
     where turns.turned_at > accounts.active_from
+),
+
+-- Paid and in arrears again at one instant: there was no time between.
+numbered as (
+    select
+        *,
+        row_number() over (
+            partition by owner_uin, valid_from order by {{ active_last('status') }}
+        ) as at_instant
+    from intervals
 )
 
 select
@@ -131,4 +144,5 @@ select
     valid_from,
     lead(valid_from) over (partition by owner_uin order by valid_from) as valid_to,
     reason
-from intervals
+from numbered
+where at_instant = 1
