@@ -586,15 +586,21 @@ SERVICE = {
     ],
 }
 
+# 16 calls on weekdays and 6 on weekends, at 0.06 each, settled the day after.
+DEDUCTIONS = {
+    PAGE: [(date(2026, 8, 6), Decimal("0.24"))],
+    ENVELOPE: [
+        (day + timedelta(days=1), Decimal("0.36") if day.weekday() >= 5 else Decimal("0.96"))
+        for day in (date(2026, 8, 1) + timedelta(days=n) for n in range(61))
+    ],
+}
+
 
 @pytest.mark.parametrize("owner", [PAGE, ENVELOPE])
 def test_accounts(release: duckdb.DuckDBPyConnection, owner: str) -> None:
     release.execute("set TimeZone = 'Asia/Shanghai'")
     movements = [(at, Decimal(amount)) for at, amount in MONEY_IN[owner]]
-    for (settled_on, of, _month), rated in settlements_by_hand().items():
-        if of == owner:
-            deducted = rated.quantize(Decimal("0.01"), ROUND_HALF_UP)
-            movements.append((f"{settled_on} 08:00", -deducted))
+    movements += [(f"{settled_on} 08:00", -amount) for settled_on, amount in DEDUCTIONS[owner]]
     expected, balance = [], Decimal(0)
     for at, amount in sorted(movements):
         balance += amount
