@@ -7,7 +7,7 @@ that comes out otherwise than it was sealed stops the rebuild.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
@@ -38,14 +38,15 @@ from pipelines.seal import (
 )
 from pipelines.settings import BillingVars, Settings
 from pipelines.sql import literal
-from pipelines.warehouse import check_replaceable, finish_loads, open_warehouse
+from pipelines.warehouse import finish_loads, open_replaceable, open_warehouse
 
 
-def rebuild_job(settings: Settings, *, json_logs: bool = False) -> tuple[RunSummary, Path | None]:
+def rebuild_job(settings: Settings, *, json_logs: bool = False) -> tuple[RunSummary, list[Path]]:
     """Make the warehouse anew, through the last sealed date; the old one is kept beside it, and
-    where is told.
+    where is told, with those that earlier rebuilds replaced.
 
-    Raises UsageError if there is no release, or files that it was made from are gone;
+    Raises UsageError if there is no release, or files that it was made from are gone, or such that
+    the old warehouse had loaded for what is not sealed yet;
     ControlFailedError, with the rows, if a sealed date would change. Then the old warehouse is put
     back.
     """
@@ -60,11 +61,12 @@ def rebuild_job(settings: Settings, *, json_logs: bool = False) -> tuple[RunSumm
             )
         summary = RunSummary(new_run_id(settings), current.through)
         reporter = Reporter(summary.run_id, json_logs=json_logs)
-        check_replaceable(settings.warehouse)
+        unsealed = _unsealed_loads(settings, current)
         aside = settings.warehouse.with_name(f"{settings.warehouse.name}.replaced-{summary.run_id}")
         with _moved_aside(settings, aside) as moved:
-            _rebuild(settings, current, release, summary, reporter)
-    return summary, aside if moved else None
+            _rebuild(settings, current, release, unsealed, summary, reporter)
+    replaced = sorted(aside.parent.glob(f"{settings.warehouse.name}.replaced-*"))
+    return summary, replaced if moved else []
 
 
 @contextmanager
@@ -94,6 +96,7 @@ def _rebuild(
     settings: Settings,
     current: Manifest,
     release: Path,
+    unsealed: Mapping[str, str],
     summary: RunSummary,
     reporter: Reporter,
 ) -> None:
@@ -111,11 +114,12 @@ def _rebuild(
                 summary.run_id,
                 current.through,
                 None,
-                current.floors,
+                current.known,
                 reporter.announce,
                 only_known=True,
             )
         check_all_loaded(con, current)
+        _check_still_there(con, unsealed)
         settle_from = first_due(con, current.through)
         if settle_from is None:
             raise CallbillError("the current release names no file, and yet settled something")
@@ -130,6 +134,31 @@ def _rebuild(
         with suppress(duckdb.Error):
             con.execute("checkpoint")
         con.close()
+
+
+def _unsealed_loads(settings: Settings, current: Manifest) -> dict[str, str]:
+    """Paths, by content, of the files that the old warehouse has loaded and no release names."""
+    con = open_replaceable(settings.warehouse)
+    if con is None:
+        return {}
+    try:
+        rows = con.execute("select feed, source_file_id, path from ops.source_files").fetchall()
+    except duckdb.Error:
+        return {}  # damaged
+    finally:
+        con.close()
+    return {name: path for feed, name, path in rows if (feed, name) not in current.known}
+
+
+def _check_still_there(con: duckdb.DuckDBPyConnection, unsealed: Mapping[str, str]) -> None:
+    found = con.execute("select source_file_id from ops.landing_entries").fetchall()
+    gone = [path for name, path in unsealed.items() if (name,) not in found]
+    if gone:
+        raise UsageError(
+            f"{len(gone)} file(s) that the warehouse had loaded, but that no release names yet, "
+            f"are no longer in the landing folder, {gone[0]} among them: put them back, or move "
+            "the warehouse away if they are not wanted"
+        )
 
 
 def _check_nothing_changed(
@@ -153,7 +182,11 @@ def _check_nothing_changed(
             f"the rebuild would change {len(changed)} sealed settlement date(s): {days}; "
             "nothing was replaced",
             results=failed,
-            differences=differences_from_release(con, release, changed),
+            differences=(
+                differences_from_release(con, release, changed)
+                if (release / DATABASE).exists()
+                else ()
+            ),
         )
     if failed:
         names = ", ".join(r.control_id for r in failed)
@@ -164,6 +197,8 @@ def _check_nothing_changed(
 
 def _take_over_history(con: duckdb.DuckDBPyConnection, release: Path) -> None:
     """Runs, their controls, and when a file was loaded, as far as the release tells of them."""
+    if not (release / DATABASE).exists():
+        return
     con.execute(f"attach {literal(str(release / DATABASE))} as sealed (read_only)")
     try:
         con.execute("insert or ignore into ops.runs by name from sealed.ops.runs")

@@ -40,7 +40,7 @@ from pipelines.seal import (
     set_built_through,
 )
 from pipelines.settings import BillingVars, Settings, load_vars
-from pipelines.warehouse import check_files, finish_loads, open_warehouse
+from pipelines.warehouse import check_files, drop_files_aside, finish_loads, open_warehouse
 
 
 @dataclass
@@ -157,12 +157,13 @@ def _settle(
             summary.run_id,
             summary.through,
             current.through + timedelta(days=1) if current else None,
-            current.floors if current else {},
+            current.known if current else {},
             reporter.announce,
         )
     for skipped in summary.loaded.skipped:
         reporter.log("not read", file=skipped.name, why=skipped.why)
     check_all_loaded(con, current)
+    drop_files_aside(settings)
     settle_from = first_due(con, summary.through)
     if settle_from is None:
         summary.outcome, summary.message = "nothing_due", "nothing was ever loaded"

@@ -39,11 +39,11 @@ def adopt(con: duckdb.DuckDBPyConnection, current: Manifest | None) -> None:
         "select feed, source_file_id, settlement_floor, path from ops.source_files"
     )
     for feed, source_file_id, floor, path in floors.fetchall():
-        known = current.floors.get((feed, source_file_id))
-        if known is not None and known[1] != floor:
+        known = current.known.get((feed, source_file_id))
+        if known is not None and known.settlement_floor != floor:
             raise UsageError(
                 f"the warehouse loaded {path} for settlement from {floor} on, the current release "
-                f"from {known[1]} on: move the warehouse away, a new one will be made from the "
+                f"from {known.settlement_floor} on: `callbill rebuild` makes a new one from the "
                 "release"
             )
     con.begin()

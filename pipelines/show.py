@@ -110,7 +110,8 @@ def _show_work(console: Console, summary: RunSummary) -> None:
         + (f", {loaded.unreadable_files} files unreadable" if loaded.unreadable_files else "")
         + "."
     )
-    if loaded.rejected or loaded.unreadable_files:
+    # A dry run's rejects are gone with its copy of the warehouse.
+    if (loaded.rejected or loaded.unreadable_files) and summary.outcome != "dry_run":
         console.print("What was rejected and why: callbill rejects")
     for skipped in loaded.skipped:
         console.print(f"Not read: {printable(skipped.name)}: {skipped.why}")
@@ -255,16 +256,16 @@ def show_failed_controls(error: CallbillError) -> None:
         console.print(table_of(f"{found.table}: rows that differ", found.columns, found.rows))
 
 
-def show_rebuild(summary: RunSummary, replaced: Path | None) -> None:
-    """The end of a rebuild: what was made, and where the old warehouse is."""
+def show_rebuild(summary: RunSummary, replaced: Sequence[Path]) -> None:
+    """The end of a rebuild: what was made, and where what it replaced is."""
     console = _console()
     _show_work(console, summary)
     console.print(
         f"Rebuilt {summary.settle_from} to {summary.through}:"
         " every settlement date says what it was sealed with."
     )
-    if replaced:
-        console.print(f"The old warehouse lies in {replaced}", soft_wrap=True)
+    for path in replaced:
+        console.print(f"What was replaced lies in {path}", soft_wrap=True)
 
 
 def _show_control(console: Console, result: ControlResult) -> None:
@@ -318,7 +319,11 @@ def show_rejects(
         con.close()
     console = _console()
     if not rows:
-        console.print("Nothing was rejected.")
+        console.print(
+            "Nothing was rejected."
+            if not (path or reason)
+            else "Nothing that was rejected matches."
+        )
         return
     if lines:
         for file, line_number, code, detail, _fields, _length, source_file_id, _total in rows:

@@ -56,16 +56,23 @@ def open_read_only(path: Path) -> duckdb.DuckDBPyConnection:
     return con
 
 
-def check_replaceable(path: Path) -> None:
-    """LockedError if another process has the warehouse open, UsageError if the file is somebody
-    else's; one that is damaged or not there may be replaced."""
-    if path.exists():
-        try:
-            con = _connect(path, read_only=True)
-        except UsageError:
-            return
+def open_replaceable(path: Path) -> duckdb.DuckDBPyConnection | None:
+    """A warehouse that is to be replaced, for reading; None if it is damaged or not there.
+
+    Raises LockedError if another process has it open, UsageError if the file is somebody else's.
+    """
+    if not path.exists():
+        return None
+    try:
+        con = _connect(path, read_only=True)
+    except UsageError:
+        return None
+    try:
         _check_is_warehouse(con, path)
+    except duckdb.Error:
         con.close()
+        return None
+    return con
 
 
 def configure(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
@@ -96,7 +103,10 @@ def _connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnectio
             or "newer version" in text
         ):
             raise UsageError(f"{path} is no DuckDB file that this version can read") from error
-        raise UsageError(f"warehouse {path} cannot be opened: {text.splitlines()[0]}") from error
+        raise UsageError(
+            f"warehouse {path} cannot be opened: {text.splitlines()[0]}; if it is damaged, "
+            "`callbill rebuild` makes a new one"
+        ) from error
 
 
 def _check_is_warehouse(con: duckdb.DuckDBPyConnection, path: Path) -> None:
@@ -174,22 +184,33 @@ def finish_loads(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
 def check_files(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Hold the Parquet files against the warehouse file that they belong to.
 
-    Files that it does not know are another warehouse's, which is gone: they are removed. Raises
-    UsageError if files that it knows are missing.
+    Files that it does not know are another warehouse's, which is gone: they are put aside, until
+    `drop_files_aside`. Raises UsageError if files that it knows are missing.
     """
     folder = raw_folder(settings, "call_logs")
     committed = {row[0] for row in con.execute("select file_name from ops.raw_files").fetchall()}
     found = {f"{path.parent.name}/{path.name}": path for path in folder.glob("*/*.parquet")}
     for name, path in found.items():
         if name not in committed and path.name != "empty.parquet":
-            path.unlink()
+            target = _files_aside(settings) / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
     missing = sorted(committed - found.keys())
     if missing:
         raise UsageError(
             f"{len(missing)} of the warehouse's files are missing, {folder / missing[0]} among "
-            f"them: move {settings.warehouse} away, and the next run will make a new warehouse "
-            "from the landing folder and the current release"
+            "them: `callbill rebuild` makes a new warehouse from the landing folder and the "
+            "current release"
         )
+
+
+def drop_files_aside(settings: Settings) -> None:
+    """Remove what `check_files` put aside, once all that a release names is loaded again."""
+    shutil.rmtree(_files_aside(settings), ignore_errors=True)
+
+
+def _files_aside(settings: Settings) -> Path:
+    return settings.warehouse_files / "unknown"
 
 
 def sync_folder(path: Path) -> None:

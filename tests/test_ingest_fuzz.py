@@ -13,11 +13,20 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import duckdb
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.landing_files import OWNER, Loaded, json_lines, load, record
+from tests.landing_files import (
+    OWNER,
+    Loaded,
+    csv_file,
+    json_lines,
+    load,
+    parquet_file,
+    record,
+)
 
 DAY = "arrived_on=2026-03-03"
 CANONICAL, IN_ENVELOPES = f"call_logs/{DAY}", f"call_logs/format=envelope/{DAY}"
@@ -342,6 +351,50 @@ def test_letters_of_several_bytes_in_a_bad_line_stop_nothing(tmp_path: Path, pad
         (3, "invalid_json"),
     ]
     assert sorted(loaded.counts.values()) == [(1, 0, 1)] * 3 + [(1, 1, 0), (4, 1, 3)]
+
+
+def test_an_error_column_that_is_empty_is_no_error(tmp_path: Path) -> None:
+    """In a CSV file, whichever way it is read, and in a Parquet file."""
+    names = ("Response.RequestId", "called_at", "owner_uin", "action", "Response.Error")
+    row = dict(zip(names, ("r", "2026-03-02T10:00:00Z", "1", "a", ""), strict=True))
+    files = {
+        f"{IN_ENVELOPES}/clean.csv": csv_file([row]),
+        f"{IN_ENVELOPES}/dirty.csv": csv_file([row]) + b"x\n",
+        f"{IN_ENVELOPES}/rows.parquet": parquet_file([row]),
+    }
+    loaded = load(tmp_path, files)
+    assert {path: accepted for path, (_, accepted, _) in loaded.counts.items()} == dict.fromkeys(
+        files, 1
+    )
+
+
+def test_columns_of_the_readers_own_names_are_ignored(tmp_path: Path) -> None:
+    rows = [
+        record(str(n), Filename="x", File_Row_Number=7, http_status=None if n == 1 else 200)
+        for n in range(4)
+    ]
+    files = {
+        f"{CANONICAL}/clean.parquet": parquet_file(rows[2:]),
+        f"{CANONICAL}/dirty.parquet": parquet_file(rows),
+    }
+    loaded = load(tmp_path, files)
+    assert loaded.counts == dict(zip(files, [(2, 2, 0), (4, 3, 1)], strict=True))
+    assert loaded.rejects[f"{CANONICAL}/dirty.parquet"] == [(2, "unknown_outcome")]
+
+
+def test_a_column_of_json_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "json.parquet"
+    with duckdb.connect() as con:
+        con.execute(
+            f"""
+            copy (
+                select '"q"'::json as request_id, '2026-03-02T10:00:00Z' as called_at,
+                    '1' as owner_uin, 'a' as action, 200 as http_status
+            ) to '{path}' (format parquet)
+            """
+        )
+    loaded = load(tmp_path / "place", {f"{CANONICAL}/a.parquet": path.read_bytes()})
+    assert loaded.rejects[f"{CANONICAL}/a.parquet"] == [(1, "invalid_request_id")]
 
 
 # --- generated lines of JSON -------------------------------------------------------------------

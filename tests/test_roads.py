@@ -212,6 +212,59 @@ def test_a_rebuild_that_would_change_a_sealed_date_stops_and_shows_the_rows(
     assert list(place.glob("*.replaced-*")) == []
 
 
+def test_a_rebuild_knows_a_file_by_its_content_and_keeps_its_shape(
+    once: Path, tmp_path: Path
+) -> None:
+    place = copy_of(once, tmp_path)
+    # Out of the folders that tell its arrival and shape.
+    [envelopes, *_] = place.glob("landing/call_logs/**/format=envelope/*.jsonl")
+    (place / "landing" / "call_logs" / "elsewhere").mkdir()
+    envelopes.rename(place / "landing" / "call_logs" / "elsewhere" / envelopes.name)
+    # The release's database is not needed.
+    (place / "published" / "current" / "callbill.duckdb").unlink()
+    ended = callbill("rebuild", *places(place))
+    assert ended.returncode == 0, ended.stderr
+    assert hashes_in(place / "warehouse.duckdb") == figures(once)["settlement_hashes"]
+
+
+def test_a_rebuild_does_without_nothing_that_was_loaded(once: Path, tmp_path: Path) -> None:
+    place = copy_of(once, tmp_path)
+    # Loaded by a run that came no further, and gone since.
+    with duckdb.connect(str(place / "warehouse.duckdb")) as con:
+        con.execute(
+            """
+            insert into ops.source_files by name
+            select * replace ('f' as source_file_id, 'call_logs/gone.jsonl' as path)
+            from ops.source_files limit 1
+            """
+        )
+    ended = callbill("rebuild", *places(place))
+    assert ended.returncode == 2, ended.stderr
+    assert "call_logs/gone.jsonl" in ended.stderr
+    with duckdb.connect(str(place / "warehouse.duckdb"), read_only=True) as con:
+        assert con.execute(
+            "select count(*) from ops.source_files where source_file_id = 'f'"
+        ).fetchall() == [(1,)]
+
+
+def test_files_of_a_lost_warehouse_are_kept_until_they_are_loaded_again(
+    once: Path, tmp_path: Path
+) -> None:
+    place = copy_of(once, tmp_path)
+    (place / "warehouse.duckdb").unlink()
+    raw = place / "warehouse.duckdb.files" / "raw" / "call_logs"
+    before = {path.name for path in raw.glob("*/*.parquet")}
+    [gone, *_] = place.glob("landing/call_logs/**/*.jsonl")
+    content = gone.read_bytes()
+    gone.unlink()
+    assert run_job(place, "--through", "2024-10-01").returncode == 2
+    kept = {path.name for path in (place / "warehouse.duckdb.files").rglob("*.parquet")}
+    assert kept >= before
+    gone.write_bytes(content)
+    settle(place, date(2024, 10, 1))
+    assert not (place / "warehouse.duckdb.files" / "unknown").exists()
+
+
 def test_there_is_nothing_to_rebuild_without_a_release(tmp_path: Path) -> None:
     (tmp_path / "landing").mkdir()
     ended = callbill("rebuild", *places(tmp_path))

@@ -20,7 +20,10 @@ typed as (
         odd_field,
         {{ instant('occurred_at') }} as occurred_at,
         -- At a scale that holds whatever may be written, to see that no digit is beyond ours.
-        case when strlen(amount) <= 24 then try_cast(amount as decimal(38, 20)) end
+        case
+            when strlen(amount) <= 24 and regexp_full_match(amount, '{{ number }}')
+                then try_cast(amount as decimal(38, 20))
+        end
             as exact_amount,
         {{ kept_fields }} as fields
     from texts

@@ -41,7 +41,10 @@ _PARQUET_OUT = "format parquet, parquet_version v2, compression zstd, compressio
 _TEXT_AT_ONCE = 16 * 1024 * 1024
 
 # Parquet types whose text is not a field's text.
-_ODD_TYPES = ("STRUCT", "MAP", "BOOLEAN", "BLOB", "BIT", "INTERVAL", "UNION")
+_ODD_TYPES = ("STRUCT", "MAP", "JSON", "BOOLEAN", "BLOB", "BIT", "INTERVAL", "UNION")
+
+# Columns that DuckDB adds to what it reads: a file's own of these names would be in their way.
+_ADDED_COLUMNS = {"filename", "file_row_number"}
 
 # What DuckDB says when the machine is at fault, not the file that it reads.
 _MACHINE_FAULTS = (
@@ -128,7 +131,11 @@ class BatchLoad:
         for source_file_id, one in self.files.items():
             try:
                 path = self._plain(one)
-                layouts.setdefault(self._layout(path), {})[source_file_id] = path
+                layout = self._layout(path)
+                if self.kind == "parquet" and self._is_in_the_way(layout):
+                    path = self._without_added_columns(path)
+                    layout = self._layout(path)
+                layouts.setdefault(layout, {})[source_file_id] = path
             except lines.UnreadableFileError as error:
                 self.unreadable[source_file_id] = str(error)
         for layout, paths in layouts.items():
@@ -149,6 +156,29 @@ class BatchLoad:
         if self.kind == "csv":
             return _Layout(tuple((name, "VARCHAR") for name in lines.csv_header(path)))
         return _Layout(tuple(self._describe(path, "*")))
+
+    def _is_in_the_way(self, layout: _Layout) -> bool:
+        return any(name.lower() in _ADDED_COLUMNS for name, _type in layout.columns)
+
+    def _without_added_columns(self, path: Path) -> Path:
+        """A copy of a Parquet file, in its order, without columns that nobody maps."""
+        folder = path.parent / "copies"
+        folder.mkdir(exist_ok=True)
+        names = [name for name, _ in self._layout(path).columns if name.lower() in _ADDED_COLUMNS]
+        excluded = ", ".join(map(identifier, names))
+        copy = folder / path.name
+        self.con.execute("set preserve_insertion_order = true")
+        try:
+            self.con.execute(
+                f"copy (select * exclude ({excluded}) from {_read_parquet()})"
+                f" to {literal(str(copy))} (format parquet)",
+                {"names": [str(path)]},
+            )
+        except duckdb.Error as error:
+            raise _as_unreadable(error, path) from error
+        finally:
+            self.con.execute("set preserve_insertion_order = false")
+        return copy
 
     def _describe(self, path: Path, what: str) -> list[tuple[str, str]]:
         """Names and types of what can be selected from a Parquet file."""
@@ -563,5 +593,5 @@ def _raise_if_machine_fault(error: duckdb.Error) -> None:
 
 def _as_unreadable(error: duckdb.Error, path: Path) -> lines.UnreadableFileError:
     _raise_if_machine_fault(error)
-    said = str(error).splitlines()[0].replace(str(path), path.name)
-    return lines.UnreadableFileError(f"is no whole Parquet file: {said}")
+    said = str(error).splitlines()[0].replace(f'"{path}"', "it").replace(str(path), "it")
+    return lines.UnreadableFileError(f"cannot be read as Parquet: {said}")

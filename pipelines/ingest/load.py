@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
@@ -17,6 +17,7 @@ from pipelines.ingest.account_events import judge_account_events
 from pipelines.ingest.batch import BatchLoad, Incoming, Loader, LoadReport
 from pipelines.ingest.landing import LandingFile, Skipped, list_landing
 from pipelines.ingest.shapes import call_log_shapes
+from pipelines.publish.manifest import SourceLoad
 from pipelines.settings import BillingVars, Settings
 
 MAX_BATCH_FILES = 500
@@ -30,7 +31,7 @@ def load_landing(
     run_id: str,
     through: date,
     first_open: date | None,
-    known_floors: dict[tuple[str, str], tuple[date, date]],
+    known: Mapping[tuple[str, str], SourceLoad],
     announce: Callable[[int], Callable[[int], None]],
     *,
     only_known: bool = False,
@@ -38,17 +39,17 @@ def load_landing(
     """Load every file that arrived by `through` and whose content is new; with `only_known` none
     that no release names.
 
-    `first_open` is the first settlement date that is not sealed. `known_floors` gives arrival and
-    settlement floor of contents that a release already names. `announce` is told how many bytes
+    `first_open` is the first settlement date that is not sealed. `known` gives arrival, settlement
+    floor and shape of contents that a release already names. `announce` is told how many bytes
     there are to load and gives back what to call as they are done.
     """
     report = LoadReport()
     files, report.skipped = list_landing(
         settings.landing, frozenset(call_log_shapes()), billing_vars.zone
     )
-    incoming = _incoming(con, files, through, first_open, known_floors, report)
+    incoming = _incoming(con, files, through, first_open, known, report)
     if only_known:
-        incoming = [one for one in incoming if (one.file.feed, one.source_file_id) in known_floors]
+        incoming = [one for one in incoming if (one.file.feed, one.source_file_id) in known]
     scratch = settings.warehouse_files / "scratch"
     shutil.rmtree(scratch, ignore_errors=True)
     loader = Loader(con, settings, billing_vars, run_id, scratch, report)
@@ -67,7 +68,7 @@ def _incoming(
     files: Sequence[LandingFile],
     through: date,
     first_open: date | None,
-    known_floors: dict[tuple[str, str], tuple[date, date]],
+    known: Mapping[tuple[str, str], SourceLoad],
     report: LoadReport,
 ) -> list[Incoming]:
     """The files with new content, each content once: of copies the earlier arrival counts."""
@@ -78,7 +79,7 @@ def _incoming(
         ).fetchall()
     }
     loaded = set(con.execute("select feed, source_file_id from ops.source_files").fetchall())
-    if known_floors.keys() <= loaded:
+    if known.keys() <= loaded:
         # Otherwise one that seems to arrive later may be one the release knows, put back today.
         files = [file for file in files if file.arrived_on <= through]
     unknown = [file for file in files if file.entry not in entries]
@@ -96,9 +97,9 @@ def _incoming(
         key = (file.feed, source_file_id)
         if key in loaded or key in incoming:
             continue
-        if key in known_floors:
-            arrived_on, floor = known_floors[key]
-            file = replace(file, arrived_on=arrived_on)
+        if key in known:
+            floor = known[key].settlement_floor
+            file = replace(file, arrived_on=known[key].arrived_on, shape=known[key].format)
         elif file.arrived_on > through:
             continue
         else:

@@ -23,6 +23,7 @@ _ISO_OFFSET = r"\s?([Zz]|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)"
 _ISO_TIME = r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d)(:\d\d)?(?:[.,](\d+))?"
 _ISO_BASIC = r"\d{8}[Tt]\d{6}(\.\d+)?([Zz]|[+-](0\d|1[0-4])(:?[0-5]\d)?)"
 _ISO_NAIVE = r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d([.,]\d+)?)?)?"
+_NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _MANGLED_NUMBER = r"[+-]?\d*\.?\d*([eE][+-]?\d+)?"
 
 
@@ -46,6 +47,7 @@ def validation_query(
         iso_extended=_ISO_TIME + _ISO_OFFSET,
         iso_basic=_ISO_BASIC,
         iso_naive=_ISO_NAIVE,
+        number=_NUMBER,
         mangled_number=_MANGLED_NUMBER,
         kept_fields=fields,
     )

@@ -174,8 +174,9 @@ def texts_of_columns(shape: Shape, columns: Mapping[str, Column]) -> str:
         for path in paths
         if field in _TEXT_FIELDS and path in columns and not columns[path].is_text
     )
+    # An empty text is nothing there, as everywhere.
     errors = [
-        f"{columns[parent].reference} is not null"
+        f"nullif({reference(parent)}, '') is not null"
         for parent in _error_parents(shape)
         if parent in columns
     ]

@@ -45,12 +45,9 @@ class Manifest:
         return min(self.settlement_hashes)
 
     @property
-    def floors(self) -> dict[tuple[str, str], tuple[date, date]]:
-        """Arrival date and settlement floor by feed and content."""
-        return {
-            (load.feed, load.source_file_id): (load.arrived_on, load.settlement_floor)
-            for load in self.loads
-        }
+    def known(self) -> dict[tuple[str, str], SourceLoad]:
+        """The loads by feed and content."""
+        return {(load.feed, load.source_file_id): load for load in self.loads}
 
     def write(self, folder: Path) -> None:
         said = {
