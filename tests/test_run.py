@@ -246,7 +246,7 @@ def test_a_warehouse_whose_files_are_missing_says_what_to_do(once: Path, tmp_pat
     shutil.rmtree(place / "warehouse.duckdb.files")
     ended = run_job(place, "--through", "2026-03-07")
     assert ended.returncode == 2
-    assert "move" in ended.stderr
+    assert "callbill rebuild" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
