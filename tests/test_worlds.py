@@ -93,6 +93,6 @@ def write_seeds(folder: Path, seeds: Seeds) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(100, 120))
+@pytest.mark.parametrize("seed", range(100, 160))
 def test_many_more_worlds_equal_the_model(tmp_path: Path, seed: int) -> None:
     settle(tmp_path, count=400, seed=seed)
