@@ -31,7 +31,7 @@ begun as (
         min(posted_at) as since,
         min_by(reference, entry_no) as reason
     from stretches
-    where is_negative and entry_type = 'deduction'
+    where is_negative and entry_type = 'deduction' and amount < 0
     group by owner_uin, stretch
 ),
 

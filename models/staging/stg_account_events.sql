@@ -1,7 +1,7 @@
 -- Account events that count, each once: a line that comes again says nothing new.
 with account_events as (
     select * from {{ source('raw', 'account_events') }}
-    where rejected_as is null
+    where rejected_as is null and settlement_floor <= {{ settle_through() }}
 ),
 
 events as (

@@ -22,7 +22,7 @@ typed as (
         -- At a scale that holds whatever may be written, to see that no digit is beyond ours.
         case
             when strlen(amount) <= 24 and regexp_full_match(amount, '{{ number }}')
-                then try_cast(amount as decimal(38, 20))
+                then try_cast(amount as decimal(38, 22))
         end
             as exact_amount,
         {{ kept_fields }} as fields
@@ -63,7 +63,10 @@ judged as (
                         then 'occurred_at_without_offset'
                     else 'invalid_occurred_at'
                 end
-            when occurred_at < timestamptz '0001-01-01 00:00:00+00' then 'invalid_occurred_at'
+            when
+                occurred_at < timestamptz '0001-01-01 00:00:00+00'
+                or occurred_at >= timestamptz '9999-01-01 00:00:00+00'
+                then 'invalid_occurred_at'
             when event_type is null then 'missing_event_type'
             when event_type = 'refund' then 'refund_of_post_paid_charges'
             when

@@ -27,12 +27,12 @@ typed as (
         -- At a scale that holds whatever may be written, to see that no digit is beyond ours.
         case
             when strlen(discount) <= 24 and regexp_full_match(discount, '{{ number }}')
-                then try_cast(discount as decimal(38, 20))
+                then try_cast(discount as decimal(38, 22))
         end
             as exact_discount,
         case
             when strlen(contract_price) <= 24 and regexp_full_match(contract_price, '{{ number }}')
-                then try_cast(contract_price as decimal(38, 20))
+                then try_cast(contract_price as decimal(38, 22))
         end
             as exact_price,
         {{ kept_fields }} as fields

@@ -202,7 +202,7 @@ def one_account(
             (owner, number, at, known_from, kind, amount, from_credit, from_cash, balance, credit,
              frozen, balance - frozen, reference)
         )  # fmt: skip
-        if owes is None and balance < 0 and kind == "deduction":
+        if owes is None and balance < 0 and kind == "deduction" and amount < 0:
             owes = (at, reference)
         elif owes is not None and balance >= 0:
             times.append((*owes, at, reference))
