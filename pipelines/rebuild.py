@@ -73,7 +73,7 @@ def rebuild_job(settings: Settings, *, json_logs: bool = False) -> tuple[RunSumm
 def _moved_aside(settings: Settings, aside: Path) -> Iterator[bool]:
     """Have the warehouse out of the way; if what then happens fails, put it back."""
     log = settings.warehouse.with_name(settings.warehouse.name + ".wal")
-    # The database first: without it nobody takes the other files for something to go on with.
+    # The database first: whoever finds the other files without it keeps them aside.
     parts = [path for path in (settings.warehouse, log, settings.warehouse_files) if path.exists()]
     if parts:
         aside.mkdir()

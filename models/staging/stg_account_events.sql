@@ -1,4 +1,5 @@
--- Account events that count, each once: a line that comes again says nothing new.
+-- Account events that count and are known by now, each once: a line that comes again says nothing
+-- new.
 with account_events as (
     select * from {{ source('raw', 'account_events') }}
     where rejected_as is null and settlement_floor <= {{ settle_through() }}
