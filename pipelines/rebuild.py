@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -38,7 +38,7 @@ from pipelines.seal import (
 )
 from pipelines.settings import BillingVars, Settings
 from pipelines.sql import literal
-from pipelines.warehouse import finish_loads, open_replaceable, open_warehouse
+from pipelines.warehouse import close_warehouse, finish_loads, open_replaceable, open_warehouse
 
 
 def rebuild_job(settings: Settings, *, json_logs: bool = False) -> tuple[RunSummary, list[Path]]:
@@ -131,9 +131,7 @@ def _rebuild(
         summary.outcome, summary.sealed_through = "rebuilt", current.through
         record_end(con, summary, reporter)
     finally:
-        with suppress(duckdb.Error):
-            con.execute("checkpoint")
-        con.close()
+        close_warehouse(con)
 
 
 def _unsealed_loads(settings: Settings, current: Manifest) -> dict[str, str]:
@@ -175,23 +173,22 @@ def _check_nothing_changed(
             """
         ).fetchall()
     ]
-    failed = [r for r in summary.results if not r.passed and r.severity == "error"]
     if changed:
         days = ", ".join(map(str, changed[:5])) + (" ..." if len(changed) > 5 else "")
         raise ControlFailedError(
             f"the rebuild would change {len(changed)} sealed settlement date(s): {days}; "
             "nothing was replaced",
-            results=failed,
+            results=summary.errors,
             differences=(
                 differences_from_release(con, release, changed)
                 if (release / DATABASE).exists()
                 else ()
             ),
         )
-    if failed:
-        names = ", ".join(r.control_id for r in failed)
+    if summary.errors:
+        names = ", ".join(r.control_id for r in summary.errors)
         raise ControlFailedError(
-            f"nothing was replaced, these controls failed: {names}", results=failed
+            f"nothing was replaced, these controls failed: {names}", results=summary.errors
         )
 
 

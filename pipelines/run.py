@@ -40,7 +40,13 @@ from pipelines.seal import (
     set_built_through,
 )
 from pipelines.settings import BillingVars, Settings, load_vars
-from pipelines.warehouse import check_files, drop_files_aside, finish_loads, open_warehouse
+from pipelines.warehouse import (
+    check_files,
+    close_warehouse,
+    drop_files_aside,
+    finish_loads,
+    open_warehouse,
+)
 
 
 @dataclass
@@ -56,6 +62,11 @@ class RunSummary:
     message: str = ""
     loaded: LoadReport = field(default_factory=LoadReport)
     results: list[ControlResult] = field(default_factory=list)
+
+    @property
+    def errors(self) -> list[ControlResult]:
+        """The controls that stop publication."""
+        return [r for r in self.results if not r.passed and r.severity == "error"]
 
 
 def run_job(settings: Settings, *, dry_run: bool = False, json_logs: bool = False) -> RunSummary:
@@ -133,10 +144,7 @@ def _run(
             record_end(con, summary, reporter)
             raise
     finally:
-        # What is left in the log beside the file is not lost, but a copy of the file would lack it.
-        with suppress(duckdb.Error):
-            con.execute("checkpoint")
-        con.close()
+        close_warehouse(con)
 
 
 def _settle(
@@ -170,11 +178,10 @@ def _settle(
         record_end(con, summary, reporter)
         return
     settle_dates(con, settings, billing_vars, summary, reporter, settle_from)
-    failed = [r for r in summary.results if not r.passed and r.severity == "error"]
-    if failed:
-        names = ", ".join(f"{r.control_id} ({r.unexpected_rows} rows)" for r in failed)
+    if summary.errors:
+        names = ", ".join(f"{r.control_id} ({r.unexpected_rows} rows)" for r in summary.errors)
         raise ControlFailedError(
-            f"nothing was published, these controls failed: {names}", results=failed
+            f"nothing was published, these controls failed: {names}", results=summary.errors
         )
     if dry_run:
         summary.outcome = "dry_run"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -73,6 +74,13 @@ def open_replaceable(path: Path) -> duckdb.DuckDBPyConnection | None:
         con.close()
         return None
     return con
+
+
+def close_warehouse(con: duckdb.DuckDBPyConnection) -> None:
+    """Checkpoint first: a copy of the file alone would lack what is in the log beside it."""
+    with suppress(duckdb.Error):
+        con.execute("checkpoint")
+    con.close()
 
 
 def configure(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:

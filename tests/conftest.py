@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import shutil
@@ -81,6 +82,27 @@ def places(place: Path) -> tuple[str, ...]:
         f"--warehouse={place / 'warehouse.duckdb'}",
         f"--published={place / 'published'}",
     )
+
+
+def manifest(place: Path) -> dict[str, Any]:
+    """What the current release says of itself."""
+    said: dict[str, Any] = json.loads(
+        (place / "published" / "current" / "manifest.json").read_text()
+    )
+    return said
+
+
+def figures(place: Path) -> dict[str, Any]:
+    """What must be the same whatever the road."""
+    said = manifest(place)
+    return {key: said[key] for key in ("through", "table_hashes", "settlement_hashes")}
+
+
+def copy_of(place: Path, target: Path) -> Path:
+    """A run's whole place, to do something to it that the other tests must not see."""
+    copy = target / "copy"
+    shutil.copytree(place, copy, symlinks=True)
+    return copy
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.conftest import callbill, places, run_job
+from tests.conftest import callbill, copy_of, figures, places, run_job
 from tests.reference import landing, worlds
 from tests.reference.inputs import File, World
 from tests.reference.worlds import LAST_DAY
@@ -29,11 +29,6 @@ MARTS = (
     "precision_adjustments",
     "monthly_bills",
 )
-
-
-def figures(place: Path) -> dict:
-    said = json.loads((place / "published" / "current" / "manifest.json").read_text())
-    return {key: said[key] for key in ("through", "table_hashes", "settlement_hashes")}
 
 
 def settle(place: Path, through: date = LAST_DAY) -> None:
@@ -279,8 +274,3 @@ def hashes_in(warehouse: Path) -> dict[str, str]:
                 "select settled_on::varchar, content_hash from ops.settlement_hashes"
             ).fetchall()
         )
-
-
-def copy_of(place: Path, target: Path) -> Path:
-    shutil.copytree(place, target, symlinks=True, dirs_exist_ok=True)
-    return target

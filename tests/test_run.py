@@ -15,7 +15,16 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pytest
 
-from tests.conftest import CALLBILL, ProjectCopy, callbill, places, run_job
+from tests.conftest import (
+    CALLBILL,
+    ProjectCopy,
+    callbill,
+    copy_of,
+    figures,
+    manifest,
+    places,
+    run_job,
+)
 
 OWNER = "100000000071"
 
@@ -40,18 +49,8 @@ def land(place: Path, arrived_on: str, *lines: str, name: str = "calls.jsonl") -
     return path
 
 
-def manifest(place: Path) -> dict:
-    return json.loads((place / "published" / "current" / "manifest.json").read_text())
-
-
 def status(place: Path) -> dict:
     return json.loads((place / "published" / "status" / "last_run.json").read_text())
-
-
-def figures(place: Path) -> dict:
-    """What must be the same whatever the road."""
-    said = manifest(place)
-    return {key: said[key] for key in ("through", "table_hashes", "settlement_hashes")}
 
 
 def query(place: Path, sql: str) -> list[tuple]:
@@ -532,13 +531,6 @@ def test_a_seed_row_that_touches_a_sealed_date_is_refused(nightly: Path, tmp_pat
         (d("2026-03-03"), -1, "60.00000000", "51.30000000"),
         (d("2026-03-03"), 1, "70.00000000", "59.85000000"),
     ]
-
-
-def copy_of(place: Path, target: Path) -> Path:
-    """A run's whole place, to do something to it that the other tests must not see."""
-    copy = target / "copy"
-    shutil.copytree(place, copy, symlinks=True)
-    return copy
 
 
 def entries(place: Path) -> dict[str, tuple[int, int]]:

@@ -1,4 +1,4 @@
-{% from 'instants.sql' import instant with context %}
+{% from 'fields.sql' import instant, is_mangled_number, exact_number with context %}
 -- One row per line of an account events file, typed, with the reason why it cannot be accepted, if
 -- the line alone gives one. What other events make of it is judged in account_events.py.
 with texts as (
@@ -19,12 +19,7 @@ typed as (
         memo,
         odd_field,
         {{ instant('occurred_at') }} as occurred_at,
-        -- At a scale that holds whatever may be written, to see that no digit is beyond ours.
-        case
-            when strlen(amount) <= 24 and regexp_full_match(amount, '{{ number }}')
-                then try_cast(amount as decimal(38, 22))
-        end
-            as exact_amount,
+        {{ exact_number('amount') }} as exact_amount,
         {{ kept_fields }} as fields
     from texts
 ),
@@ -49,12 +44,10 @@ judged as (
             when event_id is null then 'missing_event_id'
             when owner_uin is null then 'missing_owner_uin'
             when
-                (contains(owner_uin, '.') or contains(owner_uin, '+'))
-                and regexp_full_match(owner_uin, '{{ mangled_number }}')
+                {{ is_mangled_number('owner_uin') }}
                 then 'invalid_owner_uin'
             when
-                (contains(operate_uin, '.') or contains(operate_uin, '+'))
-                and regexp_full_match(operate_uin, '{{ mangled_number }}')
+                {{ is_mangled_number('operate_uin') }}
                 then 'invalid_operate_uin'
             when occurred_at_text is null then 'missing_occurred_at'
             when occurred_at is null

@@ -1,4 +1,4 @@
-{% from 'instants.sql' import instant with context %}
+{% from 'fields.sql' import instant, is_mangled_number with context %}
 -- One row per record of a call log, typed, with the reason why it cannot be accepted, if any.
 --
 -- `texts` gives every field's text as the file has it (empty is null), `has_error` (an error
@@ -57,14 +57,11 @@ typed as (
                 end
             when called_ts < timestamptz '0001-01-01 00:00:00+00' then 'invalid_called_at'
             when owner_uin is null then 'missing_owner_uin'
-            -- 1.00E+11 and 100000000000.0 are what spreadsheets make of an account's number.
             when
-                (contains(owner_uin, '.') or contains(owner_uin, '+'))
-                and regexp_full_match(owner_uin, '{{ mangled_number }}')
+                {{ is_mangled_number('owner_uin') }}
                 then 'invalid_owner_uin'
             when
-                (contains(operate_uin, '.') or contains(operate_uin, '+'))
-                and regexp_full_match(operate_uin, '{{ mangled_number }}')
+                {{ is_mangled_number('operate_uin') }}
                 then 'invalid_operate_uin'
             when action is null then 'missing_action'
             when status is null and http_status is not null then 'invalid_http_status'

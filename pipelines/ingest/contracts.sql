@@ -1,3 +1,4 @@
+{% from 'fields.sql' import is_mangled_number, exact_number with context %}
 -- One row per line of a contracts file, typed, with the reason why it cannot be accepted, if any.
 with texts as (
     {{ texts }}
@@ -24,17 +25,8 @@ typed as (
         discount as discount_text,
         contract_price as price_text,
         odd_field,
-        -- At a scale that holds whatever may be written, to see that no digit is beyond ours.
-        case
-            when strlen(discount) <= 24 and regexp_full_match(discount, '{{ number }}')
-                then try_cast(discount as decimal(38, 22))
-        end
-            as exact_discount,
-        case
-            when strlen(contract_price) <= 24 and regexp_full_match(contract_price, '{{ number }}')
-                then try_cast(contract_price as decimal(38, 22))
-        end
-            as exact_price,
+        {{ exact_number('discount') }} as exact_discount,
+        {{ exact_number('contract_price') }} as exact_price,
         {{ kept_fields }} as fields
     from texts
 ),
@@ -54,8 +46,7 @@ judged as (
             when odd_field is not null then 'invalid_' || odd_field
             when owner_uin is null then 'missing_owner_uin'
             when
-                (contains(owner_uin, '.') or contains(owner_uin, '+'))
-                and regexp_full_match(owner_uin, '{{ mangled_number }}')
+                {{ is_mangled_number('owner_uin') }}
                 then 'invalid_owner_uin'
             when component_code is null then 'missing_component_code'
             when effective_from_text is null then 'missing_effective_from'

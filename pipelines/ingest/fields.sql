@@ -1,3 +1,5 @@
+{# What the validation queries of several feeds read alike. #}
+
 {#
     The instant that a text tells of, null if it tells of none: ISO 8601 with an offset, or epoch
     seconds. Texts without offset count only where `naive_timezone` says whose time they are.
@@ -52,5 +54,19 @@
             when regexp_full_match({{ text }}, '{{ iso_naive }}')
                 then timezone('{{ naive_timezone }}', try_cast({{ text }} as timestamp))
             {% endif %}
+        end
+{%- endmacro %}
+
+{# True for what spreadsheets make of an account's number: 1.00E+11, 100000000000.0. #}
+{% macro is_mangled_number(text) -%}
+(contains({{ text }}, '.') or contains({{ text }}, '+'))
+                and regexp_full_match({{ text }}, '{{ mangled_number }}')
+{%- endmacro %}
+
+{# A number at a scale that holds whatever may be written, to see that no digit is beyond ours. #}
+{% macro exact_number(text) -%}
+case
+            when strlen({{ text }}) <= 24 and regexp_full_match({{ text }}, '{{ number }}')
+                then try_cast({{ text }} as decimal(38, 22))
         end
 {%- endmacro %}
