@@ -225,7 +225,9 @@ def settle_dates(
         refresh_settlement_hashes(con, settings)
     with reporter.step("check"):
         controls = due_controls(settle_from, through, billing_vars)
-        summary.results = run_controls(settings.warehouse, controls)
+        summary.results = run_controls(
+            settings.warehouse, controls, timezone=billing_vars.billing_timezone
+        )
         keep_results(con, summary.run_id, summary.results)
     for result in summary.results:
         if not result.passed and result.severity == "warning":

@@ -103,7 +103,9 @@ create table if not exists raw.contracts (
     effective_to date,
     discount decimal(9, 6),
     contract_price decimal(18, 8),
-    settlement_floor date not null
+    settlement_floor date not null,
+    -- The line's own texts, as a JSON object.
+    fields varchar not null
 );
 
 create table if not exists raw.account_events (
@@ -117,6 +119,8 @@ create table if not exists raw.account_events (
     amount decimal(18, 2),
     memo varchar,
     settlement_floor date not null,
+    -- The line's own texts, as a JSON object.
+    fields varchar not null,
     -- Why it does not count beside the events known before it; null if it does.
     rejected_as varchar
 );

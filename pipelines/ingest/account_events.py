@@ -1,14 +1,15 @@
 """Which account events count beside those that were known before them.
 
-A line can be in order by itself and still not count: its id was used for something else, or it
-unblocks more than is frozen. That is judged once, when the event becomes known, from the events
-known by then: so it depends neither on the order of files nor on what is learned later.
+A line can be in order by itself and still not count: its id was used for something else, it
+unblocks more than is frozen, or its account would have moved more money than can be kept. That is
+judged once, when the event becomes known, from the events known by then: so it depends neither on
+the order of files nor on what is learned later.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -18,6 +19,12 @@ import duckdb
 # The reasons that are given here, not by a line itself.
 ID_REUSED = "event_id_of_another_event"
 UNBLOCKS_TOO_MUCH = "unblocks_more_than_is_frozen"
+MOVES_TOO_MUCH = "account_beyond_range"
+_REASONS = (ID_REUSED, UNBLOCKS_TOO_MUCH, MOVES_TOO_MUCH)
+
+# All that an account's events move, in CNY, so that no balance can leave its 16 digits before the
+# point: what remains is for deductions.
+_MOST = Decimal(10) ** 15
 
 # Of the lines of one event the first known stands, as long as what is known of it on one date is
 # one and the same.
@@ -53,20 +60,30 @@ _SAME_ID = """
         or contents.settlement_floor < standing.known_from
 """
 
-_BLOCKS = """
-    select event_id, any_value(owner_uin), min(settlement_floor), any_value(occurred_at),
-        any_value(event_type), any_value(amount)
-    from raw.account_events
-    where rejected_as is null and owner_uin in (
-        select owner_uin from raw.account_events where event_type = 'unblock'
-    ) and event_type in ('block', 'unblock')
-    group by event_id
+# Only accounts that can break a rule.
+_MOVEMENTS = f"""
+    with events as (
+        select event_id, any_value(owner_uin) as owner_uin, min(settlement_floor) as known_from,
+            any_value(occurred_at) as occurred_at, any_value(event_type) as event_type,
+            any_value(amount) as amount
+        from raw.account_events
+        where rejected_as is null and event_type <> 'activate'
+        group by event_id
+    )
+
+    from events
+    where owner_uin in (
+        select owner_uin
+        from events
+        group by owner_uin
+        having bool_or(event_type = 'unblock') or sum(amount) > {_MOST}
+    )
 """
 
 
 @dataclass(frozen=True)
-class _Freezing:
-    """An event that moves money into or out of an account's frozen part."""
+class _Movement:
+    """An event that moves money of an account."""
 
     event_id: str
     owner_uin: str
@@ -77,12 +94,16 @@ class _Freezing:
 
     @property
     def frozen(self) -> Decimal:
-        return self.amount if self.event_type == "block" else -self.amount
+        return {"block": self.amount, "unblock": -self.amount}.get(self.event_type, Decimal(0))
 
     @property
     def place(self) -> tuple[datetime, bool, str]:
         """Its place in the ledger: by time, what increases the available money first."""
-        return self.occurred_at, self.event_type == "block", self.event_id
+        return (
+            self.occurred_at,
+            self.event_type in ("block", "adjust_deduct"),
+            self.event_id,
+        )
 
 
 def judge_account_events(con: duckdb.DuckDBPyConnection, run_id: str) -> int:
@@ -97,28 +118,24 @@ def judge_account_events(con: duckdb.DuckDBPyConnection, run_id: str) -> int:
     con.execute(
         f"update raw.account_events set rejected_as = ? where rowid in ({_SAME_ID})", [ID_REUSED]
     )
-    freezings = [_Freezing(*row) for row in con.execute(_BLOCKS).fetchall()]
-    too_much = _unblocking_too_much(freezings)
+    movements = [_Movement(*row) for row in con.execute(_MOVEMENTS).fetchall()]
+    for event_id, reason in _too_much(movements):
+        con.execute(
+            "update raw.account_events set rejected_as = ?"
+            " where rejected_as is null and event_id = ?",
+            [reason, event_id],
+        )
     con.execute(
-        "update raw.account_events set rejected_as = ?"
-        " where rejected_as is null and list_contains(?, event_id)",
-        [UNBLOCKS_TOO_MUCH, too_much],
-    )
-    con.execute(
-        "delete from ops.rejected_records where feed = 'account_events' and reason in (?, ?)",
-        [ID_REUSED, UNBLOCKS_TOO_MUCH],
+        "delete from ops.rejected_records"
+        " where feed = 'account_events' and list_contains(?, reason)",
+        [_REASONS],
     )
     con.execute(
         """
         insert into ops.rejected_records by name
         select
             e.source_file_id, 'account_events' as feed, f.path, e.line_number,
-            e.rejected_as as reason, f.run_id,
-            cast(json_object(
-                'event_id', e.event_id, 'owner_uin', e.owner_uin, 'operate_uin', e.operate_uin,
-                'occurred_at', cast(e.occurred_at as varchar), 'event_type', e.event_type,
-                'amount', cast(e.amount as varchar), 'memo', e.memo
-            ) as varchar) as fields
+            e.rejected_as as reason, e.fields, f.run_id
         from raw.account_events as e
         inner join ops.source_files as f
             on e.source_file_id = f.source_file_id and f.feed = 'account_events'
@@ -145,32 +162,39 @@ def judge_account_events(con: duckdb.DuckDBPyConnection, run_id: str) -> int:
     con.commit()
     rejected: int = con.execute(
         "select count(*) from ops.rejected_records"
-        " where feed = 'account_events' and reason in (?, ?) and run_id = ?",
-        [ID_REUSED, UNBLOCKS_TOO_MUCH, run_id],
+        " where feed = 'account_events' and list_contains(?, reason) and run_id = ?",
+        [_REASONS, run_id],
     ).fetchall()[0][0]
     return rejected
 
 
-def _unblocking_too_much(freezings: Iterable[_Freezing]) -> list[str]:
-    accounts: defaultdict[str, list[_Freezing]] = defaultdict(list)
-    for freezing in freezings:
-        accounts[freezing.owner_uin].append(freezing)
+def _too_much(movements: Iterable[_Movement]) -> list[tuple[str, str]]:
+    """The events that cannot stand beside those that were known before them, with the reason."""
+    accounts: defaultdict[str, list[_Movement]] = defaultdict(list)
+    for movement in movements:
+        accounts[movement.owner_uin].append(movement)
     rejected = []
     for account in accounts.values():
-        standing: list[_Freezing] = []
-        for one in sorted(account, key=lambda freezing: (freezing.known_from, freezing.place)):
-            with_it = sorted([*standing, one], key=lambda freezing: freezing.place)
-            if one.event_type == "unblock" and _goes_below_zero(with_it):
-                rejected.append(one.event_id)
+        moved = Decimal(0)
+        freezing: list[_Movement] = []
+        for one in sorted(account, key=lambda movement: (movement.known_from, movement.place)):
+            with_it = freezing
+            if one.frozen:
+                with_it = sorted([*freezing, one], key=lambda movement: movement.place)
+            if moved + one.amount > _MOST:
+                rejected.append((one.event_id, MOVES_TOO_MUCH))
+            elif one.event_type == "unblock" and _goes_below_zero(with_it):
+                rejected.append((one.event_id, UNBLOCKS_TOO_MUCH))
             else:
-                standing = with_it
+                moved += one.amount
+                freezing = with_it
     return rejected
 
 
-def _goes_below_zero(freezings: Sequence[_Freezing]) -> bool:
+def _goes_below_zero(freezing: Iterable[_Movement]) -> bool:
     frozen = Decimal(0)
-    for freezing in freezings:
-        frozen += freezing.frozen
+    for movement in freezing:
+        frozen += movement.frozen
         if frozen < 0:
             return True
     return False

@@ -42,6 +42,9 @@ judged as (
         case
             when odd_field is not null then 'invalid_' || odd_field
             when event_id is null then 'missing_event_id'
+            when
+                {{ is_mangled_number('event_id') }}
+                then 'invalid_event_id'
             when owner_uin is null then 'missing_owner_uin'
             when
                 {{ is_mangled_number('owner_uin') }}

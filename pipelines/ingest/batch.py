@@ -424,7 +424,7 @@ class BatchLoad:
         else:
             self.con.execute(
                 "insert into loading_rows by name"
-                " select * exclude (reason, fields) from loading_judged where reason is null"
+                " select * exclude (reason) from loading_judged where reason is null"
             )
 
     def _validated(self, texts: str, source_file_ids: Iterable[str], *, keep_fields: bool) -> str:

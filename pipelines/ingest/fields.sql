@@ -57,7 +57,7 @@
         end
 {%- endmacro %}
 
-{# True for what spreadsheets make of an account's number: 1.00E+11, 100000000000.0. #}
+{# True for what spreadsheets make of a number that names something: 1.00E+11, 100000000000.0. #}
 {% macro is_mangled_number(text) -%}
 (contains({{ text }}, '.') or contains({{ text }}, '+'))
                 and regexp_full_match({{ text }}, '{{ mangled_number }}')

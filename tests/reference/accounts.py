@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 BEIJING = ZoneInfo("Asia/Shanghai")
 ZERO = Decimal("0.00")
+MOST = Decimal("1e15")
 TYPES = {
     "activate",
     "opening_balance",
@@ -121,27 +122,35 @@ def known_events(
     for line in lines:
         days[line.floor].append(line)
     standing: dict[str, tuple[Event, date]] = {}
-    unblocked_too_much: dict[str, Event] = {}
+    refused: dict[str, tuple[Event, str]] = {}
     for day in sorted(days):
         said: defaultdict[str, set[Event]] = defaultdict(set)
         for line in days[day]:
             said[line.event.event_id].add(line.event)
         for event_id in sorted(said, key=lambda key: min(event.order for event in said[key])):
-            if event_id in standing or event_id in unblocked_too_much or len(said[event_id]) > 1:
+            if event_id in standing or event_id in refused or len(said[event_id]) > 1:
                 continue
             [event] = said[event_id]
-            if event.event_type == "unblock" and not can_unblock(event, standing):
-                unblocked_too_much[event_id] = event
+            if moved(event, standing) > MOST:
+                refused[event_id] = (event, "account_beyond_range")
+            elif event.event_type == "unblock" and not can_unblock(event, standing):
+                refused[event_id] = (event, "unblocks_more_than_is_frozen")
             else:
                 standing[event_id] = (event, day)
         for line in days[day]:
             event_id = line.event.event_id
-            stands = standing.get(event_id, (unblocked_too_much.get(event_id), None))[0]
-            if line.event != stands:
+            stands = [*standing.get(event_id, ())[:1], *refused.get(event_id, ())[:1]]
+            if line.event not in stands:
                 rejects.append((line.path, line.number, "event_id_of_another_event"))
-            elif event_id in unblocked_too_much:
-                rejects.append((line.path, line.number, "unblocks_more_than_is_frozen"))
+            elif event_id in refused:
+                rejects.append((line.path, line.number, refused[event_id][1]))
     return standing
+
+
+def moved(event: Event, standing: dict[str, tuple[Event, date]]) -> Decimal:
+    """What an account's events move, with one more."""
+    others = (other for other, _ in standing.values() if other.owner_uin == event.owner_uin)
+    return sum((one.amount or ZERO for one in [event, *others]), ZERO)
 
 
 def can_unblock(event: Event, standing: dict[str, tuple[Event, date]]) -> bool:
