@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SAMPLE_THROUGH := 2026-10-02
 
-.PHONY: install run test test-long lint lock clean
+.PHONY: install run test test-long lint docs lock clean
 
 install: .venv/.installed
 
@@ -29,6 +29,10 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --disable-progress-bar models pipelines
+
+# Pages that are made of what runs.
+docs: install
+	$(BIN)/python -m pipelines.quality.page > docs/controls.md
 
 # Writes requirements.lock anew from what pyproject.toml allows today.
 lock:

@@ -39,7 +39,7 @@ from pipelines.seal import (
     first_due,
     set_built_through,
 )
-from pipelines.settings import BillingVars, Settings, load_vars
+from pipelines.settings import BillingVars, Settings, load_thresholds, load_vars
 from pipelines.warehouse import (
     check_files,
     close_warehouse,
@@ -76,6 +76,7 @@ def run_job(settings: Settings, *, dry_run: bool = False, json_logs: bool = Fals
     or sealed, and the last release stands.
     """
     billing_vars = load_vars(settings)
+    load_thresholds(settings)  # a mistyped one ends the run before it begins
     today = billing_vars.today()
     through = settings.through or today
     if through > today:
@@ -224,7 +225,7 @@ def settle_dates(
     with reporter.step("hash"):
         refresh_settlement_hashes(con, settings)
     with reporter.step("check"):
-        controls = due_controls(settle_from, through, billing_vars)
+        controls = due_controls(settle_from, through, billing_vars, load_thresholds(settings))
         summary.results = run_controls(
             settings.warehouse, controls, timezone=billing_vars.billing_timezone
         )

@@ -28,11 +28,12 @@ _LIMIT = Decimal(10) ** 10
 Seeds = dict[str, list[list[str]]]
 
 
-def figure_seeds(folder: Path = PROJECT / "seeds") -> Seeds:
+def figure_seeds(folder: Path | None = None) -> Seeds:
     """The rows of the seeds as far as figures depend on them, in a fixed order and form.
 
     Raises UsageError for a row that has no meaning, or that contradicts another.
     """
+    folder = folder or PROJECT / "seeds"
     seeds: Seeds = {}
     for name, columns in SEED_COLUMNS.items():
         rows = list(_rows(folder / f"{name}.csv", columns))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -25,6 +26,14 @@ FIGURE_VARS = (
     "max_usage_age_days",
     "dedup_horizon_days",
     "deduction_rounding",
+)
+
+
+THRESHOLDS = (
+    "max_reject_ratio",
+    "hourly_check_min_records",
+    "usual_volume_days",
+    "usual_volume_factor",
 )
 
 
@@ -66,6 +75,16 @@ class BillingVars:
         return datetime.now(self.zone).date()
 
 
+@dataclass(frozen=True)
+class Thresholds:
+    """The dbt vars that say from when on a control warns. No figure depends on them."""
+
+    max_reject_ratio: Decimal
+    hourly_check_min_records: int
+    usual_volume_days: int
+    usual_volume_factor: int
+
+
 def load_settings(**options: Any) -> Settings:
     """Settings from options that were given, then the environment, then defaults.
 
@@ -94,9 +113,7 @@ def load_vars(settings: Settings) -> BillingVars:
 
     Raises UsageError for a var with a value that has no meaning.
     """
-    project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
-    values: dict[str, Any] = dict(project["vars"])
-    values.update(_parse_overrides(settings.vars))
+    values = _vars(settings)
     billing_vars = BillingVars(**{name: values[name] for name in FIGURE_VARS})
     try:
         _ = billing_vars.zone
@@ -116,11 +133,33 @@ def load_vars(settings: Settings) -> BillingVars:
     return billing_vars
 
 
+def load_thresholds(settings: Settings) -> Thresholds:
+    """The thresholds of dbt_project.yml, with those of `--vars` over them.
+
+    Raises UsageError for one with a value that has no meaning.
+    """
+    values = _vars(settings)
+    for name in THRESHOLDS:
+        least = 0 if name in ("max_reject_ratio", "hourly_check_min_records") else 1
+        value = values[name]
+        kinds = (int, float) if name == "max_reject_ratio" else (int,)
+        if not isinstance(value, kinds) or isinstance(value, bool) or not least <= value < 10**6:
+            raise UsageError(f"var {name}: {value!r} is not a number from {least} on")
+    ratio = Decimal(str(values["max_reject_ratio"]))
+    return Thresholds(**{name: values[name] for name in THRESHOLDS} | {"max_reject_ratio": ratio})
+
+
+def _vars(settings: Settings) -> dict[str, Any]:
+    project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
+    return dict(project["vars"]) | _parse_overrides(settings.vars)
+
+
 def _parse_overrides(text: str) -> dict[str, Any]:
     try:
         overrides = yaml.safe_load(text) if text else {}
     except yaml.YAMLError as error:
         raise UsageError(f"--vars is not YAML: {text!r}") from error
-    if not isinstance(overrides, dict) or set(overrides) - set(FIGURE_VARS):
-        raise UsageError(f"--vars takes a YAML mapping of {', '.join(FIGURE_VARS)}; got {text!r}")
+    names = (*FIGURE_VARS, *THRESHOLDS)
+    if not isinstance(overrides, dict) or set(overrides) - set(names):
+        raise UsageError(f"--vars takes a YAML mapping of {', '.join(names)}; got {text!r}")
     return overrides

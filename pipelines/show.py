@@ -269,12 +269,9 @@ def show_rebuild(summary: RunSummary, replaced: Sequence[Path]) -> None:
 
 
 def _show_control(console: Console, result: ControlResult) -> None:
-    from pipelines.quality.catalogue import catalogue
-
-    entry = catalogue()[result.control_id]
     columns = list(result.sample[0]) if result.sample else []
     console.print(
-        f"{result.severity}: {result.control_id}: {entry.sentence} Expected {entry.expected};"
+        f"{result.severity}: {result.control_id}: {result.sentence} Expected {result.expected};"
         f" found {result.unexpected_rows} row(s) otherwise:"
     )
     console.print(table_of("", columns, [list(row.values()) for row in result.sample[:10]]))

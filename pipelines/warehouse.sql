@@ -89,6 +89,30 @@ create table if not exists ops.landing_entries (
     source_file_id varchar not null
 );
 
+-- Files of which a path held another content when it was loaded.
+create table if not exists ops.landing_changes (
+    path varchar not null,
+    was_source_file_id varchar not null,
+    was_bytes bigint not null,
+    source_file_id varchar not null,
+    size_bytes bigint not null,
+    -- The last date that the run which noticed it was to settle.
+    known_from date not null
+);
+
+-- What `<file>.manifest.json` announces of the file beside it.
+create table if not exists ops.landing_manifests (
+    path varchar primary key,
+    size_bytes bigint not null,
+    mtime_ns bigint not null,
+    inode bigint not null,
+    file_path varchar not null,
+    records bigint,
+    sha256 varchar,
+    problem varchar,
+    known_from date not null
+);
+
 -- The Parquet files behind raw.call_logs that were committed.
 create table if not exists ops.raw_files (
     file_name varchar primary key

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from pipelines import build, seeds, settings
 from pipelines.cli import main
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -42,13 +43,22 @@ _WARM.set_forkserver_preload(
 )
 
 
-def callbill(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """The product's own command, in a process of its own."""
+def callbill(
+    *arguments: object, cwd: Path | None = None, project: Path = PROJECT
+) -> subprocess.CompletedProcess[str]:
+    """The product's own command, in a process of its own; with another project's models and seeds
+    if one is given."""
     command = [str(CALLBILL), *map(str, arguments)]
     with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
         process = _WARM.Process(
             target=_command,
-            args=(command, dict(os.environ), cwd, *map(DupFd, (out.fileno(), err.fileno()))),
+            args=(
+                command,
+                dict(os.environ),
+                cwd,
+                project,
+                *map(DupFd, (out.fileno(), err.fileno())),
+            ),
         )
         process.start()
         process.join()
@@ -59,7 +69,12 @@ def callbill(*arguments: object, cwd: Path | None = None) -> subprocess.Complete
 
 
 def _command(
-    command: list[str], environment: dict[str, str], cwd: Path | None, out: Any, err: Any
+    command: list[str],
+    environment: dict[str, str],
+    cwd: Path | None,
+    project: Path,
+    out: Any,
+    err: Any,
 ) -> None:
     os.dup2(out.detach(), 1)
     os.dup2(err.detach(), 2)
@@ -67,6 +82,8 @@ def _command(
     os.environ.update(environment)
     if cwd is not None:
         os.chdir(cwd)
+    for module in (build, seeds, settings):
+        module.PROJECT = project  # type: ignore[attr-defined]
     sys.argv = command
     main()
 
@@ -113,25 +130,21 @@ class ProjectCopy:
 
     @classmethod
     def in_folder(cls, folder: Path) -> ProjectCopy:
-        for name in ("pipelines", "models", "macros", "seeds"):
+        for name in ("models", "macros", "seeds"):
             shutil.copytree(PROJECT / name, folder / name)
         for name in ("dbt_project.yml", "profiles.yml"):
             shutil.copy(PROJECT / name, folder / name)
         return cls(folder)
 
     def run_job(self, place: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [
-                *(sys.executable, "-c", "from pipelines.cli import main; main()", "run"),
-                *places(place),
-                *map(str, arguments),
-            ],
-            env=os.environ | {"PYTHONPATH": str(self.folder)},
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return callbill("run", *places(place), *arguments, project=self.folder)
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace what occurs once in a file."""
+        file = self.folder / path
+        text = file.read_text()
+        assert text.count(old) == 1, f"{path}: {old!r} occurs {text.count(old)} times"
+        file.write_text(text.replace(old, new))
 
 
 @pytest.fixture(scope="session")

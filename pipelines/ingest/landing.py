@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -16,6 +16,7 @@ FEEDS = ("account_events", "call_logs", "contracts")
 KINDS = {".jsonl": "json", ".ndjson": "json", ".csv": "csv", ".parquet": "parquet"}
 COMPRESSIONS = (".gz", ".zst")
 DEFAULT_SHAPE = "canonical"
+MANIFEST_SUFFIX = ".manifest.json"
 # A year mistyped in a path would have every day since settled.
 EARLIEST_ARRIVAL = date(2010, 1, 1)
 
@@ -54,6 +55,24 @@ class LandingFile:
 
 
 @dataclass(frozen=True)
+class FileManifest:
+    """`<file>.manifest.json`: what the sender says of the file beside it."""
+
+    path: Path
+    name: str  # relative to the landing folder
+    file_name: str  # of the file it speaks of
+    arrived_on: date
+    size: int
+    mtime_ns: int
+    inode: int
+
+    @property
+    def entry(self) -> tuple[str, int, int, int]:
+        """The directory entry that stands for the content as long as it does not change."""
+        return self.name, self.size, self.mtime_ns, self.inode
+
+
+@dataclass(frozen=True)
 class Skipped:
     """A file that a run leaves where it is, and why."""
 
@@ -61,31 +80,39 @@ class Skipped:
     why: str
 
 
-def list_landing(
-    landing: Path, shapes: frozenset[str], zone: ZoneInfo
-) -> tuple[list[LandingFile], list[Skipped]]:
-    """The files that lie there, in order of arrival, and those nobody can read.
+@dataclass
+class Landing:
+    """What lies in a landing folder: files in order of arrival, and those nobody can read."""
+
+    files: list[LandingFile] = field(default_factory=list)
+    manifests: list[FileManifest] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+def list_landing(landing: Path, shapes: frozenset[str], zone: ZoneInfo) -> Landing:
+    """What lies there.
 
     Files that are still being written (`.tmp`, `.part`) or hidden are not mentioned. Raises
     UsageError where the landing folder cannot be read.
     """
-    files: list[LandingFile] = []
-    skipped: list[Skipped] = []
+    found = Landing()
     for path in _walk(landing):
         # A name is text from here on; bytes of it that are no UTF-8 are shown escaped.
         name = os.fsencode(path.relative_to(landing)).decode("utf-8", "backslashreplace")
         try:
-            found = _describe(path, name, shapes, zone)
+            one = _describe(path, name, shapes, zone)
         except _UnreadableNameError as problem:
-            skipped.append(Skipped(name, str(problem)))
+            found.skipped.append(Skipped(name, str(problem)))
             continue
         except OSError as error:
-            skipped.append(Skipped(name, f"cannot be read: {error.strerror}"))
+            found.skipped.append(Skipped(name, f"cannot be read: {error.strerror}"))
             continue
-        if found is not None:
-            files.append(found)
-    files.sort(key=lambda file: (file.arrived_on, file.name))
-    return files, skipped
+        if isinstance(one, LandingFile):
+            found.files.append(one)
+        else:
+            found.manifests.append(one)
+    found.files.sort(key=lambda file: (file.arrived_on, file.name))
+    return found
 
 
 def _arrival_date(text: str) -> date:
@@ -124,14 +151,25 @@ def _is_not_meant(name: str) -> bool:
     return name.startswith((".", "_")) or name.endswith((".tmp", ".part"))
 
 
-def _describe(path: Path, name: str, shapes: frozenset[str], zone: ZoneInfo) -> LandingFile | None:
+def _describe(
+    path: Path, name: str, shapes: frozenset[str], zone: ZoneInfo
+) -> LandingFile | FileManifest:
     *folders, filename = name.split("/")
     if path.is_dir():
         raise _UnreadableNameError("is a link to a folder")
-    if filename.endswith(".manifest.json"):
-        return None
     if not folders or folders[0] not in FEEDS:
         raise _UnreadableNameError(f"lies in none of the feeds {', '.join(FEEDS)}")
+    if filename.endswith(MANIFEST_SUFFIX):
+        entry = _entry(path)
+        return FileManifest(
+            path=path,
+            name=name,
+            file_name=name.removesuffix(MANIFEST_SUFFIX),
+            arrived_on=_arrived_on(folders, entry, zone),
+            size=entry.st_size,
+            mtime_ns=entry.st_mtime_ns,
+            inode=entry.st_ino,
+        )
     stem, compression = filename, ""
     for suffix in COMPRESSIONS:
         if stem.endswith(suffix):
@@ -141,17 +179,10 @@ def _describe(path: Path, name: str, shapes: frozenset[str], zone: ZoneInfo) -> 
         raise _UnreadableNameError(
             "is neither .jsonl, .ndjson, .csv (or these .gz, .zst) nor .parquet"
         )
-    entry = path.stat()
-    if not stat.S_ISREG(entry.st_mode):
-        raise _UnreadableNameError("is not a regular file")
-    said = dict(part.split("=", 1) for part in folders if "=" in part)
-    shape = said.get("format", DEFAULT_SHAPE)
+    entry = _entry(path)
+    shape = _said(folders).get("format", DEFAULT_SHAPE)
     if folders[0] == "call_logs" and shape not in shapes:
         raise _UnreadableNameError(f"has no log shape named {shape!r}")
-    if "arrived_on" in said:
-        arrived_on = _arrival_date(said["arrived_on"])
-    else:
-        arrived_on = datetime.fromtimestamp(entry.st_mtime, zone).date()
     return LandingFile(
         path=path,
         name=name,
@@ -159,8 +190,27 @@ def _describe(path: Path, name: str, shapes: frozenset[str], zone: ZoneInfo) -> 
         kind=kind,
         compression=compression,
         shape=shape,
-        arrived_on=arrived_on,
+        arrived_on=_arrived_on(folders, entry, zone),
         size=entry.st_size,
         mtime_ns=entry.st_mtime_ns,
         inode=entry.st_ino,
     )
+
+
+def _entry(path: Path) -> os.stat_result:
+    entry = path.stat()
+    if not stat.S_ISREG(entry.st_mode):
+        raise _UnreadableNameError("is not a regular file")
+    return entry
+
+
+def _said(folders: Iterable[str]) -> dict[str, str]:
+    """What the folders say: their segments of the form key=value."""
+    return dict(part.split("=", 1) for part in folders if "=" in part)
+
+
+def _arrived_on(folders: Iterable[str], entry: os.stat_result, zone: ZoneInfo) -> date:
+    said = _said(folders)
+    if "arrived_on" in said:
+        return _arrival_date(said["arrived_on"])
+    return datetime.fromtimestamp(entry.st_mtime, zone).date()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
@@ -16,6 +16,7 @@ import duckdb
 from pipelines.ingest.account_events import judge_account_events
 from pipelines.ingest.batch import BatchLoad, Incoming, Loader, LoadReport
 from pipelines.ingest.landing import LandingFile, Skipped, list_landing
+from pipelines.ingest.manifests import read_manifests
 from pipelines.ingest.shapes import call_log_shapes
 from pipelines.publish.manifest import SourceLoad
 from pipelines.settings import BillingVars, Settings
@@ -44,10 +45,10 @@ def load_landing(
     there are to load and gives back what to call as they are done.
     """
     report = LoadReport()
-    files, report.skipped = list_landing(
-        settings.landing, frozenset(call_log_shapes()), billing_vars.zone
-    )
-    incoming = _incoming(con, files, through, first_open, known, report)
+    landing = list_landing(settings.landing, frozenset(call_log_shapes()), billing_vars.zone)
+    report.skipped = landing.skipped
+    incoming = _incoming(con, landing.files, through, first_open, known, report)
+    read_manifests(con, landing.manifests, through)
     if only_known:
         incoming = [one for one in incoming if (one.file.feed, one.source_file_id) in known]
     scratch = settings.warehouse_files / "scratch"
@@ -105,7 +106,7 @@ def _incoming(
         else:
             floor = max(file.arrived_on, first_open) if first_open else file.arrived_on
         incoming[key] = Incoming(file, source_file_id, floor)
-    _remember(con, unknown, digests)
+    _remember(con, unknown, digests, loaded, through)
     return list(incoming.values())
 
 
@@ -113,10 +114,28 @@ def _remember(
     con: duckdb.DuckDBPyConnection,
     files: Iterable[LandingFile],
     digests: dict[str, str | None],
+    loaded: Set[tuple[str, str]],
+    through: date,
 ) -> None:
-    """Keep what the directory entries hold, so that a file is hashed once."""
+    """Keep what the directory entries hold, so that a file is hashed once, and which of them held
+    another content when they were loaded."""
     rows = [(*file.entry, digests[file.name]) for file in files if digests[file.name]]
     if rows:
+        before = {
+            path: (source_file_id, size)
+            for path, source_file_id, size in con.execute(
+                "select path, source_file_id, size_bytes from ops.landing_entries"
+                " where list_contains(?, path)",
+                [[row[0] for row in rows]],
+            ).fetchall()
+        }
+        for path, size, _mtime, _inode, source_file_id in rows:
+            was, was_bytes = before.get(path, (source_file_id, size))
+            if was != source_file_id and (path.split("/")[0], was) in loaded:
+                con.execute(
+                    "insert into ops.landing_changes values (?, ?, ?, ?, ?, ?)",
+                    [path, was, was_bytes, source_file_id, size, through],
+                )
         con.execute(
             "insert or replace into ops.landing_entries select unnest($rows, max_depth := 2)",
             {"rows": [dict(zip(("p", "s", "m", "i", "f"), row, strict=True)) for row in rows]},

@@ -33,6 +33,7 @@ class Control:
 
     control_id: str
     sentence: str
+    expected: str
     severity: Severity
     sql: str
     """Selects the rows that should not exist. One statement, in DuckDB's dialect, as it stands:
@@ -44,6 +45,8 @@ class ControlResult:
     """What one control found."""
 
     control_id: str
+    sentence: str
+    expected: str
     severity: Severity
     passed: bool
     unexpected_rows: int

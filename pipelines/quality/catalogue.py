@@ -14,19 +14,20 @@ import jinja2
 import yaml
 
 from pipelines.quality import Control, ControlResult
-from pipelines.settings import BillingVars
+from pipelines.settings import BillingVars, Thresholds
 
 _CATALOGUE = Path(__file__).parent / "controls.yml"
 
 
 @dataclass(frozen=True)
 class CatalogueEntry:
-    """A control as it is written down: its query is a template over the due dates."""
+    """A control as it is written down: its query is a template over the due dates and vars."""
 
     id: str
     severity: str
     sentence: str
     expected: str
+    about: str
     sql: str
 
 
@@ -38,24 +39,29 @@ def catalogue() -> dict[str, CatalogueEntry]:
 
 
 def due_controls(
-    settle_from: date, settle_through: date, billing_vars: BillingVars
+    settle_from: date, settle_through: date, billing_vars: BillingVars, thresholds: Thresholds
 ) -> list[Control]:
     """The controls of a run that settles these dates."""
     horizon_days = max(billing_vars.dedup_horizon_days, billing_vars.max_usage_age_days)
-    values = {
+    values: dict[str, object] = {
+        **vars(billing_vars),
+        **vars(thresholds),
         "settle_from": settle_from,
         "settle_through": settle_through,
         "horizon": settle_from - timedelta(days=horizon_days),
         "horizon_days": horizon_days,
-        "deduction_rounding": billing_vars.deduction_rounding,
-        "max_usage_age_days": billing_vars.max_usage_age_days,
     }
+
+    def filled_in(template: str) -> str:
+        return jinja2.Template(template, undefined=jinja2.StrictUndefined).render(values)
+
     return [
         Control(
             control_id=entry.id,
             sentence=entry.sentence,
+            expected=filled_in(entry.expected),
             severity="error" if entry.severity == "error" else "warning",
-            sql=jinja2.Template(entry.sql, undefined=jinja2.StrictUndefined).render(values),
+            sql=filled_in(entry.sql),
         )
         for entry in catalogue().values()
     ]
@@ -65,7 +71,6 @@ def keep_results(
     con: duckdb.DuckDBPyConnection, run_id: str, results: Sequence[ControlResult]
 ) -> None:
     """Write down in `ops.control_results` what was expected and what was found."""
-    entries = catalogue()
     con.executemany(
         "insert into ops.control_results values (?, ?, ?, ?, ?, ?, ?, ?)",
         [
@@ -73,9 +78,9 @@ def keep_results(
                 run_id,
                 result.control_id,
                 result.severity,
-                entries[result.control_id].sentence,
+                result.sentence,
                 result.passed,
-                entries[result.control_id].expected,
+                result.expected,
                 result.unexpected_rows,
                 json.dumps(result.sample, ensure_ascii=False),
             )

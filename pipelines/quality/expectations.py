@@ -186,6 +186,8 @@ def run_controls(
     return [
         ControlResult(
             control_id=control.control_id,
+            sentence=control.sentence,
+            expected=control.expected,
             severity=control.severity,
             passed=bool(result.success),
             unexpected_rows=result.result["observed_value"],
