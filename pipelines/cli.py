@@ -13,6 +13,7 @@ import click
 from pipelines import __version__
 from pipelines.errors import CallbillError, UsageError
 from pipelines.settings import load_settings
+from pipelines.text import printable
 
 _PLACES: tuple[Callable[[Any], Any], ...] = (
     click.option("--landing", metavar="P", help="Landing folder  [CALLBILL_LANDING, data/landing]"),
@@ -153,6 +154,44 @@ def arrears(**places: str) -> None:
     from pipelines.show import show_arrears
 
     show_arrears(load_settings(**places))
+
+
+@cli.command()
+@_places
+@click.argument("file_id")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept.")
+def quarantine(file_id: str, reason: str, **places: str) -> None:
+    """Withdraw a loaded file while none of its dates is sealed.
+
+    FILE_ID is the file's SHA-256, the first digits of it, or its path in the landing folder. Its
+    records count no longer; it stays known and in the manifest, with the reason.
+    """
+    from pipelines.files import quarantine as withdraw
+
+    file = withdraw(load_settings(**places), file_id, reason)
+    click.echo(
+        f"Withdrawn: {printable(file.path)}, {file.records_accepted} records that would have "
+        f"counted from {file.settlement_floor} on. Now run `callbill run`."
+    )
+
+
+@cli.command()
+@_places
+@click.argument("file_id")
+def retry(file_id: str, **places: str) -> None:
+    """Read a file's rejected lines again, under today's rules.
+
+    FILE_ID is the file's SHA-256, the first digits of it, or its path in the landing folder. Lines
+    that are accepted now count from the first date that is not sealed.
+    """
+    from pipelines.files import retry as read_again
+
+    done = read_again(load_settings(**places), file_id)
+    click.echo(
+        f"{printable(done.file.path)}: of {done.accepted + done.rejected} lines read again "
+        f"{done.accepted} are accepted, to be settled from {done.settlement_floor} on; "
+        f"{done.rejected} stay rejected." + (" Now run `callbill run`." if done.accepted else "")
+    )
 
 
 @cli.command()

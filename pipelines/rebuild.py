@@ -7,7 +7,7 @@ that comes out otherwise than it was sealed stops the rebuild.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -61,10 +61,10 @@ def rebuild_job(settings: Settings, *, json_logs: bool = False) -> tuple[RunSumm
             )
         summary = RunSummary(new_run_id(settings), current.through)
         reporter = Reporter(summary.run_id, json_logs=json_logs)
-        unsealed = _unsealed_loads(settings, current)
+        unsealed, withdrawn = _unsealed_loads(settings, current)
         aside = settings.warehouse.with_name(f"{settings.warehouse.name}.replaced-{summary.run_id}")
         with _moved_aside(settings, aside) as moved:
-            _rebuild(settings, current, release, unsealed, summary, reporter)
+            _rebuild(settings, current, release, unsealed, withdrawn, summary, reporter)
     replaced = sorted(aside.parent.glob(f"{settings.warehouse.name}.replaced-*"))
     return summary, replaced if moved else []
 
@@ -97,6 +97,7 @@ def _rebuild(
     current: Manifest,
     release: Path,
     unsealed: Mapping[str, str],
+    withdrawn: Sequence[Sequence[object]],
     summary: RunSummary,
     reporter: Reporter,
 ) -> None:
@@ -128,24 +129,41 @@ def _rebuild(
         _check_nothing_changed(con, release, summary)
         set_built_through(con, current.through)
         _take_over_history(con, release)
+        for row in withdrawn:
+            con.execute(f"insert into ops.source_files values ({', '.join('?' * len(row))})", row)
         summary.outcome, summary.sealed_through = "rebuilt", current.through
         record_end(con, summary, reporter)
     finally:
         close_warehouse(con)
 
 
-def _unsealed_loads(settings: Settings, current: Manifest) -> dict[str, str]:
-    """Paths, by content, of the files that the old warehouse has loaded and no release names."""
+def _unsealed_loads(
+    settings: Settings, current: Manifest
+) -> tuple[dict[str, str], list[tuple[object, ...]]]:
+    """Of the files that the old warehouse has loaded and no release names: their paths by content,
+    and the manifest rows of those that were withdrawn."""
     con = open_replaceable(settings.warehouse)
     if con is None:
-        return {}
+        return {}, []
     try:
-        rows = con.execute("select feed, source_file_id, path from ops.source_files").fetchall()
+        rows = con.execute(
+            "select feed, source_file_id, path, quarantine_reason from ops.source_files"
+        ).fetchall()
+        withdrawn = con.execute(
+            "from ops.source_files where quarantine_reason is not null"
+        ).fetchall()
     except duckdb.Error:
-        return {}  # damaged
+        return {}, []  # damaged
     finally:
         con.close()
-    return {name: path for feed, name, path in rows if (feed, name) not in current.known}
+    return (
+        {
+            name: path
+            for feed, name, path, reason in rows
+            if (feed, name) not in current.known and reason is None
+        },
+        [row for row in withdrawn if (row[1], row[0]) not in current.known],
+    )
 
 
 def _check_still_there(con: duckdb.DuckDBPyConnection, unsealed: Mapping[str, str]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -288,10 +290,20 @@ def record_start(con: duckdb.DuckDBPyConnection, summary: RunSummary) -> None:
         """
     )
     con.execute(
-        "insert into ops.runs (run_id, callbill_version, started_at, through_date, outcome)"
-        " values (?, ?, ?, ?, 'running')",
-        [summary.run_id, __version__, datetime.now(UTC), summary.through],
+        "insert into ops.runs"
+        " (run_id, callbill_version, started_by, started_at, through_date, outcome)"
+        " values (?, ?, ?, ?, ?, 'running')",
+        [summary.run_id, __version__, who(), datetime.now(UTC), summary.through],
     )
+
+
+def who() -> str:
+    """The user and the machine, as the audit trail names them."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
 
 
 def record_end(con: duckdb.DuckDBPyConnection, summary: RunSummary, reporter: Reporter) -> None:

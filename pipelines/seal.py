@@ -60,7 +60,11 @@ def check_all_loaded(con: duckdb.DuckDBPyConnection, current: Manifest | None) -
     if current is None:
         return
     loaded = set(con.execute("select feed, source_file_id from ops.source_files").fetchall())
-    missing = [load for load in current.loads if (load.feed, load.source_file_id) not in loaded]
+    missing = [
+        load
+        for load in current.loads
+        if (load.feed, load.source_file_id) not in loaded and load.quarantine_reason is None
+    ]
     if missing:
         raise UsageError(
             f"{len(missing)} file(s) that the current release was made from are neither in the "

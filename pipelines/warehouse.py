@@ -45,7 +45,7 @@ def open_warehouse(settings: Settings) -> duckdb.DuckDBPyConnection:
             f"{settings.warehouse} was written by a newer callbill (schema {version}, "
             f"this one knows {SCHEMA_VERSION}); update callbill"
         )
-    _create_raw_views(con, settings)
+    create_raw_views(con, settings)
     return con
 
 
@@ -142,8 +142,9 @@ def raw_folder(settings: Settings, relation: str) -> Path:
     return settings.warehouse_files / "raw" / relation
 
 
-def _create_raw_views(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Views with absolute paths, made anew at every opening so that a moved warehouse works."""
+def create_raw_views(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Views of what counts, with absolute paths: made anew at every opening, so that a moved
+    warehouse works, and when a file is withdrawn."""
     folder = raw_folder(settings, "call_logs")
     empty = folder / "settlement_floor=0001-01-01" / "empty.parquet"
     if not empty.exists():
@@ -153,6 +154,12 @@ def _create_raw_views(con: duckdb.DuckDBPyConnection, settings: Settings) -> Non
         building.replace(empty)
     # By name: the path may hold other folders of the form key=value.
     columns = ", ".join(row[0] for row in con.execute("describe raw.call_logs_layout").fetchall())
+    withdrawn = con.execute(
+        "select source_file_id from ops.source_files"
+        " where feed = 'call_logs' and quarantine_reason is not null order by all"
+    ).fetchall()
+    names = ", ".join(literal(row[0]) for row in withdrawn)
+    what_counts = f"where source_file_id not in ({names})" if withdrawn else ""
     con.execute(
         f"""
         create or replace view raw.call_logs as
@@ -161,6 +168,7 @@ def _create_raw_views(con: duckdb.DuckDBPyConnection, settings: Settings) -> Non
             {literal(str(folder / "*" / "*.parquet"))},
             hive_partitioning = true, hive_types = {{'settlement_floor': date}}
         )
+        {what_counts}
         """
     )
 

@@ -8,13 +8,15 @@ create table if not exists ops.warehouse (
     built_through date
 );
 
--- One row per run of the job, also of those that failed.
+-- One row per run of the job, also of those that failed, and per file withdrawn or read again.
 create table if not exists ops.runs (
     run_id varchar primary key,
     callbill_version varchar not null,
+    -- The user and the machine that started it.
+    started_by varchar not null,
     started_at timestamptz not null,
     finished_at timestamptz,
-    through_date date not null,
+    through_date date,
     settle_from date,
     outcome varchar not null,
     files_loaded bigint,
@@ -39,7 +41,18 @@ create table if not exists ops.source_files (
     records_rejected bigint not null,
     run_id varchar not null,
     loaded_at timestamptz not null,
+    -- Why it was withdrawn before any of its dates was sealed; null if it counts.
+    quarantine_reason varchar,
     primary key (feed, source_file_id)
+);
+
+-- Rejected lines that were read again and accepted, from a floor of their own on.
+create table if not exists ops.retries (
+    source_file_id varchar not null,
+    feed varchar not null,
+    settlement_floor date not null,
+    line_numbers bigint [] not null,
+    run_id varchar not null
 );
 
 -- What was not accepted: a line with its number and reason, or a whole file (no line number).

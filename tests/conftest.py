@@ -8,17 +8,20 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.reduction import DupFd
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+import duckdb
 import pytest
 
 from pipelines import build, seeds, settings
 from pipelines.cli import main
+from pipelines.ingest import shapes
 
 PROJECT = Path(__file__).resolve().parent.parent
 CALLBILL = Path(sys.executable).with_name("callbill")
@@ -84,6 +87,7 @@ def _command(
         os.chdir(cwd)
     for module in (build, seeds, settings):
         module.PROJECT = project  # type: ignore[attr-defined]
+    shapes.SHAPES = project / "pipelines" / "ingest" / "shapes"
     sys.argv = command
     main()
 
@@ -122,6 +126,17 @@ def copy_of(place: Path, target: Path) -> Path:
     return copy
 
 
+@contextmanager
+def unpublishable(place: Path) -> Iterator[None]:
+    """What was published is not what the warehouse says, for a while."""
+    change = "update billing.settlements set deducted_amount = deducted_amount {} 0.01"
+    with duckdb.connect(str(place / "warehouse.duckdb")) as con:
+        con.execute(change.format("+"))
+    yield
+    with duckdb.connect(str(place / "warehouse.duckdb")) as con:
+        con.execute(change.format("-"))
+
+
 @dataclass(frozen=True)
 class ProjectCopy:
     """A copy of the project, to be edited: its seeds, mostly."""
@@ -130,7 +145,7 @@ class ProjectCopy:
 
     @classmethod
     def in_folder(cls, folder: Path) -> ProjectCopy:
-        for name in ("models", "macros", "seeds"):
+        for name in ("models", "macros", "seeds", "pipelines/ingest/shapes"):
             shutil.copytree(PROJECT / name, folder / name)
         for name in ("dbt_project.yml", "profiles.yml"):
             shutil.copy(PROJECT / name, folder / name)

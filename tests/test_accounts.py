@@ -6,7 +6,6 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -15,7 +14,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.conftest import callbill, copy_of, places, run_job
+from tests.conftest import callbill, copy_of, places, run_job, unpublishable
 from tests.landing_files import csv_file, json_lines, parquet_file, record, write
 from tests.reference.accounts import BEIJING, Accounts, Event, Landed, Settled, accounts
 
@@ -329,17 +328,6 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settle(place: Path, through: date) -> None:
     ended = run_job(place, "--through", through)
     assert ended.returncode == 0, ended.stderr
-
-
-@contextmanager
-def unpublishable(place: Path) -> Iterator[None]:
-    """What was published is not what the warehouse says, for a while."""
-    change = "update billing.bill_lines set real_cost = real_cost {} 0.01 where owner_uin = 'late'"
-    with duckdb.connect(str(place / "warehouse.duckdb")) as con:
-        con.execute(change.format("+"))
-    yield
-    with duckdb.connect(str(place / "warehouse.duckdb")) as con:
-        con.execute(change.format("-"))
 
 
 def query(place: Path, sql: str) -> list[tuple]:

@@ -18,7 +18,7 @@ import pytest
 
 from pipelines.quality.catalogue import catalogue
 from pipelines.quality.page import page
-from tests.conftest import PROJECT, ProjectCopy, copy_of, run_job
+from tests.conftest import PROJECT, ProjectCopy, copy_of, run_job, unpublishable
 from tests.landing_files import csv_file, json_lines, record, write
 
 SEALED, NIGHT = date(2026, 3, 31), date(2026, 4, 1)
@@ -135,10 +135,9 @@ def loaded_and_then(statement: str) -> Callable[[Path, ProjectCopy], None]:
     """A hand in the warehouse after a run that loaded tonight's files and failed."""
 
     def plant(place: Path, project: ProjectCopy) -> None:
-        spoil = "update billing.settlements set deducted_amount = deducted_amount {} 0.01"
-        in_warehouse(spoil.format("+"))(place, project)
-        assert run_job(place, "--through", NIGHT).returncode == 1
-        in_warehouse(spoil.format("-"), statement)(place, project)
+        with unpublishable(place):
+            assert run_job(place, "--through", NIGHT).returncode == 1
+        in_warehouse(statement)(place, project)
 
     return plant
 

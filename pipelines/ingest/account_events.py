@@ -20,7 +20,7 @@ import duckdb
 ID_REUSED = "event_id_of_another_event"
 UNBLOCKS_TOO_MUCH = "unblocks_more_than_is_frozen"
 MOVES_TOO_MUCH = "account_beyond_range"
-_REASONS = (ID_REUSED, UNBLOCKS_TOO_MUCH, MOVES_TOO_MUCH)
+REASONS_BESIDE_OTHERS = (ID_REUSED, UNBLOCKS_TOO_MUCH, MOVES_TOO_MUCH)
 
 # All that an account's events move, in CNY, so that no balance can leave its 16 digits before the
 # point: what remains is for deductions.
@@ -128,7 +128,7 @@ def judge_account_events(con: duckdb.DuckDBPyConnection, run_id: str) -> int:
     con.execute(
         "delete from ops.rejected_records"
         " where feed = 'account_events' and list_contains(?, reason)",
-        [_REASONS],
+        [REASONS_BESIDE_OTHERS],
     )
     con.execute(
         """
@@ -163,7 +163,7 @@ def judge_account_events(con: duckdb.DuckDBPyConnection, run_id: str) -> int:
     rejected: int = con.execute(
         "select count(*) from ops.rejected_records"
         " where feed = 'account_events' and list_contains(?, reason) and run_id = ?",
-        [_REASONS, run_id],
+        [REASONS_BESIDE_OTHERS, run_id],
     ).fetchall()[0][0]
     return rejected
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ from pipelines.ingest.shapes import (
     texts_of_values,
     values_of_line,
 )
+from pipelines.publish.manifest import Lines
 from pipelines.settings import BillingVars, Settings
 from pipelines.sql import identifier, literal
 from pipelines.warehouse import finish_loads, loading_folder
@@ -58,11 +59,18 @@ _MACHINE_FAULT_TEXTS = ("No space left", "Could not write", "could not write", "
 
 @dataclass(frozen=True)
 class Incoming:
-    """A file whose content is new, with the settlement floor it keeps for ever."""
+    """A file whose content is new, with the settlement floor it keeps for ever. Or some of its
+    lines: those that were rejected are read again, or those that will be are left out."""
 
     file: LandingFile
     source_file_id: str
     settlement_floor: date
+    lines: Lines | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What a file is known by: its feed and its content."""
+        return self.file.feed, self.source_file_id
 
 
 @dataclass
@@ -210,7 +218,7 @@ class BatchLoad:
     def _read_alike(self, layout: _Layout, paths: dict[str, Path]) -> None:
         """All files at once; those that are not clean line by line."""
         careful = paths
-        if self.feed == "call_logs":
+        if self.feed == "call_logs" and not any(one.lines for one in self.files.values()):
             plain = {name: path for name, path in paths.items() if self._may_be_clean(layout, path)}
             not_clean = self._read_clean(layout, plain)
             careful = {n: path for n, path in paths.items() if n in not_clean or n not in plain}
@@ -309,11 +317,13 @@ class BatchLoad:
 
     def _read_rows(self, layout: _Layout, source_file_id: str, path: Path) -> None:
         """Read a Parquet file row by row."""
+        wanted = self.files[source_file_id].lines
         source = f"""
             select {texts_of_columns(self.shape, self._columns(layout, path))},
                 {literal(source_file_id)} as source_file_id,
                 file_row_number + 1 as line_number
             from {_read_parquet("file_row_number = true")}
+            {f"where {wanted.condition}" if wanted else ""}
         """
         try:
             self._judge(source, [source_file_id], {"names": [str(path)]})
@@ -325,12 +335,15 @@ class BatchLoad:
         pending: list[tuple[str, lines.Line]] = []
         size = 0
         for source_file_id, path in paths.items():
+            wanted = self.files[source_file_id].lines
             with path.open("rb") as stream:
                 for line in (
                     lines.json_lines(stream)
                     if self.kind == "json"
                     else lines.csv_records(stream, [name for name, _type in layout.columns])
                 ):
+                    if wanted and line.number not in wanted:
+                        continue
                     self.lines_seen[source_file_id] += 1
                     if isinstance(line, lines.BadLine):
                         self.bad_lines.append((source_file_id, line))
@@ -475,7 +488,7 @@ class BatchLoad:
 
     def commit(self) -> None:
         """Write the manifest and the rejects in one transaction, then show the records."""
-        con, report = self.con, self.loader.report
+        con = self.con
         accepted = self._accepted()
         self._insert(
             "loading_rejects (source_file_id, line_number, reason, line_length, line_sha256)",
@@ -493,32 +506,19 @@ class BatchLoad:
             "loading_rejects (source_file_id, reason, detail)",
             [(name, "unreadable_file", why) for name, why in self.unreadable.items()],
         )
-        now = datetime.now(UTC)
-        manifest = []
+        counts = {name: (accepted.get(name, 0), rejected.get(name, 0)) for name in self.files}
         for name, one in self.files.items():
-            good, bad = accepted.get(name, 0), rejected.get(name, 0)
+            good, bad = counts[name]
             if name in self.lines_seen and self.lines_seen[name] != good + bad:
                 raise CallbillError(
                     f"{one.file.name}: of {self.lines_seen[name]} lines {good} were accepted and "
                     f"{bad} rejected; this is a fault of callbill, nothing of the file was kept"
                 )
-            manifest.append(
-                (
-                    name, self.feed, one.file.name, one.file.shape, one.file.arrived_on,
-                    one.settlement_floor, one.file.size, good + bad, good, bad,
-                    self.loader.run_id, now,
-                )
-            )  # fmt: skip
-            report.lines_read += good + bad
-            report.accepted += good
-            report.rejected += bad
-        report.files += len(manifest)
-        report.unreadable_files += len(self.unreadable)
         for part in self.parts:
             with part.open("rb") as stream:
                 os.fsync(stream.fileno())
         con.begin()
-        self._insert("ops.source_files", manifest)
+        self._write_manifest(counts)
         con.execute(
             """
             insert into ops.rejected_records by name
@@ -534,6 +534,61 @@ class BatchLoad:
         self._insert("ops.raw_files", [(f"{part.parent.name}/{part.name}",) for part in self.parts])
         con.commit()
         finish_loads(con, self.loader.settings)
+
+    def _write_manifest(self, counts: Mapping[str, tuple[int, int]]) -> None:
+        """A row per file; of one that is read again its counts change, and it is noted what came
+        of it."""
+        con, report = self.con, self.loader.report
+        now = datetime.now(UTC)
+        rows = []
+        for name, one in self.files.items():
+            good, bad = counts[name]
+            report.lines_read += good + bad
+            report.accepted += good
+            report.rejected += bad
+            if one.lines is None or not one.lines.only:
+                report.files += 1
+                rows.append(
+                    (
+                        name, self.feed, one.file.name, one.file.shape, one.file.arrived_on,
+                        one.settlement_floor, one.file.size, good + bad, good, bad,
+                        self.loader.run_id, now, None,
+                    )
+                )  # fmt: skip
+                continue
+            of_file = f"feed = {literal(self.feed)} and source_file_id = {literal(name)}"
+            again = con.execute(
+                f"delete from ops.rejected_records where {of_file} and {one.lines.condition}"
+                " returning line_number"
+            ).fetchall()
+            con.execute(
+                f"""
+                update ops.source_files set
+                    lines_read = lines_read - $again + $good + $bad,
+                    records_accepted = records_accepted + $good,
+                    records_rejected = records_rejected - $again + $bad
+                where {of_file}
+                """,
+                {"again": len(again), "good": good, "bad": bad},
+            )
+            con.execute(
+                """
+                insert into ops.retries
+                select $name, $feed, $floor, list(n order by n), $run_id
+                from (select unnest($numbers) as n)
+                where n not in (select line_number from loading_rejects)
+                having count(*) > 0
+                """,
+                {
+                    "name": name,
+                    "feed": self.feed,
+                    "floor": one.settlement_floor,
+                    "numbers": sorted(one.lines.numbers),
+                    "run_id": self.loader.run_id,
+                },
+            )
+        report.unreadable_files += len(self.unreadable)
+        self._insert("ops.source_files", rows)
 
     def clear(self) -> None:
         """Remove what lies aside; what was committed does not lie there any more."""

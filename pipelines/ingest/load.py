@@ -20,6 +20,7 @@ from pipelines.ingest.manifests import read_manifests
 from pipelines.ingest.shapes import call_log_shapes
 from pipelines.publish.manifest import SourceLoad
 from pipelines.settings import BillingVars, Settings
+from pipelines.warehouse import create_raw_views
 
 MAX_BATCH_FILES = 500
 MAX_BATCH_BYTES = 4 * 1024**3
@@ -50,14 +51,24 @@ def load_landing(
     incoming = _incoming(con, landing.files, through, first_open, known, report)
     read_manifests(con, landing.manifests, through)
     if only_known:
-        incoming = [one for one in incoming if (one.file.feed, one.source_file_id) in known]
+        incoming = [one for one in incoming if one.key in known]
     scratch = settings.warehouse_files / "scratch"
     shutil.rmtree(scratch, ignore_errors=True)
     loader = Loader(con, settings, billing_vars, run_id, scratch, report)
     advance = announce(sum(one.file.size for one in incoming))
-    for number, batch in enumerate(_batches(incoming)):
-        _load_batch(loader, batch, f"{run_id}-{number:05d}")
+    again = [
+        Incoming(one.file, one.source_file_id, retry.settlement_floor, retry.lines)
+        for one in incoming
+        if one.key in known
+        for retry in known[one.key].retries
+    ]
+    for number, batch in enumerate([*_batches(incoming), *([one] for one in again)]):
+        load_batch(loader, batch, f"{run_id}-{number:05d}")
         advance(sum(one.file.size for one in batch))
+    for one in incoming:
+        reason = known[one.key].quarantine_reason if one.key in known else None
+        if reason is not None:
+            withdraw(con, settings, *one.key, reason)
     judged = judge_account_events(con, run_id)
     report.accepted -= judged
     report.rejected += judged
@@ -85,7 +96,7 @@ def _incoming(
         files = [file for file in files if file.arrived_on <= through]
     unknown = [file for file in files if file.entry not in entries]
     with ThreadPoolExecutor(max_workers=2) as pool:
-        digests = dict(zip((f.name for f in unknown), pool.map(_digest, unknown), strict=True))
+        digests = dict(zip((f.name for f in unknown), pool.map(digest, unknown), strict=True))
     incoming: dict[tuple[str, str], Incoming] = {}
     for file in files:
         source_file_id = entries.get(file.entry) or digests[file.name]
@@ -105,7 +116,9 @@ def _incoming(
             continue
         else:
             floor = max(file.arrived_on, first_open) if first_open else file.arrived_on
-        incoming[key] = Incoming(file, source_file_id, floor)
+        incoming[key] = Incoming(
+            file, source_file_id, floor, known[key].lines_at_first if key in known else None
+        )
     _remember(con, unknown, digests, loaded, through)
     return list(incoming.values())
 
@@ -142,7 +155,8 @@ def _remember(
         )
 
 
-def _digest(file: LandingFile) -> str | None:
+def digest(file: LandingFile) -> str | None:
+    """The SHA-256 of a file's bytes; None if it cannot be read."""
     try:
         with file.path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -153,8 +167,9 @@ def _digest(file: LandingFile) -> str | None:
 def _batches(incoming: Iterable[Incoming]) -> Iterator[list[Incoming]]:
     """Files that one statement can load: of one feed, shape and kind, in order of their floors."""
 
-    def kind(one: Incoming) -> tuple[str, str, str]:
-        return one.file.feed, one.file.shape, one.file.kind
+    def kind(one: Incoming) -> tuple[str, str, str, bool]:
+        # One that is read in part is read line by line, and need not slow down the others.
+        return one.file.feed, one.file.shape, one.file.kind, one.lines is not None
 
     in_order = sorted(incoming, key=lambda one: (*kind(one), one.settlement_floor, one.file.name))
     for _kind, group in groupby(in_order, kind):
@@ -169,7 +184,7 @@ def _batches(incoming: Iterable[Incoming]) -> Iterator[list[Incoming]]:
         yield batch
 
 
-def _load_batch(loader: Loader, batch: Sequence[Incoming], name: str) -> None:
+def load_batch(loader: Loader, batch: Sequence[Incoming], name: str) -> None:
     """Load a batch and commit it; files that changed meanwhile are left for the next run."""
     tries = list(batch)
     while tries:
@@ -187,3 +202,22 @@ def _load_batch(loader: Loader, batch: Sequence[Incoming], name: str) -> None:
             if one not in unchanged:
                 loader.report.skipped.append(Skipped(one.file.name, "changed while it was read"))
         tries = unchanged
+
+
+def withdraw(
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    feed: str,
+    source_file_id: str,
+    reason: str,
+) -> None:
+    """Have a file count no longer: it stays known, so that it is not loaded again."""
+    con.begin()
+    con.execute(
+        "update ops.source_files set quarantine_reason = ? where feed = ? and source_file_id = ?",
+        [reason, feed, source_file_id],
+    )
+    if feed != "call_logs":
+        con.execute(f"delete from raw.{feed} where source_file_id = ?", [source_file_id])
+    con.commit()
+    create_raw_views(con, settings)

@@ -16,6 +16,35 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
+class Lines:
+    """Some lines of a file: only those of some numbers, or all but those."""
+
+    numbers: frozenset[int]
+    only: bool
+
+    def __contains__(self, number: int) -> bool:
+        return (number in self.numbers) is self.only
+
+    @property
+    def condition(self) -> str:
+        """The same for SQL, of a `line_number`."""
+        numbers = ", ".join(map(str, sorted(self.numbers)))
+        return f"line_number {'' if self.only else 'not '}in ({numbers})"
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Lines of a file that were rejected at first, and accepted when they were read again."""
+
+    settlement_floor: date
+    line_numbers: tuple[int, ...]
+
+    @property
+    def lines(self) -> Lines:
+        return Lines(frozenset(self.line_numbers), only=True)
+
+
+@dataclass(frozen=True)
 class SourceLoad:
     """A loaded file, as the warehouse can be made again from it."""
 
@@ -25,6 +54,14 @@ class SourceLoad:
     format: str
     arrived_on: date
     settlement_floor: date
+    quarantine_reason: str | None = None
+    retries: tuple[Retry, ...] = ()
+
+    @property
+    def lines_at_first(self) -> Lines | None:
+        """What to read of it before the retries; None for all."""
+        later = frozenset(number for retry in self.retries for number in retry.line_numbers)
+        return Lines(later, only=False) if later else None
 
 
 @dataclass(frozen=True)
@@ -88,6 +125,14 @@ def read_manifest(folder: Path) -> Manifest:
                     format=load["format"],
                     arrived_on=date.fromisoformat(load["arrived_on"]),
                     settlement_floor=date.fromisoformat(load["settlement_floor"]),
+                    quarantine_reason=load["quarantine_reason"],
+                    retries=tuple(
+                        Retry(
+                            settlement_floor=date.fromisoformat(retry["settlement_floor"]),
+                            line_numbers=tuple(retry["line_numbers"]),
+                        )
+                        for retry in load["retries"]
+                    ),
                 )
                 for load in said["loads"]
             ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import date
 from importlib.metadata import version
@@ -17,14 +18,17 @@ from pipelines import __version__
 from pipelines.build import CALLS_FOLDER, calls_folder
 from pipelines.errors import UsageError
 from pipelines.publish.hashes import TABLES, table_hashes
-from pipelines.publish.manifest import Manifest, SourceLoad, figure_vars, read_manifest
+from pipelines.publish.manifest import Manifest, Retry, SourceLoad, figure_vars, read_manifest
 from pipelines.seeds import figure_seeds
 from pipelines.settings import BillingVars, Settings
 from pipelines.sql import literal
 from pipelines.warehouse import sync_folder
 
 DATABASE = "callbill.duckdb"
-OPS_TABLES = ("runs", "source_files", "rejected_records", "control_results", "sealed_settlements")
+OPS_TABLES = (
+    *("runs", "source_files", "retries", "rejected_records", "control_results"),
+    "sealed_settlements",
+)
 _PARQUET = "format parquet, parquet_version v2, compression zstd"
 
 
@@ -207,17 +211,26 @@ def _manifest(
 ) -> Manifest:
     loads = con.execute(
         """
-        select source_file_id, feed, path, format, arrived_on, settlement_floor
+        select source_file_id, feed, path, format, arrived_on, settlement_floor, quarantine_reason
         from ops.source_files order by settlement_floor, feed, path, source_file_id
         """
     ).fetchall()
+    retries: defaultdict[tuple[str, str], list[Retry]] = defaultdict(list)
+    for source_file_id, feed, floor, line_numbers in con.execute(
+        "select source_file_id, feed, settlement_floor, line_numbers from ops.retries"
+        " order by run_id"
+    ).fetchall():
+        retries[source_file_id, feed].append(Retry(floor, tuple(line_numbers)))
     return Manifest(
         run_id=run_id,
         through=through,
         versions=_versions(),
         vars=figure_vars(billing_vars),
         seeds=figure_seeds(),
-        loads=[SourceLoad(*load) for load in loads],
+        loads=[
+            SourceLoad(*load, retries=tuple(retries[load[0], load[1]]))  # type: ignore[misc]
+            for load in loads
+        ],
         settlement_hashes=dict(
             con.execute(
                 "select settled_on, content_hash from ops.settlement_hashes order by 1"

@@ -1,0 +1,188 @@
+"""What an operator does about a file that was loaded: withdraw it, or read its rejects again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+
+import duckdb
+
+from pipelines import __version__
+from pipelines.errors import UsageError
+from pipelines.ingest.account_events import REASONS_BESIDE_OTHERS
+from pipelines.ingest.batch import Incoming, Loader, LoadReport
+from pipelines.ingest.landing import LandingFile, list_landing
+from pipelines.ingest.load import digest, load_batch, withdraw
+from pipelines.ingest.shapes import call_log_shapes
+from pipelines.locking import run_lock
+from pipelines.publish.manifest import Lines
+from pipelines.publish.release import current_manifest
+from pipelines.run import new_run_id, who
+from pipelines.seal import adopt, check_figures_unchanged
+from pipelines.settings import Settings, load_vars
+from pipelines.warehouse import check_files, close_warehouse, finish_loads, open_warehouse
+
+_SHORTEST_ID = 8
+
+
+@dataclass(frozen=True)
+class LoadedFile:
+    """A file as the warehouse knows it."""
+
+    source_file_id: str
+    feed: str
+    path: str
+    format: str
+    arrived_on: date
+    settlement_floor: date
+    records_accepted: int
+    quarantine_reason: str | None
+
+
+@dataclass(frozen=True)
+class Retried:
+    """What came of a file's rejected lines."""
+
+    file: LoadedFile
+    settlement_floor: date
+    accepted: int
+    rejected: int
+
+
+def quarantine(settings: Settings, name: str, reason: str) -> LoadedFile:
+    """Withdraw a loaded file while none of its dates is sealed: its records count no longer. It
+    stays known, with the reason, so that the same content is not loaded again.
+
+    `name` is its id, the beginning of that, or its path. Raises UsageError if it names no file or
+    several, or if a date that the file could influence is sealed.
+    """
+    if not reason.strip():
+        raise UsageError("--reason is empty: say why, it is kept for whoever asks later")
+    with _warehouse(settings) as (con, sealed, run_id):
+        file = _find(con, name)
+        if file.quarantine_reason is not None:
+            raise UsageError(f"{file.path} was withdrawn already: {file.quarantine_reason}")
+        if sealed is not None and file.settlement_floor <= sealed:
+            raise UsageError(
+                f"{file.path} counts from {file.settlement_floor} on, and all dates through "
+                f"{sealed} are sealed: what is sealed never changes. Calls can still be voided by "
+                "a record of their failure, contracts and events by later ones"
+            )
+        withdraw(con, settings, file.feed, file.source_file_id, reason)
+        _record(con, run_id, "quarantined", f"{file.path}: {reason}")
+        return file
+
+
+def retry(settings: Settings, name: str) -> Retried:
+    """Read a file's rejected lines again, under today's rules and with a new settlement floor.
+
+    `name` is its id, the beginning of that, or its path. Raises UsageError if it names no file or
+    several, if the file is no longer in the landing folder as it was loaded, or if there is nothing
+    to read again.
+    """
+    billing_vars = load_vars(settings)
+    with _warehouse(settings) as (con, sealed, run_id):
+        file = _find(con, name)
+        if file.quarantine_reason is not None:
+            raise UsageError(f"{file.path} was withdrawn: {file.quarantine_reason}")
+        numbers = _rejected_lines(con, file)
+        landed = _landed(settings, file)
+        floor = max(file.arrived_on, sealed + timedelta(days=1)) if sealed else file.arrived_on
+        report = LoadReport()
+        scratch = settings.warehouse_files / "scratch"
+        loader = Loader(con, settings, billing_vars, run_id, scratch, report)
+        lines = Lines(frozenset(numbers), only=True)
+        load_batch(loader, [Incoming(landed, file.source_file_id, floor, lines)], run_id)
+        if report.skipped:
+            raise UsageError(f"{file.path} {report.skipped[0].why}: try again")
+        _record(
+            con, run_id, "retried", f"{file.path}: {report.accepted} of {len(numbers)} accepted"
+        )
+        return Retried(file, floor, report.accepted, report.rejected)
+
+
+@contextmanager
+def _warehouse(
+    settings: Settings,
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, date | None, str]]:
+    """The warehouse under the lock of a run, the last sealed date, and an id for what is done."""
+    if not settings.warehouse.exists():
+        raise UsageError(f"there is no warehouse {settings.warehouse}; name it with --warehouse")
+    with run_lock(settings):
+        current = current_manifest(settings.published)
+        con = open_warehouse(settings)
+        try:
+            finish_loads(con, settings)
+            check_files(con, settings)
+            adopt(con, current)
+            check_figures_unchanged(con, current, load_vars(settings))
+            yield con, current.through if current else None, new_run_id(settings)
+        finally:
+            close_warehouse(con)
+
+
+def _find(con: duckdb.DuckDBPyConnection, name: str) -> LoadedFile:
+    rows = con.execute(
+        """
+        select source_file_id, feed, path, format, arrived_on, settlement_floor, records_accepted,
+            quarantine_reason
+        from ops.source_files
+        where path = $name or (length($name) >= $shortest and starts_with(source_file_id, $name))
+        order by path
+        """,
+        {"name": name, "shortest": _SHORTEST_ID},
+    ).fetchall()
+    if not rows:
+        raise UsageError(
+            f"no file that was loaded is {name}; give its path in the landing folder, or its "
+            f"SHA-256 or the first {_SHORTEST_ID} or more digits of it"
+        )
+    if len(rows) > 1:
+        several = ", ".join(f"{row[2]} ({row[0][:12]})" for row in rows[:5])
+        raise UsageError(f"{name} is several files: {several}; give its id")
+    return LoadedFile(*rows[0])
+
+
+def _rejected_lines(con: duckdb.DuckDBPyConnection, file: LoadedFile) -> list[int]:
+    rows = con.execute(
+        """
+        select line_number from ops.rejected_records
+        where feed = ? and source_file_id = ? and not list_contains(?, reason)
+        order by line_number
+        """,
+        [file.feed, file.source_file_id, REASONS_BESIDE_OTHERS],
+    ).fetchall()
+    numbers = [row[0] for row in rows]
+    if not numbers:
+        raise UsageError(f"no line of {file.path} was rejected")
+    if None in numbers:
+        raise UsageError(
+            f"{file.path} was rejected whole: send it anew, with other bytes (compressed "
+            "otherwise, for instance), for the same bytes are known"
+        )
+    return numbers
+
+
+def _landed(settings: Settings, file: LoadedFile) -> LandingFile:
+    """The file where it lies, as what it was loaded as."""
+    shapes = frozenset(call_log_shapes())
+    landing = list_landing(settings.landing, shapes, load_vars(settings).zone)
+    in_order = sorted(landing.files, key=lambda one: one.name != file.path)
+    for one in in_order:
+        if one.feed == file.feed and digest(one) == file.source_file_id:
+            return replace(one, name=file.path, shape=file.format, arrived_on=file.arrived_on)
+    raise UsageError(
+        f"{file.path} is no longer in the landing folder as it was loaded "
+        f"(SHA-256 {file.source_file_id}): put it back"
+    )
+
+
+def _record(con: duckdb.DuckDBPyConnection, run_id: str, outcome: str, message: str) -> None:
+    now = datetime.now(UTC)
+    con.execute(
+        "insert into ops.runs (run_id, callbill_version, started_by, started_at, finished_at,"
+        " outcome, message) values (?, ?, ?, ?, ?, ?, ?)",
+        [run_id, __version__, who(), now, now, outcome, message],
+    )

@@ -1,0 +1,260 @@
+"""Files that were loaded, withdrawn or read again: the way out of a blocked night."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.conftest import (
+    ProjectCopy,
+    callbill,
+    copy_of,
+    figures,
+    manifest,
+    places,
+    run_job,
+    unpublishable,
+)
+from tests.landing_files import csv_file, json_lines, parquet_file, record, write
+
+OWNER = "100000000061"
+FIRST, SECOND = date(2026, 3, 2), date(2026, 3, 3)
+ENVELOPES = f"call_logs/arrived_on={FIRST}/format=envelope/envelopes.jsonl"
+TABLE = f"call_logs/arrived_on={FIRST}/format=envelope/table"
+
+
+def envelope(request_id: str, **fields: object) -> dict[str, object]:
+    return {
+        "called_at": "2026-03-01T10:00:00+08:00",
+        "action": "SearchByText",
+        "Response": {"RequestId": request_id},
+        **fields,
+    }
+
+
+def flat(request_id: str, **fields: object) -> dict[str, object]:
+    said = envelope(request_id, **fields)
+    del said["Response"]
+    return {**said, "Response.RequestId": request_id}
+
+
+def query(place: Path, sql: str) -> list[tuple]:
+    release = place / "published" / "current" / "callbill.duckdb"
+    with duckdb.connect(str(release), read_only=True) as con:
+        return con.execute(sql).fetchall()
+
+
+def rebuilt(place: Path, tmp_path: Path, project: ProjectCopy | None = None) -> Path:
+    """A copy whose warehouse was lost and made again."""
+    copy = copy_of(place, tmp_path)
+    (copy / "warehouse.duckdb").unlink()
+    options = {"project": project.folder} if project else {}
+    ended = callbill("rebuild", *places(copy), **options)
+    assert ended.returncode == 0, ended.stderr
+    return copy
+
+
+# --- read again ---
+
+
+@pytest.fixture(scope="module")
+def mended(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
+    """A project whose shape knows another name of the account."""
+    project = ProjectCopy.in_folder(tmp_path_factory.mktemp("mended") / "project")
+    shape = "pipelines/ingest/shapes/envelope.yml"
+    project.edit(shape, "owner_uin: [owner_uin]", "owner_uin: [owner_uin, uin]")
+    return project
+
+
+@pytest.fixture(scope="module")
+def retried(mended: ProjectCopy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("retried")
+    lines = [
+        envelope("e-1", owner_uin=OWNER),
+        envelope("e-2", uin=OWNER),
+        envelope("e-3"),
+        envelope("e-4", uin=OWNER, called_at="2026-03-01T23:00:00+08:00"),
+    ]
+    write(place / "landing" / ENVELOPES, json_lines(*lines) + b"not JSON\n")
+    table = [
+        flat("t-1", owner_uin=OWNER, uin=None, memo='of "two"\nlines'),
+        flat("t-2", owner_uin=None, uin=OWNER, memo=None),
+    ]
+    write(place / "landing" / f"{TABLE}.csv", csv_file(table))
+    table = [{**row, "Response.RequestId": f"p-{n}"} for n, row in enumerate(table)]
+    write(place / "landing" / f"{TABLE}.parquet", parquet_file(table))
+    assert run_job(place, "--through", FIRST).returncode == 0
+    for path, said in {
+        ENVELOPES: "of 4 lines read again 2 are accepted",
+        f"{TABLE}.csv": "of 1 lines read again 1 are accepted",
+        f"{TABLE}.parquet": "of 1 lines read again 1 are accepted",
+    }.items():
+        name = path
+        if path.endswith("csv"):
+            name = hashlib.sha256((place / "landing" / path).read_bytes()).hexdigest()[:10]
+        ended = callbill("retry", name, *places(place), project=mended.folder)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert said in ended.stdout
+        assert f"settled from {SECOND} on" in ended.stdout
+    ended = mended.run_job(place, "--through", SECOND)
+    assert ended.returncode == 0, ended.stderr
+    return place
+
+
+def test_what_is_read_again_is_billed_on_the_first_open_date(retried: Path) -> None:
+    lines = query(
+        retried,
+        "select settled_on, line_type, calls from billing.bill_lines order by all",
+    )
+    assert lines == [(FIRST, "usage", 3), (SECOND, "late_usage", 4)]
+
+
+def test_counts_and_rejects_are_those_that_stay(retried: Path) -> None:
+    counts = query(
+        retried,
+        "select path, lines_read, records_accepted, records_rejected, settlement_floor"
+        " from ops.source_files order by path",
+    )
+    assert counts == [
+        (ENVELOPES, 5, 3, 2, FIRST),
+        (f"{TABLE}.csv", 2, 2, 0, FIRST),
+        (f"{TABLE}.parquet", 2, 2, 0, FIRST),
+    ]
+    rejects = query(
+        retried, "select path, line_number, reason from ops.rejected_records order by all"
+    )
+    assert rejects == [(ENVELOPES, 3, "missing_owner_uin"), (ENVELOPES, 5, "invalid_json")]
+
+
+def test_a_rebuild_reads_again_what_was_read_again(
+    retried: Path, mended: ProjectCopy, tmp_path: Path
+) -> None:
+    """Though the rules would accept those lines at once now."""
+    copy = rebuilt(retried, tmp_path, mended)
+    with duckdb.connect(str(copy / "warehouse.duckdb"), read_only=True) as con:
+        assert con.execute(
+            "select path, lines_read, records_accepted, records_rejected"
+            " from ops.source_files order by path"
+        ).fetchall() == [row[:4] for row in query(retried, "select path, lines_read,"
+            " records_accepted, records_rejected from ops.source_files order by path")]  # fmt: skip
+    ended = mended.run_job(copy, "--through", "2026-03-04")
+    assert ended.returncode == 0, ended.stderr
+    for day, content_hash in figures(retried)["settlement_hashes"].items():
+        assert figures(copy)["settlement_hashes"][day] == content_hash
+
+
+def test_there_must_be_something_to_read_again(retried: Path, tmp_path: Path) -> None:
+    place = copy_of(retried, tmp_path)
+    for name, said in {
+        f"{TABLE}.csv": "no line of",
+        "call_logs/nothing.jsonl": "no file that was loaded is",
+        "12345678": "no file that was loaded is",
+    }.items():
+        ended = callbill("retry", name, *places(place))
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert said in ended.stderr
+    (place / "landing" / ENVELOPES).write_bytes(b"")
+    ended = callbill("retry", ENVELOPES, *places(place))
+    assert ended.returncode == 2
+    assert "no longer in the landing folder as it was loaded" in ended.stderr
+
+
+# --- withdrawn ---
+
+WRONG = f"call_logs/arrived_on={SECOND}/wrong.jsonl"
+CONTRACT = f"contracts/arrived_on={SECOND}/contract.csv"
+EVENTS = f"account_events/arrived_on={SECOND}/events.jsonl"
+
+
+@pytest.fixture(scope="module")
+def withdrawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A night that was blocked, after which three of its files were withdrawn."""
+    place = tmp_path_factory.mktemp("withdrawn")
+    landing = place / "landing"
+
+    def call(name: str, day: date) -> dict:
+        return record(name, owner_uin=OWNER, called_at=f"{day}T09:00:00+08:00")
+
+    day_before = date(2026, 3, 1)
+    write(landing / f"call_logs/arrived_on={FIRST}/a.jsonl", json_lines(call("a", day_before)))
+    assert run_job(place, "--through", FIRST).returncode == 0
+    write(landing / f"call_logs/arrived_on={SECOND}/right.jsonl", json_lines(call("b", FIRST)))
+    wrong = [call("b", FIRST) | {"error_code": "InternalError"}, call("c", FIRST), {"not": "one"}]
+    write(landing / WRONG, json_lines(*wrong))
+    terms = {"owner_uin": OWNER, "component_code": "wimgs_search_by_text", "discount": "0.5"}
+    write(landing / CONTRACT, csv_file([{**terms, "effective_from": "2026-03-01"}]))
+    event = {"event_id": "x", "owner_uin": OWNER, "occurred_at": "2026-03-02T00:00:00+08:00"}
+    write(landing / EVENTS, json_lines({**event, "event_type": "recharge", "amount": "9"}))
+    with unpublishable(place):
+        assert run_job(place, "--through", SECOND).returncode == 1
+    for path in (WRONG, CONTRACT, EVENTS):
+        ended = callbill("quarantine", path, "--reason", f"not ours: {path}", *places(place))
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert path in ended.stdout
+    write(landing / f"call_logs/arrived_on={SECOND}/again.jsonl", json_lines(*wrong))
+    ended = run_job(place, "--through", SECOND)
+    assert ended.returncode == 0, ended.stderr
+    return place
+
+
+def test_what_is_withdrawn_does_not_count(withdrawn: Path) -> None:
+    lines = query(
+        withdrawn,
+        "select settled_on, calls, contract_price::varchar from billing.bill_lines order by all",
+    )
+    assert lines == [(FIRST, 1, "60.00000000"), (SECOND, 1, "60.00000000")]
+    assert query(withdrawn, "from billing.account_ledger") == []
+    assert query(withdrawn, "select distinct request_id from billing.calls order by all") == [
+        ("a",),
+        ("b",),
+    ]
+
+
+def test_the_manifest_says_what_was_withdrawn_and_why(withdrawn: Path) -> None:
+    reasons = {load["path"]: load["quarantine_reason"] for load in manifest(withdrawn)["loads"]}
+    assert {path: reason for path, reason in reasons.items() if reason} == {
+        path: f"not ours: {path}" for path in (WRONG, CONTRACT, EVENTS)
+    }
+    outcomes = query(withdrawn, "select outcome, message from ops.runs order by run_id")
+    assert ("quarantined", f"{WRONG}: not ours: {WRONG}") in outcomes
+
+
+def test_what_was_withdrawn_stays_so_in_a_rebuild(withdrawn: Path, tmp_path: Path) -> None:
+    for path in (WRONG, EVENTS):
+        (withdrawn / "landing" / path).rename(tmp_path / Path(path).name)
+    copy = rebuilt(withdrawn, tmp_path)
+    for path in (WRONG, EVENTS):
+        (tmp_path / Path(path).name).rename(withdrawn / "landing" / path)
+    ended = run_job(copy, "--through", "2026-03-04")
+    assert ended.returncode == 0, ended.stderr
+    assert query(copy, "select sum(calls) from billing.bill_lines") == [(2,)]
+
+
+def test_a_rebuild_remembers_what_no_release_names_yet(withdrawn: Path, tmp_path: Path) -> None:
+    place = copy_of(withdrawn, tmp_path)
+    late = f"call_logs/arrived_on={SECOND}/late.jsonl"
+    said = record("late", owner_uin=OWNER, called_at="2026-03-02T09:00:00+08:00")
+    write(place / "landing" / late, json_lines(said))
+    with unpublishable(place):
+        assert run_job(place, "--through", "2026-03-04").returncode == 1
+    assert callbill("quarantine", late, "--reason=no", *places(place)).returncode == 0
+    assert callbill("rebuild", *places(place)).returncode == 0
+    assert run_job(place, "--through", "2026-03-04").returncode == 0
+    assert query(place, "select sum(calls) from billing.bill_lines") == [(2,)]
+
+
+def test_nothing_sealed_can_be_withdrawn(withdrawn: Path, tmp_path: Path) -> None:
+    place = copy_of(withdrawn, tmp_path)
+    for name, reason, said in (
+        (f"call_logs/arrived_on={FIRST}/a.jsonl", "wrong", "what is sealed never changes"),
+        (WRONG, "wrong", "was withdrawn already"),
+        ("nothing", "wrong", "no file that was loaded is"),
+        (f"call_logs/arrived_on={FIRST}/a.jsonl", " ", "--reason is empty"),
+    ):
+        ended = callbill("quarantine", name, f"--reason={reason}", *places(place))
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert said in ended.stderr
