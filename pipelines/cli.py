@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from collections.abc import Callable
@@ -117,11 +118,18 @@ def run(
     type=click.DateTime(["%Y-%m-%d"]),
     help="As it stood on this date, after that day's settlement.",
 )
-def bill(owner: str, month: datetime, known_on: datetime | None, **places: str) -> None:
+@click.option("--ids", is_flag=True, help="With the lines' ids, for `callbill explain`.")
+def bill(owner: str, month: datetime, known_on: datetime | None, ids: bool, **places: str) -> None:
     """Show an account's bill of a month."""
     from pipelines.show import show_bill
 
-    show_bill(load_settings(**places), owner, month.date(), known_on.date() if known_on else None)
+    show_bill(
+        load_settings(**places),
+        owner,
+        month.date(),
+        known_on.date() if known_on else None,
+        ids=ids,
+    )
 
 
 @cli.command()
@@ -154,6 +162,38 @@ def arrears(**places: str) -> None:
     from pipelines.show import show_arrears
 
     show_arrears(load_settings(**places))
+
+
+@cli.command()
+@_places
+@click.argument("line_id", required=False)
+@click.option("--request-id", metavar="ID", help="A call instead of a line.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Of calls.")
+@click.option("--json", "as_json", is_flag=True, help="All there is, as JSON.")
+def explain(
+    line_id: str | None, request_id: str | None, limit: int, as_json: bool, **places: str
+) -> None:
+    """Show why a bill line is what it is, or where a call went.
+
+    LINE_ID: its price, the contract and its file, its calls, their records and files. With
+    --request-id: the lines that the call is in, or why it is in none.
+    """
+    from pipelines.explain import as_text, explain_line, explain_request
+    from pipelines.show import show_explained_line, show_explained_request
+
+    if (line_id is None) == (request_id is None):
+        raise UsageError("give either a LINE_ID or --request-id ID")
+    settings = load_settings(**places)
+    if line_id is not None:
+        facts = explain_line(settings, line_id, limit=None if as_json else limit)
+    else:
+        facts = explain_request(settings, str(request_id))
+    if as_json:
+        click.echo(json.dumps(facts, indent=1, default=as_text, ensure_ascii=False))
+    elif line_id is not None:
+        show_explained_line(facts)
+    else:
+        show_explained_request(facts)
 
 
 @cli.command()

@@ -148,7 +148,14 @@ def _show_months(console: Console, con: duckdb.DuckDBPyConnection) -> None:
             console.print(f"  and {len(rows) - len(shown)} more accounts")
 
 
-def show_bill(settings: Settings, owner: str, month: date, known_on: date | None = None) -> None:
+def show_bill(
+    settings: Settings,
+    owner: str,
+    month: date,
+    known_on: date | None = None,
+    *,
+    ids: bool = False,
+) -> None:
     """An account's bill: lines as the console shows them, settlements, precision adjustment.
 
     With `known_on` as it stood on that date. UsageError if that is not settled yet.
@@ -163,7 +170,7 @@ def show_bill(settings: Settings, owner: str, month: date, known_on: date | None
             f"""
             select settled_on, usage_date, line_type, component_name, list_price,
                 coalesce(cast(discount as varchar), 'agreed'), contract_price, price_unit,
-                used_amount, used_amount_unit, list_cost, real_cost
+                used_amount, used_amount_unit, list_cost, real_cost, line_id
             from billing.bill_lines{known} where owner_uin = ? and bill_month = ?
             order by settled_on, usage_date, line_type, contract_price, line_id
             """,
@@ -195,8 +202,8 @@ def show_bill(settings: Settings, owner: str, month: date, known_on: date | None
         table_of(
             f"Bill of account {printable(owner)}, {month:%Y-%m}{as_of} (CNY)",
             ["settled", "usage", "line", "组件名称", "#刊例价", "#折扣率", "#优惠后单价",
-             "价格单位", "#用量", "单位", "#原价", "#优惠后总价"],
-            lines,
+             "价格单位", "#用量", "单位", "#原价", "#优惠后总价", *(["#line id"] if ids else [])],
+            [line if ids else line[:-1] for line in lines],
         )
     )  # fmt: skip
     console.print(
@@ -242,6 +249,110 @@ def _show_arrears(console: Console, con: duckdb.DuckDBPyConnection, settings: Se
         columns = ["account", "state", "#欠费 due (CNY)", "since", "service stops"]
         console.print(table_of(f"Accounts in arrears (times of {zone})", columns, rows))
     return bool(rows)
+
+
+def show_explained_line(facts: dict[str, Any]) -> None:
+    """A bill line down to the records behind it."""
+    console = _console()
+    line, price = facts["line"], facts["price"]
+    console.print(
+        f"Line {line['line_id']}: {line['line_type']} of {line['usage_date']}, settled on"
+        f" {line['settled_on']}, billed in {line['bill_month']:%Y-%m} to account"
+        f" {printable(line['owner_uin'])} ({printable(line['component_code'])})"
+    )
+    unit = price["calls_per_price_unit"]
+    for name, cost in (("contract_price", "real_cost"), ("list_price", "list_cost")):
+        is_exact = line["calls"] * line[name] == line[cost] * unit
+        console.print(
+            f"  {cost}: {line['calls']} calls × {line[name]:f} ÷ {unit} = {line[cost]:f} CNY"
+            + ("" if is_exact else ", rounded to 8 decimals")
+        )
+    listed = price["list_price"]
+    console.print(
+        f"  list price {listed['list_price']:f}: in force from {listed['effective_from']} on, known"
+        f" from {listed['known_from']} on (seeds/list_prices.csv)"
+    )
+    contract = price["contract"]
+    if contract is None:
+        console.print(f"  no contract covers {line['usage_date']} as known on {price['known_on']}")
+    else:
+        terms = (
+            f"discount {contract['discount']:f}"
+            if contract["contract_price"] is None
+            else f"agreed price {contract['contract_price']:f}"
+        )
+        ends = contract["effective_to"]
+        console.print(
+            f"  contract: {terms}, from {contract['effective_from']} on"
+            + (f" until before {ends}" if ends else "")
+            + f", known from {contract['settlement_floor']} on: {printable(contract['path'])}"
+            f" line {contract['line_number']}"
+        )
+    calls = facts["calls"]
+    console.print(
+        table_of(
+            f"Calls behind it: {facts['calls_in_all']}",
+            ["request id", "called", "by", "record of", "outcome", "file"],
+            [
+                (
+                    *(call["request_id"], call["called_at"], call["operate_uin"]),
+                    *(record["settled_on"], _outcome(record), record["path"]),
+                )
+                for call in calls
+                for record in call["records"]
+            ],
+        )
+    )
+    if facts["calls_in_all"] > len(calls):
+        console.print(f"{facts['calls_in_all'] - len(calls)} more calls; see --limit, --json.")
+
+
+def show_explained_request(facts: dict[str, Any]) -> None:
+    """What became of a call."""
+    console = _console()
+    name = printable(facts["request_id"])
+    calls = facts["calls"]
+    if not (calls or facts["waiting"] or facts["rejected"]):
+        console.print(f"No record of request {name} was ever loaded.")
+        return
+    for call in calls:
+        console.print(
+            f"Request {name} on {call['settled_on']}: {call['disposition']}, usage of"
+            f" {call['usage_date']}, account {printable(call['owner_uin'])}"
+            + (f": {call['why_not_billed']}" if call["why_not_billed"] else "")
+        )
+        for line in call.get("lines", ()):
+            console.print(
+                f"  in line {line['line_id']} of {line['settled_on']}: {line['line_type']},"
+                f" {line['calls']} calls at {line['contract_price']:f}"
+            )
+    records = calls[-1]["records"] if calls else []
+    for title, some in (
+        ("Its records", records),
+        (f"Records that wait, for {facts['through']} is settled only", facts["waiting"]),
+    ):
+        if some:
+            console.print(
+                table_of(
+                    title,
+                    ["settled", "called", "account", "by", "action", "outcome", "file"],
+                    [
+                        (
+                            *(r["settled_on"], r["called_at"], r["owner_uin"], r["operate_uin"]),
+                            *(r["action"], _outcome(r), r["path"]),
+                        )
+                        for r in some
+                    ],
+                )
+            )
+    for reject in facts["rejected"]:
+        console.print(
+            f"Rejected: {printable(reject['path'])}:{reject['line_number']} {reject['reason']}"
+        )
+
+
+def _outcome(record: dict[str, Any]) -> str:
+    return str(record["error_code"] or f"HTTP {record['http_status']}")
 
 
 def show_failed_controls(error: CallbillError) -> None:
