@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from pipelines import __version__
-from pipelines.errors import CallbillError, UsageError
+from pipelines.errors import CallbillError, ControlFailedError, UsageError
 from pipelines.settings import load_settings
 from pipelines.text import printable
 
@@ -179,7 +179,7 @@ def explain(
     --request-id: the lines that the call is in, or why it is in none.
     """
     from pipelines.explain import as_text, explain_line, explain_request
-    from pipelines.show import show_explained_line, show_explained_request
+    from pipelines.show_why import show_explained_line, show_explained_request
 
     if (line_id is None) == (request_id is None):
         raise UsageError("give either a LINE_ID or --request-id ID")
@@ -194,6 +194,30 @@ def explain(
         show_explained_line(facts)
     else:
         show_explained_request(facts)
+
+
+@cli.command()
+@_places
+@click.argument("release")
+@click.argument("other_release")
+def diff(release: str, other_release: str, **places: str) -> None:
+    """Show what changed between two releases.
+
+    Each is named by its run id (see `callbill runs`), the beginning of it, or `current`. Exit code
+    1 if a date that was sealed is not what it was.
+    """
+    from pipelines.publish.changes import changes_between, find_release
+    from pipelines.show_why import show_changes
+
+    published = load_settings(**places).published
+    changes = changes_between(
+        find_release(published, release), find_release(published, other_release)
+    )
+    show_changes(changes)
+    if changes.changed_dates:
+        raise ControlFailedError(
+            f"{len(changes.changed_dates)} sealed settlement date(s) are not what they were"
+        )
 
 
 @cli.command()

@@ -11,12 +11,10 @@ import json
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import duckdb
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from pipelines.errors import LockedError, UsageError
@@ -25,6 +23,7 @@ from pipelines.publish.manifest import read_manifest
 from pipelines.publish.release import DATABASE, current_release
 from pipelines.settings import Settings
 from pipelines.sql import literal
+from pipelines.tables import open_console, table_of
 from pipelines.text import printable
 from pipelines.warehouse import open_read_only
 
@@ -33,29 +32,6 @@ if TYPE_CHECKING:
     from pipelines.publish.differences import Differences
     from pipelines.quality import ControlResult
     from pipelines.run import RunSummary
-
-# Wide enough for any row. A narrower terminal wraps it: better than digits left out.
-_LEAST_WIDTH = 500
-
-
-def _console(*, stderr: bool = False) -> Console:
-    console = Console(highlight=False, markup=False, stderr=stderr)
-    if console.width < _LEAST_WIDTH:
-        console.width = _LEAST_WIDTH
-    return console
-
-
-def table_of(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
-    """A table with numbers to the right; a column that begins with `#` is a number."""
-    table = Table(title=Text(title), box=box.SIMPLE_HEAD, title_justify="left")
-    for column in columns:
-        if column.startswith("#"):
-            table.add_column(Text(column[1:]), justify="right", no_wrap=True)
-        else:
-            table.add_column(Text(column), overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(printable(value)) for value in row))
-    return table
 
 
 def _release(settings: Settings) -> Path:
@@ -76,7 +52,7 @@ def _open_release(settings: Settings) -> duckdb.DuckDBPyConnection:
 
 def show_run(settings: Settings, summary: RunSummary) -> None:
     """The end of a run: what was read and checked, the bills, and where they were published."""
-    console = _console()
+    console = open_console()
     if summary.outcome == "nothing_due":
         console.print(f"Nothing due: {summary.message}.")
     else:
@@ -193,7 +169,7 @@ def show_bill(
         ).fetchall()
     finally:
         con.close()
-    console = _console()
+    console = open_console()
     as_of = f" as known on {known_on}" if known_on else ""
     if not lines:
         console.print(f"Account {printable(owner)} has no bill of {month:%Y-%m}{as_of}.")
@@ -225,7 +201,7 @@ def show_bill(
 
 def show_arrears(settings: Settings) -> None:
     """Who owes money as the current release has it."""
-    console = _console()
+    console = open_console()
     con = _open_release(settings)
     try:
         if not _show_arrears(console, con, settings):
@@ -251,115 +227,11 @@ def _show_arrears(console: Console, con: duckdb.DuckDBPyConnection, settings: Se
     return bool(rows)
 
 
-def show_explained_line(facts: dict[str, Any]) -> None:
-    """A bill line down to the records behind it."""
-    console = _console()
-    line, price = facts["line"], facts["price"]
-    console.print(
-        f"Line {line['line_id']}: {line['line_type']} of {line['usage_date']}, settled on"
-        f" {line['settled_on']}, billed in {line['bill_month']:%Y-%m} to account"
-        f" {printable(line['owner_uin'])} ({printable(line['component_code'])})"
-    )
-    unit = price["calls_per_price_unit"]
-    for name, cost in (("contract_price", "real_cost"), ("list_price", "list_cost")):
-        is_exact = line["calls"] * line[name] == line[cost] * unit
-        console.print(
-            f"  {cost}: {line['calls']} calls × {line[name]:f} ÷ {unit} = {line[cost]:f} CNY"
-            + ("" if is_exact else ", rounded to 8 decimals")
-        )
-    listed = price["list_price"]
-    console.print(
-        f"  list price {listed['list_price']:f}: in force from {listed['effective_from']} on, known"
-        f" from {listed['known_from']} on (seeds/list_prices.csv)"
-    )
-    contract = price["contract"]
-    if contract is None:
-        console.print(f"  no contract covers {line['usage_date']} as known on {price['known_on']}")
-    else:
-        terms = (
-            f"discount {contract['discount']:f}"
-            if contract["contract_price"] is None
-            else f"agreed price {contract['contract_price']:f}"
-        )
-        ends = contract["effective_to"]
-        console.print(
-            f"  contract: {terms}, from {contract['effective_from']} on"
-            + (f" until before {ends}" if ends else "")
-            + f", known from {contract['settlement_floor']} on: {printable(contract['path'])}"
-            f" line {contract['line_number']}"
-        )
-    calls = facts["calls"]
-    console.print(
-        table_of(
-            f"Calls behind it: {facts['calls_in_all']}",
-            ["request id", "called", "by", "record of", "outcome", "file"],
-            [
-                (
-                    *(call["request_id"], call["called_at"], call["operate_uin"]),
-                    *(record["settled_on"], _outcome(record), record["path"]),
-                )
-                for call in calls
-                for record in call["records"]
-            ],
-        )
-    )
-    if facts["calls_in_all"] > len(calls):
-        console.print(f"{facts['calls_in_all'] - len(calls)} more calls; see --limit, --json.")
-
-
-def show_explained_request(facts: dict[str, Any]) -> None:
-    """What became of a call."""
-    console = _console()
-    name = printable(facts["request_id"])
-    calls = facts["calls"]
-    if not (calls or facts["waiting"] or facts["rejected"]):
-        console.print(f"No record of request {name} was ever loaded.")
-        return
-    for call in calls:
-        console.print(
-            f"Request {name} on {call['settled_on']}: {call['disposition']}, usage of"
-            f" {call['usage_date']}, account {printable(call['owner_uin'])}"
-            + (f": {call['why_not_billed']}" if call["why_not_billed"] else "")
-        )
-        for line in call.get("lines", ()):
-            console.print(
-                f"  in line {line['line_id']} of {line['settled_on']}: {line['line_type']},"
-                f" {line['calls']} calls at {line['contract_price']:f}"
-            )
-    records = calls[-1]["records"] if calls else []
-    for title, some in (
-        ("Its records", records),
-        (f"Records that wait, for {facts['through']} is settled only", facts["waiting"]),
-    ):
-        if some:
-            console.print(
-                table_of(
-                    title,
-                    ["settled", "called", "account", "by", "action", "outcome", "file"],
-                    [
-                        (
-                            *(r["settled_on"], r["called_at"], r["owner_uin"], r["operate_uin"]),
-                            *(r["action"], _outcome(r), r["path"]),
-                        )
-                        for r in some
-                    ],
-                )
-            )
-    for reject in facts["rejected"]:
-        console.print(
-            f"Rejected: {printable(reject['path'])}:{reject['line_number']} {reject['reason']}"
-        )
-
-
-def _outcome(record: dict[str, Any]) -> str:
-    return str(record["error_code"] or f"HTTP {record['http_status']}")
-
-
 def show_failed_controls(error: CallbillError) -> None:
     """What the controls that stopped a run found."""
     results: list[ControlResult] = getattr(error, "results", [])
     differences: list[Differences] = getattr(error, "differences", [])
-    console = _console(stderr=True)
+    console = open_console(stderr=True)
     for result in results:
         if not result.passed:
             _show_control(console, result)
@@ -369,7 +241,7 @@ def show_failed_controls(error: CallbillError) -> None:
 
 def show_rebuild(summary: RunSummary, replaced: Sequence[Path]) -> None:
     """The end of a rebuild: what was made, and where what it replaced is."""
-    console = _console()
+    console = open_console()
     _show_work(console, summary)
     console.print(
         f"Rebuilt {summary.settle_from} to {summary.through}:"
@@ -394,17 +266,17 @@ def show_runs(settings: Settings, *, limit: int) -> None:
     try:
         rows = con.execute(
             """
-            select run_id, through_date, settle_from, outcome, files_loaded, records_accepted,
-                records_rejected, round(epoch(finished_at - started_at), 1), message
+            select run_id, started_by, through_date, settle_from, outcome, files_loaded,
+                records_accepted, records_rejected, round(epoch(finished_at - started_at), 1), message
             from ops.runs order by run_id desc limit ?
             """,
             [limit],
         ).fetchall()
     finally:
         con.close()
-    columns = ["#run", "through", "settled from", "outcome", "#files", "#accepted", "#rejected",
-               "#seconds", "message"]  # fmt: skip
-    _console().print(table_of("Runs", columns, rows))
+    columns = ["#run", "by", "through", "settled from", "outcome", "#files", "#accepted",
+               "#rejected", "#seconds", "message"]  # fmt: skip
+    open_console().print(table_of("Runs", columns, rows))
 
 
 def show_rejects(
@@ -425,7 +297,7 @@ def show_rejects(
         ).fetchall()
     finally:
         con.close()
-    console = _console()
+    console = open_console()
     if not rows:
         console.print(
             "Nothing was rejected."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import shutil
@@ -496,6 +497,38 @@ def test_a_bill_as_it_stood_on_a_date(once: Path) -> None:
 def test_runs_tells_how_each_ended(nightly: Path) -> None:
     shown = callbill("runs", *places(nightly)).stdout
     assert shown.count("published") == 5
+
+
+def test_diff_tells_what_changed_between_two_releases(nightly: Path, tmp_path: Path) -> None:
+    first, *_, last = sorted(path.name for path in (nightly / "published" / "releases").iterdir())
+    ended = callbill("diff", first, last, *places(nightly))
+    assert ended.returncode == 0, ended.stderr
+    assert callbill("diff", "current", first, *places(nightly)).stdout == ended.stdout
+    rows = [line.split() for line in ended.stdout.splitlines()]
+    assert [row[-1] for row in rows if "arrived_on=2026-03-05" in " ".join(row)] == ["2026-03-05"]
+    assert ["2026-03-05", "correction", "1", "-1", "-0.05130000"] in rows
+    # 4 of 5 calls at 51.30, of which one was taken back, instead of 2 at 60.
+    assert ["2026-03", OWNER, "wimgs", "2", "4", "0.12", "0.21", "0.09"] in rows
+    assert "Settlement dates sealed since: 4, 2026-03-03 to 2026-03-06." in ended.stdout
+    assert "Every date that was sealed says what it said." in ended.stdout
+    by = f"{getpass.getuser()}@"
+    assert sum(by in row and "published" in row for row in map(" ".join, rows)) == 4
+
+
+def test_diff_sees_a_sealed_date_that_is_another(nightly: Path, tmp_path: Path) -> None:
+    place = copy_of(nightly, tmp_path)
+    first = min(path.name for path in (place / "published" / "releases").iterdir())
+    said = place / "published" / "releases" / first / "manifest.json"
+    said.chmod(0o644)
+    changed = json.loads(said.read_text())
+    changed["settlement_hashes"]["2026-03-02"] = "another"
+    said.write_text(json.dumps(changed))
+    ended = callbill("diff", first, "current", *places(place))
+    assert ended.returncode == 1
+    assert "Sealed dates that are not what they were: 2026-03-02." in ended.stdout
+    ended = callbill("diff", "1999", "current", *places(place))
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "no release begins with '1999'" in ended.stderr
 
 
 def test_a_seed_row_that_touches_a_sealed_date_is_refused(nightly: Path, tmp_path: Path) -> None:
