@@ -64,6 +64,7 @@ class RunSummary:
     message: str = ""
     loaded: LoadReport = field(default_factory=LoadReport)
     results: list[ControlResult] = field(default_factory=list)
+    data_docs: str = ""
 
     @property
     def errors(self) -> list[ControlResult]:
@@ -197,6 +198,7 @@ def _settle(
             billing_vars,
             summary.run_id,
             summary.through,
+            summary.data_docs,
             lambda: record_end(con, summary, reporter),
         )
         switch_to(settings, summary.release)
@@ -228,9 +230,13 @@ def settle_dates(
         refresh_settlement_hashes(con, settings)
     with reporter.step("check"):
         controls = due_controls(settle_from, through, billing_vars, load_thresholds(settings))
-        summary.results = run_controls(
-            settings.warehouse, controls, timezone=billing_vars.billing_timezone
+        report = run_controls(
+            settings.warehouse,
+            controls,
+            timezone=billing_vars.billing_timezone,
+            heading=f"run {summary.run_id}, through {through}",
         )
+        summary.results, summary.data_docs = report.results, report.data_docs
         keep_results(con, summary.run_id, summary.results)
     for result in summary.results:
         if not result.passed and result.severity == "warning":

@@ -267,7 +267,8 @@ def show_runs(settings: Settings, *, limit: int) -> None:
         rows = con.execute(
             """
             select run_id, started_by, through_date, settle_from, outcome, files_loaded,
-                records_accepted, records_rejected, round(epoch(finished_at - started_at), 1), message
+                records_accepted, records_rejected,
+                round(epoch(finished_at - started_at), 1), message
             from ops.runs order by run_id desc limit ?
             """,
             [limit],

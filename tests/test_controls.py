@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -401,3 +402,18 @@ def hash_of(folder: Path) -> str:
 
 def test_the_page_is_the_catalogue_that_runs() -> None:
     assert (PROJECT / "docs" / "controls.md").read_text() == page()
+
+
+def test_data_docs_show_what_was_found_and_load_nothing(before: Path, tmp_path: Path) -> None:
+    place = copy_of(before, tmp_path)
+    hostile = "<script>alert(1)</script>&$name"
+    lines = json_lines(call("d", hostile, SEALED))
+    write(place / "landing" / f"call_logs/arrived_on={NIGHT}/more.jsonl", lines)
+    assert run_job(place, "--through", NIGHT).returncode == 0
+    page = (place / "published" / "current" / "site" / "controls" / "index.html").read_text()
+    assert page.count("<script") == 0
+    assert not re.search(r"""(src|href)=["'](?!#)""", page)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;&amp;$name" in page
+    assert "request_ids_are_of_one_account (warning)" in page
+    for entry in catalogue().values():
+        assert entry.id in page

@@ -57,11 +57,13 @@ def write_release(
     billing_vars: BillingVars,
     run_id: str,
     through: date,
+    data_docs: str,
     record_run: Callable[[], None],
 ) -> Path:
     """Write a whole release beside the others; to readers it is not there until `switch_to`.
 
-    `record_run` writes the run down as published: the release tells of its own run too.
+    `data_docs` is the controls' page. `record_run` writes the run down as published: the release
+    tells of its own run too.
     """
     release = settings.published / "releases" / run_id
     parquet = release / "parquet"
@@ -73,6 +75,9 @@ def write_release(
             target = literal(str(parquet / f"{table}.parquet"))
             con.execute(f"copy (from billing.{table}) to {target} ({_PARQUET})")
     _write_database(con, release, run_id)
+    site = release / "site" / "controls"
+    site.mkdir(parents=True)
+    (site / "index.html").write_text(data_docs, encoding="utf-8")
     _manifest(con, billing_vars, run_id, through).write(release)
     for folder, _folders, names in os.walk(release):
         for name in names:

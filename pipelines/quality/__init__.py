@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import LazyLoader
@@ -22,7 +22,7 @@ from typing import Literal
 
 from pipelines.errors import CallbillError
 
-__all__ = ["BrokenControlError", "Control", "ControlResult", "run_controls"]
+__all__ = ["BrokenControlError", "Control", "ControlReport", "ControlResult", "run_controls"]
 
 Severity = Literal["error", "warning"]
 
@@ -55,6 +55,14 @@ class ControlResult:
     it, so that the same data gives the same sample on every machine."""
 
 
+@dataclass(frozen=True)
+class ControlReport:
+    """What all controls of a run found, and Great Expectations' page of it (HTML)."""
+
+    results: list[ControlResult] = field(default_factory=list)
+    data_docs: str = ""
+
+
 class BrokenControlError(CallbillError):
     """Controls that could not be evaluated: they neither passed nor failed."""
 
@@ -72,14 +80,16 @@ def run_controls(
     *,
     sample_rows: int = 20,
     timezone: str = "UTC",
-) -> list[ControlResult]:
+    heading: str = "this run",
+) -> ControlReport:
     """Run every control against the committed data of a DuckDB file, each SQL exactly once.
 
     This process may have the file open already, with DuckDB's default configuration; what it `set`
     since holds here too, except the session's time zone, which is `timezone`.
 
-    Results come in the order of the controls. If any control can't be evaluated, the others still
-    run, and then BrokenControlError names all that could not.
+    Results come in the order of the controls; `heading` is what the page calls the run. If any
+    control can't be evaluated, the others still run, and then BrokenControlError names all that
+    could not.
     """
     if not database.exists():
         raise FileNotFoundError(f"no database at {database}")
@@ -88,10 +98,12 @@ def run_controls(
     if sample_rows < 1:
         raise ValueError(f"sample_rows must be at least 1, not {sample_rows}")
     if not controls:
-        return []
+        return ControlReport()
     with _lean_import():
         from pipelines.quality import expectations
-    return expectations.run_controls(database, controls, sample_rows=sample_rows, timezone=timezone)
+    return expectations.run_controls(
+        database, controls, sample_rows=sample_rows, timezone=timezone, heading=heading
+    )
 
 
 @contextmanager

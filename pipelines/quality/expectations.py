@@ -14,6 +14,10 @@ from typing import Any, ClassVar, NamedTuple
 import duckdb
 import duckdb_engine
 import great_expectations as gx
+from great_expectations.core import (
+    ExpectationSuiteValidationResult,
+    ExpectationValidationResult,
+)
 from great_expectations.data_context.types.base import (
     DataContextConfig,
     InMemoryStoreBackendDefaults,
@@ -21,12 +25,23 @@ from great_expectations.data_context.types.base import (
 )
 from great_expectations.execution_engine import ExecutionEngine, SqlAlchemyExecutionEngine
 from great_expectations.expectations.expectation import BatchExpectation
+from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 from great_expectations.expectations.metadata_types import FailureSeverity
 from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.query_metric_provider import QueryMetricProvider
+from great_expectations.render import (
+    LegacyDiagnosticRendererType,
+    RenderedStringTemplateContent,
+    RenderedTableContent,
+)
+from great_expectations.render.renderer import ValidationResultsPageRenderer
+from great_expectations.render.renderer.renderer import renderer
+from great_expectations.render.view import DefaultJinjaPageView
 from sqlalchemy.dialects import registry
 
-from pipelines.quality import BrokenControlError, Control, ControlResult
+from pipelines.quality import BrokenControlError, Control, ControlReport, ControlResult
+
+_DATA_DOCS = Path(__file__).parent / "data_docs"
 
 # One pass over the control's rows counts them all and keeps the smallest few; only those few are
 # turned into text and leave DuckDB. The control starts the text, for the line numbers in errors.
@@ -108,6 +123,8 @@ class ControlOutcome(QueryMetricProvider):
 
 
 class ExpectControlToFindNothing(BatchExpectation):
+    """A control, named and worded as the catalogue has it."""
+
     control_id: str
     sql: str
     sample_rows: int
@@ -132,16 +149,61 @@ class ExpectControlToFindNothing(BatchExpectation):
             },
         }
 
+    @classmethod
+    @renderer(renderer_type=LegacyDiagnosticRendererType.UNEXPECTED_TABLE)
+    def _diagnostic_unexpected_table_renderer(
+        cls,
+        configuration: ExpectationConfiguration | None = None,
+        result: ExpectationValidationResult | None = None,
+        runtime_configuration: dict[str, Any] | None = None,
+    ) -> list[RenderedTableContent] | None:
+        """The first of the rows that should not exist, in Data Docs."""
+        sample = result.result.get("details", {}).get("unexpected_rows") if result else None
+        if not sample:
+            return None
+        return [
+            RenderedTableContent(
+                content_block_type="table",
+                header_row=[_text("$name", {"name": name}) for name in sample[0]],
+                table=[
+                    [_text("$value", {"value": "" if value is None else value})
+                     for value in row.values()]
+                    for row in sample
+                ],
+            )
+        ]  # fmt: skip
+
+
+def _text(template: str, params: dict[str, str]) -> RenderedStringTemplateContent:
+    """Text for Data Docs, which escapes what is filled in."""
+    return RenderedStringTemplateContent(
+        content_block_type="string_template",
+        string_template={"template": template, "params": params},
+    )
+
+
+def data_docs(result: ExpectationSuiteValidationResult, heading: str) -> str:
+    """Great Expectations' page of what was validated, as one file that loads nothing else."""
+    page = ValidationResultsPageRenderer().render(result)
+    # Of its overview the statistics: the rest links to pages of a store that is not kept.
+    page.sections[0].content_blocks = page.sections[0].content_blocks[1:2]
+    view = DefaultJinjaPageView(custom_views_directory=str(_DATA_DOCS))
+    said: str = view.render(page, template="controls.j2", heading=heading)
+    return said
+
 
 def run_controls(
-    database: Path, controls: Sequence[Control], *, sample_rows: int, timezone: str
-) -> list[ControlResult]:
+    database: Path, controls: Sequence[Control], *, sample_rows: int, timezone: str, heading: str
+) -> ControlReport:
     suite = gx.ExpectationSuite(
         name="controls",
         expectations=[
             ExpectControlToFindNothing(
                 control_id=control.control_id,
-                description=control.sentence,
+                description=(
+                    f"{control.control_id} ({control.severity}): {control.sentence}"
+                    f" Expected: {control.expected}."
+                ),
                 severity=(
                     FailureSeverity.CRITICAL
                     if control.severity == "error"
@@ -170,12 +232,14 @@ def run_controls(
         # The controls name their own tables; the batch is there because validations need one.
         asset = source.add_query_asset("nothing", "select 1")
         batch = asset.add_batch_definition_whole_table("nothing").get_batch()
-        results = batch.validate(suite).results
+        validated = batch.validate(suite)
     finally:
         source.get_engine().dispose()
         source.get_execution_engine().close()
 
-    by_control = {result.expectation_config.kwargs["control_id"]: result for result in results}
+    by_control = {
+        result.expectation_config.kwargs["control_id"]: result for result in validated.results
+    }
     broken = {
         control_id: str(result.exception_info.get("exception_message") or result.exception_info)
         for control_id, result in by_control.items()
@@ -183,7 +247,7 @@ def run_controls(
     }
     if broken:
         raise BrokenControlError(broken)
-    return [
+    results = [
         ControlResult(
             control_id=control.control_id,
             sentence=control.sentence,
@@ -196,3 +260,4 @@ def run_controls(
         for control in controls
         for result in [by_control[control.control_id]]
     ]
+    return ControlReport(results, data_docs(validated, heading))
