@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from pipelines import __version__
-from pipelines.errors import CallbillError, ControlFailedError, UsageError
+from pipelines.errors import CallbillError, ControlFailedError, UsageError, VerificationError
 from pipelines.settings import load_settings
 from pipelines.text import printable
 
@@ -280,3 +280,24 @@ def rebuild(json_logs: bool, **places: str) -> None:
         raise
     if not json_logs:
         show_rebuild(summary, replaced)
+
+
+@cli.command()
+@_places
+@click.option("--month", type=click.DateTime(["%Y-%m"]), help="Only the bill month YYYY-MM.")
+def verify(month: datetime | None, **places: str) -> None:
+    """Compute the published bill a second time, by another road, and compare.
+
+    From the landing files, without the warehouse and without its SQL. Exit codes: 0 the same to the
+    last digit, 1 something differs, 2 a file that the release was made from is no longer there.
+    """
+    from pipelines.show import show_differences, show_verification
+    from pipelines.verify import verify_job
+
+    settings, of = load_settings(**places), month.date() if month else None
+    try:
+        verification = verify_job(settings, of)
+    except VerificationError as error:
+        show_differences(error)
+        raise
+    show_verification(verification, of)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pipelines.publish.differences import Differences
     from pipelines.quality import ControlResult
+    from pipelines.verify import compare
 
 
 class CallbillError(Exception):
@@ -30,6 +31,16 @@ class ControlFailedError(CallbillError):
     ) -> None:
         super().__init__(message)
         self.results = list(results)
+        self.differences = list(differences)
+
+
+class VerificationError(CallbillError):
+    """A release does not say what its landing files come to; `differences` are where."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, differences: Sequence[compare.Differences]) -> None:
+        super().__init__(message)
         self.differences = list(differences)
 
 

@@ -28,10 +28,11 @@ from pipelines.text import printable
 from pipelines.warehouse import open_read_only
 
 if TYPE_CHECKING:
-    from pipelines.errors import CallbillError
+    from pipelines.errors import CallbillError, VerificationError
     from pipelines.publish.differences import Differences
     from pipelines.quality import ControlResult
     from pipelines.run import RunSummary
+    from pipelines.verify import Verification
 
 
 def _release(settings: Settings) -> Path:
@@ -249,6 +250,38 @@ def show_rebuild(summary: RunSummary, replaced: Sequence[Path]) -> None:
     )
     for path in replaced:
         console.print(f"What was replaced lies in {path}", soft_wrap=True)
+
+
+def show_verification(verification: Verification, month: date | None) -> None:
+    """What was verified and is equal."""
+    from pipelines.verify.compare import decimal_text
+
+    of = f"of {month:%Y-%m} " if month else ""
+    open_console().print(
+        f"Equal: {verification.lines} bill lines {of}in {verification.settlements} settlements of"
+        f" {verification.accounts} accounts, rated {decimal_text(verification.rated, 8)},"
+        f" deducted {decimal_text(verification.deducted, 2)} CNY."
+    )
+    open_console().print(
+        f"Computed anew from {verification.records} records in {verification.files} files,"
+        f" settled through {verification.through}, and compared to the last digit with release"
+        f" {verification.run_id}.",
+        soft_wrap=True,
+    )
+
+
+def show_differences(error: VerificationError, *, limit: int = 20) -> None:
+    """Where a release says otherwise than its landing files."""
+    console = open_console(stderr=True)
+    for found in error.differences:
+        rows = [
+            (*row.key, row.published or "(none)", row.computed or "(none)")
+            for row in found.rows[:limit]
+        ]
+        columns = [*found.kind.keys, "the release says", "verify says"]
+        console.print(table_of(f"{found.name}: differences", columns, rows))
+        if len(found.rows) > limit:
+            console.print(f"  and {len(found.rows) - limit} more")
 
 
 def _show_control(console: Console, result: ControlResult) -> None:

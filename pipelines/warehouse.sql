@@ -51,7 +51,7 @@ create table if not exists ops.retries (
     source_file_id varchar not null,
     feed varchar not null,
     settlement_floor date not null,
-    line_numbers bigint [] not null,
+    line_numbers bigint[] not null,
     run_id varchar not null
 );
 

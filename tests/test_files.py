@@ -163,6 +163,11 @@ def test_there_must_be_something_to_read_again(retried: Path, tmp_path: Path) ->
     assert "no longer in the landing folder as it was loaded" in ended.stderr
 
 
+def test_the_bill_of_what_was_read_again_verifies(retried: Path, mended: ProjectCopy) -> None:
+    ended = callbill("verify", *places(retried), project=mended.folder)
+    assert (ended.returncode, ended.stderr.count("difference")) == (0, 0), ended.stderr
+
+
 # --- withdrawn ---
 
 WRONG = f"call_logs/arrived_on={SECOND}/wrong.jsonl"
@@ -221,6 +226,11 @@ def test_the_manifest_says_what_was_withdrawn_and_why(withdrawn: Path) -> None:
     }
     outcomes = query(withdrawn, "select outcome, message from ops.runs order by run_id")
     assert ("quarantined", f"{WRONG}: not ours: {WRONG}") in outcomes
+
+
+def test_the_bill_without_what_was_withdrawn_verifies(withdrawn: Path) -> None:
+    ended = callbill("verify", *places(withdrawn))
+    assert (ended.returncode, ended.stderr.count("difference")) == (0, 0), ended.stderr
 
 
 def test_what_was_withdrawn_stays_so_in_a_rebuild(withdrawn: Path, tmp_path: Path) -> None:

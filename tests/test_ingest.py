@@ -460,6 +460,8 @@ TIMES: dict[str, tuple[object, str]] = {
     "seconds as text": ("1772416800", "2026-03-02T02:00:00"),
     "seconds with a fraction": (1772416800.25, "2026-03-02T02:00:00.250"),
     "seconds and microseconds": ("1772416800.123456", "2026-03-02T02:00:00.123456"),
+    # 23:59:59.99... in Beijing: not the next day.
+    "seconds and ten decimals": ("1772380799.9999999999", "2026-03-01T15:59:59.999999"),
     "epoch milliseconds": (1772416800123, "2026-03-02T02:00:00.123"),
     "epoch milliseconds as text": ("1772416800123", "2026-03-02T02:00:00.123"),
     "milliseconds from 1e11 on": (100000000000, "1973-03-03T09:46:40"),
@@ -513,6 +515,8 @@ JSON_LINES: list[tuple[Fields | str | bytes, str | None]] = [
     (GOOD | {"called_at": "2026-03-02"}, "called_at_without_offset"),
     (GOOD | {"called_at": "yesterday"}, "invalid_called_at"),
     (GOOD | {"called_at": "2026-02-30T10:00:00Z"}, "invalid_called_at"),
+    (GOOD | {"called_at": "2026-03-02T 0:00:00Z"}, "invalid_called_at"),
+    (GOOD | {"called_at": "2026-03-02T10:0:00.Z"}, "invalid_called_at"),
     (GOOD | {"called_at": {"at": 1}}, "invalid_called_at"),
     (GOOD | {"called_at": True}, "invalid_called_at"),
     (without(GOOD, "owner_uin"), "missing_owner_uin"),
@@ -805,6 +809,9 @@ CONTRACT_LINES: list[tuple[Fields | str, str | None]] = [
     (CONTRACT | {"discount": "50%"}, "invalid_discount"),
     (CONTRACT | {"contract_price": "-0.01"}, "invalid_contract_price"),
     (CONTRACT | {"contract_price": "1.123456789"}, "invalid_contract_price"),
+    (CONTRACT | {"contract_price": "1e-30"}, "invalid_contract_price"),
+    (CONTRACT | {"contract_price": "1.0000000000000001e-10"}, "invalid_contract_price"),
+    (CONTRACT | {"contract_price": "1e-99999999999"}, "invalid_contract_price"),
     (CONTRACT | {"contract_price": True}, "invalid_contract_price"),
 ]
 PRICES = [
@@ -847,7 +854,7 @@ def put_contracts(landing: Landing) -> None:
 def test_contract_lines_that_are_rejected(released: Release) -> None:
     expected = numbered([why for _, why in CONTRACT_LINES])
     assert released.rejects("prices/json/", "contracts") == expected
-    assert released.counts("prices/json/", "contracts") == [(29, 7, 22)]
+    assert released.counts("prices/json/", "contracts") == [(32, 7, 25)]
 
 
 @pytest.mark.parametrize("owner", ["100000000084", "100000000085", "100000000086"])
