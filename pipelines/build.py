@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -50,9 +52,6 @@ def build_models(settings: Settings, billing_vars: BillingVars) -> None:
     Raises ControlFailedError if a test of a model failed, CallbillError if a model could not be
     built. dbt keeps the warehouse file open until this process ends.
     """
-    os.environ["DO_NOT_TRACK"] = "1"
-    os.environ["CALLBILL_WAREHOUSE"] = str(settings.warehouse)
-    os.environ["CALLBILL_WAREHOUSE_FILES"] = str(settings.warehouse_files)
     # Half a second to import: a night with nothing due does without.
     from dbt.cli.main import dbtRunner
 
@@ -70,7 +69,14 @@ def build_models(settings: Settings, billing_vars: BillingVars) -> None:
         "--log-level", "none",
         "--no-use-colors",
     ]  # fmt: skip
-    outcome = dbtRunner().invoke(arguments)
+    # By its name, from its folder: dbt parses everything anew where it sees another path.
+    places = {
+        "CALLBILL_WAREHOUSE": settings.warehouse.name,
+        "CALLBILL_WAREHOUSE_FILES": str(settings.warehouse_files),
+        "DO_NOT_TRACK": "1",
+    }
+    with chdir(settings.warehouse.parent), _environment(places):
+        outcome = dbtRunner().invoke(arguments)
     if outcome.exception is not None:
         raise CallbillError(f"dbt stopped: {_one_line(outcome.exception)}") from outcome.exception
     results: list[Any] = list(outcome.result or [])
@@ -83,6 +89,17 @@ def build_models(settings: Settings, billing_vars: BillingVars) -> None:
     if failed:
         names = ", ".join(r.node.name for r in failed)
         raise ControlFailedError(f"dbt tests failed, nothing was published: {names}")
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _one_line(text: object) -> str:
