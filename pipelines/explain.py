@@ -60,7 +60,8 @@ _CONTRACT = """
         qualify
             rank() over (partition by effective_from order by settlement_floor desc) = 1
             and rank() over (
-                partition by source_file_id, effective_from order by line_number desc
+                partition by source_file_id, settlement_floor, effective_from
+                order by line_number desc
             ) = 1
     ),
 

@@ -9,7 +9,9 @@ ranked_lines as (
     select
         *,
         row_number() over (
-            partition by source_file_id, owner_uin, component_code, effective_from
+            -- Lines of a file that were read again became known later.
+            partition by
+                source_file_id, settlement_floor, owner_uin, component_code, effective_from
             order by line_number desc
         ) as rank_from_last
     from contracts
