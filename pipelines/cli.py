@@ -225,17 +225,18 @@ def diff(release: str, other_release: str, **places: str) -> None:
 @click.argument("file_id")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept.")
 def quarantine(file_id: str, reason: str, **places: str) -> None:
-    """Withdraw a loaded file while none of its dates is sealed.
+    """Withdraw a loaded file while none of its dates is sealed, or lines that were read again.
 
     FILE_ID is the file's SHA-256, the first digits of it, or its path in the landing folder. Its
-    records count no longer; it stays known and in the manifest, with the reason.
+    records count no longer; it stays known and in the manifest, with the reason. Of a file that is
+    sealed only what `callbill retry` read again since can be withdrawn.
     """
     from pipelines.files import quarantine as withdraw
 
-    file = withdraw(load_settings(**places), file_id, reason)
+    done = withdraw(load_settings(**places), file_id, reason)
+    what = "record(s)" if done.whole else "line(s) that were read again, and are rejected as before"
     click.echo(
-        f"Withdrawn: {printable(file.path)}, {file.records_accepted} records that would have "
-        f"counted from {file.settlement_floor} on. Now run `callbill run`."
+        f"Withdrawn: {printable(done.file.path)}: {done.records} {what}. Now run `callbill run`."
     )
 
 
@@ -252,7 +253,7 @@ def retry(file_id: str, **places: str) -> None:
 
     done = read_again(load_settings(**places), file_id)
     click.echo(
-        f"{printable(done.file.path)}: of {done.accepted + done.rejected} lines read again "
+        f"{printable(done.file.path)}: of {done.accepted + done.rejected} line(s) read again "
         f"{done.accepted} are accepted, to be settled from {done.settlement_floor} on; "
         f"{done.rejected} stay rejected." + (" Now run `callbill run`." if done.accepted else "")
     )

@@ -37,10 +37,12 @@ WHY_NOT = {
 _RECORDS = """
     select r.request_id, r.settled_on, r.called_at, r.owner_uin, r.operate_uin, r.action, r.region,
         r.http_status, r.error_code, f.path, r.source_file_id
-    from raw.call_logs as r
-    inner join release.ops.source_files as f
+    from raw.call_logs_loaded as r
+    inner join ops.source_files as f
         on r.source_file_id = f.source_file_id and f.feed = 'call_logs'
-    where list_contains($requests, r.request_id) and r.settled_on between $earliest and $latest
+    where
+        list_contains($requests, r.request_id) and r.settled_on between $earliest and $latest
+        and f.quarantine_reason is null
     order by r.request_id, r.settled_on, r.called_at, f.path, r.error_code
 """
 
@@ -114,7 +116,7 @@ def explain_line(settings: Settings, line_id: str, *, limit: int | None) -> Fact
 
 def explain_request(settings: Settings, request_id: str) -> Facts:
     """What became of a request id: its calls by settlement date with the lines they are in, its
-    records, those that wait for a later date, and those that were rejected.
+    records, those that wait for a later date, were withdrawn with their file, or rejected.
 
     Raises LockedError while a run is on.
     """
@@ -150,6 +152,18 @@ def explain_request(settings: Settings, request_id: str) -> Facts:
                 "latest": date.max,
             },
         )
+        withdrawn = _rows(
+            con,
+            """
+            select distinct f.path, f.quarantine_reason, r.source_file_id
+            from raw.call_logs_loaded as r
+            inner join ops.source_files as f
+                on r.source_file_id = f.source_file_id and f.feed = 'call_logs'
+            where r.request_id = ? and f.quarantine_reason is not null
+            order by all
+            """,
+            [request_id],
+        )
         rejected = _rows(
             con,
             """
@@ -163,6 +177,7 @@ def explain_request(settings: Settings, request_id: str) -> Facts:
             "request_id": request_id,
             "calls": calls,
             "waiting": waiting,
+            "withdrawn": withdrawn,
             "rejected": rejected,
             "through": manifest.through,
         }

@@ -14,31 +14,36 @@ from pipelines.errors import UsageError
 from pipelines.ingest.account_events import REASONS_BESIDE_OTHERS
 from pipelines.ingest.batch import Incoming, Loader, LoadReport
 from pipelines.ingest.landing import LandingFile, list_landing
-from pipelines.ingest.load import digest, load_batch, withdraw
+from pipelines.ingest.load import load_batch, withdraw, withdraw_retries
 from pipelines.ingest.shapes import call_log_shapes
 from pipelines.locking import run_lock
-from pipelines.publish.manifest import Lines
+from pipelines.publish.manifest import Lines, SourceLoad
 from pipelines.publish.release import current_manifest
 from pipelines.run import new_run_id, who
-from pipelines.seal import adopt, check_figures_unchanged
+from pipelines.seal import adopted_warehouse, check_figures_unchanged
 from pipelines.settings import Settings, load_vars
-from pipelines.warehouse import check_files, close_warehouse, finish_loads, open_warehouse
 
 _SHORTEST_ID = 8
+_COLUMNS = (
+    *("source_file_id", "feed", "path", "format", "arrived_on", "settlement_floor"),
+    *("quarantine_reason", "records_accepted"),
+)
 
 
 @dataclass(frozen=True)
-class LoadedFile:
+class LoadedFile(SourceLoad):
     """A file as the warehouse knows it."""
 
-    source_file_id: str
-    feed: str
-    path: str
-    format: str
-    arrived_on: date
-    settlement_floor: date
-    records_accepted: int
-    quarantine_reason: str | None
+    records_accepted: int = 0
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """What counts no longer: a file, or of one that is partly sealed the lines read again."""
+
+    file: LoadedFile
+    records: int
+    whole: bool
 
 
 @dataclass(frozen=True)
@@ -51,12 +56,13 @@ class Retried:
     rejected: int
 
 
-def quarantine(settings: Settings, name: str, reason: str) -> LoadedFile:
+def quarantine(settings: Settings, name: str, reason: str) -> Withdrawn:
     """Withdraw a loaded file while none of its dates is sealed: its records count no longer. It
-    stays known, with the reason, so that the same content is not loaded again.
+    stays known, with the reason, so that the same content is not loaded again. Of a file that is
+    sealed, lines that were read again since are withdrawn: they are rejected as before.
 
     `name` is its id, the beginning of that, or its path. Raises UsageError if it names no file or
-    several, or if a date that the file could influence is sealed.
+    several, or if all of it is sealed.
     """
     if not reason.strip():
         raise UsageError("--reason is empty: say why, it is kept for whoever asks later")
@@ -64,15 +70,19 @@ def quarantine(settings: Settings, name: str, reason: str) -> LoadedFile:
         file = _find(con, name)
         if file.quarantine_reason is not None:
             raise UsageError(f"{file.path} was withdrawn already: {file.quarantine_reason}")
-        if sealed is not None and file.settlement_floor <= sealed:
+        if sealed is None or file.settlement_floor > sealed:
+            withdraw(con, settings, file.feed, file.source_file_id, reason)
+            _record(con, run_id, "quarantined", f"{file.path}: {reason}")
+            return Withdrawn(file, file.records_accepted, whole=True)
+        records = withdraw_retries(con, settings, file.feed, file.source_file_id, sealed, reason)
+        if not records:
             raise UsageError(
                 f"{file.path} counts from {file.settlement_floor} on, and all dates through "
                 f"{sealed} are sealed: what is sealed never changes. Calls can still be voided by "
                 "a record of their failure, contracts and events by later ones"
             )
-        withdraw(con, settings, file.feed, file.source_file_id, reason)
-        _record(con, run_id, "quarantined", f"{file.path}: {reason}")
-        return file
+        _record(con, run_id, "quarantined", f"{file.path}, lines read again: {reason}")
+        return Withdrawn(file, records, whole=False)
 
 
 def retry(settings: Settings, name: str) -> Retried:
@@ -112,22 +122,15 @@ def _warehouse(
         raise UsageError(f"there is no warehouse {settings.warehouse}; name it with --warehouse")
     with run_lock(settings):
         current = current_manifest(settings.published)
-        con = open_warehouse(settings)
-        try:
-            finish_loads(con, settings)
-            check_files(con, settings)
-            adopt(con, current)
+        with adopted_warehouse(settings, current) as con:
             check_figures_unchanged(con, current, load_vars(settings))
             yield con, current.through if current else None, new_run_id(settings)
-        finally:
-            close_warehouse(con)
 
 
 def _find(con: duckdb.DuckDBPyConnection, name: str) -> LoadedFile:
     rows = con.execute(
-        """
-        select source_file_id, feed, path, format, arrived_on, settlement_floor, records_accepted,
-            quarantine_reason
+        f"""
+        select {", ".join(_COLUMNS)}
         from ops.source_files
         where path = $name or (length($name) >= $shortest and starts_with(source_file_id, $name))
         order by path
@@ -142,21 +145,26 @@ def _find(con: duckdb.DuckDBPyConnection, name: str) -> LoadedFile:
     if len(rows) > 1:
         several = ", ".join(f"{row[2]} ({row[0][:12]})" for row in rows[:5])
         raise UsageError(f"{name} is several files: {several}; give its id")
-    return LoadedFile(*rows[0])
+    return LoadedFile(**dict(zip(_COLUMNS, rows[0], strict=True)))
 
 
 def _rejected_lines(con: duckdb.DuckDBPyConnection, file: LoadedFile) -> list[int]:
     rows = con.execute(
         """
-        select line_number from ops.rejected_records
-        where feed = ? and source_file_id = ? and not list_contains(?, reason)
-        order by line_number
+        select line_number, list_contains(?, reason) from ops.rejected_records
+        where feed = ? and source_file_id = ? order by line_number
         """,
-        [file.feed, file.source_file_id, REASONS_BESIDE_OTHERS],
+        [REASONS_BESIDE_OTHERS, file.feed, file.source_file_id],
     ).fetchall()
-    numbers = [row[0] for row in rows]
-    if not numbers:
+    if not rows:
         raise UsageError(f"no line of {file.path} was rejected")
+    numbers = [number for number, is_judged_anyway in rows if not is_judged_anyway]
+    if not numbers:
+        raise UsageError(
+            f"the {len(rows)} rejected line(s) of {file.path} are right by themselves and were "
+            "rejected beside other events, which every run judges anew: there is nothing to read "
+            "again"
+        )
     if None in numbers:
         raise UsageError(
             f"{file.path} was rejected whole: send it anew, with other bytes (compressed "
@@ -171,7 +179,7 @@ def _landed(settings: Settings, file: LoadedFile) -> LandingFile:
     landing = list_landing(settings.landing, shapes, load_vars(settings).zone)
     in_order = sorted(landing.files, key=lambda one: one.name != file.path)
     for one in in_order:
-        if one.feed == file.feed and digest(one) == file.source_file_id:
+        if one.feed == file.feed and one.digest() == file.source_file_id:
             return replace(one, name=file.path, shape=file.format, arrived_on=file.arrived_on)
     raise UsageError(
         f"{file.path} is no longer in the landing folder as it was loaded "

@@ -30,7 +30,7 @@ from pipelines.run import (
     settle_dates,
 )
 from pipelines.seal import (
-    adopt,
+    adopted_warehouse,
     check_all_loaded,
     check_figures_unchanged,
     first_due,
@@ -38,7 +38,7 @@ from pipelines.seal import (
 )
 from pipelines.settings import BillingVars, Settings
 from pipelines.sql import literal
-from pipelines.warehouse import close_warehouse, finish_loads, open_replaceable, open_warehouse
+from pipelines.warehouse import open_replaceable
 
 
 def rebuild_job(settings: Settings, *, json_logs: bool = False) -> tuple[RunSummary, list[Path]]:
@@ -102,10 +102,7 @@ def _rebuild(
     reporter: Reporter,
 ) -> None:
     billing_vars = BillingVars(**current.vars)
-    con = open_warehouse(settings)
-    try:
-        finish_loads(con, settings)
-        adopt(con, current)
+    with adopted_warehouse(settings, current) as con:
         record_start(con, summary)
         with reporter.step("ingest", landing=settings.landing):
             summary.loaded = load_landing(
@@ -133,8 +130,6 @@ def _rebuild(
             con.execute(f"insert into ops.source_files values ({', '.join('?' * len(row))})", row)
         summary.outcome, summary.sealed_through = "rebuilt", current.through
         record_end(con, summary, reporter)
-    finally:
-        close_warehouse(con)
 
 
 def _unsealed_loads(
@@ -211,7 +206,8 @@ def _check_nothing_changed(
 
 
 def _take_over_history(con: duckdb.DuckDBPyConnection, release: Path) -> None:
-    """Runs, their controls, and when a file was loaded, as far as the release tells of them."""
+    """Runs, their controls, when a file was loaded and why a line was rejected, as far as the
+    release tells of them."""
     if not (release / DATABASE).exists():
         return
     con.execute(f"attach {literal(str(release / DATABASE))} as sealed (read_only)")
@@ -228,10 +224,12 @@ def _take_over_history(con: duckdb.DuckDBPyConnection, release: Path) -> None:
         )
         con.execute(
             """
-            update ops.rejected_records set run_id = f.run_id
-            from ops.source_files as f
-            where rejected_records.feed = f.feed
-                and rejected_records.source_file_id = f.source_file_id
+            update ops.rejected_records as again
+            set run_id = known.run_id, reason = known.reason, detail = known.detail,
+                fields = known.fields
+            from sealed.ops.rejected_records as known
+            where again.feed = known.feed and again.source_file_id = known.source_file_id
+                and again.line_number is not distinct from known.line_number
             """
         )
     finally:

@@ -35,6 +35,7 @@ from pipelines.quality import ControlResult, run_controls
 from pipelines.quality.catalogue import due_controls, keep_results
 from pipelines.seal import (
     adopt,
+    adopted_warehouse,
     built_through,
     check_all_loaded,
     check_figures_unchanged,
@@ -42,13 +43,7 @@ from pipelines.seal import (
     set_built_through,
 )
 from pipelines.settings import BillingVars, Settings, load_thresholds, load_vars
-from pipelines.warehouse import (
-    check_files,
-    close_warehouse,
-    drop_files_aside,
-    finish_loads,
-    open_warehouse,
-)
+from pipelines.warehouse import drop_files_aside
 
 
 @dataclass
@@ -125,11 +120,7 @@ def _run(
     dry_run: bool,
 ) -> None:
     current = current_manifest(settings.published)
-    con = open_warehouse(settings)
-    try:
-        finish_loads(con, settings)
-        check_files(con, settings)
-        adopt(con, current)
+    with adopted_warehouse(settings, current) as con:
         summary.sealed_through = current.through if current else None
         if current is not None and summary.through <= current.through:
             summary.outcome = "nothing_due"
@@ -147,8 +138,6 @@ def _run(
                 con.rollback()
             record_end(con, summary, reporter)
             raise
-    finally:
-        close_warehouse(con)
 
 
 def _settle(

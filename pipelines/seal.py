@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 
 import duckdb
@@ -9,8 +11,32 @@ import duckdb
 from pipelines.errors import UsageError
 from pipelines.publish.manifest import Manifest, figure_vars
 from pipelines.seeds import figure_seeds
-from pipelines.settings import BillingVars
-from pipelines.warehouse import last_sealed, relation_exists
+from pipelines.settings import BillingVars, Settings
+from pipelines.warehouse import (
+    check_files,
+    close_warehouse,
+    finish_loads,
+    last_sealed,
+    open_warehouse,
+    relation_exists,
+)
+
+
+@contextmanager
+def adopted_warehouse(
+    settings: Settings, current: Manifest | None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse, with what a broken run left behind brought into line and what is sealed taken
+    over. Raises LockedError if another process has it open, UsageError as `check_files` and
+    `adopt` do."""
+    con = open_warehouse(settings)
+    try:
+        finish_loads(con, settings)
+        check_files(con, settings)
+        adopt(con, current)
+        yield con
+    finally:
+        close_warehouse(con)
 
 
 def adopt(con: duckdb.DuckDBPyConnection, current: Manifest | None) -> None:

@@ -75,7 +75,7 @@ def show_explained_request(facts: dict[str, Any]) -> None:
     console = open_console()
     name = printable(facts["request_id"])
     calls = facts["calls"]
-    if not (calls or facts["waiting"] or facts["rejected"]):
+    if not (calls or facts["waiting"] or facts["withdrawn"] or facts["rejected"]):
         console.print(f"No record of request {name} was ever loaded.")
         return
     for call in calls:
@@ -108,6 +108,11 @@ def show_explained_request(facts: dict[str, Any]) -> None:
                     ],
                 )
             )
+    for file in facts["withdrawn"]:
+        console.print(
+            f"Withdrawn: a record of it in {printable(file['path'])}:"
+            f" {printable(file['quarantine_reason'])}"
+        )
     for reject in facts["rejected"]:
         console.print(
             f"Rejected: {printable(reject['path'])}:{reject['line_number']} {reject['reason']}"

@@ -154,23 +154,23 @@ def create_raw_views(con: duckdb.DuckDBPyConnection, settings: Settings) -> None
         building.replace(empty)
     # By name: the path may hold other folders of the form key=value.
     columns = ", ".join(row[0] for row in con.execute("describe raw.call_logs_layout").fetchall())
+    con.execute(
+        f"""
+        create or replace view raw.call_logs_loaded as
+        select {columns}, settlement_floor
+        from read_parquet(
+            {literal(str(folder / "*" / "*.parquet"))},
+            hive_partitioning = true, hive_types = {{'settlement_floor': date}}
+        )
+        """
+    )
     withdrawn = con.execute(
         "select source_file_id from ops.source_files"
         " where feed = 'call_logs' and quarantine_reason is not null order by all"
     ).fetchall()
     names = ", ".join(literal(row[0]) for row in withdrawn)
     what_counts = f"where source_file_id not in ({names})" if withdrawn else ""
-    con.execute(
-        f"""
-        create or replace view raw.call_logs as
-        select {columns}, settlement_floor
-        from read_parquet(
-            {literal(str(folder / "*" / "*.parquet"))},
-            hive_partitioning = true, hive_types = {{'settlement_floor': date}}
-        )
-        {what_counts}
-        """
-    )
+    con.execute(f"create or replace view raw.call_logs as from raw.call_logs_loaded {what_counts}")
 
 
 def loading_folder(settings: Settings) -> Path:

@@ -12,17 +12,19 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from multiprocessing.reduction import DupFd
 from pathlib import Path
 from tempfile import TemporaryFile, mkdtemp
 from typing import Any
 
 import duckdb
+import jinja2
 import pytest
 
 from pipelines import build, seeds, settings
 from pipelines.cli import main
-from pipelines.ingest import shapes
+from pipelines.ingest import queries, shapes
 
 PROJECT = Path(__file__).resolve().parent.parent
 CALLBILL = Path(sys.executable).with_name("callbill")
@@ -92,7 +94,9 @@ def _command(
         os.chdir(cwd)
     for module in (build, seeds, settings):
         module.PROJECT = project  # type: ignore[attr-defined]
-    shapes.SHAPES = project / "pipelines" / "ingest" / "shapes"
+    ingest = project / "pipelines" / "ingest"
+    shapes.SHAPES = ingest / "shapes"
+    queries._TEMPLATES.loader = jinja2.FileSystemLoader(ingest)
     sys.argv = command
     main()
 
@@ -121,6 +125,19 @@ def places(place: Path) -> tuple[str, ...]:
         f"--warehouse={place / 'warehouse.duckdb'}",
         f"--published={place / 'published'}",
     )
+
+
+def settle(place: Path, through: date) -> None:
+    """A run that has to publish."""
+    ended = run_job(place, "--through", through)
+    assert ended.returncode == 0, ended.stderr
+
+
+def query(place: Path, sql: str) -> list[tuple[Any, ...]]:
+    """What the current release's database answers."""
+    release = place / "published" / "current" / "callbill.duckdb"
+    with duckdb.connect(str(release), read_only=True) as con:
+        return con.execute(sql).fetchall()
 
 
 def manifest(place: Path) -> dict[str, Any]:
@@ -157,13 +174,13 @@ def unpublishable(place: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class ProjectCopy:
-    """A copy of the project, to be edited: its seeds, mostly."""
+    """A copy of the project, to be edited: seeds, models, what judges lines."""
 
     folder: Path
 
     @classmethod
     def in_folder(cls, folder: Path) -> ProjectCopy:
-        for name in ("models", "macros", "seeds", "pipelines/ingest/shapes"):
+        for name in ("models", "macros", "seeds", "pipelines/ingest"):
             shutil.copytree(PROJECT / name, folder / name)
         for name in ("dbt_project.yml", "profiles.yml"):
             shutil.copy(PROJECT / name, folder / name)

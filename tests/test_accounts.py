@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.conftest import callbill, copy_of, places, run_job, unpublishable
+from tests.conftest import callbill, copy_of, places, query, run_job, settle, unpublishable
 from tests.landing_files import csv_file, json_lines, parquet_file, record, write
 from tests.reference.accounts import BEIJING, Accounts, Event, Landed, Settled, accounts
 
@@ -323,17 +323,6 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert run_job(place, "--through", "2026-03-08").returncode == 1
     settle(place, date(2026, 3, 6))
     return place
-
-
-def settle(place: Path, through: date) -> None:
-    ended = run_job(place, "--through", through)
-    assert ended.returncode == 0, ended.stderr
-
-
-def query(place: Path, sql: str) -> list[tuple]:
-    release = place / "published" / "current" / "callbill.duckdb"
-    with duckdb.connect(str(release), read_only=True) as con:
-        return con.execute(sql).fetchall()
 
 
 def reasons(place: Path, file: str) -> dict[int, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -128,6 +128,19 @@ def landed(path: str, content: bytes) -> Callable[[Path, ProjectCopy], None]:
 
     def plant(place: Path, _project: ProjectCopy) -> None:
         write(place / "landing" / path, content)
+
+    return plant
+
+
+def both(
+    plants: Iterable[Callable[[Path, ProjectCopy], None]],
+) -> Callable[[Path, ProjectCopy], None]:
+    """One after the other."""
+    some = list(plants)
+
+    def plant(place: Path, project: ProjectCopy) -> None:
+        for one in some:
+            one(place, project)
 
     return plant
 
@@ -267,15 +280,12 @@ FAULTS = {
     ),
     "contracts_do_not_compete": Fault(
         "two files of one day",
-        lambda place, _project: (
-            [
-                write(
-                    place / f"landing/contracts/arrived_on={NIGHT}/{discount}.csv",
-                    csv_file([contract(THIRD, discount=discount)]),
-                )
-                for discount in ("0.9", "0.8")
-            ]
-            and None
+        both(
+            landed(
+                f"contracts/arrived_on={NIGHT}/{discount}.csv",
+                csv_file([contract(THIRD, discount=discount)]),
+            )
+            for discount in ("0.9", "0.8")
         ),
     ),
     "ledger_adds_up": Fault(

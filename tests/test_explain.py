@@ -7,19 +7,12 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
-from tests.conftest import callbill, copy_of, places, run_job
+from tests.conftest import callbill, copy_of, places, query, run_job, unpublishable
 from tests.landing_files import json_lines, record, write
 
 FEN_MILLIONTH = Decimal("0.00000001")
-
-
-def query(place: Path, sql: str) -> list[tuple]:
-    release = place / "published" / "current" / "callbill.duckdb"
-    with duckdb.connect(str(release), read_only=True) as con:
-        return con.execute(sql).fetchall()
 
 
 def explained(place: Path, *what: str) -> dict[str, Any]:
@@ -175,6 +168,12 @@ def test_a_call_that_waits(tmp_path: Path) -> None:
     assert facts["calls"] == []
     assert [waiting["settled_on"] for waiting in facts["waiting"]] == ["2026-03-03"]
     ended = callbill("explain", "--request-id", "w", *places(tmp_path))
+    assert "Records that wait, for 2026-03-02 is settled only" in ended.stdout
+    # Also one that no release knows yet.
+    write(folder / "later.jsonl", json_lines(on_the_day | {"request_id": "x"}))
+    with unpublishable(tmp_path):
+        assert run_job(tmp_path, "--through", "2026-03-03").returncode == 1
+    ended = callbill("explain", "--request-id", "x", *places(tmp_path))
     assert "Records that wait, for 2026-03-02 is settled only" in ended.stdout
 
 

@@ -16,6 +16,7 @@ from tests.conftest import (
     figures,
     manifest,
     places,
+    query,
     run_job,
     unpublishable,
 )
@@ -24,6 +25,8 @@ from tests.landing_files import csv_file, json_lines, parquet_file, record, writ
 OWNER = "100000000061"
 FIRST, SECOND = date(2026, 3, 2), date(2026, 3, 3)
 ENVELOPES = f"call_logs/arrived_on={FIRST}/format=envelope/envelopes.jsonl"
+OTHER = "100000000062"
+CONTRACTS = f"contracts/arrived_on={FIRST}/contracts.csv"
 TABLE = f"call_logs/arrived_on={FIRST}/format=envelope/table"
 
 
@@ -42,16 +45,10 @@ def flat(request_id: str, **fields: object) -> dict[str, object]:
     return {**said, "Response.RequestId": request_id}
 
 
-def query(place: Path, sql: str) -> list[tuple]:
-    release = place / "published" / "current" / "callbill.duckdb"
-    with duckdb.connect(str(release), read_only=True) as con:
-        return con.execute(sql).fetchall()
-
-
 def rebuilt(place: Path, tmp_path: Path, project: ProjectCopy | None = None) -> Path:
     """A copy whose warehouse was lost and made again."""
     copy = copy_of(place, tmp_path)
-    (copy / "warehouse.duckdb").unlink()
+    (copy / "warehouse.duckdb").unlink(missing_ok=True)
     options = {"project": project.folder} if project else {}
     ended = callbill("rebuild", *places(copy), **options)
     assert ended.returncode == 0, ended.stderr
@@ -71,12 +68,32 @@ def mended(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
 
 
 @pytest.fixture(scope="module")
-def retried(mended: ProjectCopy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def strict(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
+    """A project that takes no discount of less than a tenth."""
+    project = ProjectCopy.in_folder(tmp_path_factory.mktemp("strict") / "project")
+    rule = "pipelines/ingest/contracts.sql"
+    project.edit(rule, "exact_discount <= 0\n", "exact_discount < 0.1\n")
+    return project
+
+
+@pytest.fixture(scope="module")
+def lenient(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
+    """A project that would take lines which were rejected, and which nobody had read again."""
+    project = ProjectCopy.in_folder(tmp_path_factory.mktemp("lenient") / "project")
+    shape = "pipelines/ingest/shapes/envelope.yml"
+    project.edit(shape, "owner_uin: [owner_uin]", "owner_uin: [owner_uin, uin, account]")
+    return project
+
+
+@pytest.fixture(scope="module")
+def retried(
+    strict: ProjectCopy, mended: ProjectCopy, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     place = tmp_path_factory.mktemp("retried")
     lines = [
         envelope("e-1", owner_uin=OWNER),
         envelope("e-2", uin=OWNER),
-        envelope("e-3"),
+        envelope("e-3", account=OWNER),
         envelope("e-4", uin=OWNER, called_at="2026-03-01T23:00:00+08:00"),
     ]
     write(place / "landing" / ENVELOPES, json_lines(*lines) + b"not JSON\n")
@@ -87,11 +104,28 @@ def retried(mended: ProjectCopy, tmp_path_factory: pytest.TempPathFactory) -> Pa
     write(place / "landing" / f"{TABLE}.csv", csv_file(table))
     table = [{**row, "Response.RequestId": f"p-{n}"} for n, row in enumerate(table)]
     write(place / "landing" / f"{TABLE}.parquet", parquet_file(table))
-    assert run_job(place, "--through", FIRST).returncode == 0
+    # Both lines of one contract: the last that is known counts.
+    terms = {
+        "owner_uin": OTHER, "component_code": "wimgs_search_by_text", "effective_from": "2026-01-01"
+    }  # fmt: skip
+    discounts = [{**terms, "discount": "0.05"}, {**terms, "discount": "0.5"}]
+    write(place / "landing" / CONTRACTS, csv_file(discounts))
+    other = record("o-1", owner_uin=OTHER, called_at="2026-03-01T09:00:00+08:00")
+    write(place / "landing" / f"call_logs/arrived_on={FIRST}/other.jsonl", json_lines(other))
+    empty = place / "landing" / f"call_logs/arrived_on={FIRST}/cut.parquet"
+    empty.write_bytes(b"PAR1")
+    assert strict.run_job(place, "--through", FIRST).returncode == 0
+    # Read again, withdrawn and read again: as if it had been read again once.
+    for path in (f"{TABLE}.parquet", CONTRACTS):
+        for command in (("retry",), ("quarantine", "--reason=not yet")):
+            ended = callbill(*command, path, *places(place), project=mended.folder)
+            assert (ended.returncode, ended.stderr) == (0, "")
+        assert "1 line(s) that were read again, and are rejected as before" in ended.stdout
     for path, said in {
-        ENVELOPES: "of 4 lines read again 2 are accepted",
-        f"{TABLE}.csv": "of 1 lines read again 1 are accepted",
-        f"{TABLE}.parquet": "of 1 lines read again 1 are accepted",
+        CONTRACTS: "of 1 line(s) read again 1 are accepted",
+        ENVELOPES: "of 4 line(s) read again 2 are accepted",
+        f"{TABLE}.csv": "of 1 line(s) read again 1 are accepted",
+        f"{TABLE}.parquet": "of 1 line(s) read again 1 are accepted",
     }.items():
         name = path
         if path.endswith("csv"):
@@ -108,9 +142,27 @@ def retried(mended: ProjectCopy, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def test_what_is_read_again_is_billed_on_the_first_open_date(retried: Path) -> None:
     lines = query(
         retried,
-        "select settled_on, line_type, calls from billing.bill_lines order by all",
+        "select settled_on, line_type, calls from billing.bill_lines"
+        f" where owner_uin = '{OWNER}' order by all",
     )
     assert lines == [(FIRST, "usage", 3), (SECOND, "late_usage", 4)]
+
+
+def test_a_contract_that_is_read_again_becomes_known_later(retried: Path) -> None:
+    """Also if it is a line of the same contract and the same file, and an earlier one."""
+    lines = query(
+        retried,
+        "select settled_on, line_type, calls, discount::varchar, line_id from billing.bill_lines"
+        f" where owner_uin = '{OTHER}' order by settled_on, calls",
+    )
+    assert [line[:4] for line in lines] == [
+        (FIRST, "usage", 1, "0.500000"),
+        (SECOND, "rerating", -1, "0.500000"),
+        (SECOND, "rerating", 1, "0.050000"),
+    ]
+    for line, number in zip(lines, (3, 3, 2), strict=True):
+        ended = callbill("explain", line[4], *places(retried))
+        assert f"{CONTRACTS} line {number}" in ended.stdout
 
 
 def test_counts_and_rejects_are_those_that_stay(retried: Path) -> None:
@@ -120,27 +172,35 @@ def test_counts_and_rejects_are_those_that_stay(retried: Path) -> None:
         " from ops.source_files order by path",
     )
     assert counts == [
+        (f"call_logs/arrived_on={FIRST}/cut.parquet", 0, 0, 0, FIRST),
         (ENVELOPES, 5, 3, 2, FIRST),
         (f"{TABLE}.csv", 2, 2, 0, FIRST),
         (f"{TABLE}.parquet", 2, 2, 0, FIRST),
+        (f"call_logs/arrived_on={FIRST}/other.jsonl", 1, 1, 0, FIRST),
+        (CONTRACTS, 2, 2, 0, FIRST),
     ]
     rejects = query(
         retried, "select path, line_number, reason from ops.rejected_records order by all"
     )
-    assert rejects == [(ENVELOPES, 3, "missing_owner_uin"), (ENVELOPES, 5, "invalid_json")]
+    assert rejects == [
+        (f"call_logs/arrived_on={FIRST}/cut.parquet", None, "unreadable_file"),
+        (ENVELOPES, 3, "missing_owner_uin"),
+        (ENVELOPES, 5, "invalid_json"),
+    ]
 
 
-def test_a_rebuild_reads_again_what_was_read_again(
-    retried: Path, mended: ProjectCopy, tmp_path: Path
+def test_a_rebuild_judges_lines_as_they_were_judged(
+    retried: Path, mended: ProjectCopy, lenient: ProjectCopy, tmp_path: Path
 ) -> None:
-    """Though the rules would accept those lines at once now."""
-    copy = rebuilt(retried, tmp_path, mended)
+    """Though the rules would accept more of them at once now."""
+    copy = rebuilt(retried, tmp_path, lenient)
     with duckdb.connect(str(copy / "warehouse.duckdb"), read_only=True) as con:
-        assert con.execute(
-            "select path, lines_read, records_accepted, records_rejected"
-            " from ops.source_files order by path"
-        ).fetchall() == [row[:4] for row in query(retried, "select path, lines_read,"
-            " records_accepted, records_rejected from ops.source_files order by path")]  # fmt: skip
+        for said in (
+            "select path, lines_read, records_accepted, records_rejected from ops.source_files",
+            "select path, line_number, reason, fields from ops.rejected_records",
+        ):
+            again = con.execute(f"{said} order by all").fetchall()
+            assert again == query(retried, f"{said} order by all")
     ended = mended.run_job(copy, "--through", "2026-03-04")
     assert ended.returncode == 0, ended.stderr
     for day, content_hash in figures(retried)["settlement_hashes"].items():
@@ -163,8 +223,8 @@ def test_there_must_be_something_to_read_again(retried: Path, tmp_path: Path) ->
     assert "no longer in the landing folder as it was loaded" in ended.stderr
 
 
-def test_the_bill_of_what_was_read_again_verifies(retried: Path, mended: ProjectCopy) -> None:
-    ended = callbill("verify", *places(retried), project=mended.folder)
+def test_the_bill_of_what_was_read_again_verifies(retried: Path, lenient: ProjectCopy) -> None:
+    ended = callbill("verify", *places(retried), project=lenient.folder)
     assert (ended.returncode, ended.stderr.count("difference")) == (0, 0), ended.stderr
 
 
@@ -255,6 +315,11 @@ def test_a_rebuild_remembers_what_no_release_names_yet(withdrawn: Path, tmp_path
     assert callbill("rebuild", *places(place)).returncode == 0
     assert run_job(place, "--through", "2026-03-04").returncode == 0
     assert query(place, "select sum(calls) from billing.bill_lines") == [(2,)]
+
+
+def test_a_call_in_a_withdrawn_file_is_told_of(withdrawn: Path) -> None:
+    ended = callbill("explain", "--request-id", "c", *places(withdrawn))
+    assert f"Withdrawn: a record of it in {WRONG}: not ours: {WRONG}" in ended.stdout
 
 
 def test_nothing_sealed_can_be_withdrawn(withdrawn: Path, tmp_path: Path) -> None:

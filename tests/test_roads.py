@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.conftest import callbill, copy_of, figures, places, run_job
+from tests.conftest import callbill, copy_of, figures, places, run_job, settle
 from tests.reference import landing, worlds
 from tests.reference.inputs import File, World
 from tests.reference.worlds import LAST_DAY
@@ -31,11 +31,6 @@ MARTS = (
 )
 
 
-def settle(place: Path, through: date = LAST_DAY) -> None:
-    ended = run_job(place, "--through", through)
-    assert ended.returncode == 0, ended.stderr
-
-
 @pytest.fixture(scope="module")
 def world() -> World:
     drawn = worlds.sample(count=25, seed=11, runs=[LAST_DAY])
@@ -47,7 +42,7 @@ def once(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All worlds settled in one run."""
     place = tmp_path_factory.mktemp("once")
     landing.write(world, place / "landing")
-    settle(place)
+    settle(place, LAST_DAY)
     assert len(figures(place)["settlement_hashes"]) > 200
     return place
 
@@ -72,7 +67,7 @@ def test_under_other_names_in_another_order_with_one_thread(
     files = chance.sample(world.files, len(world.files))
     renamed = tuple(replace(file, path=renamed_at_random(file, chance)) for file in files)
     landing.write(replace(world, files=renamed), tmp_path / "landing")
-    settle(tmp_path)
+    settle(tmp_path, LAST_DAY)
     assert figures(tmp_path) == figures(once)
 
 
@@ -87,7 +82,7 @@ def test_in_a_file_for_each_record(world: World, once: Path, tmp_path: Path) -> 
     split = [part for n, file in enumerate(world.files) for part in one_record_each(file, n)]
     assert len(split) > 5 * len(world.files)
     landing.write(replace(world, files=tuple(split)), tmp_path / "landing")
-    settle(tmp_path)
+    settle(tmp_path, LAST_DAY)
     assert differing_marts(once, tmp_path) == []
 
 

@@ -24,6 +24,7 @@ from tests.conftest import (
     figures,
     manifest,
     places,
+    query,
     run_job,
 )
 
@@ -52,12 +53,6 @@ def land(place: Path, arrived_on: str, *lines: str, name: str = "calls.jsonl") -
 
 def status(place: Path) -> dict:
     return json.loads((place / "published" / "status" / "last_run.json").read_text())
-
-
-def query(place: Path, sql: str) -> list[tuple]:
-    database = place / "published" / "current" / "callbill.duckdb"
-    with duckdb.connect(str(database), read_only=True) as con:
-        return con.execute(sql).fetchall()
 
 
 # Calls with a history: charged, delivered again, reversed, late, under a contract known late.

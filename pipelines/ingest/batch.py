@@ -30,7 +30,7 @@ from pipelines.ingest.shapes import (
     texts_of_values,
     values_of_line,
 )
-from pipelines.publish.manifest import Lines
+from pipelines.publish.manifest import ALL_LINES, Lines
 from pipelines.settings import BillingVars, Settings
 from pipelines.sql import identifier, literal
 from pipelines.warehouse import finish_loads, loading_folder
@@ -60,12 +60,19 @@ _MACHINE_FAULT_TEXTS = ("No space left", "Could not write", "could not write", "
 @dataclass(frozen=True)
 class Incoming:
     """A file whose content is new, with the settlement floor it keeps for ever. Or some of its
-    lines: those that were rejected are read again, or those that will be are left out."""
+    lines: those that were rejected are read again, or those that will be are left out. Of a file
+    that a release names, what was rejected then stays rejected."""
 
     file: LandingFile
     source_file_id: str
     settlement_floor: date
     lines: Lines | None = None
+    rejected: Lines | None = None
+
+    @property
+    def is_judged_by_line(self) -> bool:
+        """Whether more decides on its lines than what they say."""
+        return self.lines is not None or self.rejected is not None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -137,6 +144,9 @@ class BatchLoad:
         """Read all files; what was read lies aside until `commit`."""
         layouts: dict[_Layout, dict[str, Path]] = {}
         for source_file_id, one in self.files.items():
+            if one.rejected == ALL_LINES:
+                self.unreadable[source_file_id] = "was rejected whole when it was first loaded"
+                continue
             try:
                 path = self._plain(one)
                 layout = self._layout(path)
@@ -218,7 +228,9 @@ class BatchLoad:
     def _read_alike(self, layout: _Layout, paths: dict[str, Path]) -> None:
         """All files at once; those that are not clean line by line."""
         careful = paths
-        if self.feed == "call_logs" and not any(one.lines for one in self.files.values()):
+        if self.feed == "call_logs" and not any(
+            one.is_judged_by_line for one in self.files.values()
+        ):
             plain = {name: path for name, path in paths.items() if self._may_be_clean(layout, path)}
             not_clean = self._read_clean(layout, plain)
             careful = {n: path for n, path in paths.items() if n in not_clean or n not in plain}
@@ -420,6 +432,14 @@ class BatchLoad:
         """Keep the records that the validation query accepts, and the reasons for the others."""
         query = self._validated(texts, source_file_ids, keep_fields=True)
         self.con.execute(f"create or replace temp table loading_judged as {query}", parameters)
+        for name in source_file_ids:
+            rejected = self.files[name].rejected
+            if rejected:
+                self.con.execute(
+                    "update loading_judged set reason = 'rejected_when_first_loaded'"
+                    f" where reason is null and source_file_id = ? and {rejected.condition}",
+                    [name],
+                )
         self.con.execute(
             """
             insert into loading_rejects (source_file_id, line_number, reason, fields)

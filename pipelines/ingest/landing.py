@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -21,16 +22,12 @@ MANIFEST_SUFFIX = ".manifest.json"
 EARLIEST_ARRIVAL = date(2010, 1, 1)
 
 
-@dataclass(frozen=True)
-class LandingFile:
-    """A file to read, with what its path and its directory entry say of it."""
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    """A file that lies there, with what its path and its directory entry say of it."""
 
     path: Path
     name: str  # relative to the landing folder, with forward slashes
-    feed: str
-    kind: str  # json, csv or parquet
-    compression: str  # "", ".gz" or ".zst"
-    shape: str
     arrived_on: date
     size: int
     mtime_ns: int
@@ -40,6 +37,16 @@ class LandingFile:
     def entry(self) -> tuple[str, int, int, int]:
         """The directory entry that stands for the content as long as it does not change."""
         return self.name, self.size, self.mtime_ns, self.inode
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandingFile(_Entry):
+    """A file to read."""
+
+    feed: str
+    kind: str  # json, csv or parquet
+    compression: str  # "", ".gz" or ".zst"
+    shape: str
 
     def is_unchanged(self) -> bool:
         """Whether the file is still what it was when the run's list was made."""
@@ -53,23 +60,22 @@ class LandingFile:
             self.inode,
         )
 
+    def digest(self) -> str | None:
+        """The SHA-256 of the file's bytes; None if it cannot be read."""
+        try:
+            with self.path.open("rb") as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError:
+            return None
 
-@dataclass(frozen=True)
-class FileManifest:
+
+class FileManifest(_Entry):
     """`<file>.manifest.json`: what the sender says of the file beside it."""
 
-    path: Path
-    name: str  # relative to the landing folder
-    file_name: str  # of the file it speaks of
-    arrived_on: date
-    size: int
-    mtime_ns: int
-    inode: int
-
     @property
-    def entry(self) -> tuple[str, int, int, int]:
-        """The directory entry that stands for the content as long as it does not change."""
-        return self.name, self.size, self.mtime_ns, self.inode
+    def file_name(self) -> str:
+        """Of the file that it speaks of."""
+        return self.name.removesuffix(MANIFEST_SUFFIX)
 
 
 @dataclass(frozen=True)
@@ -164,7 +170,6 @@ def _describe(
         return FileManifest(
             path=path,
             name=name,
-            file_name=name.removesuffix(MANIFEST_SUFFIX),
             arrived_on=_arrived_on(folders, entry, zone),
             size=entry.st_size,
             mtime_ns=entry.st_mtime_ns,

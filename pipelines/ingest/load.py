@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
@@ -20,7 +19,7 @@ from pipelines.ingest.manifests import read_manifests
 from pipelines.ingest.shapes import call_log_shapes
 from pipelines.publish.manifest import SourceLoad
 from pipelines.settings import BillingVars, Settings
-from pipelines.warehouse import create_raw_views
+from pipelines.warehouse import create_raw_views, raw_folder
 
 MAX_BATCH_FILES = 500
 MAX_BATCH_BYTES = 4 * 1024**3
@@ -96,7 +95,9 @@ def _incoming(
         files = [file for file in files if file.arrived_on <= through]
     unknown = [file for file in files if file.entry not in entries]
     with ThreadPoolExecutor(max_workers=2) as pool:
-        digests = dict(zip((f.name for f in unknown), pool.map(digest, unknown), strict=True))
+        digests = dict(
+            zip((f.name for f in unknown), pool.map(LandingFile.digest, unknown), strict=True)
+        )
     incoming: dict[tuple[str, str], Incoming] = {}
     for file in files:
         source_file_id = entries.get(file.entry) or digests[file.name]
@@ -116,9 +117,12 @@ def _incoming(
             continue
         else:
             floor = max(file.arrived_on, first_open) if first_open else file.arrived_on
-        incoming[key] = Incoming(
-            file, source_file_id, floor, known[key].lines_at_first if key in known else None
-        )
+        incoming[key] = Incoming(file, source_file_id, floor)
+        if key in known:
+            load = known[key]
+            incoming[key] = replace(
+                incoming[key], lines=load.lines_at_first, rejected=load.rejected
+            )
     _remember(con, unknown, digests, loaded, through)
     return list(incoming.values())
 
@@ -155,21 +159,12 @@ def _remember(
         )
 
 
-def digest(file: LandingFile) -> str | None:
-    """The SHA-256 of a file's bytes; None if it cannot be read."""
-    try:
-        with file.path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError:
-        return None
-
-
 def _batches(incoming: Iterable[Incoming]) -> Iterator[list[Incoming]]:
     """Files that one statement can load: of one feed, shape and kind, in order of their floors."""
 
     def kind(one: Incoming) -> tuple[str, str, str, bool]:
-        # One that is read in part is read line by line, and need not slow down the others.
-        return one.file.feed, one.file.shape, one.file.kind, one.lines is not None
+        # One that is judged by line is read line by line, and need not slow down the others.
+        return one.file.feed, one.file.shape, one.file.kind, one.is_judged_by_line
 
     in_order = sorted(incoming, key=lambda one: (*kind(one), one.settlement_floor, one.file.name))
     for _kind, group in groupby(in_order, kind):
@@ -221,3 +216,59 @@ def withdraw(
         con.execute(f"delete from raw.{feed} where source_file_id = ?", [source_file_id])
     con.commit()
     create_raw_views(con, settings)
+
+
+def withdraw_retries(
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    feed: str,
+    source_file_id: str,
+    sealed: date,
+    reason: str,
+) -> int:
+    """Have the lines of a file that were read again count no longer, as far as they settle after
+    `sealed`: they are rejected as before. Gives their number."""
+    of_file = "feed = $feed and source_file_id = $file"
+    names = {"feed": feed, "file": source_file_id}
+    con.begin()
+    retries = con.execute(
+        f"delete from ops.retries where {of_file} and settlement_floor > $sealed"
+        " returning run_id, settlement_floor, line_numbers",
+        names | {"sealed": sealed},
+    ).fetchall()
+    parts: list[tuple[str]] = []
+    for run_id, floor, numbers in retries:
+        # A reading again writes files of its own, named by its run.
+        parts += con.execute(
+            "delete from ops.raw_files where starts_with(file_name, ?) returning file_name",
+            [f"settlement_floor={floor}/{run_id}-"],
+        ).fetchall()
+        if feed != "call_logs":
+            con.execute(
+                f"delete from raw.{feed} where source_file_id = ? and list_contains(?, line_number)"
+                " and settlement_floor = ?",
+                [source_file_id, numbers, floor],
+            )
+    counted = sum(len(numbers) for _run_id, _floor, numbers in retries)
+    con.execute(
+        f"""
+        insert into ops.rejected_records by name
+        select source_file_id, feed, path, unnest($numbers) as line_number,
+            'read_again_and_withdrawn' as reason, $reason as detail, run_id
+        from ops.source_files where {of_file}
+        """,
+        names | {"numbers": [n for retry in retries for n in retry[2]], "reason": reason},
+    )
+    con.execute(
+        f"""
+        update ops.source_files set
+            records_accepted = records_accepted - $counted,
+            records_rejected = records_rejected + $counted
+        where {of_file}
+        """,
+        names | {"counted": counted},
+    )
+    con.commit()
+    for (name,) in parts:
+        (raw_folder(settings, feed) / name).unlink()
+    return counted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -28,8 +29,13 @@ class Lines:
     @property
     def condition(self) -> str:
         """The same for SQL, of a `line_number`."""
+        if not self.numbers:
+            return str(not self.only)
         numbers = ", ".join(map(str, sorted(self.numbers)))
         return f"line_number {'' if self.only else 'not '}in ({numbers})"
+
+
+ALL_LINES = Lines(frozenset(), only=False)
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,20 @@ class SourceLoad:
     settlement_floor: date
     quarantine_reason: str | None = None
     retries: tuple[Retry, ...] = ()
+    # Lines that were rejected by themselves and never accepted since, such as "3-17,20"; or "all",
+    # of a file that could not be read.
+    rejected_lines: str = ""
+
+    @property
+    def rejected(self) -> Lines | None:
+        """The lines that stay rejected, whatever today's rules say of them; None for none."""
+        if self.rejected_lines in ("", "all"):
+            return ALL_LINES if self.rejected_lines else None
+        numbers: set[int] = set()
+        for part in self.rejected_lines.split(","):
+            first, _, last = part.partition("-")
+            numbers.update(range(int(first), int(last or first) + 1))
+        return Lines(frozenset(numbers), only=True)
 
     @property
     def lines_at_first(self) -> Lines | None:
@@ -126,6 +146,7 @@ def read_manifest(folder: Path) -> Manifest:
                     arrived_on=date.fromisoformat(load["arrived_on"]),
                     settlement_floor=date.fromisoformat(load["settlement_floor"]),
                     quarantine_reason=load["quarantine_reason"],
+                    rejected_lines=load["rejected_lines"],
                     retries=tuple(
                         Retry(
                             settlement_floor=date.fromisoformat(retry["settlement_floor"]),
@@ -143,6 +164,17 @@ def read_manifest(folder: Path) -> Manifest:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"the manifest of release {folder} cannot be read: {error}") from error
+
+
+def as_ranges(numbers: Iterable[int]) -> str:
+    """Ascending numbers as a manifest has them: 1, 2, 3 and 7 are "1-3,7"."""
+    ranges: list[tuple[int, int]] = []
+    for number in numbers:
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1] = ranges[-1][0], number
+        else:
+            ranges.append((number, number))
+    return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in ranges)
 
 
 def figure_vars(billing_vars: BillingVars) -> dict[str, Any]:

@@ -17,8 +17,16 @@ import duckdb
 from pipelines import __version__
 from pipelines.build import CALLS_FOLDER, calls_folder
 from pipelines.errors import UsageError
+from pipelines.ingest.account_events import REASONS_BESIDE_OTHERS
 from pipelines.publish.hashes import TABLES, table_hashes
-from pipelines.publish.manifest import Manifest, Retry, SourceLoad, figure_vars, read_manifest
+from pipelines.publish.manifest import (
+    Manifest,
+    Retry,
+    SourceLoad,
+    as_ranges,
+    figure_vars,
+    read_manifest,
+)
 from pipelines.seeds import figure_seeds
 from pipelines.settings import BillingVars, Settings
 from pipelines.sql import literal
@@ -226,6 +234,18 @@ def _manifest(
         " order by run_id"
     ).fetchall():
         retries[source_file_id, feed].append(Retry(floor, tuple(line_numbers)))
+    rejected = {
+        (source_file_id, feed): "all" if whole else as_ranges(line_numbers)
+        for source_file_id, feed, whole, line_numbers in con.execute(
+            """
+            select source_file_id, feed, bool_or(line_number is null),
+                list(line_number order by line_number)
+            from ops.rejected_records where not list_contains(?, reason)
+            group by source_file_id, feed
+            """,
+            [REASONS_BESIDE_OTHERS],
+        ).fetchall()
+    }
     return Manifest(
         run_id=run_id,
         through=through,
@@ -233,7 +253,11 @@ def _manifest(
         vars=figure_vars(billing_vars),
         seeds=figure_seeds(),
         loads=[
-            SourceLoad(*load, retries=tuple(retries[load[0], load[1]]))  # type: ignore[misc]
+            SourceLoad(
+                *load,  # type: ignore[misc]
+                retries=tuple(retries[load[0], load[1]]),
+                rejected_lines=rejected.get((load[0], load[1]), ""),
+            )
             for load in loads
         ],
         settlement_hashes=dict(

@@ -1,13 +1,12 @@
 """The bill a second time by another road, held against what was published.
 
 polars and plain Python over the landing files, whole numbers for money: of the product only what
-reads lines out of files and the declared shapes is used, no SQL, no model and not the warehouse.
+finds files, reads lines out of them and declares shapes is used, no SQL, no model, no warehouse.
 What was loaded, settlement floors, vars and seeds are those that the release's manifest names.
 """
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -15,11 +14,13 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import polars as pl
+
 from pipelines.errors import UsageError, VerificationError
 from pipelines.ingest.landing import LandingFile, list_landing
 from pipelines.ingest.shapes import call_log_shapes
 from pipelines.progress import Advance, Reporter
-from pipelines.publish.manifest import Manifest, SourceLoad, read_manifest
+from pipelines.publish.manifest import ALL_LINES, Manifest, SourceLoad, read_manifest
 from pipelines.publish.release import current_release
 from pipelines.settings import BillingVars, Settings
 from pipelines.verify import compare
@@ -146,8 +147,12 @@ def _compute(
         spill = Spill(scratch, total)
         for load, file in zip(loads, files, strict=True):
             lines_read = accepted = done = 0
-            for texts, part in texts_of(file.path, load, scratch):
+            rejected = load.rejected
+            parts = () if rejected == ALL_LINES else texts_of(file.path, load, scratch)
+            for texts, part in parts:
                 lines_read += len(texts)
+                if rejected:
+                    texts = texts.filter(~pl.col("line").is_in(rejected.numbers))
                 if load.feed == "call_logs":
                     some = accepted_records(texts, load, billing_vars, component_of)
                     accepted += len(some)
@@ -187,7 +192,7 @@ def _find(
     for file in sorted(by_name.values(), key=lambda file: (file.name not in names, file.name)):
         if wanted <= found.keys():
             break
-        found.setdefault((file.feed, _digest(file)), file)
+        found.setdefault((file.feed, file.digest() or ""), file)
         advance(file.size)
     gone = [load for load in loads if (load.feed, load.source_file_id) not in found]
     if gone:
@@ -198,11 +203,3 @@ def _find(
             "cannot be verified"
         )
     return [found[load.feed, load.source_file_id] for load in loads]
-
-
-def _digest(file: LandingFile) -> str:
-    try:
-        with file.path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError:
-        return ""
