@@ -17,10 +17,16 @@
     {% if not execute %}
         {{ return([modules.datetime.date(2000, 1, 1), modules.datetime.date(2000, 1, 1)]) }}
     {% endif %}
-    {% set window = run_query(
-        'select settle_from, settle_through from ' ~ source('ops', 'settlement_window')
-    ) %}
-    {{ return([window.rows[0][0], window.rows[0][1]]) }}
+    {#- Asked once per model: a result can be loaded once, so it is stored again. -#}
+    {% set window = load_result('settlement_window') %}
+    {% if window is none %}
+        {% call statement('settlement_window', fetch_result=True, auto_begin=False) -%}
+            select settle_from, settle_through from {{ source('ops', 'settlement_window') }}
+        {%- endcall %}
+        {% set window = load_result('settlement_window') %}
+    {% endif %}
+    {% do store_result('settlement_window', window.response, window.table) %}
+    {{ return([window.table.rows[0][0], window.table.rows[0][1]]) }}
 {% endmacro %}
 
 {# True for the rows that the run at hand settles. #}

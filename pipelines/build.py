@@ -52,17 +52,30 @@ def build_models(settings: Settings, billing_vars: BillingVars) -> None:
     Raises ControlFailedError if a test of a model failed, CallbillError if a model could not be
     built. dbt keeps the warehouse file open until this process ends.
     """
+    results = run_dbt(settings, billing_vars, "build", "--exclude-resource-type", "unit_test")
+    broken = [r for r in results if r.status in ("error", "runtime error")]
+    failed = [r for r in results if r.status == "fail"]
+    if broken:
+        raise CallbillError(
+            f"model {broken[0].node.name} was not built: {_one_line(broken[0].message)}"
+        )
+    if failed:
+        names = ", ".join(r.node.name for r in failed)
+        raise ControlFailedError(f"dbt tests failed, nothing was published: {names}")
+
+
+def run_dbt(settings: Settings, billing_vars: BillingVars, *command: str) -> list[Any]:
+    """What a dbt command says of each node. Raises CallbillError if dbt itself fails."""
     # Half a second to import: a night with nothing due does without.
     from dbt.cli.main import dbtRunner
 
     state = settings.warehouse_files / "dbt"
     arguments = [
-        "build",
+        *command,
         "--project-dir", str(PROJECT),
         "--profiles-dir", str(PROJECT),
         "--target-path", str(state / "target"),
         "--log-path", str(state / "logs"),
-        "--exclude-resource-type", "unit_test",
         "--vars", yaml.safe_dump(vars(billing_vars)),
         "--no-write-json",
         "--quiet",
@@ -79,16 +92,7 @@ def build_models(settings: Settings, billing_vars: BillingVars) -> None:
         outcome = dbtRunner().invoke(arguments)
     if outcome.exception is not None:
         raise CallbillError(f"dbt stopped: {_one_line(outcome.exception)}") from outcome.exception
-    results: list[Any] = list(outcome.result or [])
-    broken = [r for r in results if r.status in ("error", "runtime error")]
-    failed = [r for r in results if r.status == "fail"]
-    if broken:
-        raise CallbillError(
-            f"model {broken[0].node.name} was not built: {_one_line(broken[0].message)}"
-        )
-    if failed:
-        names = ", ".join(r.node.name for r in failed)
-        raise ControlFailedError(f"dbt tests failed, nothing was published: {names}")
+    return list(outcome.result or []) if command[0] == "build" else []
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from multiprocessing.reduction import DupFd
 from pathlib import Path
 from tempfile import TemporaryFile, mkdtemp
@@ -34,7 +35,7 @@ SAMPLE_THROUGH = "2026-10-02"
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
-# This process's own, since several may run tests at once.
+# The models as dbt parsed them; this process's own, since several may run tests at once.
 _PARSED = Path(mkdtemp(prefix="callbill-tests-")) / "partial_parse.msgpack"
 atexit.register(shutil.rmtree, _PARSED.parent, ignore_errors=True)
 
@@ -46,18 +47,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _LONG.index(item.path.stem) if item.path.stem in _LONG else 99)
 
 
-# A process that has imported what a run needs, to be forked: importing takes half of a small run.
-_WARM = multiprocessing.get_context("forkserver")
-_WARM.set_forkserver_preload(
-    [
-        "dbt.adapters.duckdb",
-        "dbt.cli.main",
-        "pipelines.quality.expectations",
-        "pipelines.run",
-        "pipelines.show",
-        "polars",
-    ]
-)
+@cache
+def _warm() -> multiprocessing.context.ForkServerContext:
+    """A process to fork runs from, see tests/warm.py."""
+    parse = [sys.executable, "-m", "tests.parse", str(_PARSED)]
+    subprocess.run(parse, cwd=PROJECT, check=True)
+    os.environ["CALLBILL_TESTS_PARSED"] = str(_PARSED)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.warm"])
+    return context
 
 
 def callbill(
@@ -67,7 +65,7 @@ def callbill(
     if one is given."""
     command = [str(CALLBILL), *map(str, arguments)]
     with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
-        process = _WARM.Process(
+        process = _warm().Process(
             target=_command,
             args=(
                 command,
@@ -114,16 +112,14 @@ def run_job(place: Path, *arguments: object) -> subprocess.CompletedProcess[str]
 
 
 def _run(place: Path, *arguments: object, project: Path) -> subprocess.CompletedProcess[str]:
-    """A run, to which the models as another run parsed them are lent: that takes seconds, and what
-    has changed since is parsed anew."""
+    """A run, to which the models as dbt parsed them are lent: that takes seconds, and what has
+    changed since is parsed anew."""
+    _warm()
     parsed = place / "warehouse.duckdb.files" / "dbt" / "target" / "partial_parse.msgpack"
-    if _PARSED.exists() and not parsed.exists():
+    if not parsed.exists():
         parsed.parent.mkdir(parents=True)
         shutil.copyfile(_PARSED, parsed)
-    ended = callbill("run", *places(place), *arguments, project=project)
-    if parsed.exists() and not _PARSED.exists():
-        shutil.copyfile(parsed, _PARSED)
-    return ended
+    return callbill("run", *places(place), *arguments, project=project)
 
 
 def places(place: Path) -> tuple[str, ...]:

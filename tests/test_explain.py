@@ -162,7 +162,8 @@ def test_a_call_that_was_rejected_and_one_that_never_came(sample_place: Path) ->
 def test_a_call_that_waits(tmp_path: Path) -> None:
     folder = tmp_path / "landing" / "call_logs" / "arrived_on=2026-03-02"
     on_the_day = record("w", owner_uin="100000000091", called_at="2026-03-02T01:00:00+08:00")
-    write(folder / "calls.jsonl", json_lines(on_the_day))
+    the_day_before = on_the_day | {"request_id": "v", "called_at": "2026-03-01T01:00:00+08:00"}
+    write(folder / "calls.jsonl", json_lines(on_the_day, the_day_before))
     assert run_job(tmp_path, "--through", "2026-03-02").returncode == 0
     facts = explained(tmp_path, "--request-id", "w")
     assert facts["calls"] == []

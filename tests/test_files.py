@@ -156,9 +156,9 @@ def test_a_contract_that_is_read_again_becomes_known_later(retried: Path) -> Non
         f" where owner_uin = '{OTHER}' order by settled_on, calls",
     )
     assert [line[:4] for line in lines] == [
-        (FIRST, "usage", 1, "0.500000"),
-        (SECOND, "rerating", -1, "0.500000"),
-        (SECOND, "rerating", 1, "0.050000"),
+        (FIRST, "usage", 1, "0.50000000"),
+        (SECOND, "rerating", -1, "0.50000000"),
+        (SECOND, "rerating", 1, "0.05000000"),
     ]
     for line, number in zip(lines, (3, 3, 2), strict=True):
         ended = callbill("explain", line[4], *places(retried))

@@ -1,8 +1,4 @@
-{{ config(
-    materialized="incremental",
-    incremental_strategy="replace_settlement_dates",
-    on_schema_change="fail",
-) }}
+{{ config(materialized="incremental", on_schema_change="fail") }}
 
 -- Calls with several records, one row per settlement date on which a call had records, with the
 -- state that the call is in by then. The latest row of a call is all that later nights need of it.

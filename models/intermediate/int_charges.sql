@@ -1,8 +1,4 @@
-{{ config(
-    materialized="incremental",
-    incremental_strategy="replace_settlement_dates",
-    on_schema_change="fail",
-) }}
+{{ config(materialized="incremental", on_schema_change="fail") }}
 
 -- Calls charged and reversed, by settlement date and what prices them.
 with calls as (

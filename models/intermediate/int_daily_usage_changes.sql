@@ -1,8 +1,4 @@
-{{ config(
-    materialized="incremental",
-    incremental_strategy="replace_settlement_dates",
-    on_schema_change="fail",
-) }}
+{{ config(materialized="incremental", on_schema_change="fail") }}
 
 -- What a settlement date changes in the count of calls by usage date and account: calls seen for
 -- the first time come in as they are; calls seen before leave the state they were in for the new.

@@ -1,8 +1,4 @@
-{{ config(
-    materialized="incremental",
-    incremental_strategy="replace_settlement_dates",
-    on_schema_change="fail",
-) }}
+{{ config(materialized="incremental", on_schema_change="fail") }}
 
 -- The bill: each line stands alone, with its own quantity, prices and costs.
 with charges as (

@@ -1,8 +1,4 @@
-{{ config(
-    materialized="incremental",
-    incremental_strategy="replace_settlement_dates",
-    on_schema_change="fail",
-) }}
+{{ config(materialized="incremental", on_schema_change="fail") }}
 
 -- What each settlement deducts from an account, at 2 decimals, for the lines rated at 8.
 with bill_lines as (

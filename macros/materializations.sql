@@ -1,0 +1,61 @@
+{#
+    How DuckDB keeps models. dbt's own materializations build beside what is there, rename twice
+    and drop: ten statements where DuckDB needs one, and of a small night's seconds most are theirs.
+#}
+
+{% materialization table, adapter="duckdb" -%}
+    {%- set target = this.incorporate(type='table') -%}
+    {%- call statement('main') -%}
+        {{ callbill.assert_contract(sql) }}
+        create or replace table {{ target }} as
+        {{ sql }}
+    {%- endcall -%}
+    {{ return(callbill.finish_model(target)) }}
+{%- endmaterialization %}
+
+{% materialization view, adapter="duckdb" -%}
+    {%- set target = this.incorporate(type='view') -%}
+    {%- call statement('main') -%}
+        {{ callbill.assert_contract(sql) }}
+        create or replace view {{ target }} as
+        {{ sql }}
+    {%- endcall -%}
+    {{ return(callbill.finish_model(target)) }}
+{%- endmaterialization %}
+
+{#
+    A table by settlement date: what is due replaces whatever an earlier, unpublished run left for
+    those dates or later ones. Sealed dates are never touched. A model whose columns are no longer
+    those of the table fails.
+#}
+{% materialization incremental, adapter="duckdb" -%}
+    {%- set target = this.incorporate(type='table') -%}
+    {%- set existing = load_cached_relation(this) -%}
+    {%- call statement('main') -%}
+        {{ callbill.assert_contract(sql) }}
+        {% if existing is none or should_full_refresh() -%}
+            create or replace table {{ target }} as
+            {{ sql }}
+        {%- else -%}
+            {%- set columns = adapter.get_columns_in_relation(existing)
+                | map(attribute='quoted') | join(', ') -%}
+            delete from {{ target }} where settled_on >= {{ callbill.settle_from() }};
+            insert into {{ target }} by name
+            select {{ columns }}, * exclude ({{ columns }}) from (
+                {{ sql }}
+            )
+        {%- endif %}
+    {%- endcall -%}
+    {{ return(callbill.finish_model(target)) }}
+{%- endmaterialization %}
+
+{% macro assert_contract(sql) -%}
+    {%- if config.get('contract').enforced %}{{ get_assert_columns_equivalent(sql) }}{% endif -%}
+{%- endmacro %}
+
+{% macro finish_model(target) -%}
+    {{- run_hooks(post_hooks, inside_transaction=True) -}}
+    {%- do persist_docs(target, model) -%}
+    {%- do adapter.commit() -%}
+    {{ return({'relations': [target]}) }}
+{%- endmacro %}
