@@ -28,6 +28,8 @@ class CatalogueEntry:
     sentence: str
     expected: str
     about: str
+    # What an operator does about it.
+    action: str
     sql: str
 
 

@@ -35,6 +35,8 @@ shows them as they are there.
 {{ control.about | paragraph }}
 
 {{ ("Expected: " ~ control.expected ~ ".") | paragraph }}
+
+{{ ("**What to do:** " ~ control.action) | paragraph }}
 {% endfor -%}
 """
 
