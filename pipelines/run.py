@@ -43,6 +43,7 @@ from pipelines.seal import (
     set_built_through,
 )
 from pipelines.settings import BillingVars, Settings, load_thresholds, load_vars
+from pipelines.status import write_status
 from pipelines.warehouse import drop_files_aside
 
 
@@ -99,7 +100,7 @@ def run_job(settings: Settings, *, dry_run: bool = False, json_logs: bool = Fals
         finally:
             if not dry_run:
                 try:
-                    _write_status(settings, summary, reporter)
+                    write_status(settings.published / "status", summary, reporter.seconds, today)
                 except OSError as error:
                     reporter.log("status not written", why=error.strerror)
     return summary
@@ -322,30 +323,3 @@ def record_end(con: duckdb.DuckDBPyConnection, summary: RunSummary, reporter: Re
             summary.run_id,
         ],
     )
-
-
-def _write_status(settings: Settings, summary: RunSummary, reporter: Reporter) -> None:
-    """`published/status/last_run.json`: how the last run ended, also one that published nothing."""
-    folder = settings.published / "status"
-    folder.mkdir(parents=True, exist_ok=True)
-    said = {
-        "run_id": summary.run_id,
-        "callbill_version": __version__,
-        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "outcome": summary.outcome,
-        "message": summary.message,
-        "through": summary.through,
-        "settle_from": summary.settle_from,
-        "sealed_through": summary.sealed_through,
-        "files_loaded": summary.loaded.files,
-        "lines_read": summary.loaded.lines_read,
-        "records_accepted": summary.loaded.accepted,
-        "records_rejected": summary.loaded.rejected,
-        "files_unreadable": summary.loaded.unreadable_files,
-        "files_not_read": [vars(skipped) for skipped in summary.loaded.skipped],
-        "controls_failed": [r.control_id for r in summary.results if not r.passed],
-        "step_seconds": reporter.seconds,
-    }
-    building = folder / ".last_run.json.tmp"
-    building.write_text(json.dumps(said, indent=1, default=str, ensure_ascii=False) + "\n")
-    building.replace(folder / "last_run.json")
