@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -39,6 +40,7 @@ def _places(command: Callable[..., Any]) -> Callable[..., Any]:
 def main() -> NoReturn:
     """Run the command; every error that is understood is one sentence and an exit code."""
     signal.signal(signal.SIGTERM, _terminated)
+    os.umask(os.umask(0o022) | 0o022)  # nothing is writable for everybody
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as ended:
@@ -50,18 +52,19 @@ def main() -> NoReturn:
         click.echo(f"callbill: {error}", err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("callbill: stopped; nothing was published, run it again", err=True)
+        click.echo(f"callbill: {_STOPPED}", err=True)
         sys.exit(CallbillError.exit_code)
     except Exception as error:
-        if _stopping:
-            click.echo("callbill: stopped; nothing was published, run it again", err=True)
-            sys.exit(CallbillError.exit_code)
+        from pipelines.machine import fault_of_machine
+
+        fault = _STOPPED if _stopping else fault_of_machine(error)
         said = " ".join(str(error).split())[:500]
-        click.echo(f"callbill: unexpected {type(error).__name__}: {said}", err=True)
+        click.echo(f"callbill: {fault or f'unexpected {type(error).__name__}: {said}'}", err=True)
         sys.exit(CallbillError.exit_code)
     sys.exit(0)
 
 
+_STOPPED = "stopped; the last release stands, run it again"
 # The engine reports an interrupted query in its own words.
 _stopping: list[int] = []
 

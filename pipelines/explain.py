@@ -123,7 +123,7 @@ def explain_request(settings: Settings, request_id: str) -> Facts:
     with _books(settings) as (con, manifest):
         calls = _rows(
             con,
-            "from release.billing.calls where request_id = ? order by settled_on",
+            "from published_calls where request_id = ? order by settled_on",
             [request_id],
         )
         for call in calls:
@@ -199,6 +199,16 @@ def _books(settings: Settings) -> Iterator[tuple[duckdb.DuckDBPyConnection, Mani
     try:
         con.execute(f"set TimeZone = {literal(manifest.vars['billing_timezone'])}")
         con.execute(f"attach {literal(str(release / DATABASE))} as release (read_only)")
+        # The release's own view knows its files where they were published.
+        files = release / "parquet" / "calls" / "*" / "*.parquet"
+        con.execute(
+            f"""
+            create temp view published_calls as select * from read_parquet(
+                {literal(str(files))},
+                hive_partitioning = true, hive_types = {{'settled_on': date}}
+            )
+            """
+        )
         yield con, manifest
     finally:
         con.close()
@@ -256,14 +266,14 @@ def _calls_of_line(
         # All that stood charged before that date.
         behind = """
             select min_by(c, settled_on) as call
-            from release.billing.calls as c
+            from published_calls as c
             where settled_on < $settled_on and calls_billed <> 0 and {same}
             group by request_id
             having sum(calls_billed) > 0
         """
     else:
         behind = f"""
-            select c as call from release.billing.calls as c
+            select c as call from published_calls as c
             where settled_on = $settled_on and {{same}}
                 and calls_billed {"<" if line["calls"] < 0 else ">"} 0
         """

@@ -21,6 +21,7 @@ from pipelines.errors import CallbillError, ControlFailedError, UsageError
 from pipelines.ingest.batch import LoadReport
 from pipelines.ingest.load import load_landing
 from pipelines.locking import run_lock
+from pipelines.machine import fault_of_machine
 from pipelines.progress import Reporter
 from pipelines.publish.hashes import refresh_settlement_hashes
 from pipelines.publish.manifest import Manifest
@@ -95,7 +96,7 @@ def run_job(settings: Settings, *, dry_run: bool = False, json_logs: bool = Fals
             summary.message = str(error)
             raise
         except BaseException as error:
-            summary.outcome, summary.message = "failed", f"{type(error).__name__}: {error}"
+            summary.outcome, summary.message = "failed", _said(error)
             raise
         finally:
             if not dry_run:
@@ -104,6 +105,14 @@ def run_job(settings: Settings, *, dry_run: bool = False, json_logs: bool = Fals
                 except OSError as error:
                     reporter.log("status not written", why=error.strerror)
     return summary
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped"
+    if isinstance(error, CallbillError):
+        return str(error)
+    return fault_of_machine(error) or f"{type(error).__name__}: {error}"
 
 
 def check_landing(settings: Settings) -> None:
@@ -134,7 +143,7 @@ def _run(
         except BaseException as error:
             failed = isinstance(error, ControlFailedError)
             summary.outcome = "control_failed" if failed else "failed"
-            summary.message = str(error) or type(error).__name__
+            summary.message = _said(error)
             with suppress(duckdb.Error):
                 con.rollback()
             record_end(con, summary, reporter)

@@ -11,10 +11,11 @@ from pathlib import Path
 import duckdb
 
 from pipelines.errors import LockedError, UsageError
+from pipelines.migrate import migrate
 from pipelines.settings import Settings
 from pipelines.sql import literal
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _TABLES = (Path(__file__).parent / "warehouse.sql").read_text(encoding="utf-8")
 
@@ -26,25 +27,23 @@ SESSION = {
 
 
 def open_warehouse(settings: Settings) -> duckdb.DuckDBPyConnection:
-    """A connection to the warehouse, which is made if it is not there.
+    """A connection to the warehouse, which is made if it is not there, and brought into today's
+    layout if an older callbill wrote it.
 
-    Raises LockedError if another process has the file open, UsageError if it is not a warehouse.
+    Raises LockedError if another process has the file open, UsageError if it is not a warehouse, or
+    a newer callbill's.
     """
     settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
     is_new = not settings.warehouse.exists()
     con = _connect(settings.warehouse)
     configure(con, settings)
-    if not is_new and not _is_empty(con):
+    if is_new or _is_empty(con):
+        con.execute(_TABLES)
+        con.execute("insert or ignore into ops.warehouse values (1, ?, null)", [SCHEMA_VERSION])
+    else:
         _check_is_warehouse(con, settings.warehouse)
-    con.execute(_TABLES)
-    con.execute("insert or ignore into ops.warehouse values (1, ?, null)", [SCHEMA_VERSION])
-    version = con.execute("select schema_version from ops.warehouse").fetchall()[0][0]
-    if version > SCHEMA_VERSION:
-        con.close()
-        raise UsageError(
-            f"{settings.warehouse} was written by a newer callbill (schema {version}, "
-            f"this one knows {SCHEMA_VERSION}); update callbill"
-        )
+        if _schema_version(con, settings.warehouse) < SCHEMA_VERSION:
+            migrate(con, _TABLES, SCHEMA_VERSION)
     create_raw_views(con, settings)
     return con
 
@@ -54,6 +53,9 @@ def open_read_only(path: Path) -> duckdb.DuckDBPyConnection:
     not a warehouse."""
     con = _connect(path, read_only=True)
     _check_is_warehouse(con, path)
+    if _schema_version(con, path) < SCHEMA_VERSION:
+        con.close()
+        raise UsageError(f"{path} was written by an older callbill: `callbill run` upgrades it")
     return con
 
 
@@ -128,6 +130,18 @@ def _check_is_warehouse(con: duckdb.DuckDBPyConnection, path: Path) -> None:
             f"{path} is a DuckDB file, but no callbill warehouse; "
             "name another place with --warehouse"
         )
+
+
+def _schema_version(con: duckdb.DuckDBPyConnection, path: Path) -> int:
+    """Raises UsageError if it is that of a newer callbill."""
+    version: int = con.execute("select schema_version from ops.warehouse").fetchall()[0][0]
+    if version > SCHEMA_VERSION:
+        con.close()
+        raise UsageError(
+            f"{path} was written by a newer callbill (schema {version}, "
+            f"this one knows {SCHEMA_VERSION}); update callbill"
+        )
+    return version
 
 
 def _is_empty(con: duckdb.DuckDBPyConnection) -> bool:

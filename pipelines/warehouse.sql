@@ -12,8 +12,8 @@ create table if not exists ops.warehouse (
 create table if not exists ops.runs (
     run_id varchar primary key,
     callbill_version varchar not null,
-    -- The user and the machine that started it.
-    started_by varchar not null,
+    -- The user and the machine that started it; null of runs before 0.2.
+    started_by varchar,
     started_at timestamptz not null,
     finished_at timestamptz,
     through_date date,

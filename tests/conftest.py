@@ -59,10 +59,13 @@ def _warm() -> multiprocessing.context.ForkServerContext:
 
 
 def callbill(
-    *arguments: object, cwd: Path | None = None, project: Path = PROJECT
+    *arguments: object,
+    cwd: Path | None = None,
+    project: Path = PROJECT,
+    before: Callable[[], None] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """The product's own command, in a process of its own; with another project's models and seeds
-    if one is given."""
+    if one is given, and after what is to be done in that process beforehand."""
     command = [str(CALLBILL), *map(str, arguments)]
     with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
         process = _warm().Process(
@@ -72,6 +75,7 @@ def callbill(
                 dict(os.environ),
                 cwd,
                 project,
+                before,
                 *map(DupFd, (out.fileno(), err.fileno())),
             ),
         )
@@ -88,6 +92,7 @@ def _command(
     environment: dict[str, str],
     cwd: Path | None,
     project: Path,
+    before: Callable[[], None] | None,
     out: Any,
     err: Any,
 ) -> None:
@@ -103,6 +108,8 @@ def _command(
     shapes.SHAPES = ingest / "shapes"
     queries._TEMPLATES.loader = jinja2.FileSystemLoader(ingest)
     sys.argv = command
+    if before is not None:
+        before()
     main()
 
 
@@ -111,7 +118,16 @@ def run_job(place: Path, *arguments: object) -> subprocess.CompletedProcess[str]
     return _run(place, *arguments, project=PROJECT)
 
 
-def _run(place: Path, *arguments: object, project: Path) -> subprocess.CompletedProcess[str]:
+def run_after(
+    before: Callable[[], None], place: Path, *arguments: object
+) -> subprocess.CompletedProcess[str]:
+    """The same, after something was done in its process."""
+    return _run(place, *arguments, project=PROJECT, before=before)
+
+
+def _run(
+    place: Path, *arguments: object, project: Path, before: Callable[[], None] | None = None
+) -> subprocess.CompletedProcess[str]:
     """A run, to which the models as dbt parsed them are lent: that takes seconds, and what has
     changed since is parsed anew."""
     _warm()
@@ -119,7 +135,7 @@ def _run(place: Path, *arguments: object, project: Path) -> subprocess.Completed
     if not parsed.exists():
         parsed.parent.mkdir(parents=True)
         shutil.copyfile(_PARSED, parsed)
-    return callbill("run", *places(place), *arguments, project=project)
+    return callbill("run", *places(place), *arguments, project=project, before=before)
 
 
 def places(place: Path) -> tuple[str, ...]:

@@ -304,22 +304,6 @@ def test_a_dry_run_leaves_no_trace(nightly: Path, tmp_path: Path) -> None:
     assert entries(place) == before
 
 
-def test_a_killed_run_is_made_good_by_the_next(once: Path, tmp_path: Path) -> None:
-    land_story(tmp_path)
-    for seconds in (1.5, 3, 5, 8):
-        job = subprocess.Popen(
-            [CALLBILL, "run", *places(tmp_path), "--through", "2026-03-06"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        time.sleep(seconds)
-        job.kill()
-        job.wait()
-    ended = run_job(tmp_path, "--through", "2026-03-06")
-    assert ended.returncode == 0, ended.stderr
-    assert figures(tmp_path) == figures(once)
-
-
 def test_a_second_run_is_turned_away_and_told_by_whom(tmp_path: Path) -> None:
     land_story(tmp_path)
     job = subprocess.Popen(

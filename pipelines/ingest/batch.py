@@ -30,6 +30,7 @@ from pipelines.ingest.shapes import (
     texts_of_values,
     values_of_line,
 )
+from pipelines.machine import fault_of_machine
 from pipelines.publish.manifest import ALL_LINES, Lines
 from pipelines.settings import BillingVars, Settings
 from pipelines.sql import identifier, literal
@@ -46,15 +47,6 @@ _ODD_TYPES = ("STRUCT", "MAP", "JSON", "BOOLEAN", "BLOB", "BIT", "INTERVAL", "UN
 
 # Columns that DuckDB adds to what it reads: a file's own of these names would be in their way.
 _ADDED_COLUMNS = {"filename", "file_row_number"}
-
-# What DuckDB says when the machine is at fault, not the file that it reads.
-_MACHINE_FAULTS = (
-    duckdb.OutOfMemoryException,
-    duckdb.InterruptException,
-    duckdb.FatalException,
-    duckdb.InternalException,
-)
-_MACHINE_FAULT_TEXTS = ("No space left", "Could not write", "could not write", "Too many open")
 
 
 @dataclass(frozen=True)
@@ -657,13 +649,9 @@ def _read_parquet(*options: str) -> str:
 
 
 def _raise_if_machine_fault(error: duckdb.Error) -> None:
-    if isinstance(error, _MACHINE_FAULTS) or any(
-        text in str(error) for text in _MACHINE_FAULT_TEXTS
-    ):
-        raise CallbillError(
-            f"DuckDB could not go on: {str(error).splitlines()[0]}; nothing was published, "
-            "run again when the machine can"
-        ) from error
+    fault = fault_of_machine(error)
+    if fault is not None:
+        raise CallbillError(fault) from error
 
 
 def _as_unreadable(error: duckdb.Error, path: Path) -> lines.UnreadableFileError:

@@ -102,10 +102,14 @@ def list_landing(landing: Path, shapes: frozenset[str], zone: ZoneInfo) -> Landi
     UsageError where the landing folder cannot be read.
     """
     found = Landing()
+    root = os.path.realpath(landing)
     for path in _walk(landing):
         # A name is text from here on; bytes of it that are no UTF-8 are shown escaped.
         name = os.fsencode(path.relative_to(landing)).decode("utf-8", "backslashreplace")
         try:
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
+                found.skipped.append(Skipped(name, "is a link that leads out of the folder"))
+                continue
             one = _describe(path, name, shapes, zone)
         except _UnreadableNameError as problem:
             found.skipped.append(Skipped(name, str(problem)))

@@ -13,7 +13,8 @@ from pipelines.errors import UsageError
 from pipelines.settings import BillingVars
 
 MANIFEST = "manifest.json"
-FORMAT = 1
+# 1 (callbill 0.1) does not say which lines were rejected, withdrawn or read again.
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -126,10 +127,10 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of a release folder; UsageError if it cannot be made out."""
     try:
         said = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        if said["format"] != FORMAT:
+        if said["format"] not in (1, FORMAT):
             raise UsageError(
                 f"release {folder} has manifest format {said['format']}; "
-                f"this callbill reads format {FORMAT}"
+                f"this callbill reads formats up to {FORMAT}"
             )
         return Manifest(
             run_id=said["run_id"],
@@ -145,14 +146,14 @@ def read_manifest(folder: Path) -> Manifest:
                     format=load["format"],
                     arrived_on=date.fromisoformat(load["arrived_on"]),
                     settlement_floor=date.fromisoformat(load["settlement_floor"]),
-                    quarantine_reason=load["quarantine_reason"],
-                    rejected_lines=load["rejected_lines"],
+                    quarantine_reason=load.get("quarantine_reason"),
+                    rejected_lines=load.get("rejected_lines", ""),
                     retries=tuple(
                         Retry(
                             settlement_floor=date.fromisoformat(retry["settlement_floor"]),
                             line_numbers=tuple(retry["line_numbers"]),
                         )
-                        for retry in load["retries"]
+                        for retry in load.get("retries", ())
                     ),
                 )
                 for load in said["loads"]

@@ -23,6 +23,7 @@ from pipelines.progress import Advance, Reporter
 from pipelines.publish.manifest import ALL_LINES, Manifest, SourceLoad, read_manifest
 from pipelines.publish.release import current_release
 from pipelines.settings import BillingVars, Settings
+from pipelines.sql import literal
 from pipelines.verify import compare
 from pipelines.verify.calls import Spill, charges_of
 from pipelines.verify.compare import Row
@@ -95,8 +96,12 @@ def verify_job(settings: Settings, month: date | None = None) -> Verification:
         settled = [one for one in bill.settlements if month in (None, one.bill_month)]
         sums = adjustments(settled)
         of_month = f"bill_month = date '{month}'" if month else "true"
+        withdrawn = [
+            literal(load.source_file_id) for load in manifest.loads if load.quarantine_reason
+        ]
+        loaded = f"source_file_id not in ({', '.join(withdrawn)})" if withdrawn else "true"
         computed: list[tuple[compare.Kind, list[Row], str]] = [
-            (compare.FILES, bill.files, f"settlement_floor <= date '{through}'"),
+            (compare.FILES, bill.files, f"settlement_floor <= date '{through}' and {loaded}"),
             (compare.BILL_LINES, compare.bill_line_rows(lines), of_month),
             (compare.SETTLEMENTS, compare.settlement_rows(settled), of_month),
             (compare.ADJUSTMENTS, compare.adjustment_rows(sums, manifest.through), of_month),

@@ -49,7 +49,7 @@ FILES = Kind(
     "ops.source_files",
     ("feed", "path", "source_file_id"),
     ("lines_read", "records_accepted", "records_rejected"),
-    "feed in ('call_logs', 'contracts') and quarantine_reason is null",
+    "feed in ('call_logs', 'contracts')",
 )
 
 

@@ -1,0 +1,36 @@
+"""Faults of the machine, which no data is to blame for: no space, no memory, too many files."""
+
+from __future__ import annotations
+
+import errno
+
+import duckdb
+
+_FAULTS = (
+    duckdb.OutOfMemoryException,
+    duckdb.InterruptException,
+    duckdb.FatalException,
+    duckdb.InternalException,
+    MemoryError,
+)
+_TEXTS = (
+    *("No space left", "File too large", "Too many open", "Disk quota", "Read-only file system"),
+    *("Could not write", "could not write", "Input/output error"),
+)
+_NUMBERS = (
+    *(errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+    *(errno.EIO, errno.EROFS),
+)
+
+
+def fault_of_machine(error: BaseException) -> str | None:
+    """The sentence to end a command with, if an error is the machine's fault."""
+    is_machines = (
+        isinstance(error, _FAULTS)
+        or (isinstance(error, OSError) and error.errno in _NUMBERS)
+        or (isinstance(error, duckdb.Error) and any(text in str(error) for text in _TEXTS))
+    )
+    if not is_machines:
+        return None
+    said = (str(error) or type(error).__name__).splitlines()[0][:500]
+    return f"the machine could not go on: {said}; the last release stands, run again when it can"

@@ -1,0 +1,184 @@
+"""The job in bad circumstances: killed at every step, stopped, out of room.
+
+Whatever became of earlier runs, the next one that ends well says what an undisturbed run says.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import resource
+import signal
+import stat
+from datetime import date, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from tests.conftest import figures, query, run_after, run_job
+from tests.landing_files import csv_file, json_lines, record, write
+
+OWNER = "100000000077"
+FIRST = date(2026, 3, 2)
+
+# What a run does one after the other, as the module that calls it names it.
+STEPS = (
+    ("pipelines.run", "adopted_warehouse"),
+    ("pipelines.run", "record_start"),
+    ("pipelines.run", "load_landing"),
+    ("pipelines.ingest.load", "load_batch"),
+    # Records are committed, and not yet where they are seen.
+    ("pipelines.ingest.batch", "finish_loads"),
+    ("pipelines.ingest.load", "judge_account_events"),
+    ("pipelines.run", "drop_files_aside"),
+    ("pipelines.run", "prepare_partitions"),
+    ("pipelines.run", "build_models"),
+    ("pipelines.run", "complete_partitions"),
+    ("pipelines.run", "refresh_settlement_hashes"),
+    ("pipelines.run", "run_controls"),
+    ("pipelines.run", "keep_results"),
+    ("pipelines.run", "write_release"),
+    ("pipelines.publish.release", "_write_database"),
+    # From here on it is published.
+    ("pipelines.run", "switch_to"),
+    ("pipelines.run", "set_built_through"),
+    ("pipelines.run", "adopt"),
+    ("pipelines.run", "remove_old_releases"),
+    ("pipelines.run", "write_status"),
+    ("pipelines.warehouse", "close_warehouse"),
+)
+MOMENTS = [
+    *((module, name, "before") for module, name in STEPS[:-1]),
+    *((module, name, "after") for module, name in (STEPS[4], STEPS[8], STEPS[13], STEPS[15])),
+]
+
+
+def die(module: str, name: str, moment: Literal["before", "after"]) -> None:
+    """Have the process killed where it comes to a step."""
+    home = importlib.import_module(module)
+    step = getattr(home, name)
+
+    def dying(*arguments: Any, **options: Any) -> None:
+        if moment == "after":
+            step(*arguments, **options)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(home, name, dying)
+
+
+def land(place: Path, days: int) -> None:
+    """A few records a day: new, delivered again, failed late; and a contract and money late."""
+    for day in range(days):
+        arrived_on = FIRST + timedelta(days=day)
+        used_on = arrived_on - timedelta(days=1)
+
+        def call(name: str, used_on: date, **fields: object) -> dict:
+            at = f"{used_on}T10:00:00+08:00"
+            return record(f"{name} {used_on}", owner_uin=OWNER, called_at=at, **fields)
+
+        lines = [call(name, used_on) for name in "abc"]
+        lines += [call("a", used_on - timedelta(days=1))]
+        lines += [call("b", used_on - timedelta(days=2), error_code="InternalError")]
+        folder = place / "landing" / "call_logs" / f"arrived_on={arrived_on}"
+        write(folder / "calls.jsonl", json_lines(*lines))
+        write(folder / "more.csv", csv_file([call("d", used_on), {"request_id": "bad"}]))
+    middle = FIRST + timedelta(days=days // 2)
+    terms = {"owner_uin": OWNER, "component_code": "wimgs_search_by_text", "discount": "0.855"}
+    write(
+        place / f"landing/contracts/arrived_on={middle}/contracts.csv",
+        csv_file([{**terms, "effective_from": "2026-03-01"}]),
+    )
+    event = {"event_id": "e", "owner_uin": OWNER, "occurred_at": "2026-03-01T00:00:00+08:00"}
+    write(
+        place / f"landing/account_events/arrived_on={middle}/events.jsonl",
+        json_lines({**event, "event_type": "recharge", "amount": "0.50"}),
+    )
+
+
+def undisturbed(place: Path, days: int) -> dict[str, Any]:
+    land(place, days)
+    ended = run_job(place, "--through", FIRST + timedelta(days=days - 1))
+    assert ended.returncode == 0, ended.stderr
+    return figures(place)
+
+
+def test_killed_at_every_step(tmp_path: Path) -> None:
+    """Night after night, each run killed at the next step, until one is let through."""
+    expected = undisturbed(tmp_path / "once", len(MOMENTS) + 1)
+    place = tmp_path / "killed"
+    land(place, len(MOMENTS) + 1)
+    for day, (module, name, moment) in enumerate(MOMENTS):
+        ended = run_after(
+            partial(die, module, name, moment),
+            place,
+            *("--through", FIRST + timedelta(days=day)),
+        )
+        assert ended.returncode == -signal.SIGKILL, f"{moment} {name}: {ended.stderr}"
+    ended = run_job(place, "--through", FIRST + timedelta(days=len(MOMENTS)))
+    assert ended.returncode == 0, ended.stderr
+    assert figures(place) == expected
+
+
+def limit_files(size: int) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def test_files_that_cannot_grow(tmp_path: Path) -> None:
+    """No room for what is written: the run says so, and the last release stands."""
+    expected = undisturbed(tmp_path / "once", 3)
+    place = tmp_path / "limited"
+    land(place, 3)
+    through = FIRST + timedelta(days=2)
+    assert run_job(place, "--through", FIRST).returncode == 0
+    before = figures(place)
+    for size in (512, 20_000, 1_000_000):
+        ended = run_after(partial(limit_files, size), place, "--through", through)
+        assert (ended.returncode, ended.stdout) == (4, ""), ended.stderr
+        assert "the machine could not go on" in ended.stderr
+        assert "the last release stands, run again when it can" in ended.stderr
+        assert figures(place) == before
+    ended = run_job(place, "--through", through)
+    assert ended.returncode == 0, ended.stderr
+    assert figures(place) == expected
+
+
+def stop_at(module: str, name: str) -> None:
+    """Have the process get SIGTERM where it comes to a step."""
+    home = importlib.import_module(module)
+    step = getattr(home, name)
+
+    def stopped(*arguments: Any, **options: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return step(*arguments, **options)
+
+    setattr(home, name, stopped)
+
+
+@pytest.mark.parametrize("step", [STEPS[3], STEPS[8], STEPS[13]])
+def test_a_run_that_is_told_to_stop(step: tuple[str, str], tmp_path: Path) -> None:
+    land(tmp_path, 1)
+    ended = run_after(partial(stop_at, *step), tmp_path, "--through", FIRST)
+    assert (ended.returncode, ended.stdout) == (4, "")
+    assert ended.stderr.endswith("callbill: stopped; the last release stands, run it again\n")
+    assert run_job(tmp_path, "--through", FIRST).returncode == 0
+    assert query(tmp_path, "select outcome, message from ops.runs order by run_id")[0] == (
+        *("failed", "stopped"),
+    )
+
+
+def nothing_masked() -> None:
+    os.umask(0)
+
+
+def test_nothing_is_writable_for_the_world(tmp_path: Path) -> None:
+    """Whatever mask the run was started with."""
+    land(tmp_path, 1)
+    ended = run_after(nothing_masked, tmp_path, "--through", FIRST)
+    assert ended.returncode == 0, ended.stderr
+    made = [path for path in tmp_path.rglob("*") if "landing" not in path.parts]
+    assert len(made) > 50
+    for path in made:
+        if not path.is_symlink():
+            assert not path.stat().st_mode & stat.S_IWOTH, path
