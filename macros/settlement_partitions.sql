@@ -26,11 +26,15 @@
             )
         {%- endif %}
     {%- endcall %}
+    {#- As many rows as there are records, at most: see pipelines/warehouse.py on why to say so. -#}
+    {%- set records = run_query("select greatest(coalesce(sum(records_accepted), 0), 1) from "
+        ~ source('ops', 'source_files') ~ " where feed = 'call_logs'").rows[0][0] -%}
     {% call statement('view') -%}
         create or replace view {{ target_relation }} as
         select * from read_parquet(
             '{{ quoted }}/*/*.parquet',
-            hive_partitioning = true, hive_types = {'settled_on': date}
+            hive_partitioning = true, hive_types = {'settled_on': date},
+            explicit_cardinality = {{ records | int }}
         )
     {%- endcall %}
     {{ run_hooks(post_hooks, inside_transaction=True) }}

@@ -158,7 +158,11 @@ def raw_folder(settings: Settings, relation: str) -> Path:
 
 def create_raw_views(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Views of what counts, with absolute paths: made anew at every opening, so that a moved
-    warehouse works, and when a file is withdrawn."""
+    warehouse works, and when files were loaded or withdrawn.
+
+    The engine is told how many records there are: its own guess of a folder's files may be none at
+    all, and it would keep the many in memory to go through the few.
+    """
     folder = raw_folder(settings, "call_logs")
     empty = folder / "settlement_floor=0001-01-01" / "empty.parquet"
     if not empty.exists():
@@ -168,13 +172,17 @@ def create_raw_views(con: duckdb.DuckDBPyConnection, settings: Settings) -> None
         building.replace(empty)
     # By name: the path may hold other folders of the form key=value.
     columns = ", ".join(row[0] for row in con.execute("describe raw.call_logs_layout").fetchall())
+    records = con.execute(
+        "select coalesce(sum(records_accepted), 0) from ops.source_files where feed = 'call_logs'"
+    ).fetchall()[0][0]
     con.execute(
         f"""
         create or replace view raw.call_logs_loaded as
         select {columns}, settlement_floor
         from read_parquet(
             {literal(str(folder / "*" / "*.parquet"))},
-            hive_partitioning = true, hive_types = {{'settlement_floor': date}}
+            hive_partitioning = true, hive_types = {{'settlement_floor': date}},
+            explicit_cardinality = {max(records, 1)}
         )
         """
     )

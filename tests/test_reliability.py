@@ -319,7 +319,7 @@ def test_more_data_than_memory(tmp_path: Path, record_property: Said) -> None:
                 # Every fourth call comes twice.
                 stream.write(f"{head}{n:08d}-{m:024d}{tail}" * (1 + (m % 4 == 0)))
     size = sum(path.stat().st_size for path in folder.iterdir())
-    limit = 100
+    limit = 300
     environment = {"CALLBILL_MEMORY_LIMIT": f"{limit}MB"}
     code, memory = ended(start(tmp_path, "--through", FIRST, **environment))
     assert code == 0

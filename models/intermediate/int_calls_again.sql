@@ -62,12 +62,16 @@ records as (
         and request_hash in (select repeated_requests.request_hash from repeated_requests)
 ),
 
--- Of ids that have a state its records are not needed again.
+-- Of ids that have a state its records are not needed again. Equal records are counted and kept
+-- once: a sender that repeats one without end must not fill the memory with it.
 relevant_records as (
-    select records.*
+    select
+        records.*,
+        count(*) as copies
     from records
     left join earlier_states on records.request_id = earlier_states.request_id
     where records.is_due_record or earlier_states.request_id is null
+    group by all
 ),
 
 judged_records as (
@@ -105,7 +109,7 @@ record_events as (
         request_hash,
         settled_on,
         is_due_record as is_due_event,
-        count(*) as records,
+        cast(sum(copies) as bigint) as records,
         bool_or(is_failure) as has_failure,
         min(owner_uin) as first_owner,
         max(owner_uin) as last_owner,

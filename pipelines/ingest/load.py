@@ -68,6 +68,7 @@ def load_landing(
         reason = known[one.key].quarantine_reason if one.key in known else None
         if reason is not None:
             withdraw(con, settings, *one.key, reason)
+    create_raw_views(con, settings)
     judged = judge_account_events(con, run_id)
     report.accepted -= judged
     report.rejected += judged
