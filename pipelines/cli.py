@@ -228,11 +228,12 @@ def diff(release: str, other_release: str, **places: str) -> None:
 @click.argument("file_id")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept.")
 def quarantine(file_id: str, reason: str, **places: str) -> None:
-    """Withdraw a loaded file while none of its dates is sealed, or lines that were read again.
+    """Withdraw a file while none of its dates is sealed, or lines that were read again.
 
-    FILE_ID is the file's SHA-256, the first digits of it, or its path in the landing folder. Its
-    records count no longer; it stays known and in the manifest, with the reason. Of a file that is
-    sealed only what `callbill retry` read again since can be withdrawn.
+    FILE_ID is the file's path in the landing folder, loaded or not, or the SHA-256 of a loaded one,
+    or the first digits of that. Its records count no longer; it stays known and in the manifest,
+    with the reason. Of a file that is sealed only what `callbill retry` read again since can be
+    withdrawn.
     """
     from pipelines.files import quarantine as withdraw
 
@@ -258,7 +259,13 @@ def retry(file_id: str, **places: str) -> None:
     click.echo(
         f"{printable(done.file.path)}: of {done.accepted + done.rejected} line(s) read again "
         f"{done.accepted} are accepted, to be settled from {done.settlement_floor} on; "
-        f"{done.rejected} stay rejected." + (" Now run `callbill run`." if done.accepted else "")
+        f"{done.rejected} stay rejected."
+        + (
+            " Now run `callbill run`."
+            if done.accepted
+            else " If it lay in the wrong folder, send it there with other bytes (compressed, for"
+            " instance): the same bytes are known."
+        )
     )
 
 

@@ -14,7 +14,7 @@ from pipelines.errors import UsageError
 from pipelines.ingest.account_events import REASONS_BESIDE_OTHERS
 from pipelines.ingest.batch import Incoming, Loader, LoadReport
 from pipelines.ingest.landing import LandingFile, list_landing
-from pipelines.ingest.load import load_batch, withdraw, withdraw_retries
+from pipelines.ingest.load import know_file, load_batch, withdraw, withdraw_retries
 from pipelines.ingest.shapes import call_log_shapes
 from pipelines.locking import run_lock
 from pipelines.publish.manifest import Lines, SourceLoad
@@ -24,6 +24,10 @@ from pipelines.seal import adopted_warehouse, check_figures_unchanged
 from pipelines.settings import Settings, load_vars
 
 _SHORTEST_ID = 8
+_NO_SUCH_FILE = (
+    "no file that was loaded is {}; give its path in the landing folder, or its SHA-256 or the "
+    f"first {_SHORTEST_ID} or more digits of it"
+)
 _COLUMNS = (
     *("source_file_id", "feed", "path", "format", "arrived_on", "settlement_floor"),
     *("quarantine_reason", "records_accepted"),
@@ -57,9 +61,10 @@ class Retried:
 
 
 def quarantine(settings: Settings, name: str, reason: str) -> Withdrawn:
-    """Withdraw a loaded file while none of its dates is sealed: its records count no longer. It
-    stays known, with the reason, so that the same content is not loaded again. Of a file that is
-    sealed, lines that were read again since are withdrawn: they are rejected as before.
+    """Withdraw a file while none of its dates is sealed, also one that is not loaded yet: its
+    records count no longer. It stays known, with the reason, so that the same content is not
+    loaded again. Of a file that is sealed, lines that were read again since are withdrawn: they
+    are rejected as before.
 
     `name` is its id, the beginning of that, or its path. Raises UsageError if it names no file or
     several, or if all of it is sealed.
@@ -67,14 +72,16 @@ def quarantine(settings: Settings, name: str, reason: str) -> Withdrawn:
     if not reason.strip():
         raise UsageError("--reason is empty: say why, it is kept for whoever asks later")
     with _warehouse(settings) as (con, sealed, run_id):
-        file = _find(con, name)
+        file = _find(con, name) or _find_landed(con, settings, name, sealed, run_id)
+        if file is None:
+            raise UsageError(_NO_SUCH_FILE.format(name))
         if file.quarantine_reason is not None:
             raise UsageError(f"{file.path} was withdrawn already: {file.quarantine_reason}")
         if sealed is None or file.settlement_floor > sealed:
             withdraw(con, settings, file.feed, file.source_file_id, reason)
             _record(con, run_id, "quarantined", f"{file.path}: {reason}")
             return Withdrawn(file, file.records_accepted, whole=True)
-        records = withdraw_retries(con, settings, file.feed, file.source_file_id, sealed, reason)
+        records = withdraw_retries(con, settings, file.feed, file.source_file_id, sealed)
         if not records:
             raise UsageError(
                 f"{file.path} counts from {file.settlement_floor} on, and all dates through "
@@ -95,6 +102,8 @@ def retry(settings: Settings, name: str) -> Retried:
     billing_vars = load_vars(settings)
     with _warehouse(settings) as (con, sealed, run_id):
         file = _find(con, name)
+        if file is None:
+            raise UsageError(_NO_SUCH_FILE.format(name))
         if file.quarantine_reason is not None:
             raise UsageError(f"{file.path} was withdrawn: {file.quarantine_reason}")
         numbers = _rejected_lines(con, file)
@@ -127,7 +136,7 @@ def _warehouse(
             yield con, current.through if current else None, new_run_id(settings)
 
 
-def _find(con: duckdb.DuckDBPyConnection, name: str) -> LoadedFile:
+def _find(con: duckdb.DuckDBPyConnection, name: str) -> LoadedFile | None:
     rows = con.execute(
         f"""
         select {", ".join(_COLUMNS)}
@@ -138,14 +147,39 @@ def _find(con: duckdb.DuckDBPyConnection, name: str) -> LoadedFile:
         {"name": name, "shortest": _SHORTEST_ID},
     ).fetchall()
     if not rows:
-        raise UsageError(
-            f"no file that was loaded is {name}; give its path in the landing folder, or its "
-            f"SHA-256 or the first {_SHORTEST_ID} or more digits of it"
-        )
+        return None
     if len(rows) > 1:
         several = ", ".join(f"{row[2]} ({row[0][:12]})" for row in rows[:5])
-        raise UsageError(f"{name} is several files: {several}; give its id")
+        what = "path" if len({row[0] for row in rows}) == 1 else "id"
+        raise UsageError(f"{name} is several files: {several}; give its {what}")
     return LoadedFile(**dict(zip(_COLUMNS, rows[0], strict=True)))
+
+
+def _find_landed(
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    name: str,
+    sealed: date | None,
+    run_id: str,
+) -> LoadedFile | None:
+    """A file by its path in the landing folder, made known although it was never loaded."""
+    landing = list_landing(settings.landing, frozenset(call_log_shapes()), load_vars(settings).zone)
+    for one in landing.files:
+        source_file_id = one.digest() if one.name == name else None
+        if source_file_id is not None:
+            first_open = sealed + timedelta(days=1) if sealed else one.arrived_on
+            file = LoadedFile(
+                source_file_id=source_file_id,
+                feed=one.feed,
+                path=one.name,
+                format=one.shape,
+                arrived_on=one.arrived_on,
+                settlement_floor=max(one.arrived_on, first_open),
+            )
+            know_file(con, file, size=one.size, run_id=run_id)
+            # The same content may have been loaded under another name.
+            return _find(con, source_file_id)
+    return None
 
 
 def _rejected_lines(con: duckdb.DuckDBPyConnection, file: LoadedFile) -> list[int]:

@@ -7,8 +7,9 @@ that comes out otherwise than it was sealed stops the rebuild.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from pipelines.ingest.load import load_landing
 from pipelines.locking import run_lock
 from pipelines.progress import Reporter
 from pipelines.publish.differences import differences_from_release
-from pipelines.publish.manifest import Manifest
+from pipelines.publish.manifest import Manifest, Retry, SourceLoad
 from pipelines.publish.release import DATABASE, current_manifest, current_release
 from pipelines.run import (
     RunSummary,
@@ -33,11 +34,12 @@ from pipelines.seal import (
     adopted_warehouse,
     check_all_loaded,
     check_figures_unchanged,
+    check_judged_alike,
     first_due,
     set_built_through,
+    take_over_history,
 )
 from pipelines.settings import BillingVars, Settings
-from pipelines.sql import literal
 from pipelines.warehouse import open_replaceable
 
 
@@ -61,10 +63,10 @@ def rebuild_job(settings: Settings, *, json_logs: bool = False) -> tuple[RunSumm
             )
         summary = RunSummary(new_run_id(settings), current.through)
         reporter = Reporter(summary.run_id, json_logs=json_logs)
-        unsealed, withdrawn = _unsealed_loads(settings, current)
+        unreleased = _unreleased(settings, current)
         aside = settings.warehouse.with_name(f"{settings.warehouse.name}.replaced-{summary.run_id}")
         with _moved_aside(settings, aside) as moved:
-            _rebuild(settings, current, release, unsealed, withdrawn, summary, reporter)
+            _rebuild(settings, current, release, unreleased, summary, reporter)
     replaced = sorted(aside.parent.glob(f"{settings.warehouse.name}.replaced-*"))
     return summary, replaced if moved else []
 
@@ -96,8 +98,7 @@ def _rebuild(
     settings: Settings,
     current: Manifest,
     release: Path,
-    unsealed: Mapping[str, str],
-    withdrawn: Sequence[Sequence[object]],
+    unreleased: _Unreleased,
     summary: RunSummary,
     reporter: Reporter,
 ) -> None:
@@ -112,12 +113,13 @@ def _rebuild(
                 summary.run_id,
                 current.through,
                 None,
-                current.known,
+                unreleased.loads or current.known,
                 reporter.announce,
                 only_known=True,
             )
         check_all_loaded(con, current)
-        _check_still_there(con, unsealed)
+        check_judged_alike(con, current, summary.run_id)
+        _check_still_there(con, unreleased.paths)
         settle_from = first_due(con, current.through)
         if settle_from is None:
             raise CallbillError("the current release names no file, and yet settled something")
@@ -125,39 +127,67 @@ def _rebuild(
         check_figures_unchanged(con, current, billing_vars)
         _check_nothing_changed(con, release, summary)
         set_built_through(con, current.through)
-        _take_over_history(con, release)
-        for row in withdrawn:
-            con.execute(f"insert into ops.source_files values ({', '.join('?' * len(row))})", row)
+        take_over_history(con, release)
+        for table, rows in (
+            ("ops.source_files", unreleased.withdrawn),
+            ("ops.runs", unreleased.runs),
+        ):
+            for row in rows:
+                con.execute(
+                    f"insert or ignore into {table} values ({', '.join('?' * len(row))})", row
+                )
         summary.outcome, summary.sealed_through = "rebuilt", current.through
         record_end(con, summary, reporter)
 
 
-def _unsealed_loads(
-    settings: Settings, current: Manifest
-) -> tuple[dict[str, str], list[tuple[object, ...]]]:
-    """Of the files that the old warehouse has loaded and no release names: their paths by content,
-    and the manifest rows of those that were withdrawn."""
+@dataclass(frozen=True)
+class _Unreleased:
+    """What the old warehouse knows that no release tells of."""
+
+    # Files to come, by content; what counts of them is loaded anew by the next run.
+    paths: dict[str, str] = field(default_factory=dict)
+    # Files as they are to be known: withdrawn, or with lines read again.
+    loads: dict[tuple[str, str], SourceLoad] = field(default_factory=dict)
+    withdrawn: list[tuple[object, ...]] = field(default_factory=list)
+    runs: list[tuple[object, ...]] = field(default_factory=list)
+
+
+def _unreleased(settings: Settings, current: Manifest) -> _Unreleased:
     con = open_replaceable(settings.warehouse)
     if con is None:
-        return {}, []
+        return _Unreleased()
     try:
-        rows = con.execute(
-            "select feed, source_file_id, path, quarantine_reason from ops.source_files"
+        files = con.execute("from ops.source_files").fetchall()
+        retries = con.execute(
+            "select feed, source_file_id, settlement_floor, line_numbers from ops.retries"
+            " where settlement_floor > ? order by run_id",
+            [current.through],
         ).fetchall()
-        withdrawn = con.execute(
-            "from ops.source_files where quarantine_reason is not null"
+        runs = con.execute("from ops.runs where run_id > ?", [current.run_id]).fetchall()
+        reasons = con.execute(
+            "select feed, source_file_id, quarantine_reason from ops.source_files"
+            " where quarantine_reason is not null"
         ).fetchall()
     except duckdb.Error:
-        return {}, []  # damaged
+        return _Unreleased()  # damaged, or an older callbill's
     finally:
         con.close()
-    return (
-        {
-            name: path
-            for feed, name, path, reason in rows
-            if (feed, name) not in current.known and reason is None
-        },
-        [row for row in withdrawn if (row[1], row[0]) not in current.known],
+    loads = dict(current.known)
+    for feed, name, reason in reasons:
+        if (feed, name) in loads:
+            loads[feed, name] = replace(loads[feed, name], quarantine_reason=reason)
+    for feed, name, floor, numbers in retries:
+        if (feed, name) in loads:
+            load = loads[feed, name]
+            again = (*load.retries, Retry(floor, tuple(numbers)))
+            loads[feed, name] = replace(load, retries=again)
+    withdrawn = {(feed, name) for feed, name, _reason in reasons}
+    unknown = [row for row in files if (row[1], row[0]) not in current.known]
+    return _Unreleased(
+        {str(r[0]): str(r[2]) for r in unknown if (r[1], r[0]) not in withdrawn},
+        loads,
+        [row for row in unknown if (row[1], row[0]) in withdrawn],
+        runs,
     )
 
 
@@ -203,34 +233,3 @@ def _check_nothing_changed(
         raise ControlFailedError(
             f"nothing was replaced, these controls failed: {names}", results=summary.errors
         )
-
-
-def _take_over_history(con: duckdb.DuckDBPyConnection, release: Path) -> None:
-    """Runs, their controls, when a file was loaded and why a line was rejected, as far as the
-    release tells of them."""
-    if not (release / DATABASE).exists():
-        return
-    con.execute(f"attach {literal(str(release / DATABASE))} as sealed (read_only)")
-    try:
-        con.execute("insert or ignore into ops.runs by name from sealed.ops.runs")
-        con.execute("insert into ops.control_results by name from sealed.ops.control_results")
-        con.execute(
-            """
-            update ops.source_files set run_id = known.run_id, loaded_at = known.loaded_at
-            from sealed.ops.source_files as known
-            where source_files.feed = known.feed
-                and source_files.source_file_id = known.source_file_id
-            """
-        )
-        con.execute(
-            """
-            update ops.rejected_records as again
-            set run_id = known.run_id, reason = known.reason, detail = known.detail,
-                fields = known.fields
-            from sealed.ops.rejected_records as known
-            where again.feed = known.feed and again.source_file_id = known.source_file_id
-                and again.line_number is not distinct from known.line_number
-            """
-        )
-    finally:
-        con.execute("detach sealed")

@@ -40,8 +40,10 @@ from pipelines.seal import (
     built_through,
     check_all_loaded,
     check_figures_unchanged,
+    check_judged_alike,
     first_due,
     set_built_through,
+    take_over_history,
 )
 from pipelines.settings import BillingVars, Settings, load_thresholds, load_vars
 from pipelines.status import write_status
@@ -132,13 +134,14 @@ def _run(
     current = current_manifest(settings.published)
     with adopted_warehouse(settings, current) as con:
         summary.sealed_through = current.through if current else None
+        record_start(con, summary)
         if current is not None and summary.through <= current.through:
             summary.outcome = "nothing_due"
             summary.message = f"everything through {current.through} is sealed already"
+            record_end(con, summary, reporter)
             return
-        check_figures_unchanged(con, current, billing_vars)
-        record_start(con, summary)
         try:
+            check_figures_unchanged(con, current, billing_vars)
             _settle(con, settings, billing_vars, summary, reporter, current, dry_run=dry_run)
         except BaseException as error:
             failed = isinstance(error, ControlFailedError)
@@ -174,6 +177,9 @@ def _settle(
     for skipped in summary.loaded.skipped:
         reporter.log("not read", file=skipped.name, why=skipped.why)
     check_all_loaded(con, current)
+    check_judged_alike(con, current, summary.run_id)
+    if current is not None:
+        take_over_history(con, (settings.published / "current").resolve())
     drop_files_aside(settings)
     settle_from = first_due(con, summary.through)
     if settle_from is None:

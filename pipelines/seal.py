@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
+from pathlib import Path
 
 import duckdb
 
 from pipelines.errors import UsageError
+from pipelines.ingest.account_events import REASONS_BESIDE_OTHERS
 from pipelines.publish.manifest import Manifest, figure_vars
+from pipelines.publish.release import DATABASE
 from pipelines.seeds import figure_seeds
 from pipelines.settings import BillingVars, Settings
+from pipelines.sql import literal
 from pipelines.warehouse import (
     check_files,
     close_warehouse,
@@ -97,6 +101,33 @@ def check_all_loaded(con: duckdb.DuckDBPyConnection, current: Manifest | None) -
             f"warehouse nor in the landing folder, {missing[0].path} among them "
             f"(SHA-256 {missing[0].source_file_id}): put them back"
         )
+
+
+def check_judged_alike(
+    con: duckdb.DuckDBPyConnection, current: Manifest | None, run_id: str
+) -> None:
+    """UsageError if a line that the release counts was rejected when its file was loaded anew."""
+    for load in current.loads if current else ():
+        if load.rejected_lines is None:
+            continue  # an older callbill did not say
+        lines = con.execute(
+            """
+            select r.line_number, r.reason
+            from ops.rejected_records as r
+            where r.feed = ? and r.source_file_id = ? and r.run_id = ?
+                and not list_contains(?, r.reason)
+            order by r.line_number nulls first
+            """,
+            [load.feed, load.source_file_id, run_id, REASONS_BESIDE_OTHERS],
+        ).fetchall()
+        rejected = load.rejected
+        today = [row for row in lines if rejected is None or row[0] not in rejected]
+        if today and load.quarantine_reason is None:
+            line, reason = today[0]
+            raise UsageError(
+                f"{len(today)} line(s) of {load.path} that the current release counts are rejected "
+                f"by today's rules, line {line} ({reason}) among them: bring the rule or shape back"
+            )
 
 
 def check_figures_unchanged(
@@ -199,3 +230,35 @@ def first_due(con: duckdb.DuckDBPyConnection, through: date) -> date | None:
         "select min(settlement_floor) from ops.source_files where settlement_floor <= ?", [through]
     ).fetchall()[0][0]
     return first
+
+
+def take_over_history(con: duckdb.DuckDBPyConnection, release: Path) -> None:
+    """Runs, their controls, when a file was loaded and why a line was rejected, as far as the
+    release tells of them; nothing if this warehouse knows the release."""
+    is_known = con.execute("select 1 from ops.runs where run_id = ?", [release.name]).fetchall()
+    if is_known or not (release / DATABASE).exists():
+        return
+    con.execute(f"attach {literal(str(release / DATABASE))} as sealed (read_only)")
+    try:
+        con.execute("insert or ignore into ops.runs by name from sealed.ops.runs")
+        con.execute("insert into ops.control_results by name from sealed.ops.control_results")
+        con.execute(
+            """
+            update ops.source_files set run_id = known.run_id, loaded_at = known.loaded_at
+            from sealed.ops.source_files as known
+            where source_files.feed = known.feed
+                and source_files.source_file_id = known.source_file_id
+            """
+        )
+        con.execute(
+            """
+            update ops.rejected_records as again
+            set run_id = known.run_id, reason = known.reason, detail = known.detail,
+                fields = known.fields
+            from sealed.ops.rejected_records as known
+            where again.feed = known.feed and again.source_file_id = known.source_file_id
+                and again.line_number is not distinct from known.line_number
+            """
+        )
+    finally:
+        con.execute("detach sealed")

@@ -52,7 +52,11 @@ create table if not exists ops.retries (
     feed varchar not null,
     settlement_floor date not null,
     line_numbers bigint[] not null,
-    run_id varchar not null
+    run_id varchar not null,
+    -- The rejects that they were, for as long as they may be withdrawn.
+    rejects struct(
+        line_number bigint, reason varchar, detail varchar, fields varchar, run_id varchar
+    )[]
 );
 
 -- What was not accepted: a line with its number and reason, or a whole file (no line number).
@@ -102,13 +106,14 @@ create table if not exists ops.landing_entries (
     source_file_id varchar not null
 );
 
--- Files of which a path held another content when it was loaded.
+-- Files of which a path held another content when it was loaded, or that are gone.
 create table if not exists ops.landing_changes (
     path varchar not null,
     was_source_file_id varchar not null,
     was_bytes bigint not null,
-    source_file_id varchar not null,
-    size_bytes bigint not null,
+    -- Null if the file is gone.
+    source_file_id varchar,
+    size_bytes bigint,
     -- The last date that the run which noticed it was to settle.
     known_from date not null
 );

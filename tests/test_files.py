@@ -9,6 +9,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from pipelines import run
+from pipelines.errors import ControlFailedError
 from tests.conftest import (
     ProjectCopy,
     callbill,
@@ -17,6 +19,7 @@ from tests.conftest import (
     manifest,
     places,
     query,
+    run_after,
     run_job,
     unpublishable,
 )
@@ -228,6 +231,43 @@ def test_the_bill_of_what_was_read_again_verifies(retried: Path, lenient: Projec
     assert (ended.returncode, ended.stderr.count("difference")) == (0, 0), ended.stderr
 
 
+def test_lines_read_again_that_no_release_names_yet(
+    retried: Path, lenient: ProjectCopy, tmp_path: Path
+) -> None:
+    """They can be withdrawn, and are then rejected as before; a rebuild keeps them."""
+    place = copy_of(retried, tmp_path)
+
+    def do(command: str, *options: str) -> None:
+        ended = callbill(command, *options, *places(place), project=lenient.folder)
+        assert (ended.returncode, "unexpected" in ended.stderr) == (0, False), ended.stderr
+
+    def rejects() -> list[tuple]:
+        with duckdb.connect(str(place / "warehouse.duckdb"), read_only=True) as con:
+            return con.execute("from ops.rejected_records order by all").fetchall()
+
+    before = rejects()
+    # What a killed run leaves behind.
+    (place / "warehouse.duckdb.files" / "scratch").mkdir(exist_ok=True)
+    do("retry", ENVELOPES)
+    assert len(rejects()) == len(before) - 1
+    do("quarantine", ENVELOPES, "--reason=no")
+    assert rejects() == before
+    do("retry", ENVELOPES)
+    do("rebuild")
+    ended = lenient.run_job(place, "--through", "2026-03-04")
+    assert ended.returncode == 0, ended.stderr
+    lines = "select calls from billing.bill_lines where settled_on = '2026-03-04'"
+    assert query(place, lines) == [(1,)]
+
+
+def test_a_rebuild_by_rules_that_take_less_names_the_line(retried: Path, tmp_path: Path) -> None:
+    place = copy_of(retried, tmp_path)
+    ended = callbill("rebuild", *places(place))
+    assert ended.returncode == 2
+    said = f"2 line(s) of {ENVELOPES} that the current release counts are rejected by today's rules"
+    assert f"{said}, line 2 (missing_owner_uin) among them" in ended.stderr
+
+
 # --- withdrawn ---
 
 WRONG = f"call_logs/arrived_on={SECOND}/wrong.jsonl"
@@ -315,6 +355,64 @@ def test_a_rebuild_remembers_what_no_release_names_yet(withdrawn: Path, tmp_path
     assert callbill("rebuild", *places(place)).returncode == 0
     assert run_job(place, "--through", "2026-03-04").returncode == 0
     assert query(place, "select sum(calls) from billing.bill_lines") == [(2,)]
+
+
+def block() -> None:
+    """Have a control fail."""
+
+    def fail(*_arguments: object) -> None:
+        raise ControlFailedError("blocked")
+
+    run.write_release = fail  # type: ignore[assignment]
+
+
+def test_what_was_withdrawn_stays_so_whatever_is_lost(tmp_path: Path) -> None:
+    """The earliest file, withdrawn before anything was sealed; one that a release named before it
+    was withdrawn, its date not being due; one that was never loaded."""
+
+    def call(name: str, day: str) -> bytes:
+        return json_lines(record(name, owner_uin=OWNER, called_at=f"2026-03-{day}T09:00:00+08:00"))
+
+    def run_through(day: str) -> int:
+        ended = run_job(tmp_path, "--through", f"2026-03-{day}")
+        assert ended.returncode == 0, ended.stderr
+        return int(query(tmp_path, "select sum(calls) from billing.bill_lines")[0][0])
+
+    logs = tmp_path / "landing" / "call_logs"
+    early, late, never = (f"arrived_on=2026-03-{day}/wrong.jsonl" for day in ("02", "05", "06"))
+    write(logs / early, call("early", "01"))
+    write(logs / late, call("late", "04"))
+    write(logs / "arrived_on=2026-03-03/right.jsonl", call("right", "02"))
+    terms = {"owner_uin": OWNER, "component_code": "wimgs_search_by_text", "discount": "0.5"}
+    contract = "contracts/arrived_on=2026-03-05/contract.csv"
+    write(tmp_path / "landing" / contract, csv_file([{**terms, "effective_from": "2026-03-01"}]))
+    ended = run_after(block, tmp_path, "--through", "2026-03-05")
+    assert ended.returncode == 1, ended.stderr
+
+    def withdraw(path: str) -> None:
+        ended = callbill("quarantine", path, "--reason=wrong", *places(tmp_path))
+        assert (ended.returncode, ended.stderr) == (0, "")
+
+    withdraw(f"call_logs/{early}")
+    assert run_through("03") == 1
+    withdraw(f"call_logs/{late}")
+    withdraw(contract)
+    assert callbill("rebuild", *places(tmp_path)).returncode == 0
+    assert run_through("05") == 1
+    write(logs / never, call("never", "05"))
+    withdraw(f"call_logs/{never}")
+    assert run_through("06") == 1
+    for path in (early, late, never):
+        (logs / path).rename(tmp_path / path.split("/")[0])
+    (tmp_path / "warehouse.duckdb").unlink()
+    assert run_through("07") == 1
+    for path in (early, late, never):
+        (tmp_path / path.split("/")[0]).rename(logs / f"{path.split('/')[0]}.jsonl")
+    assert run_through("08") == 1
+    withdrawals = "select count(*) from ops.runs where outcome = 'quarantined'"
+    assert query(tmp_path, withdrawals) == [(4,)]
+    reasons = [load["quarantine_reason"] for load in manifest(tmp_path)["loads"]]
+    assert sorted(map(str, reasons)) == ["None", *["wrong"] * 4]
 
 
 def test_a_call_in_a_withdrawn_file_is_told_of(withdrawn: Path) -> None:

@@ -569,6 +569,28 @@ class BatchLoad:
                 )  # fmt: skip
                 continue
             of_file = f"feed = {literal(self.feed)} and source_file_id = {literal(name)}"
+            con.execute(
+                f"""
+                insert into ops.retries
+                select $name, $feed, $floor, list(n order by n), $run_id, (
+                    select list({{
+                        'line_number': line_number, 'reason': reason, 'detail': detail,
+                        'fields': fields, 'run_id': run_id
+                    }})
+                    from ops.rejected_records where {of_file} and {one.lines.condition}
+                )
+                from (select unnest($numbers) as n)
+                where n not in (select line_number from loading_rejects)
+                having count(*) > 0
+                """,
+                {
+                    "name": name,
+                    "feed": self.feed,
+                    "floor": one.settlement_floor,
+                    "numbers": sorted(one.lines.numbers),
+                    "run_id": self.loader.run_id,
+                },
+            )
             again = con.execute(
                 f"delete from ops.rejected_records where {of_file} and {one.lines.condition}"
                 " returning line_number"
@@ -582,22 +604,6 @@ class BatchLoad:
                 where {of_file}
                 """,
                 {"again": len(again), "good": good, "bad": bad},
-            )
-            con.execute(
-                """
-                insert into ops.retries
-                select $name, $feed, $floor, list(n order by n), $run_id
-                from (select unnest($numbers) as n)
-                where n not in (select line_number from loading_rejects)
-                having count(*) > 0
-                """,
-                {
-                    "name": name,
-                    "feed": self.feed,
-                    "floor": one.settlement_floor,
-                    "numbers": sorted(one.lines.numbers),
-                    "run_id": self.loader.run_id,
-                },
             )
         report.unreadable_files += len(self.unreadable)
         self._insert("ops.source_files", rows)

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import groupby
 
 import duckdb
@@ -52,7 +52,6 @@ def load_landing(
     if only_known:
         incoming = [one for one in incoming if one.key in known]
     scratch = settings.warehouse_files / "scratch"
-    shutil.rmtree(scratch, ignore_errors=True)
     loader = Loader(con, settings, billing_vars, run_id, scratch, report)
     advance = announce(sum(one.file.size for one in incoming))
     again = [
@@ -64,10 +63,7 @@ def load_landing(
     for number, batch in enumerate([*_batches(incoming), *([one] for one in again)]):
         load_batch(loader, batch, f"{run_id}-{number:05d}")
         advance(sum(one.file.size for one in batch))
-    for one in incoming:
-        reason = known[one.key].quarantine_reason if one.key in known else None
-        if reason is not None:
-            withdraw(con, settings, *one.key, reason)
+    _withdraw_known(con, settings, known.values(), run_id)
     create_raw_views(con, settings)
     judged = judge_account_events(con, run_id)
     report.accepted -= judged
@@ -91,6 +87,7 @@ def _incoming(
         ).fetchall()
     }
     loaded = set(con.execute("select feed, source_file_id from ops.source_files").fetchall())
+    listed = {file.name for file in files}
     if known.keys() <= loaded:
         # Otherwise one that seems to arrive later may be one the release knows, put back today.
         files = [file for file in files if file.arrived_on <= through]
@@ -124,7 +121,8 @@ def _incoming(
             incoming[key] = replace(
                 incoming[key], lines=load.lines_at_first, rejected=load.rejected
             )
-    _remember(con, unknown, digests, loaded, through)
+    _remember(con, unknown, digests, through)
+    _miss(con, listed, through)
     return list(incoming.values())
 
 
@@ -132,7 +130,6 @@ def _remember(
     con: duckdb.DuckDBPyConnection,
     files: Iterable[LandingFile],
     digests: dict[str, str | None],
-    loaded: Set[tuple[str, str]],
     through: date,
 ) -> None:
     """Keep what the directory entries hold, so that a file is hashed once, and which of them held
@@ -147,9 +144,10 @@ def _remember(
                 [[row[0] for row in rows]],
             ).fetchall()
         }
+        counting = _counting(con)
         for path, size, _mtime, _inode, source_file_id in rows:
             was, was_bytes = before.get(path, (source_file_id, size))
-            if was != source_file_id and (path.split("/")[0], was) in loaded:
+            if was != source_file_id and (path.split("/")[0], was) in counting:
                 con.execute(
                     "insert into ops.landing_changes values (?, ?, ?, ?, ?, ?)",
                     [path, was, was_bytes, source_file_id, size, through],
@@ -158,6 +156,34 @@ def _remember(
             "insert or replace into ops.landing_entries select unnest($rows, max_depth := 2)",
             {"rows": [dict(zip(("p", "s", "m", "i", "f"), row, strict=True)) for row in rows]},
         )
+
+
+def _miss(con: duckdb.DuckDBPyConnection, listed: Set[str], through: date) -> None:
+    """Note which files that were loaded are gone, under whatever name, since the last run."""
+    entries = con.execute(
+        "select path, source_file_id, size_bytes from ops.landing_entries"
+    ).fetchall()
+    gone = [entry for entry in entries if entry[0] not in listed]
+    if not gone:
+        return
+    there = {source_file_id for path, source_file_id, _size in entries if path in listed}
+    counting = _counting(con)
+    for path, source_file_id, size in gone:
+        if source_file_id not in there and (path.split("/")[0], source_file_id) in counting:
+            con.execute(
+                "insert into ops.landing_changes values (?, ?, ?, null, null, ?)",
+                [path, source_file_id, size, through],
+            )
+        con.execute("delete from ops.landing_entries where path = ?", [path])
+
+
+def _counting(con: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
+    """The files whose records count."""
+    return set(
+        con.execute(
+            "select feed, source_file_id from ops.source_files where quarantine_reason is null"
+        ).fetchall()
+    )
 
 
 def _batches(incoming: Iterable[Incoming]) -> Iterator[list[Incoming]]:
@@ -184,6 +210,7 @@ def load_batch(loader: Loader, batch: Sequence[Incoming], name: str) -> None:
     """Load a batch and commit it; files that changed meanwhile are left for the next run."""
     tries = list(batch)
     while tries:
+        shutil.rmtree(loader.scratch, ignore_errors=True)  # a killed run's
         loader.scratch.mkdir(parents=True)
         load = BatchLoad(loader, tries, name)
         try:
@@ -198,6 +225,39 @@ def load_batch(loader: Loader, batch: Sequence[Incoming], name: str) -> None:
             if one not in unchanged:
                 loader.report.skipped.append(Skipped(one.file.name, "changed while it was read"))
         tries = unchanged
+
+
+def _withdraw_known(
+    con: duckdb.DuckDBPyConnection, settings: Settings, loads: Iterable[SourceLoad], run_id: str
+) -> None:
+    """Know the files as withdrawn that a release names so, whether they are still there or not."""
+    withdrawn = con.execute(
+        "select feed, source_file_id from ops.source_files where quarantine_reason is not null"
+    ).fetchall()
+    for load in loads:
+        key = (load.feed, load.source_file_id)
+        if load.quarantine_reason is not None and key not in withdrawn:
+            know_file(con, load, size=0, run_id=run_id)
+            withdraw(con, settings, *key, load.quarantine_reason)
+
+
+def know_file(con: duckdb.DuckDBPyConnection, load: SourceLoad, *, size: int, run_id: str) -> None:
+    """Have a file known that is not to be loaded, unless it is."""
+    con.execute(
+        "insert or ignore into ops.source_files"
+        " values ($id, $feed, $path, $format, $arrived, $floor, $size, 0, 0, 0, $run, $now, null)",
+        {
+            "id": load.source_file_id,
+            "feed": load.feed,
+            "path": load.path,
+            "format": load.format,
+            "arrived": load.arrived_on,
+            "floor": load.settlement_floor,
+            "size": size,
+            "run": run_id,
+            "now": datetime.now(UTC),
+        },
+    )
 
 
 def withdraw(
@@ -225,7 +285,6 @@ def withdraw_retries(
     feed: str,
     source_file_id: str,
     sealed: date,
-    reason: str,
 ) -> int:
     """Have the lines of a file that were read again count no longer, as far as they settle after
     `sealed`: they are rejected as before. Gives their number."""
@@ -234,11 +293,13 @@ def withdraw_retries(
     con.begin()
     retries = con.execute(
         f"delete from ops.retries where {of_file} and settlement_floor > $sealed"
-        " returning run_id, settlement_floor, line_numbers",
+        " returning run_id, settlement_floor, line_numbers, rejects",
         names | {"sealed": sealed},
     ).fetchall()
     parts: list[tuple[str]] = []
-    for run_id, floor, numbers in retries:
+    counted = 0
+    for run_id, floor, numbers, rejects in retries:
+        counted += len(numbers)
         # A reading again writes files of its own, named by its run.
         parts += con.execute(
             "delete from ops.raw_files where starts_with(file_name, ?) returning file_name",
@@ -250,16 +311,26 @@ def withdraw_retries(
                 " and settlement_floor = ?",
                 [source_file_id, numbers, floor],
             )
-    counted = sum(len(numbers) for _run_id, _floor, numbers in retries)
-    con.execute(
-        f"""
-        insert into ops.rejected_records by name
-        select source_file_id, feed, path, unnest($numbers) as line_number,
-            'read_again_and_withdrawn' as reason, $reason as detail, run_id
-        from ops.source_files where {of_file}
-        """,
-        names | {"numbers": [n for retry in retries for n in retry[2]], "reason": reason},
-    )
+        con.execute(
+            f"delete from ops.rejected_records where {of_file}"
+            " and list_contains($numbers, line_number)",
+            names | {"numbers": numbers},
+        )
+        # Of what a rebuild read again it is not known what it was rejected for.
+        con.execute(
+            f"""
+            insert into ops.rejected_records by name
+            select
+                f.source_file_id, f.feed, f.path, n.line_number,
+                coalesce(r.reason, 'read_again_and_withdrawn') as reason, r.detail, r.fields,
+                coalesce(r.run_id, f.run_id) as run_id
+            from ops.source_files as f
+            cross join (select unnest($numbers) as line_number) as n
+            left join (select unnest($rejects, recursive := true)) as r using (line_number)
+            where {of_file}
+            """,
+            names | {"numbers": numbers, "rejects": rejects or []},
+        )
     con.execute(
         f"""
         update ops.source_files set

@@ -63,15 +63,17 @@ class SourceLoad:
     settlement_floor: date
     quarantine_reason: str | None = None
     retries: tuple[Retry, ...] = ()
-    # Lines that were rejected by themselves and never accepted since, such as "3-17,20"; or "all",
-    # of a file that could not be read.
-    rejected_lines: str = ""
+    # Lines that were rejected by themselves and never accepted since, such as "3-17,20"; "all" of a
+    # file that could not be read; None where it is not known.
+    rejected_lines: str | None = None
 
     @property
     def rejected(self) -> Lines | None:
         """The lines that stay rejected, whatever today's rules say of them; None for none."""
-        if self.rejected_lines in ("", "all"):
-            return ALL_LINES if self.rejected_lines else None
+        if not self.rejected_lines:
+            return None
+        if self.rejected_lines == "all":
+            return ALL_LINES
         numbers: set[int] = set()
         for part in self.rejected_lines.split(","):
             first, _, last = part.partition("-")
@@ -147,7 +149,7 @@ def read_manifest(folder: Path) -> Manifest:
                     arrived_on=date.fromisoformat(load["arrived_on"]),
                     settlement_floor=date.fromisoformat(load["settlement_floor"]),
                     quarantine_reason=load.get("quarantine_reason"),
-                    rejected_lines=load.get("rejected_lines", ""),
+                    rejected_lines=load.get("rejected_lines"),
                     retries=tuple(
                         Retry(
                             settlement_floor=date.fromisoformat(retry["settlement_floor"]),
