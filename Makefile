@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SAMPLE_THROUGH := 2026-10-02
 
-.PHONY: install run test test-long lint docs lock clean
+.PHONY: install run test test-long reliability lint docs lock clean
 
 install: .venv/.installed
 
@@ -23,6 +23,12 @@ test: install
 
 test-long: install
 	$(BIN)/python -m pytest -m long
+
+# The long campaign against the job, and the page that tells of it.
+reliability: install
+	$(BIN)/python -m pytest -m long tests/test_reliability.py tests/test_ingest_fuzz.py \
+		--junitxml=reliability.xml
+	$(BIN)/python -m tests.reliability reliability.xml > docs/reliability.md
 
 lint: install
 	$(BIN)/ruff check .

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import duckdb
 
-# What columns say that are new and may not be empty, of rows from before.
+# Columns that are new and may not be empty, and what they say of rows from before.
 _NEW_COLUMNS = {
-    "raw.contracts": "'{}' as fields",
-    "raw.account_events": "'{}' as fields",
+    "raw.contracts": ("fields", "'{}'"),
+    "raw.account_events": ("fields", "'{}'"),
 }
 
 _NAMES = """
@@ -32,8 +32,9 @@ def migrate(con: duckdb.DuckDBPyConnection, tables: str, version: int) -> None:
         con.execute(f"drop table {name}")
     con.execute(tables)
     for n, name in enumerate(names):
-        new = _NEW_COLUMNS.get(name)
-        also = f", {new}" if new else ""
+        column, said = _NEW_COLUMNS.get(name, (None, None))
+        had = {row[0] for row in con.execute(f"describe before_{n}").fetchall()}
+        also = f", {said} as {column}" if column and column not in had else ""
         con.execute(f"insert into {name} by name select *{also} from before_{n}")
         con.execute(f"drop table before_{n}")
     con.execute("update ops.warehouse set schema_version = ?", [version])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import duckdb
@@ -672,6 +672,17 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("fuzz")
 
 
+@pytest.fixture
+def tried(
+    request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> Iterator[list[int]]:
+    """How much was tried of what, for the page on reliability."""
+    numbers: list[int] = []
+    yield numbers
+    record_property("tried", request.function.__doc__)
+    record_property("times", sum(numbers))
+
+
 @some
 @given(lines=json_texts)
 def test_lines(place: Path, lines: list[bytes]) -> None:
@@ -693,19 +704,25 @@ def test_csv(place: Path, contents: list[bytes]) -> None:
 @pytest.mark.long
 @many
 @given(lines=json_texts)
-def test_many_lines(place: Path, lines: list[bytes]) -> None:
+def test_many_lines(place: Path, tried: list[int], lines: list[bytes]) -> None:
+    """lines of JSON, by both ways of reading"""
+    tried.append(len(lines))
     check_lines(place, CANONICAL, lines)
 
 
 @pytest.mark.long
 @many
 @given(lines=envelope_texts)
-def test_many_envelopes(place: Path, lines: list[bytes]) -> None:
+def test_many_envelopes(place: Path, tried: list[int], lines: list[bytes]) -> None:
+    """an SDK's envelopes, by both ways of reading"""
+    tried.append(len(lines))
     check_lines(place, IN_ENVELOPES, lines)
 
 
 @pytest.mark.long
 @many
 @given(contents=csv_texts)
-def test_much_csv(place: Path, contents: list[bytes]) -> None:
+def test_much_csv(place: Path, tried: list[int], contents: list[bytes]) -> None:
+    """CSV files, by both ways of reading"""
+    tried.append(len(contents))
     check_csv(place, contents)

@@ -9,15 +9,18 @@ import shutil
 import subprocess
 import sys
 import time
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from pipelines import __version__
 from tests.conftest import (
     CALLBILL,
+    PROJECT,
     ProjectCopy,
     callbill,
     copy_of,
@@ -26,6 +29,7 @@ from tests.conftest import (
     places,
     query,
     run_job,
+    unpublishable,
 )
 
 OWNER = "100000000071"
@@ -416,6 +420,62 @@ def test_another_figure_changing_var_is_refused_once_something_is_sealed(
     ended = run_job(place, "--through", "2026-03-07", "--vars", "{deduction_rounding: down}")
     assert ended.returncode == 2
     assert "deduction_rounding" in ended.stderr
+
+
+def metrics(place: Path) -> dict[tuple[str, str], float]:
+    text = (place / "published" / "status" / "callbill.prom").read_text()
+    return {
+        (sample.name, ",".join(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_metrics_tell_of_the_last_run_and_the_last_that_went_well(
+    nightly: Path, tmp_path: Path
+) -> None:
+    place = copy_of(nightly, tmp_path)
+    before = metrics(place)
+    assert before["callbill_last_run_success", ""] == 1
+    assert before["callbill_build_info", __version__] == 1
+    sealed = datetime.fromtimestamp(before["callbill_sealed_through_timestamp_seconds", ""], UTC)
+    assert sealed.date() == date(2026, 3, 6)
+    today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
+    assert before["callbill_lag_days", ""] == (today - sealed.date()).days
+    steps = {label for name, label in before if name == "callbill_step_duration_seconds"}
+    assert steps == {"ingest", "build", "hash", "check", "publish"}
+    land(place, "2026-03-07", record("m-1", "2026-03-06T10:00:00+08:00"), "not JSON")
+    with unpublishable(place):
+        assert run_job(place, "--through", "2026-03-07").returncode == 1
+    after = metrics(place)
+    assert after["callbill_last_run_success", ""] == 0
+    assert after["callbill_controls_failed", "error"] == 3
+    assert after["callbill_records_accepted", ""] == after["callbill_records_rejected", ""] == 1
+    for name in ("callbill_last_success_timestamp_seconds", "callbill_lag_days"):
+        assert after[name, ""] == before[name, ""]
+    assert run_job(place, "--through", "2026-03-06").returncode == 0
+    last = metrics(place)
+    assert last["callbill_last_run_success", ""] == 1
+    assert (
+        last["callbill_last_success_timestamp_seconds", ""]
+        > before["callbill_last_success_timestamp_seconds", ""]
+    )
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
+def test_units_for_systemd_are_right(tmp_path: Path) -> None:
+    for name in ("callbill.service", "callbill.timer"):
+        text = (PROJECT / "deploy" / name).read_text()
+        here = text.replace("/opt/callbill/.venv/bin/callbill", str(CALLBILL))
+        (tmp_path / name).write_text(here)
+    command = [
+        "systemd-analyze",
+        "verify",
+        tmp_path / "callbill.service",
+        tmp_path / "callbill.timer",
+    ]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_json_logs_are_json_lines_and_nothing_else(nightly: Path, tmp_path: Path) -> None:
