@@ -53,9 +53,22 @@
     {%- if config.get('contract').enforced %}{{ get_assert_columns_equivalent(sql) }}{% endif -%}
 {%- endmacro %}
 
+{% macro quoted(text) -%}
+    '{{ text | replace("'", "''") }}'
+{%- endmacro %}
+
+{# What every model ends with. dbt's own way to its comments asks for each relation's columns. #}
 {% macro finish_model(target) -%}
     {{- run_hooks(post_hooks, inside_transaction=True) -}}
-    {%- do persist_docs(target, model) -%}
+    {%- if config.persist_column_docs() -%}
+        {%- call statement('comments') -%}
+            comment on {{ target.type }} {{ target }} is {{ callbill.quoted(model.description) }};
+            {%- for column in model.columns.values() %}
+            comment on column {{ target }}.{{ column.name }}
+            is {{ callbill.quoted(column.description) }};
+            {%- endfor %}
+        {%- endcall -%}
+    {%- endif -%}
     {%- do adapter.commit() -%}
     {{ return({'relations': [target]}) }}
 {%- endmacro %}

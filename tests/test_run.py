@@ -310,6 +310,7 @@ def test_a_dry_run_leaves_no_trace(nightly: Path, tmp_path: Path) -> None:
 
 def test_a_second_run_is_turned_away_and_told_by_whom(tmp_path: Path) -> None:
     land_story(tmp_path)
+    callbill("--version")  # so that the second is not too late
     job = subprocess.Popen(
         [CALLBILL, "run", *places(tmp_path), "--through", "2026-03-06"],
         stdout=subprocess.DEVNULL,
@@ -449,7 +450,7 @@ def test_metrics_tell_of_the_last_run_and_the_last_that_went_well(
         assert run_job(place, "--through", "2026-03-07").returncode == 1
     after = metrics(place)
     assert after["callbill_last_run_success", ""] == 0
-    assert after["callbill_controls_failed", "error"] == 3
+    assert after["callbill_controls_failed", "error"] == 2
     assert after["callbill_records_accepted", ""] == after["callbill_records_rejected", ""] == 1
     for name in ("callbill_last_success_timestamp_seconds", "callbill_lag_days"):
         assert after[name, ""] == before[name, ""]
@@ -468,13 +469,10 @@ def test_units_for_systemd_are_right(tmp_path: Path) -> None:
         text = (PROJECT / "deploy" / name).read_text()
         here = text.replace("/opt/callbill/.venv/bin/callbill", str(CALLBILL))
         (tmp_path / name).write_text(here)
-    command = [
-        "systemd-analyze",
-        "verify",
-        tmp_path / "callbill.service",
-        tmp_path / "callbill.timer",
-    ]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    units = sorted(tmp_path.iterdir())
+    ended = subprocess.run(
+        ["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False
+    )
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
