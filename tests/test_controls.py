@@ -19,7 +19,7 @@ import pytest
 
 from pipelines.quality.catalogue import catalogue
 from pipelines.quality.page import page
-from tests.conftest import PROJECT, ProjectCopy, copy_of, run_job, unpublishable
+from tests.conftest import PROJECT, ProjectCopy, copy_of, query, run_job, unpublishable
 from tests.landing_files import csv_file, json_lines, record, write
 
 SEALED, NIGHT = date(2026, 3, 31), date(2026, 4, 1)
@@ -398,6 +398,36 @@ def test_a_fault_is_caught(control_id: str, before: Path, tmp_path: Path) -> Non
         assert (place / "published" / "current").readlink() != current
         assert control_id in ended.stdout
     assert hash_of(place / "published" / "releases" / current.name) == released
+
+
+def test_files_that_are_gone_and_hours_of_a_day_that_came_late(
+    before: Path, tmp_path: Path
+) -> None:
+    """Of a day that comes in parts, hours that were settled before are not missed."""
+    place = copy_of(before, tmp_path)
+    gone = "call_logs/arrived_on=2026-03-25/calls.jsonl"
+    (place / "landing" / gone).unlink()
+    used_on = SEALED - timedelta(days=5)
+    late = [call(f"late {n}", AGREED, used_on, called_at=f"{used_on}T12:00:00+08:00")
+            for n in range(10)]  # fmt: skip
+    write(place / "landing" / f"call_logs/arrived_on={NIGHT}/late.jsonl", json_lines(*late))
+    ended = run_job(place, "--through", NIGHT, "--vars={hourly_check_min_records: 10}")
+    assert ended.returncode == 0, ended.stderr
+    samples = {
+        control: json.loads(sample)
+        for control, sample in query(
+            place, "select control_id, sample from ops.control_results where not passed"
+        )
+    }
+    assert samples.keys() == {"loaded_files_are_unchanged", "every_hour_has_records"}
+    [file] = samples["loaded_files_are_unchanged"]
+    assert (file["path"], file["finding"]) == (gone, "gone")
+    [day] = samples["every_hour_has_records"]
+    hours = ", ".join(str(hour) for hour in range(24) if hour not in (10, 12))
+    assert (day["usage_date"], day["hours_without_any"]) == (str(used_on), hours)
+    # Once is enough.
+    ended = run_job(place, "--through", NIGHT + timedelta(days=1))
+    assert "loaded_files_are_unchanged" not in failed_controls(place)
 
 
 def hash_of(folder: Path) -> str:
