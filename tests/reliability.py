@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -47,11 +48,17 @@ class _Row:
         return "; ".join(dict.fromkeys(self.remarks))
 
 
-def page(results: Path) -> str:
+def page(results: Sequence[Path]) -> str:
+    """The page, of one or several result files; a test that was run again counts as it was last."""
     rows: defaultdict[str, _Row] = defaultdict(lambda: _Row(""))
-    suite = ElementTree.parse(results).getroot().find("testsuite")  # noqa: S314  our own file
-    assert suite is not None
-    for case in suite.iter("testcase"):
+    cases: dict[tuple[str | None, str | None], ElementTree.Element] = {}
+    seconds = 0.0
+    for file in results:
+        for suite in ElementTree.parse(file).getroot().iter("testsuite"):  # noqa: S314  our own
+            seconds += float(suite.get("time") or 0)
+            for case in suite.iter("testcase"):
+                cases[case.get("classname"), case.get("name")] = case
+    for case in cases.values():
         said = {p.get("name"): p.get("value") or "" for p in case.iter("property")}
         has_failed = case.find("failure") is not None or case.find("error") is not None
         what = said.get("tried") or (case.get("name") or "").split("[")[0].replace("_", " ")
@@ -68,11 +75,11 @@ def page(results: Path) -> str:
             version=__version__,
             python=platform.python_version(),
             cpus=os.cpu_count(),
-            minutes=round(float(suite.get("time") or 0) / 60),
+            minutes=round(seconds / 60),
         )
         .rstrip()
     )
 
 
 if __name__ == "__main__":
-    print(page(Path(sys.argv[1])))
+    print(page([Path(name) for name in sys.argv[1:]]))

@@ -104,19 +104,21 @@ def undisturbed(place: Path, days: int) -> dict[str, Any]:
     return figures(place)
 
 
-def test_killed_at_every_step(tmp_path: Path) -> None:
-    """Night after night, each run killed at the next step, until one is let through."""
-    expected = undisturbed(tmp_path / "once", len(MOMENTS) + 1)
+def test_killed_at_one_step_after_another(tmp_path: Path) -> None:
+    """Night after night, each run killed later than the one before, until one is let through. (The
+    long campaign does so at every step, each from a place of its own.)"""
+    moments = MOMENTS[::2]
+    expected = undisturbed(tmp_path / "once", len(moments) + 1)
     place = tmp_path / "killed"
-    land(place, len(MOMENTS) + 1)
-    for day, (module, name, moment) in enumerate(MOMENTS):
+    land(place, len(moments) + 1)
+    for day, (module, name, moment) in enumerate(moments):
         ended = run_after(
             partial(die, module, name, moment),
             place,
             *("--through", FIRST + timedelta(days=day)),
         )
         assert ended.returncode == -signal.SIGKILL, f"{moment} {name}: {ended.stderr}"
-    ended = run_job(place, "--through", FIRST + timedelta(days=len(MOMENTS)))
+    ended = run_job(place, "--through", FIRST + timedelta(days=len(moments)))
     assert ended.returncode == 0, ended.stderr
     assert figures(place) == expected
 
