@@ -99,6 +99,8 @@ def test_two_releases_of_two_versions_can_be_compared(old: Path, upgraded: Path)
     ended = callbill("diff", names[1], names[2], *places(upgraded))
     assert ended.returncode == 0, ended.stderr
     assert "Every date that was sealed says what it said." in ended.stdout
+    assert "arrived_on=2026-03-06" in ended.stdout
+    assert "arrived_on=2026-03-02" not in ended.stdout
 
 
 def test_a_newer_callbills_warehouse_is_left_alone(upgraded: Path, tmp_path: Path) -> None:

@@ -96,7 +96,9 @@ def changes_between(one: Path, other: Path) -> Changes:
             loads=[
                 load
                 for load in later.loads
-                if earlier.known.get((load.feed, load.source_file_id)) != load
+                if (before := earlier.known.get((load.feed, load.source_file_id))) is None
+                or (before.quarantine_reason, before.retries)
+                != (load.quarantine_reason, load.retries)
             ],
             settings=_settings(earlier, later),
             new_dates=sorted(later.settlement_hashes.keys() - both),
