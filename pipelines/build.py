@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from pipelines.errors import CallbillError, ControlFailedError
+from pipelines.machine import fault_in_text
 from pipelines.settings import PROJECT, BillingVars, Settings
 
 # The one relation whose rows are kept as Parquet, and the table of it that a release publishes.
@@ -56,9 +57,8 @@ def build_models(settings: Settings, billing_vars: BillingVars) -> None:
     broken = [r for r in results if r.status in ("error", "runtime error")]
     failed = [r for r in results if r.status == "fail"]
     if broken:
-        raise CallbillError(
-            f"model {broken[0].node.name} was not built: {_one_line(broken[0].message)}"
-        )
+        said = f"model {broken[0].node.name} was not built: {_one_line(broken[0].message)}"
+        raise CallbillError(fault_in_text(said) or said)
     if failed:
         names = ", ".join(r.node.name for r in failed)
         raise ControlFailedError(f"dbt tests failed, nothing was published: {names}")

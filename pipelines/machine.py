@@ -15,7 +15,7 @@ _FAULTS = (
 )
 _TEXTS = (
     *("No space left", "File too large", "Too many open", "Disk quota", "Read-only file system"),
-    *("Could not write", "could not write", "Input/output error"),
+    *("Could not write", "could not write", "Input/output error", "Out of Memory Error"),
 )
 _NUMBERS = (
     *(errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
@@ -25,12 +25,17 @@ _NUMBERS = (
 
 def fault_of_machine(error: BaseException) -> str | None:
     """The sentence to end a command with, if an error is the machine's fault."""
-    is_machines = (
-        isinstance(error, _FAULTS)
-        or (isinstance(error, OSError) and error.errno in _NUMBERS)
-        or (isinstance(error, duckdb.Error) and any(text in str(error) for text in _TEXTS))
-    )
-    if not is_machines:
-        return None
-    said = (str(error) or type(error).__name__).splitlines()[0][:500]
+    said = str(error) or type(error).__name__
+    if isinstance(error, _FAULTS) or (isinstance(error, OSError) and error.errno in _NUMBERS):
+        return _sentence(said)
+    return fault_in_text(said) if isinstance(error, duckdb.Error) else None
+
+
+def fault_in_text(said: str) -> str | None:
+    """The same, of an error that others tell of in words."""
+    return _sentence(said) if any(text in said for text in _TEXTS) else None
+
+
+def _sentence(said: str) -> str:
+    said = said.splitlines()[0][:500]
     return f"the machine could not go on: {said}; the last release stands, run again when it can"

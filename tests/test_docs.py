@@ -22,5 +22,11 @@ def test_every_guarantee_names_a_test_that_is_there() -> None:
             tree = ast.parse((PROJECT / path).read_text())
             functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
             [found] = [function for function in functions if function.name == test]
-            is_long = any("long" in ast.unparse(mark) for mark in found.decorator_list)
+            module_marks = [
+                node.value
+                for node in tree.body
+                if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"
+            ]
+            marks = [*found.decorator_list, *module_marks]
+            is_long = any("long" in ast.unparse(mark) for mark in marks)
             assert is_long == (f"long: `{path}::{test}`" in held_by), (path, test)
