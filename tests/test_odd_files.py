@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.ingest.batch import BatchLoad
 from tests.conftest import callbill, places, query, run_after, run_job
-from tests.landing_files import json_lines, record, write, zst
+from tests.landing_files import csv_file, json_lines, record, write, zst
 
 DAY = "2026-03-02"
 FOLDER = f"call_logs/arrived_on={DAY}"
@@ -48,6 +48,30 @@ def test_a_file_that_is_still_written_is_left_for_the_next_run(tmp_path: Path) -
     assert run_job(tmp_path, "--through", "2026-03-03").returncode == 0
     calls = query(tmp_path, "select request_id, settled_on::varchar from billing.calls order by 1")
     assert calls == [("g-1", "2026-03-03"), ("g-2", "2026-03-03"), ("s-1", DAY)]
+
+
+def remove_before_it_is_read(path: Path) -> None:
+    """Have somebody remove a file that the job has listed."""
+    read = BatchLoad.read
+
+    def disturbed(self: BatchLoad) -> None:
+        path.unlink(missing_ok=True)
+        read(self)
+
+    BatchLoad.read = disturbed  # type: ignore[method-assign]
+
+
+def test_a_file_that_vanishes_holds_up_no_other(tmp_path: Path) -> None:
+    gone = tmp_path / "landing" / FOLDER / "gone.csv"
+    write(gone, b"request_id\nx\n")
+    write(gone.with_name("there.csv"), csv_file([call("t-1", "100000000713")]))
+    # A manifest's odd text holds up nothing either.
+    write(gone.with_name("there.csv.manifest.json"), b'{"sha256": "\\ud800"}')
+    ended = run_after(partial(remove_before_it_is_read, gone), tmp_path, "--through", DAY)
+    assert ended.returncode == 0, ended.stderr
+    assert f"not read: file={FOLDER}/gone.csv  why=changed while it was read" in ended.stderr
+    assert query(tmp_path, "select request_id from billing.calls") == [("t-1",)]
+    assert "sha256 is not 64 hexadecimal digits" in ended.stdout
 
 
 # --- links, tight packing and hostile texts, in one run ------------------------------------------

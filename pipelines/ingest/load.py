@@ -214,7 +214,11 @@ def load_batch(loader: Loader, batch: Sequence[Incoming], name: str) -> None:
         loader.scratch.mkdir(parents=True)
         load = BatchLoad(loader, tries, name)
         try:
-            load.read()
+            try:
+                load.read()
+            except FileNotFoundError:
+                if all(one.file.is_unchanged() for one in tries):
+                    raise
             unchanged = [one for one in tries if one.file.is_unchanged()]
             if len(unchanged) == len(tries):
                 load.commit()

@@ -6,6 +6,7 @@ It changes no figure. The control `files_are_as_announced` holds it against what
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from datetime import date
 
@@ -14,6 +15,7 @@ import duckdb
 from pipelines.ingest.landing import FileManifest
 
 _LONGEST = 1 << 20
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
 def read_manifests(
@@ -52,6 +54,6 @@ def _announced(manifest: FileManifest) -> tuple[int | None, str | None, str | No
         not isinstance(records, int) or isinstance(records, bool) or not 0 <= records < 2**63
     ):
         return None, None, "records is not a number of records"
-    if sha256 is not None and not isinstance(sha256, str):
-        return None, None, "sha256 is not text"
+    if sha256 is not None and not (isinstance(sha256, str) and _SHA256.fullmatch(sha256)):
+        return None, None, "sha256 is not 64 hexadecimal digits"
     return records, sha256, None
