@@ -107,9 +107,13 @@ def check_judged_alike(
     con: duckdb.DuckDBPyConnection, current: Manifest | None, run_id: str
 ) -> None:
     """UsageError if a line that the release counts was rejected when its file was loaded anew."""
-    for load in current.loads if current else ():
-        if load.rejected_lines is None:
-            continue  # an older callbill did not say
+    files = con.execute(
+        "select distinct feed, source_file_id from ops.rejected_records where run_id = ?", [run_id]
+    ).fetchall()
+    for key in files:
+        load = current.known.get(key) if current else None
+        if load is None or load.rejected_lines is None or load.quarantine_reason is not None:
+            continue  # new, or withdrawn; an older callbill did not say which lines were rejected
         lines = con.execute(
             """
             select r.line_number, r.reason
@@ -122,7 +126,7 @@ def check_judged_alike(
         ).fetchall()
         rejected = load.rejected
         today = [row for row in lines if rejected is None or row[0] not in rejected]
-        if today and load.quarantine_reason is None:
+        if today:
             line, reason = today[0]
             raise UsageError(
                 f"{len(today)} line(s) of {load.path} that the current release counts are rejected "
