@@ -28,9 +28,12 @@ class CatalogueEntry:
     sentence: str
     expected: str
     about: str
-    # What an operator does about it.
-    action: str
     sql: str
+    # What an operator does about it, where a control does not say otherwise.
+    action: str = (
+        "A fault of callbill, or a hand in the warehouse: `callbill rebuild`, and report it if it "
+        "comes again."
+    )
 
 
 @cache
