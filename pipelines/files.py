@@ -14,7 +14,13 @@ from pipelines.errors import UsageError
 from pipelines.ingest.account_events import REASONS_BESIDE_OTHERS
 from pipelines.ingest.batch import Incoming, Loader, LoadReport
 from pipelines.ingest.landing import LandingFile, list_landing
-from pipelines.ingest.load import know_file, load_batch, withdraw, withdraw_retries
+from pipelines.ingest.load import (
+    know_file,
+    load_batch,
+    settlement_floor,
+    withdraw,
+    withdraw_retries,
+)
 from pipelines.ingest.shapes import call_log_shapes
 from pipelines.locking import run_lock
 from pipelines.publish.manifest import Lines, SourceLoad
@@ -108,7 +114,7 @@ def retry(settings: Settings, name: str) -> Retried:
             raise UsageError(f"{file.path} was withdrawn: {file.quarantine_reason}")
         numbers = _rejected_lines(con, file)
         landed = _landed(settings, file)
-        floor = max(file.arrived_on, sealed + timedelta(days=1)) if sealed else file.arrived_on
+        floor = settlement_floor(file.arrived_on, _day_after(sealed))
         report = LoadReport()
         scratch = settings.warehouse_files / "scratch"
         loader = Loader(con, settings, billing_vars, run_id, scratch, report)
@@ -167,19 +173,22 @@ def _find_landed(
     for one in landing.files:
         source_file_id = one.digest() if one.name == name else None
         if source_file_id is not None:
-            first_open = sealed + timedelta(days=1) if sealed else one.arrived_on
             file = LoadedFile(
                 source_file_id=source_file_id,
                 feed=one.feed,
                 path=one.name,
                 format=one.shape,
                 arrived_on=one.arrived_on,
-                settlement_floor=max(one.arrived_on, first_open),
+                settlement_floor=settlement_floor(one.arrived_on, _day_after(sealed)),
             )
             know_file(con, file, size=one.size, run_id=run_id)
             # The same content may have been loaded under another name.
             return _find(con, source_file_id)
     return None
+
+
+def _day_after(sealed: date | None) -> date | None:
+    return sealed + timedelta(days=1) if sealed else None
 
 
 def _rejected_lines(con: duckdb.DuckDBPyConnection, file: LoadedFile) -> list[int]:

@@ -114,7 +114,7 @@ def _incoming(
         elif file.arrived_on > through:
             continue
         else:
-            floor = max(file.arrived_on, first_open) if first_open else file.arrived_on
+            floor = settlement_floor(file.arrived_on, first_open)
         incoming[key] = Incoming(file, source_file_id, floor)
         if key in known:
             load = known[key]
@@ -124,6 +124,11 @@ def _incoming(
     _remember(con, unknown, digests, through)
     _miss(con, listed, through)
     return list(incoming.values())
+
+
+def settlement_floor(arrived_on: date, first_open: date | None) -> date:
+    """The first settlement date that something can influence which is loaded now."""
+    return max(arrived_on, first_open) if first_open else arrived_on
 
 
 def _remember(
