@@ -17,7 +17,7 @@ import duckdb
 
 from pipelines.errors import UsageError
 from pipelines.publish.manifest import Manifest, read_manifest
-from pipelines.publish.release import DATABASE, current_release
+from pipelines.publish.release import DATABASE, current_release, published_calls
 from pipelines.settings import Settings
 from pipelines.sql import literal
 from pipelines.warehouse import open_read_only
@@ -199,16 +199,7 @@ def _books(settings: Settings) -> Iterator[tuple[duckdb.DuckDBPyConnection, Mani
     try:
         con.execute(f"set TimeZone = {literal(manifest.vars['billing_timezone'])}")
         con.execute(f"attach {literal(str(release / DATABASE))} as release (read_only)")
-        # The release's own view knows its files where they were published.
-        files = release / "parquet" / "calls" / "*" / "*.parquet"
-        con.execute(
-            f"""
-            create temp view published_calls as select * from read_parquet(
-                {literal(str(files))},
-                hive_partitioning = true, hive_types = {{'settled_on': date}}
-            )
-            """
-        )
+        con.execute(f"create temp view published_calls as from {published_calls(release)}")
         yield con, manifest
     finally:
         con.close()

@@ -53,6 +53,15 @@ def current_release(published: Path) -> Path | None:
     return link.resolve()
 
 
+def published_calls(release: Path) -> str:
+    """What to select a release's calls from, where the release lies: its own view knows its files
+    by the paths that they were published under."""
+    files = literal(str(release / "parquet" / "calls" / "*" / "*.parquet"))
+    return (
+        f"read_parquet({files}, hive_partitioning = true, hive_types = {{'settled_on': date}})"
+    )
+
+
 def current_manifest(published: Path) -> Manifest | None:
     """The manifest of the current release; None if nothing was published yet."""
     release = current_release(published)
@@ -157,15 +166,11 @@ def _write_database(con: duckdb.DuckDBPyConnection, release: Path, run_id: str) 
         for table in TABLES:
             if table != "calls":
                 con.execute(f"create table release.billing.{table} as from billing.{table}")
-        # A view knows its files by their absolute paths only: this one's stay where they are.
         columns = ", ".join(row[0] for row in con.execute("describe billing.calls").fetchall())
         con.execute(
             f"""
             create view release.billing.calls as
-            select {columns} from read_parquet(
-                {literal(str(release / "parquet" / "calls" / "*" / "*.parquet"))},
-                hive_partitioning = true, hive_types = {{'settled_on': date}}
-            )
+            select {columns} from {published_calls(release)}
             """
         )
         _describe_columns(con)
