@@ -4,24 +4,22 @@
 #}
 
 {% materialization table, adapter="duckdb" -%}
-    {%- set target = this.incorporate(type='table') -%}
-    {%- call statement('main') -%}
-        {{ callbill.assert_contract(sql) }}
-        create or replace table {{ target }} as
-        {{ sql }}
-    {%- endcall -%}
-    {{ return(callbill.finish_model(target)) }}
+    {{ return(callbill.replace_relation('table')) }}
 {%- endmaterialization %}
 
 {% materialization view, adapter="duckdb" -%}
-    {%- set target = this.incorporate(type='view') -%}
+    {{ return(callbill.replace_relation('view')) }}
+{%- endmaterialization %}
+
+{% macro replace_relation(type) -%}
+    {%- set target = this.incorporate(type=type) -%}
     {%- call statement('main') -%}
         {{ callbill.assert_contract(sql) }}
-        create or replace view {{ target }} as
+        create or replace {{ type }} {{ target }} as
         {{ sql }}
     {%- endcall -%}
     {{ return(callbill.finish_model(target)) }}
-{%- endmaterialization %}
+{%- endmacro %}
 
 {#
     A table by settlement date: what is due replaces whatever an earlier, unpublished run left for
