@@ -61,31 +61,33 @@ def rebuilt(place: Path, tmp_path: Path, project: ProjectCopy | None = None) -> 
 # --- read again ---
 
 
+def edited(folder: Path, path: str, old: str, new: str) -> ProjectCopy:
+    project = ProjectCopy.in_folder(folder)
+    project.edit(f"pipelines/ingest/{path}", old, new)
+    return project
+
+
+ENVELOPE_OWNER = ("shapes/envelope.yml", "owner_uin: [owner_uin]")
+
+
 @pytest.fixture(scope="module")
 def mended(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
     """A project whose shape knows another name of the account."""
-    project = ProjectCopy.in_folder(tmp_path_factory.mktemp("mended") / "project")
-    shape = "pipelines/ingest/shapes/envelope.yml"
-    project.edit(shape, "owner_uin: [owner_uin]", "owner_uin: [owner_uin, uin]")
-    return project
+    return edited(tmp_path_factory.mktemp("mended"), *ENVELOPE_OWNER, "owner_uin: [owner_uin, uin]")
 
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
     """A project that takes no discount of less than a tenth."""
-    project = ProjectCopy.in_folder(tmp_path_factory.mktemp("strict") / "project")
-    rule = "pipelines/ingest/contracts.sql"
-    project.edit(rule, "exact_discount <= 0\n", "exact_discount < 0.1\n")
-    return project
+    rule = ("contracts.sql", "exact_discount <= 0\n", "exact_discount < 0.1\n")
+    return edited(tmp_path_factory.mktemp("strict"), *rule)
 
 
 @pytest.fixture(scope="module")
 def lenient(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
     """A project that would take lines which were rejected, and which nobody had read again."""
-    project = ProjectCopy.in_folder(tmp_path_factory.mktemp("lenient") / "project")
-    shape = "pipelines/ingest/shapes/envelope.yml"
-    project.edit(shape, "owner_uin: [owner_uin]", "owner_uin: [owner_uin, uin, account]")
-    return project
+    names = "owner_uin: [owner_uin, uin, account]"
+    return edited(tmp_path_factory.mktemp("lenient"), *ENVELOPE_OWNER, names)
 
 
 @pytest.fixture(scope="module")
