@@ -57,9 +57,7 @@ def published_calls(release: Path) -> str:
     """What to select a release's calls from, where the release lies: its own view knows its files
     by the paths that they were published under."""
     files = literal(str(release / "parquet" / "calls" / "*" / "*.parquet"))
-    return (
-        f"read_parquet({files}, hive_partitioning = true, hive_types = {{'settled_on': date}})"
-    )
+    return f"read_parquet({files}, hive_partitioning = true, hive_types = {{'settled_on': date}})"
 
 
 def current_manifest(published: Path) -> Manifest | None:
