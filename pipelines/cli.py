@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -14,7 +14,9 @@ import click
 
 from pipelines import __version__
 from pipelines.errors import CallbillError, ControlFailedError, UsageError, VerificationError
+from pipelines.progress import Reporter
 from pipelines.settings import load_settings
+from pipelines.stopping import end_now, is_told, last_words, listen
 from pipelines.text import printable
 
 _PLACES: tuple[Callable[[Any], Any], ...] = (
@@ -39,39 +41,56 @@ def _places(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def main() -> NoReturn:
     """Run the command; every error that is understood is one sentence and an exit code."""
-    signal.signal(signal.SIGTERM, _terminated)
     os.umask(os.umask(0o022) | 0o022)  # nothing is writable for everybody
-    try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as ended:
-        sys.exit(ended.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(UsageError.exit_code)
-    except CallbillError as error:
-        click.echo(f"callbill: {error}", err=True)
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo(f"callbill: {_STOPPED}", err=True)
-        sys.exit(CallbillError.exit_code)
-    except Exception as error:
-        from pipelines.machine import fault_of_machine
-
-        fault = _STOPPED if _stopping else fault_of_machine(error)
-        said = " ".join(str(error).split())[:500]
-        click.echo(f"callbill: {fault or f'unexpected {type(error).__name__}: {said}'}", err=True)
-        sys.exit(CallbillError.exit_code)
-    sys.exit(0)
+    reporter = Reporter(json_logs="--json-logs" in sys.argv)
+    listen()
+    with last_words(lambda: _end(reporter, _STOPPED, CallbillError.exit_code)):
+        try:
+            cli.main(standalone_mode=False, obj=reporter)
+            sys.stdout.flush()
+            ended = 0
+        except click.ClickException as error:
+            ended = UsageError.exit_code
+            if reporter.json_logs:
+                _end(reporter, error.format_message(), ended)
+            else:
+                error.show()
+        except BaseException as error:
+            if is_told():
+                end_now()
+            said, ended = _said(error)
+            _end(reporter, said, ended)
+    sys.exit(ended)
 
 
 _STOPPED = "stopped; the last release stands, run it again"
-# The engine reports an interrupted query in its own words.
-_stopping: list[int] = []
+# A file where a folder should be, a folder of somebody else's.
+_NOT_OURS = (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError)
 
 
-def _terminated(number: int, _frame: object) -> NoReturn:
-    _stopping.append(number)
-    raise KeyboardInterrupt
+def _said(error: BaseException) -> tuple[str, int]:
+    """The sentence and the exit code that an error stands for."""
+    if isinstance(error, CallbillError):
+        return str(error), error.exit_code
+    if isinstance(error, SystemExit):  # nobody reads what is shown
+        return "", CallbillError.exit_code
+    from pipelines.machine import fault_of_machine
+
+    text = " ".join(str(error).split())[:500]
+    if isinstance(error, _NOT_OURS) or "Permission denied" in text:
+        return f"a place cannot be used: {text}", UsageError.exit_code
+    sentence = fault_of_machine(error) or f"unexpected {type(error).__name__}: {text}"
+    return sentence, CallbillError.exit_code
+
+
+def _end(reporter: Reporter, said: str, exit_code: int) -> None:
+    """A command's last words, where anybody can read them."""
+    if reporter.json_logs:
+        outcome = "control_failed" if exit_code == ControlFailedError.exit_code else "failed"
+        reporter.log("end", exit_code=exit_code, outcome=outcome, message=said)
+    elif said:
+        with suppress(OSError, ValueError, AttributeError):
+            click.echo(f"callbill: {said}", err=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -90,26 +109,35 @@ def cli() -> None:
 @click.option("--vars", "overrides", metavar="YAML", help="Figure-changing vars  [CALLBILL_VARS]")
 @click.option("--dry-run", is_flag=True, help="Do everything on a copy; publish and keep nothing.")
 @click.option("--json-logs", is_flag=True, help="Log as JSON lines, for schedulers.")
+@click.pass_obj
 def run(
-    through: datetime | None, overrides: str | None, dry_run: bool, json_logs: bool, **places: str
+    reporter: Reporter,
+    /,
+    through: datetime | None,
+    overrides: str | None,
+    dry_run: bool,
+    json_logs: bool,
+    **places: str,
 ) -> None:
     """The job: ingest, build, check, publish.
 
     Safe to run again at any time. Exit codes: 0 published or nothing due, 1 a control failed, 2 bad
     usage or configuration, 3 another run holds the lock, 4 anything else.
     """
-    from pipelines.run import run_job
+    from pipelines.run import run_job, told
     from pipelines.show import show_failed_controls, show_run
 
     settings = load_settings(through=through.date() if through else None, vars=overrides, **places)
     try:
-        summary = run_job(settings, dry_run=dry_run, json_logs=json_logs)
-    except CallbillError as error:
-        if error.exit_code == 1 and not json_logs:
-            show_failed_controls(error)
+        summary = run_job(settings, reporter, dry_run=dry_run)
+    except ControlFailedError as error:
+        if not json_logs:
+            _show(show_failed_controls, error)
         raise
-    if not json_logs:
-        show_run(settings, summary)
+    if json_logs:
+        reporter.log("end", exit_code=0, **told(summary))
+    else:
+        _show(show_run, settings, summary)
 
 
 @cli.command()
@@ -272,7 +300,8 @@ def retry(file_id: str, **places: str) -> None:
 @cli.command()
 @_places
 @click.option("--json-logs", is_flag=True, help="Log as JSON lines, for schedulers.")
-def rebuild(json_logs: bool, **places: str) -> None:
+@click.pass_obj
+def rebuild(reporter: Reporter, /, json_logs: bool, **places: str) -> None:
     """Make a lost or damaged warehouse anew.
 
     From the landing folder and the current release: the same figures come out, or it stops and
@@ -280,17 +309,29 @@ def rebuild(json_logs: bool, **places: str) -> None:
     `run`.
     """
     from pipelines.rebuild import rebuild_job
+    from pipelines.run import told
     from pipelines.show import show_failed_controls, show_rebuild
 
     settings = load_settings(**places)
     try:
-        summary, replaced = rebuild_job(settings, json_logs=json_logs)
-    except CallbillError as error:
-        if error.exit_code == 1 and not json_logs:
-            show_failed_controls(error)
+        summary, replaced = rebuild_job(settings, reporter)
+    except ControlFailedError as error:
+        if not json_logs:
+            _show(show_failed_controls, error)
         raise
-    if not json_logs:
-        show_rebuild(summary, replaced)
+    if json_logs:
+        reporter.log("end", exit_code=0, **told(summary))
+    else:
+        _show(show_rebuild, summary, replaced)
+
+
+def _show(show: Callable[..., None], *what: object) -> None:
+    """Show what a job came to. That nobody can read it does not undo it."""
+    try:
+        show(*what)
+        sys.stdout.flush()
+    except (OSError, SystemExit):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 @cli.command()

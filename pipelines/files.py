@@ -139,7 +139,7 @@ def _warehouse(
         current = current_manifest(settings.published)
         with adopted_warehouse(settings, current) as con:
             check_figures_unchanged(con, current, load_vars(settings))
-            yield con, current.through if current else None, new_run_id(settings)
+            yield con, current.through if current else None, new_run_id(current)
 
 
 def _find(con: duckdb.DuckDBPyConnection, name: str) -> LoadedFile | None:

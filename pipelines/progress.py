@@ -6,31 +6,39 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
+from pipelines.stopping import stop_if_told
 from pipelines.text import printable
 
 Advance = Callable[[int], None]
 
 
+class _LogConsole(Console):
+    def on_broken_pipe(self) -> None:
+        """Nobody reads on; Rich would have the process exit, with a code that means otherwise."""
+        self.quiet = True
+
+
 class Reporter:
     """Reports a run's steps on standard error, and keeps how long each took."""
 
-    def __init__(self, run_id: str, *, json_logs: bool) -> None:
-        self.run_id = run_id
+    def __init__(self, *, json_logs: bool = False) -> None:
+        self.run_id: str | None = None
         self.json_logs = json_logs
         self.seconds: dict[str, float] = {}
-        self._console = Console(stderr=True, highlight=False, markup=False)
+        self._console = _LogConsole(stderr=True, highlight=False, markup=False)
         self._progress: Progress | None = None
 
     @contextmanager
     def step(self, name: str, **details: Any) -> Iterator[None]:
         """A named step of the run, timed."""
+        stop_if_told()
         self.log("step", step=name, **details)
         began = time.monotonic()
         try:
@@ -40,7 +48,11 @@ class Reporter:
             self.seconds[name] = round(time.monotonic() - began, 3)
 
     def log(self, event: str, **details: Any) -> None:
-        """One line of log."""
+        """One line of log. One that cannot be written stops nothing: the job is the bill."""
+        with suppress(OSError, ValueError, AttributeError):
+            self._log(event, details)
+
+    def _log(self, event: str, details: dict[str, Any]) -> None:
         if self.json_logs:
             record = {
                 "time": datetime.now(UTC).isoformat(timespec="milliseconds"),

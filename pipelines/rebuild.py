@@ -43,7 +43,7 @@ from pipelines.settings import BillingVars, Settings
 from pipelines.warehouse import open_replaceable
 
 
-def rebuild_job(settings: Settings, *, json_logs: bool = False) -> tuple[RunSummary, list[Path]]:
+def rebuild_job(settings: Settings, reporter: Reporter) -> tuple[RunSummary, list[Path]]:
     """Make the warehouse anew, through the last sealed date; the old one is kept beside it, and
     where is told, with those that earlier rebuilds replaced.
 
@@ -61,8 +61,8 @@ def rebuild_job(settings: Settings, *, json_logs: bool = False) -> tuple[RunSumm
                 f"nothing was published in {settings.published} yet: there is nothing to rebuild, "
                 "`callbill run` makes a new warehouse"
             )
-        summary = RunSummary(new_run_id(settings), current.through)
-        reporter = Reporter(summary.run_id, json_logs=json_logs)
+        summary = RunSummary(new_run_id(current), current.through)
+        reporter.run_id = summary.run_id
         unreleased = _unreleased(settings, current)
         aside = settings.warehouse.with_name(f"{settings.warehouse.name}.replaced-{summary.run_id}")
         with _moved_aside(settings, aside) as moved:

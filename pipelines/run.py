@@ -26,8 +26,8 @@ from pipelines.progress import Reporter
 from pipelines.publish.hashes import refresh_settlement_hashes
 from pipelines.publish.manifest import Manifest
 from pipelines.publish.release import (
+    RUN_ID,
     current_manifest,
-    current_release,
     remove_old_releases,
     switch_to,
     write_release,
@@ -45,8 +45,9 @@ from pipelines.seal import (
     set_built_through,
     take_over_history,
 )
-from pipelines.settings import BillingVars, Settings, load_thresholds, load_vars
+from pipelines.settings import BillingVars, Settings, load_thresholds, load_vars, today_or_utc
 from pipelines.status import write_status
+from pipelines.stopping import finish_first, is_told, last_words
 from pipelines.warehouse import drop_files_aside
 
 
@@ -71,47 +72,84 @@ class RunSummary:
         return [r for r in self.results if not r.passed and r.severity == "error"]
 
 
-def run_job(settings: Settings, *, dry_run: bool = False, json_logs: bool = False) -> RunSummary:
+def told(summary: RunSummary) -> dict[str, object]:
+    """A summary as a line of log tells it."""
+    return {
+        "outcome": summary.outcome,
+        "message": summary.message,
+        "settle_from": summary.settle_from,
+        "sealed_through": summary.sealed_through,
+        "files_loaded": summary.loaded.files,
+        "records_accepted": summary.loaded.accepted,
+        "records_rejected": summary.loaded.rejected,
+    }
+
+
+def run_job(settings: Settings, reporter: Reporter, *, dry_run: bool = False) -> RunSummary:
     """Settle every date up to `settings.through` that is not sealed yet, and publish it.
 
     Raises ControlFailedError, UsageError, LockedError or CallbillError; then nothing was published
     or sealed, and the last release stands.
     """
+    today = today_or_utc(settings)
+    summary = RunSummary(new_run_id(None), settings.through or today)
+    reporter.run_id = summary.run_id
+    if dry_run:
+        _job(settings, summary, reporter, today, dry_run=True)
+        return summary
+
+    def tell() -> None:
+        write_status(settings.published / "status", summary, reporter.seconds, today)
+
+    def tell_of_the_end() -> None:
+        if summary.outcome == "running":
+            summary.outcome, summary.message = "failed", _STOPPED
+        tell()
+
+    with last_words(tell_of_the_end):
+        try:
+            _job(settings, summary, reporter, today, dry_run=False)
+        except BaseException as error:
+            summary.outcome, summary.message = _outcome(error), _said(error)
+            raise
+        finally:
+            try:
+                tell()
+            except OSError as error:
+                reporter.log("status not written", why=error.strerror)
+    return summary
+
+
+def _job(
+    settings: Settings, summary: RunSummary, reporter: Reporter, today: date, *, dry_run: bool
+) -> None:
+    current = current_manifest(settings.published)
+    summary.sealed_through = current.through if current else None
     billing_vars = load_vars(settings)
     load_thresholds(settings)  # a mistyped one ends the run before it begins
-    today = billing_vars.today()
-    through = settings.through or today
-    if through > today:
+    if summary.through > today:
         raise UsageError(
-            f"--through {through} lies in the future: it is {today} in "
+            f"--through {summary.through} lies in the future: it is {today} in "
             f"{billing_vars.billing_timezone}"
         )
     check_landing(settings)
     with run_lock(settings):
-        summary = RunSummary(new_run_id(settings), through)
-        reporter = Reporter(summary.run_id, json_logs=json_logs)
-        try:
-            with _scratch_copy(settings) if dry_run else _itself(settings) as place:
-                _run(place, billing_vars, summary, reporter, dry_run=dry_run)
-        except CallbillError as error:
-            summary.outcome = "control_failed" if error.exit_code == 1 else "failed"
-            summary.message = str(error)
-            raise
-        except BaseException as error:
-            summary.outcome, summary.message = "failed", _said(error)
-            raise
-        finally:
-            if not dry_run:
-                try:
-                    write_status(settings.published / "status", summary, reporter.seconds, today)
-                except OSError as error:
-                    reporter.log("status not written", why=error.strerror)
-    return summary
+        current = current_manifest(settings.published)
+        summary.run_id = reporter.run_id = new_run_id(current)
+        with _scratch_copy(settings) if dry_run else _itself(settings) as place:
+            _run(place, billing_vars, summary, reporter, current, dry_run=dry_run)
+
+
+_STOPPED = "stopped"
+
+
+def _outcome(error: BaseException) -> str:
+    return "control_failed" if isinstance(error, ControlFailedError) else "failed"
 
 
 def _said(error: BaseException) -> str:
-    if isinstance(error, KeyboardInterrupt):
-        return "stopped"
+    if is_told() or isinstance(error, KeyboardInterrupt):
+        return _STOPPED
     if isinstance(error, CallbillError):
         return str(error)
     return fault_of_machine(error) or f"{type(error).__name__}: {error}"
@@ -128,10 +166,10 @@ def _run(
     billing_vars: BillingVars,
     summary: RunSummary,
     reporter: Reporter,
+    current: Manifest | None,
     *,
     dry_run: bool,
 ) -> None:
-    current = current_manifest(settings.published)
     with adopted_warehouse(settings, current) as con:
         summary.sealed_through = current.through if current else None
         record_start(con, summary)
@@ -144,9 +182,7 @@ def _run(
             check_figures_unchanged(con, current, billing_vars)
             _settle(con, settings, billing_vars, summary, reporter, current, dry_run=dry_run)
         except BaseException as error:
-            failed = isinstance(error, ControlFailedError)
-            summary.outcome = "control_failed" if failed else "failed"
-            summary.message = _said(error)
+            summary.outcome, summary.message = _outcome(error), _said(error)
             with suppress(duckdb.Error):
                 con.rollback()
             record_end(con, summary, reporter)
@@ -206,6 +242,7 @@ def _settle(
             summary.data_docs,
             lambda: record_end(con, summary, reporter),
         )
+        finish_first()  # once it is out, the run says so
         switch_to(settings, summary.release)
         summary.sealed_through = summary.through
         set_built_through(con, summary.through)
@@ -244,18 +281,17 @@ def settle_dates(
         summary.results, summary.data_docs = report.results, report.data_docs
         keep_results(con, summary.run_id, summary.results)
     for result in summary.results:
-        if not result.passed and result.severity == "warning":
-            reporter.log("warning", control=result.control_id, rows=result.unexpected_rows)
+        if not result.passed:
+            reporter.log(result.severity, control=result.control_id, rows=result.unexpected_rows)
 
 
-def new_run_id(settings: Settings) -> str:
+def new_run_id(current: Manifest | None) -> str:
     """Run ids sort in the order of their runs, even if the clock was set back between two."""
     instant = datetime.now(UTC)
-    current = current_release(settings.published)
     if current is not None:
-        last = datetime.strptime(current.name, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+        last = datetime.strptime(current.run_id, RUN_ID).replace(tzinfo=UTC)
         instant = max(instant, last + timedelta(microseconds=1))
-    return instant.strftime("%Y%m%dT%H%M%S.%fZ")
+    return instant.strftime(RUN_ID)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ function of it (see `FIGURE_VARS`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     vars: str = ""
     keep_releases: int = Field(default=30, ge=2)
     threads: int | None = Field(default=None, ge=1)
-    memory_limit: str = "1500MB"
+    memory_limit: str = Field(default="1500MB", pattern=r"^[1-9]\d*(\.\d+)? ?[KMGT]i?B$")
 
     @property
     def warehouse_files(self) -> Path:
@@ -131,6 +131,14 @@ def load_vars(settings: Settings) -> BillingVars:
             "nor down"
         )
     return billing_vars
+
+
+def today_or_utc(settings: Settings) -> date:
+    """Today in the billing timezone; where that is mistyped, as UTC has it."""
+    try:
+        return load_vars(settings).today()
+    except UsageError:
+        return datetime.now(UTC).date()
 
 
 def load_thresholds(settings: Settings) -> Thresholds:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,13 +53,15 @@ def write_status(
 def _last_success(folder: Path) -> str | None:
     try:
         said = json.loads((folder / "last_run.json").read_bytes())
-        return str(datetime.fromisoformat(said["last_success_at"]))
+        at = datetime.fromisoformat(said["last_success_at"])
+        return at.isoformat(timespec="seconds")
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _replace(path: Path, content: bytes) -> None:
-    building = path.with_name(f".{path.name}.tmp")
+    # A run that finds the lock taken tells so too, maybe while the other one does.
+    building = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     building.write_bytes(content)
     building.replace(path)
 

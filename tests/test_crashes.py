@@ -6,10 +6,13 @@ Whatever became of earlier runs, the next one that ends well says what an undist
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import resource
 import signal
 import stat
+import time
+from contextlib import suppress
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -17,6 +20,7 @@ from typing import Any, Literal
 
 import pytest
 
+from pipelines import run, stopping
 from tests.conftest import figures, query, run_after, run_job
 from tests.landing_files import csv_file, json_lines, record, write
 
@@ -168,6 +172,54 @@ def test_a_run_that_is_told_to_stop(step: tuple[str, str], tmp_path: Path) -> No
     assert query(tmp_path, "select outcome, message from ops.runs order by run_id")[0] == (
         *("failed", "stopped"),
     )
+
+
+def stop_without_effect(how: str) -> None:
+    """Have the process get SIGTERM in something that does not end on it."""
+
+    def build(*_arguments: Any) -> None:
+        stopping.GRACE_SECONDS = 30 if how == "told twice" else 0.5
+        for _ in range(2 if how == "told twice" else 1):
+            with suppress(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGTERM)
+        while how != "lost":
+            with suppress(KeyboardInterrupt):
+                time.sleep(1)
+
+    run.build_models = build
+
+
+@pytest.mark.parametrize("how", ["lost", "waits for ever", "told twice"])
+def test_a_run_that_does_not_notice_that_it_is_told_to_stop(how: str, tmp_path: Path) -> None:
+    land(tmp_path, 1)
+    ended = run_after(partial(stop_without_effect, how), tmp_path, "--through", FIRST)
+    assert (ended.returncode, ended.stdout) == (4, "")
+    assert ended.stderr.endswith("callbill: stopped; the last release stands, run it again\n")
+    assert not (tmp_path / "published" / "current").exists()
+    told = json.loads((tmp_path / "published" / "status" / "last_run.json").read_text())
+    assert (told["outcome"], told["message"]) == ("failed", "stopped")
+    assert (tmp_path / "published" / "status" / "callbill.prom").exists()
+    if how == "waits for ever":
+        assert run_job(tmp_path, "--through", FIRST).returncode == 0
+
+
+def stopped_too_late() -> None:
+    switch_to = run.switch_to
+
+    def switch(*arguments: Any) -> None:
+        switch_to(*arguments)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    run.switch_to = switch
+
+
+def test_what_is_out_is_told_as_published(tmp_path: Path) -> None:
+    land(tmp_path, 1)
+    ended = run_after(stopped_too_late, tmp_path, "--through", FIRST)
+    assert ended.returncode == 0, ended.stderr
+    assert query(tmp_path, "select outcome from ops.runs") == [("published",)]
+    told = json.loads((tmp_path / "published" / "status" / "last_run.json").read_text())
+    assert (told["outcome"], told["sealed_through"]) == ("published", str(FIRST))
 
 
 def nothing_masked() -> None:

@@ -3,6 +3,8 @@ that mean something to whoever shows them."""
 
 from __future__ import annotations
 
+import os
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -50,12 +52,13 @@ def test_a_file_that_is_still_written_is_left_for_the_next_run(tmp_path: Path) -
     assert calls == [("g-1", "2026-03-03"), ("g-2", "2026-03-03"), ("s-1", DAY)]
 
 
-def remove_before_it_is_read(path: Path) -> None:
-    """Have somebody remove a file that the job has listed."""
+def remove_before_it_is_read(gone: Path, cut: Path) -> None:
+    """Have somebody remove a file that the job has listed, and empty another."""
     read = BatchLoad.read
 
     def disturbed(self: BatchLoad) -> None:
-        path.unlink(missing_ok=True)
+        gone.unlink(missing_ok=True)
+        cut.write_bytes(b"")
         read(self)
 
     BatchLoad.read = disturbed  # type: ignore[method-assign]
@@ -65,11 +68,14 @@ def test_a_file_that_vanishes_holds_up_no_other(tmp_path: Path) -> None:
     gone = tmp_path / "landing" / FOLDER / "gone.csv"
     write(gone, b"request_id\nx\n")
     write(gone.with_name("there.csv"), csv_file([call("t-1", "100000000713")]))
+    cut = gone.with_name("cut.csv")
+    write(cut, csv_file([call("t-2", "100000000713")]))
     # A manifest's odd text holds up nothing either.
     write(gone.with_name("there.csv.manifest.json"), b'{"sha256": "\\ud800"}')
-    ended = run_after(partial(remove_before_it_is_read, gone), tmp_path, "--through", DAY)
+    ended = run_after(partial(remove_before_it_is_read, gone, cut), tmp_path, "--through", DAY)
     assert ended.returncode == 0, ended.stderr
-    assert f"not read: file={FOLDER}/gone.csv  why=changed while it was read" in ended.stderr
+    for name in ("gone.csv", "cut.csv"):
+        assert f"not read: file={FOLDER}/{name}  why=changed while it was read" in ended.stderr
     assert query(tmp_path, "select request_id from billing.calls") == [("t-1",)]
     assert "sha256 is not 64 hexadecimal digits" in ended.stdout
 
@@ -103,6 +109,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     packed = zst(one * 200_000)
     assert len(packed) * 1000 < len(one) * 200_000
     write(landing / FOLDER / "packed.jsonl.zst", packed)
+    for name, year in (("old", 1970), ("ahead", 2400)):
+        path = landing / "call_logs" / f"{name}.jsonl"
+        write(path, json_lines(call(name, "100000000721")))
+        modified = datetime(year, 1, 1, tzinfo=UTC).timestamp()
+        os.utime(path, (modified, modified))
+    for kind in ("jsonl", "jsonl.gz", "parquet"):
+        write(landing / FOLDER / f"nothing.{kind}", b"")
     lines = [
         {**call(f"h-{n}-{field}", "100000000723"), field: text}
         for n, text in enumerate(HOSTILE)
@@ -128,6 +141,15 @@ def test_links_that_lead_out_are_not_followed(place: Path) -> None:
     ):
         assert f"{FOLDER}/{name}" in told
         assert why in told
+
+
+def test_what_cannot_be_read_or_has_not_come_is_told(place: Path) -> None:
+    told = " ".join((place / "stdout").read_text().split())
+    assert "call_logs/old.jsonl: was modified on 1970-01-01, which is no arrival date" in told
+    assert "call_logs/ahead.jsonl: arrives on 2400-01-01, which is to come" in told
+    # One content, of which only a plain file can be made.
+    for kind in ("jsonl.gz", "parquet"):
+        assert f"{FOLDER}/nothing.{kind}: is empty, which no such file is" in told
 
 
 def test_a_file_that_expands_a_thousandfold_is_read(place: Path) -> None:

@@ -50,7 +50,7 @@ def ended(job: subprocess.Popen[bytes]) -> tuple[int, int]:
     said = job.stderr.read()
     _, status, usage = os.wait4(job.pid, 0)
     job.returncode = os.waitstatus_to_exitcode(status)
-    if job.returncode not in (0, 3, -signal.SIGKILL):
+    if job.returncode not in (0, 3, -signal.SIGKILL, -signal.SIGTERM):
         sys.stderr.write(said.decode(errors="replace"))
     return job.returncode, usage.ru_maxrss * 1024
 
@@ -114,6 +114,37 @@ def test_killed_at_random_moments(
         shutil.rmtree(place.parent)
     record_property("tried", "kill -9 at a random moment of a run, then a run")
     record_property("times", killed)
+
+
+def test_told_to_stop_at_random_moments(
+    half: Path, expected: dict, tmp_path: Path, record_property: Said
+) -> None:
+    chance = random.Random(8)
+    began = time.monotonic()
+    assert ended(start(copy_of(half, tmp_path / "timed"), "--through", LAST))[0] == 0
+    longest = time.monotonic() - began
+    stopped, took = 0, 0.0
+    while stopped < 100:
+        place = copy_of(half, tmp_path / str(stopped))
+        before = (place / "published" / "current").readlink()
+        job = start(place, "--through", LAST)
+        time.sleep(chance.uniform(0, longest))
+        os.kill(job.pid, signal.SIGTERM)
+        began = time.monotonic()
+        # Python itself ends on it while it starts.
+        code, _ = ended(job)
+        took = max(took, time.monotonic() - began)
+        published = (place / "published" / "current").readlink() != before
+        assert code in ((0,) if published else (4, -signal.SIGTERM)), stopped
+        stopped += not published
+        if stopped % 5 == 0:
+            assert run_job(place, "--through", LAST).returncode == 0
+            assert figures(place) == expected, stopped
+        shutil.rmtree(place.parent)
+    assert took < 15
+    record_property("tried", "SIGTERM at a random moment of a run; after every fifth a run")
+    record_property("times", stopped)
+    record_property("seen", f"it ended within {took:.1f} s, and nothing was published")
 
 
 # --- no room -------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -28,6 +29,7 @@ from tests.conftest import (
     manifest,
     places,
     query,
+    run_after,
     run_job,
     unpublishable,
 )
@@ -325,6 +327,7 @@ def test_a_second_run_is_turned_away_and_told_by_whom(tmp_path: Path) -> None:
         job.wait()
     assert second.returncode == 3
     assert f"process {job.pid}" in second.stderr
+    assert f"process {job.pid}" in status(tmp_path)["message"]
 
 
 def test_a_warehouse_open_elsewhere_is_one_sentence(nightly: Path, tmp_path: Path) -> None:
@@ -386,6 +389,53 @@ def test_bad_usage_is_one_sentence_and_exit_2(tmp_path: Path) -> None:
         assert ended.returncode == 2, arguments
         assert says in ended.stderr
         assert "Traceback" not in ended.stderr
+        told = run_job(tmp_path, *arguments, "--json-logs")
+        assert told.returncode == 2
+        [event] = map(json.loads, told.stderr.splitlines())
+        assert (event["event"], event["exit_code"], event["outcome"]) == ("end", 2, "failed")
+        assert says in event["message"]
+
+
+def test_a_limit_of_memory_is_a_number_and_a_unit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "landing").mkdir()
+    for text in ("banana", "0", "100%", "", "-1", "1.5.GB"):
+        monkeypatch.setenv("CALLBILL_MEMORY_LIMIT", text)
+        ended = run_job(tmp_path)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert "memory_limit" in ended.stderr
+
+
+def test_places_that_are_not_what_they_should_be(nightly: Path, tmp_path: Path) -> None:
+    place = copy_of(nightly, tmp_path)
+    published = place / "published"
+    link = published / "current"
+    through, sealed = "2026-03-07", metrics(place)["callbill_lag_days", ""]
+
+    def refused() -> str:
+        ended = run_job(place, "--through", through)
+        assert ended.returncode == 2, ended.stderr
+        assert len(ended.stderr.splitlines()) == 1
+        assert status(place)["message"] in ended.stderr
+        assert status(place)["last_success_at"]
+        return ended.stderr
+
+    # As copies come out that do not know of links.
+    release = link.resolve()
+    link.unlink()
+    link.mkdir()
+    assert "is not a link" in refused()
+    link.rmdir()
+    link.symlink_to("status")
+    assert "is no release" in refused()
+    link.unlink()
+    link.symlink_to(release.relative_to(published))
+    (place / "landing").rename(place / "elsewhere")
+    assert "landing folder" in refused()
+    # What is sealed is known all the same, and so how late the bills are.
+    assert status(place)["sealed_through"] == "2026-03-06"
+    assert metrics(place)["callbill_lag_days", ""] == sealed
 
 
 def test_a_run_that_finds_nothing_loaded_ever_seals_nothing(tmp_path: Path) -> None:
@@ -486,6 +536,56 @@ def test_json_logs_are_json_lines_and_nothing_else(nightly: Path, tmp_path: Path
     assert [e["step"] for e in events if e["event"] == "step"] == [
         "ingest", "build", "hash", "check", "publish",
     ]  # fmt: skip
+    last = events[-1]
+    assert (last["event"], last["outcome"], last["exit_code"]) == ("end", "published", 0)
+    with unpublishable(place):
+        failed = run_job(place, "--through", "2026-03-08", "--json-logs")
+    assert (failed.returncode, failed.stdout) == (1, "")
+    *events, last = map(json.loads, failed.stderr.splitlines())
+    assert (last["event"], last["outcome"], last["exit_code"]) == ("end", "control_failed", 1)
+    errors = [event for event in events if event["event"] == "error"]
+    assert len(errors) == 2
+    for error in errors:
+        assert f"{error['control']} ({error['rows']} rows)" in last["message"]
+
+
+def nobody_listens() -> None:
+    for number in (1, 2):
+        read, write = os.pipe()
+        os.dup2(write, number)
+        os.close(read)
+        os.close(write)
+
+
+def nothing_can_be_written() -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, 1)
+    os.dup2(full, 2)
+
+
+@pytest.mark.parametrize("how", [nobody_listens, nothing_can_be_written])
+def test_a_log_that_nobody_reads_stops_no_run(
+    how: Callable[[], None], nightly: Path, tmp_path: Path
+) -> None:
+    place = copy_of(nightly, tmp_path)
+    for through, more in (("2026-03-07", ()), ("2026-03-08", ("--json-logs",))):
+        assert run_after(how, place, "--through", through, *more).returncode == 0
+        assert manifest(place)["through"] == through
+    assert (
+        callbill("bill", *places(place), "--owner=1", "--month=2026-03", before=how).returncode == 4
+    )
+
+
+def test_what_is_no_release_is_left_alone(
+    nightly: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = copy_of(nightly, tmp_path)
+    releases = place / "published" / "releases"
+    for name in ("notes", "2026", "zzz"):
+        (releases / name).mkdir()
+    monkeypatch.setenv("CALLBILL_KEEP_RELEASES", "2")
+    assert run_job(place, "--through", "2026-03-07").returncode == 0
+    assert len(list(releases.iterdir())) == 2 + 3
 
 
 def test_bill_shows_lines_settlements_and_the_adjustment(once: Path) -> None:

@@ -48,6 +48,11 @@ class LandingFile(_Entry):
     compression: str  # "", ".gz" or ".zst"
     shape: str
 
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether a file of no bytes at all is one of its kind."""
+        return self.kind != "parquet" and not self.compression
+
     def is_unchanged(self) -> bool:
         """Whether the file is still what it was when the run's list was made."""
         try:
@@ -222,4 +227,15 @@ def _arrived_on(folders: Iterable[str], entry: os.stat_result, zone: ZoneInfo) -
     said = _said(folders)
     if "arrived_on" in said:
         return _arrival_date(said["arrived_on"])
-    return datetime.fromtimestamp(entry.st_mtime, zone).date()
+    try:
+        arrived_on = datetime.fromtimestamp(entry.st_mtime, zone).date()
+    except (ValueError, OverflowError, OSError) as error:
+        raise _UnreadableNameError(
+            "has a modification time that is no date; name its arrival (arrived_on=YYYY-MM-DD)"
+        ) from error
+    if arrived_on < EARLIEST_ARRIVAL:
+        raise _UnreadableNameError(
+            f"was modified on {arrived_on}, which is no arrival date; name it "
+            "(arrived_on=YYYY-MM-DD)"
+        )
+    return arrived_on

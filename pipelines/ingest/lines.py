@@ -11,7 +11,6 @@ import csv
 import gzip
 import hashlib
 import io
-import mmap
 import re
 import zlib
 from collections import deque
@@ -173,8 +172,7 @@ _CSV_ODDITIES = [
     for pattern in (
         rb"\r(?!\n)",
         rb',[ \t]+"',
-        rb'\n[ \t]+"',
-        rb'\A[ \t]+"',
+        rb'(?m:^)[ \t]+"',
         rb'"[ \t]+[,\r\n]',
         rb'"[ \t]+\Z',
     )
@@ -185,38 +183,53 @@ _CSV_OVERLOOKED = [re.compile(pattern) for pattern in (rb",[ \t]*(\r?\n|\Z)", rb
 
 def is_plain_csv(path: Path, columns: int) -> bool:
     """Whether a CSV file has nothing in it that two readers could take for two things."""
-    if path.stat().st_size == 0:
-        return True
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        # The engine lets bytes pass that are no UTF-8, and leaves out what follows a quote that is
-        # never closed.
-        decoder = codecs.getincrementaldecoder("utf-8")()
-        quotes = 0
-        try:
-            while chunk := data.read(_CHUNK):
-                quotes += chunk.count(b'"')
-                decoder.decode(chunk)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return False
-        if quotes % 2 or any(oddity.search(data) for oddity in _CSV_ODDITIES):
-            return False
-        data.seek(0)
-        if not any(pattern.search(data) for pattern in _CSV_OVERLOOKED):
-            return True
-        if quotes:
-            with path.open(encoding="utf-8-sig", newline="") as text:
-                try:
-                    return all(len(row) == columns for row in csv.reader(text, strict=True) if row)
-                except csv.Error:
+    # The engine lets bytes pass that are no UTF-8, and leaves out what follows a quote that is
+    # never closed.
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    quotes = lines = commas = 0
+    is_overlooked, last = False, b"\n"
+    try:
+        with path.open("rb") as stream:
+            for block in _whole_lines(stream):
+                decoder.decode(block)
+                if any(oddity.search(block) for oddity in _CSV_ODDITIES):
                     return False
-        # Without quotes counting tells.
-        lines = commas = 0
-        for chunk in iter(lambda: data.read(_CHUNK), b""):
-            lines += chunk.count(b"\n")
-            commas += chunk.count(b",")
-        lines += data[-1:] != b"\n"
-        return commas == lines * (columns - 1)
+                is_overlooked = is_overlooked or any(
+                    pattern.search(block) for pattern in _CSV_OVERLOOKED
+                )
+                quotes += block.count(b'"')
+                lines += block.count(b"\n")
+                commas += block.count(b",")
+                last = block[-1:]
+            decoder.decode(b"", final=True)
+    except (UnicodeDecodeError, _RecordTooLongError):
+        return False
+    if quotes % 2 or not is_overlooked:
+        return quotes % 2 == 0
+    if quotes:
+        with path.open(encoding="utf-8-sig", newline="") as text:
+            try:
+                return all(len(row) == columns for row in csv.reader(text, strict=True) if row)
+            except csv.Error:
+                return False
+    # Without quotes counting tells.
+    lines += last != b"\n"
+    return commas == lines * (columns - 1)
+
+
+def _whole_lines(stream: BinaryIO) -> Iterator[bytes]:
+    """A file in pieces of whole lines. Raises _RecordTooLongError for a line that could fill the
+    memory."""
+    while block := stream.read(_CHUNK):
+        if not block.endswith(b"\n"):
+            block += stream.readline(MAX_LINE_BYTES)
+            if not block.endswith(b"\n") and stream.read(1):
+                raise _RecordTooLongError
+        yield block
+
+
+class _RecordTooLongError(Exception):
+    pass
 
 
 def csv_records(stream: BinaryIO, header: Sequence[str]) -> Iterator[Line | BadLine]:
@@ -238,10 +251,6 @@ def csv_records(stream: BinaryIO, header: Sequence[str]) -> Iterator[Line | BadL
 
 def _has_stray_bytes(values: Sequence[str]) -> bool:
     return any("\udc80" <= character <= "\udcff" for value in values for character in value)
-
-
-class _RecordTooLongError(Exception):
-    pass
 
 
 class _PhysicalLines:

@@ -47,7 +47,8 @@ def load_landing(
     report = LoadReport()
     landing = list_landing(settings.landing, frozenset(call_log_shapes()), billing_vars.zone)
     report.skipped = landing.skipped
-    incoming = _incoming(con, landing.files, through, first_open, known, report)
+    today = billing_vars.today()
+    incoming = _incoming(con, landing.files, through, first_open, known, today, report)
     read_manifests(con, landing.manifests, through)
     if only_known:
         incoming = [one for one in incoming if one.key in known]
@@ -77,6 +78,7 @@ def _incoming(
     through: date,
     first_open: date | None,
     known: Mapping[tuple[str, str], SourceLoad],
+    today: date,
     report: LoadReport,
 ) -> list[Incoming]:
     """The files with new content, each content once: of copies the earlier arrival counts."""
@@ -88,6 +90,11 @@ def _incoming(
     }
     loaded = set(con.execute("select feed, source_file_id from ops.source_files").fetchall())
     listed = {file.name for file in files}
+    report.skipped += [
+        Skipped(file.name, f"arrives on {file.arrived_on}, which is to come")
+        for file in files
+        if file.arrived_on > today
+    ]
     if known.keys() <= loaded:
         # Otherwise one that seems to arrive later may be one the release knows, put back today.
         files = [file for file in files if file.arrived_on <= through]
@@ -107,6 +114,9 @@ def _incoming(
             continue
         key = (file.feed, source_file_id)
         if key in loaded or key in incoming:
+            if file.size == 0 and not file.may_be_empty:
+                # Nothing is like anything: the one that is known may have been a plain file.
+                report.skipped.append(Skipped(file.name, "is empty, which no such file is"))
             continue
         if key in known:
             floor = known[key].settlement_floor

@@ -7,7 +7,7 @@ import platform
 import shutil
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -37,20 +37,35 @@ OPS_TABLES = (
     *("runs", "source_files", "retries", "rejected_records", "control_results"),
     "sealed_settlements",
 )
+# In order of time; there are no two in a microsecond.
+RUN_ID = "%Y%m%dT%H%M%S.%fZ"
 _PARQUET = "format parquet, parquet_version v2, compression zstd"
 
 
 def current_release(published: Path) -> Path | None:
     """The folder that `current` points to; None if nothing was published yet.
 
-    Raises UsageError if the link leads nowhere.
+    Raises UsageError if it is no link to a release, as after a copy that does not know of links.
     """
     link = published / "current"
     if not link.is_symlink() and not link.exists():
         return None
-    if not link.is_dir():
-        raise UsageError(f"{link} leads to {link.readlink()}, which is not there")
+    if not link.is_symlink():
+        raise UsageError(
+            f"{link} is not a link: put it away, and link the newest release instead "
+            f"(ln -s releases/RUN_ID {link})"
+        )
+    if not link.is_dir() or not is_run_id(link.resolve().name):
+        raise UsageError(f"{link} leads to {link.readlink()}, which is no release")
     return link.resolve()
+
+
+def is_run_id(name: str) -> bool:
+    """Whether a name is one that a run gives itself, and so its release."""
+    try:
+        return datetime.strptime(name, RUN_ID).replace(tzinfo=UTC).strftime(RUN_ID) == name
+    except ValueError:
+        return False
 
 
 def published_calls(release: Path) -> str:
@@ -115,12 +130,15 @@ def switch_to(settings: Settings, release: Path) -> None:
 
 
 def remove_old_releases(settings: Settings) -> None:
-    """Keep the newest `keep_releases`; remove older ones and what a broken run left behind."""
+    """Keep the newest `keep_releases`; remove older ones and what a broken run left behind.
+
+    What was never a release is left alone.
+    """
     current = current_release(settings.published)
     releases = settings.published / "releases"
     if not releases.is_dir():
         return
-    finished = sorted(releases.iterdir())
+    finished = sorted(path for path in releases.iterdir() if is_run_id(path.name))
     # What is newer than the current release was written by a run that never came to switch.
     unsealed = [path for path in finished if current is None or path.name > current.name]
     kept = [path for path in finished if path not in unsealed][-settings.keep_releases :]

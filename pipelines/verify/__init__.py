@@ -86,7 +86,7 @@ def verify_job(settings: Settings, month: date | None = None) -> Verification:
         and load.settlement_floor <= through
         and load.quarantine_reason is None
     ]
-    reporter = Reporter(manifest.run_id, json_logs=False)
+    reporter = Reporter()
     with (
         closing(compare.Published(release)) as published,
         reporter.step("verify", release=release.name),
