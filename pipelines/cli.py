@@ -16,7 +16,7 @@ from pipelines import __version__
 from pipelines.errors import CallbillError, ControlFailedError, UsageError, VerificationError
 from pipelines.progress import Reporter
 from pipelines.settings import load_settings
-from pipelines.stopping import end_now, is_told, last_words, listen
+from pipelines.stopping import end_now, is_told, last_words, listen, listen_no_more
 from pipelines.text import printable
 
 _PLACES: tuple[Callable[[Any], Any], ...] = (
@@ -60,6 +60,7 @@ def main() -> NoReturn:
                 end_now()
             said, ended = _said(error)
             _end(reporter, said, ended)
+        listen_no_more()
     sys.exit(ended)
 
 

@@ -55,6 +55,12 @@ def finish_first() -> None:
     _held.append(True)
 
 
+def listen_no_more() -> None:
+    """How the command ended is settled; while the process goes away nothing changes it."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def last_words(say: Callable[[], object]) -> Iterator[None]:
     """Have something said if the command ends on the spot meanwhile."""

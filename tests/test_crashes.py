@@ -72,8 +72,9 @@ def die(module: str, name: str, moment: Literal["before", "after"]) -> None:
     setattr(home, name, dying)
 
 
-def land(place: Path, days: int) -> None:
-    """A few records a day: new, delivered again, failed late; and a contract and money late."""
+def land(place: Path, days: int, files: int = 0) -> None:
+    """A few records a day: new, delivered again, failed late; and a contract and money late. And so
+    many more files a day, of a record each."""
     for day in range(days):
         arrived_on = FIRST + timedelta(days=day)
         used_on = arrived_on - timedelta(days=1)
@@ -88,6 +89,8 @@ def land(place: Path, days: int) -> None:
         folder = place / "landing" / "call_logs" / f"arrived_on={arrived_on}"
         write(folder / "calls.jsonl", json_lines(*lines))
         write(folder / "more.csv", csv_file([call("d", used_on), {"request_id": "bad"}]))
+        for n in range(files):
+            write(folder / f"{n}.jsonl", json_lines(call(f"{n}", used_on)))
     middle = FIRST + timedelta(days=days // 2)
     terms = {"owner_uin": OWNER, "component_code": "wimgs_search_by_text", "discount": "0.855"}
     write(
@@ -101,8 +104,8 @@ def land(place: Path, days: int) -> None:
     )
 
 
-def undisturbed(place: Path, days: int) -> dict[str, Any]:
-    land(place, days)
+def undisturbed(place: Path, days: int, files: int = 0) -> dict[str, Any]:
+    land(place, days, files)
     ended = run_job(place, "--through", FIRST + timedelta(days=days - 1))
     assert ended.returncode == 0, ended.stderr
     return figures(place)

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.long
 
 Said = Callable[[str, object], None]
 DAYS = 6
+MANY = 100  # small files a day
 LAST = FIRST + timedelta(days=DAYS - 1)
 GIB = 1 << 30
 MEMORY = 2 * GIB
@@ -57,14 +58,14 @@ def ended(job: subprocess.Popen[bytes]) -> tuple[int, int]:
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> dict:
-    return undisturbed(tmp_path_factory.mktemp("undisturbed"), DAYS)
+    return undisturbed(tmp_path_factory.mktemp("undisturbed"), DAYS, MANY)
 
 
 @pytest.fixture(scope="module")
 def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first half is sealed."""
     place = tmp_path_factory.mktemp("half")
-    land(place, DAYS)
+    land(place, DAYS, MANY)
     assert run_job(place, "--through", FIRST + timedelta(days=DAYS // 2)).returncode == 0
     return place
 
@@ -220,6 +221,7 @@ import sys, duckdb
 con = duckdb.connect(sys.argv[1], read_only=True)
 ask = "select count(*), sum(calls_billed) from billing.calls"
 first = con.execute(ask).fetchall()
+print("open", flush=True)
 for line in sys.stdin:
     assert con.execute(ask).fetchall() == first
     assert con.execute("select sum(real_cost) from billing.bill_lines").fetchall()
@@ -228,8 +230,8 @@ print("same")
 
 
 def test_readers_through_twenty_releases(tmp_path: Path, record_property: Said) -> None:
-    """A session that stays open, one that is opened anew for each release, and one at work."""
-    nights, kept = 20, 5
+    """Sessions that stay open for twenty releases, one opened anew for each, and one at work."""
+    nights, kept = 24, 21
     land(tmp_path, nights + 1)
     readers: list[subprocess.Popen[str]] = []
     for night in range(nights + 1):
@@ -245,22 +247,24 @@ def test_readers_through_twenty_releases(tmp_path: Path, record_property: Said) 
         releases = sorted(path.name for path in (tmp_path / "published" / "releases").iterdir())
         assert len(releases) == min(night + 1, kept)
         assert (tmp_path / "published" / "current").readlink().name == releases[-1]
-        if night % 4 == 0:
-            database = tmp_path / "published" / "current" / "callbill.duckdb"
-            readers.append(
-                subprocess.Popen(
-                    [sys.executable, "-c", READER, database],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                )
+        database = tmp_path / "published" / "current" / "callbill.duckdb"
+        readers.append(
+            subprocess.Popen(
+                [sys.executable, "-c", READER, database],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
             )
-    record_property("tried", "nights published under open and new read-only sessions")
-    record_property("times", nights)
-    for reader in readers[-1:]:
-        out, _ = reader.communicate("again\n", timeout=60)
-        assert out == "same\n"
-    for reader in readers[:-1]:
+        )
+        assert readers[-1].stdout is not None
+        assert readers[-1].stdout.readline() == "open\n"
+        if night >= kept - 1:
+            # Its release is the oldest that is kept.
+            out, _ = readers[night - kept + 1].communicate("again\n", timeout=60)
+            assert out == "same\n"
+    record_property("tried", "sessions that each stayed open while 20 more releases were published")
+    record_property("times", nights - kept + 2)
+    for reader in readers:
         reader.kill()
         reader.wait()
 
