@@ -15,8 +15,8 @@ import click
 from pipelines import __version__
 from pipelines.errors import CallbillError, ControlFailedError, UsageError, VerificationError
 from pipelines.progress import Reporter
-from pipelines.settings import load_settings
-from pipelines.stopping import end_now, is_told, last_words, listen, listen_no_more
+from pipelines.settings import load_settings, published_place
+from pipelines.stopping import end_now, is_told, last_words, leave, listen
 from pipelines.text import printable
 
 _PLACES: tuple[Callable[[Any], Any], ...] = (
@@ -60,8 +60,7 @@ def main() -> NoReturn:
                 end_now()
             said, ended = _said(error)
             _end(reporter, said, ended)
-        listen_no_more()
-    sys.exit(ended)
+        leave(ended)
 
 
 _STOPPED = "stopped; the last release stands, run it again"
@@ -94,7 +93,16 @@ def _end(reporter: Reporter, said: str, exit_code: int) -> None:
             click.echo(f"callbill: {said}", err=True)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        """Click would answer a KeyboardInterrupt with an empty line, on logs of JSON too."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise CallbillError(_STOPPED) from None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="callbill")
 def cli() -> None:
     """Turns raw API call logs into bills that are right to the last digit."""
@@ -125,10 +133,16 @@ def run(
     Safe to run again at any time. Exit codes: 0 published or nothing due, 1 a control failed, 2 bad
     usage or configuration, 3 another run holds the lock, 4 anything else.
     """
-    from pipelines.run import run_job, told
+    from pipelines.run import run_job, tell_refused, told
     from pipelines.show import show_failed_controls, show_run
 
-    settings = load_settings(through=through.date() if through else None, vars=overrides, **places)
+    try:
+        settings = load_settings(
+            through=through.date() if through else None, vars=overrides, **places
+        )
+    except UsageError as error:
+        tell_refused(published_place(**places), error)
+        raise
     try:
         summary = run_job(settings, reporter, dry_run=dry_run)
     except ControlFailedError as error:

@@ -28,7 +28,8 @@ def fault_of_machine(error: BaseException) -> str | None:
     said = str(error) or type(error).__name__
     if isinstance(error, _FAULTS) or (isinstance(error, OSError) and error.errno in _NUMBERS):
         return _sentence(said)
-    return fault_in_text(said) if isinstance(error, duckdb.Error) else None
+    # Its other errors quote what they are about: a text in a file is no fault.
+    return fault_in_text(said) if isinstance(error, duckdb.OperationalError) else None
 
 
 def fault_in_text(said: str) -> str | None:

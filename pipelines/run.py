@@ -9,7 +9,7 @@ import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from pipelines.publish.release import (
     RUN_ID,
     current_manifest,
     remove_old_releases,
+    remove_unfinished,
     switch_to,
     write_release,
 )
@@ -118,6 +119,16 @@ def run_job(settings: Settings, reporter: Reporter, *, dry_run: bool = False) ->
             except OSError as error:
                 reporter.log("status not written", why=error.strerror)
     return summary
+
+
+def tell_refused(published: Path, error: UsageError) -> None:
+    """The status of a run whose settings cannot be read."""
+    today = datetime.now(UTC).date()
+    summary = RunSummary(new_run_id(None), today, outcome="failed", message=str(error))
+    with suppress(CallbillError, OSError):
+        current = current_manifest(published)
+        summary.sealed_through = current.through if current else None
+        write_status(published / "status", summary, {}, today)
 
 
 def _job(
@@ -232,7 +243,9 @@ def _settle(
         summary.outcome = "dry_run"
         return
     with reporter.step("publish"):
-        summary.outcome = "published"
+        remove_unfinished(settings)
+        # A release tells of its own run too.
+        published = replace(summary, outcome="published")
         summary.release = write_release(
             con,
             settings,
@@ -240,10 +253,11 @@ def _settle(
             summary.run_id,
             summary.through,
             summary.data_docs,
-            lambda: record_end(con, summary, reporter),
+            lambda: record_end(con, published, reporter),
         )
         finish_first()  # once it is out, the run says so
         switch_to(settings, summary.release)
+        summary.outcome = "published"
         summary.sealed_through = summary.through
         set_built_through(con, summary.through)
         adopt(con, current_manifest(settings.published))

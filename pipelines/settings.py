@@ -37,19 +37,26 @@ THRESHOLDS = (
 )
 
 
-class Settings(BaseSettings):
-    """Every field can be set by an option of the same name or by `CALLBILL_<NAME>`."""
-
+class _Places(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CALLBILL_", extra="ignore")
 
     landing: Path = Path("data/landing")
     warehouse: Path = Path("data/warehouse.duckdb")
     published: Path = Path("data/published")
+
+
+class Settings(_Places):
+    """Every field can be set by an option of the same name or by `CALLBILL_<NAME>`."""
+
     through: date | None = None
     vars: str = ""
     keep_releases: int = Field(default=30, ge=2)
-    threads: int | None = Field(default=None, ge=1)
-    memory_limit: str = Field(default="1500MB", pattern=r"^[1-9]\d*(\.\d+)? ?[KMGT]i?B$")
+    threads: int | None = Field(default=None, ge=1, le=1024)
+    # Less than some 100 MB would not do for a single day.
+    memory_limit: str = Field(
+        default="1500MB",
+        pattern=r"^([1-9]\d{2,5} ?Mi?B|[1-9]\d{0,4}(\.\d{1,3})? ?Gi?B|\d{1,2} ?Ti?B)$",
+    )
 
     @property
     def warehouse_files(self) -> Path:
@@ -85,6 +92,18 @@ class Thresholds:
     usual_volume_factor: int
 
 
+_TAKEN = (
+    *("billing", "ops", "raw", "staging", "intermediate", "seeds"),
+    *("release", "sealed", "main", "system", "temp", "memory"),
+)
+
+
+def published_place(**options: Any) -> Path:
+    """Where the published folder is said to be, whatever else of the settings is wrong."""
+    given = {key: value for key, value in options.items() if value is not None}
+    return _Places(**given).published.expanduser().absolute()
+
+
 def load_settings(**options: Any) -> Settings:
     """Settings from options that were given, then the environment, then defaults.
 
@@ -100,6 +119,12 @@ def load_settings(**options: Any) -> Settings:
         # The engine takes these characters of a path for patterns.
         if set(str(getattr(settings, name).absolute())) & set("*?[]"):
             raise UsageError(f"--{name} may not lie under a name with any of * ? [ ]")
+    # The engine calls a database by its file's name, and then finds no schema of that name.
+    if settings.warehouse.name.split(".")[0].lower() in _TAKEN:
+        raise UsageError(
+            f"--warehouse may not be named {settings.warehouse.name}: that is the name of a part "
+            "of it"
+        )
     return settings.model_copy(
         update={
             name: getattr(settings, name).expanduser().absolute()
@@ -123,7 +148,7 @@ def load_vars(settings: Settings) -> BillingVars:
         ) from error
     for name in ("max_usage_age_days", "dedup_horizon_days"):
         value = getattr(billing_vars, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 36_500:
             raise UsageError(f"var {name}: {value!r} is not a number of days")
     if billing_vars.deduction_rounding not in ("half_up", "down"):
         raise UsageError(

@@ -46,7 +46,8 @@ def write_status(
         "step_seconds": step_seconds,
     }
     text = json.dumps(said, indent=1, default=str, ensure_ascii=False) + "\n"
-    _replace(folder / "last_run.json", text.encode())
+    # A path may have bytes that are no UTF-8.
+    _replace(folder / "last_run.json", text.encode("utf-8", "backslashreplace"))
     _replace(folder / "callbill.prom", _metrics(summary, said, now, today))
 
 

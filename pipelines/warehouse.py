@@ -23,6 +23,8 @@ _TABLES = (Path(__file__).parent / "warehouse.sql").read_text(encoding="utf-8")
 SESSION = {
     "TimeZone": "UTC",
     "preserve_insertion_order": False,
+    # Some see it, wherever standard output goes.
+    "enable_progress_bar": False,
 }
 
 

@@ -21,6 +21,7 @@ from typing import Any, Literal
 import pytest
 
 from pipelines import run, stopping
+from pipelines.publish import release
 from tests.conftest import figures, query, run_after, run_job
 from tests.landing_files import csv_file, json_lines, record, write
 
@@ -204,6 +205,31 @@ def test_a_run_that_does_not_notice_that_it_is_told_to_stop(how: str, tmp_path: 
     assert (tmp_path / "published" / "status" / "callbill.prom").exists()
     if how == "waits for ever":
         assert run_job(tmp_path, "--through", FIRST).returncode == 0
+
+
+def hang_while_publishing() -> None:
+    """Have a disk hang when the release is as good as written."""
+
+    def hang(*_arguments: Any) -> None:
+        stopping.GRACE_SECONDS = 0.5
+        os.kill(os.getpid(), signal.SIGTERM)
+        with suppress(KeyboardInterrupt):
+            time.sleep(30)
+        time.sleep(30)
+
+    release.sync_folder = hang
+
+
+def test_what_is_not_out_is_not_told_as_published(tmp_path: Path) -> None:
+    land(tmp_path, 1)
+    arguments = ("--through", FIRST, "--json-logs")
+    ended = run_after(hang_while_publishing, tmp_path, *arguments)
+    assert ended.returncode == 4
+    last = [json.loads(line) for line in ended.stderr.splitlines()][-1]
+    assert (last["event"], last["outcome"], last["exit_code"]) == ("end", "failed", 4)
+    told = json.loads((tmp_path / "published" / "status" / "last_run.json").read_text())
+    assert (told["outcome"], told["last_success_at"]) == ("failed", None)
+    assert not (tmp_path / "published" / "current").exists()
 
 
 def stopped_too_late() -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from pipelines.ingest.lines import MAX_LINE_BYTES
 from tests.conftest import run_job
 from tests.landing_files import (
     OWNER,
@@ -37,6 +38,8 @@ from tests.landing_files import (
 USED, ARRIVED = "2026-03-02", "2026-03-03"
 THROUGH, LATER_THROUGH = "2026-03-06", "2026-03-09"
 SEARCH_TEXT = "赤いティーポット-teapot"
+
+FIXTURES = Path(__file__).parent / "fixtures"
 
 
 class Landing:
@@ -148,6 +151,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Release, Re
         put_contracts,
         put_search_texts,
         put_unreadable_files,
+        put_deceptive_tables,
         put_copies,
         put_names,
         put_arrivals,
@@ -627,6 +631,66 @@ def put_rejects(landing: Landing) -> None:
     landing.put("rejects/beside", "a.parquet", parquet_file([record("beside/parquet")]))
 
 
+# What looks like a plain table to who only glances at it; how many of its lines are accepted, and
+# why the others are not.
+DECEPTIVE: dict[str, tuple[bytes, int, list[str]]] = {
+    # An editor's line break in a name, other line ends than the file's, both ways.
+    "name-of-two-lines": (
+        (CSV_HEADER[:-1].replace("Query", '"of\ntwo lines"') + "\r\n").encode()
+        + b"".join(f"two-{n},{CSV_GOOD},\r\n".encode() for n in range(20)),
+        20,
+        [],
+    ),
+    "name-of-two-other-lines": (
+        CSV_HEADER.replace("Query", '"of\r\ntwo lines"').encode()
+        + b"".join(f"other-{n},{CSV_GOOD},\n".encode() for n in range(20)),
+        20,
+        [],
+    ),
+    # A blank line takes as many commas too few as the others have too many.
+    "commas-that-cancel-out": (
+        CSV_HEADER.encode() + f"cancel-0,{CSV_GOOD},,\n".encode() * 6 + b"\n",
+        0,
+        ["wrong_number_of_columns"] * 6,
+    ),
+    "nothing-but-a-zero-byte": (
+        CSV_HEADER.encode() + f"zero,{CSV_GOOD},,\0\n".encode() * 3,
+        0,
+        ["wrong_number_of_columns"] * 3,
+    ),
+    # An engine that quotes it must not be taken for one that complains.
+    "a-text-like-a-fault": (
+        CSV_HEADER.encode()
+        + f"fault-1,{CSV_GOOD},\n".encode()
+        + f"fault-2,{CSV_GOOD},No space left on device,Out of Memory Error\n".encode(),
+        1,
+        ["wrong_number_of_columns"],
+    ),
+    "a-line-without-end": (
+        CSV_HEADER.encode()
+        + f"long-1,{CSV_GOOD},\n".encode()
+        + b"x" * (MAX_LINE_BYTES + 2)
+        + f"\nlong-2,{CSV_GOOD},\n".encode(),
+        2,
+        ["line_too_long"],
+    ),
+}
+
+
+def put_deceptive_tables(landing: Landing) -> None:
+    for name, (content, _accepted, _reasons) in DECEPTIVE.items():
+        landing.put(f"deceptive/{name}", "a.csv", content)
+
+
+@pytest.mark.parametrize("name", DECEPTIVE)
+def test_tables_that_look_plain(released: Release, name: str) -> None:
+    _content, accepted, reasons = DECEPTIVE[name]
+    assert [reason for _, reason in released.rejects(f"deceptive/{name}/")] == reasons
+    assert released.counts(f"deceptive/{name}/") == [
+        (accepted + len(reasons), accepted, len(reasons))
+    ]
+
+
 @pytest.mark.parametrize("case", ["json", "crlf"])
 def test_lines_of_json_that_are_rejected(released: Release, case: str) -> None:
     assert released.rejects(f"rejects/{case}/") == numbered([why for _, why in JSON_LINES])
@@ -950,6 +1014,8 @@ def put_unreadable_files(landing: Landing) -> None:
         "garbage.parquet": b"no parquet at all",
         "half.parquet": columns[: len(columns) // 2],
         "without-its-middle.parquet": columns[:100] + columns[200:],
+        # It says of a page that it takes two gigabytes.
+        "damaged.parquet": (FIXTURES / "damaged.parquet").read_bytes(),
         "column-named-twice.csv": b"request_id,request_id\nx,y\n",
         "utf-16.csv": table.decode().encode("utf-16"),
     }.items():
@@ -964,7 +1030,7 @@ def put_unreadable_files(landing: Landing) -> None:
 
 def test_a_file_that_cannot_be_read_is_rejected_whole(released: Release) -> None:
     files = released.files("unreadable/")
-    assert len(files) == 18
+    assert len(files) == 19
     assert released.rejects("unreadable/") == [(None, "unreadable_file")] * len(files)
     assert released.counts("unreadable/") == [(0, 0, 0)] * len(files)
     assert released.records("unreadable/") == []

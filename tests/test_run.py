@@ -400,11 +400,20 @@ def test_a_limit_of_memory_is_a_number_and_a_unit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "landing").mkdir()
-    for text in ("banana", "0", "100%", "", "-1", "1.5.GB"):
+    for text in ("banana", "0", "100%", "", "-1", "1.5.GB", "1KB", "99999999999999999999TB"):
         monkeypatch.setenv("CALLBILL_MEMORY_LIMIT", text)
         ended = run_job(tmp_path)
         assert (ended.returncode, ended.stdout) == (2, "")
         assert "memory_limit" in ended.stderr
+        assert status(tmp_path)["message"] in ended.stderr
+
+
+@pytest.mark.parametrize("name", ["billing.duckdb", "Release.db", "raw"])
+def test_a_warehouse_is_not_named_as_a_part_of_it(name: str, tmp_path: Path) -> None:
+    (tmp_path / "landing").mkdir()
+    ended = callbill("run", f"--landing={tmp_path / 'landing'}", f"--warehouse={tmp_path / name}")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert f"may not be named {name}" in ended.stderr
 
 
 def test_places_that_are_not_what_they_should_be(nightly: Path, tmp_path: Path) -> None:
@@ -583,9 +592,14 @@ def test_what_is_no_release_is_left_alone(
     releases = place / "published" / "releases"
     for name in ("notes", "2026", "zzz"):
         (releases / name).mkdir()
+    last = (place / "published" / "current").resolve()
+    # A run that was killed while it wrote its release.
+    (releases / f"{last.name[:-2]}9Z").mkdir()
     monkeypatch.setenv("CALLBILL_KEEP_RELEASES", "2")
     assert run_job(place, "--through", "2026-03-07").returncode == 0
-    assert len(list(releases.iterdir())) == 2 + 3
+    kept = sorted(path.name for path in releases.iterdir())
+    assert len(kept) == 2 + 3
+    assert last.name in kept
 
 
 def test_bill_shows_lines_settlements_and_the_adjustment(once: Path) -> None:

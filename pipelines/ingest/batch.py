@@ -6,6 +6,7 @@ A file's records, its rejects and its manifest row are committed together.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -119,6 +120,8 @@ class BatchLoad:
         self.parts_begun = 0
         # Lines that were counted while they were read one by one, to hold the outcome against.
         self.lines_seen: Counter[str] = Counter()
+        # Records that a file has to have, where that was counted beforehand.
+        self.records_expected: dict[str, int] = {}
         self.bad_lines: list[tuple[str, lines.BadLine]] = []
         self.unreadable: dict[str, str] = {}
         self.con.execute(
@@ -223,7 +226,9 @@ class BatchLoad:
         if self.feed == "call_logs" and not any(
             one.is_judged_by_line for one in self.files.values()
         ):
-            plain = {name: path for name, path in paths.items() if self._may_be_clean(layout, path)}
+            plain = {
+                name: path for name, path in paths.items() if self._may_be_clean(layout, name, path)
+            }
             not_clean = self._read_clean(layout, plain)
             careful = {n: path for n, path in paths.items() if n in not_clean or n not in plain}
         if self.kind == "parquet":
@@ -232,8 +237,14 @@ class BatchLoad:
         elif careful:
             self._read_lines(layout, careful)
 
-    def _may_be_clean(self, layout: _Layout, path: Path) -> bool:
-        return self.kind != "csv" or lines.is_plain_csv(path, len(layout.columns))
+    def _may_be_clean(self, layout: _Layout, source_file_id: str, path: Path) -> bool:
+        if self.kind != "csv":
+            return True
+        records = lines.plain_csv_records(path, len(layout.columns))
+        if records is None:
+            return False
+        self.records_expected[source_file_id] = records
+        return True
 
     def _read_clean(self, layout: _Layout, paths: dict[str, Path]) -> set[str]:
         """Load the clean files at once and name the others."""
@@ -261,12 +272,15 @@ class BatchLoad:
             where case when reason is null then true else error(reason) end
         """
         try:
-            self._write_part(clean, {"names": [str(path) for path in paths.values()]}, paths)
+            rows = self._write_part(clean, {"names": [str(path) for path in paths.values()]}, paths)
         except UnicodeDecodeError:
             # DuckDB quotes the line in its message, cut within a letter.
             return False
         except duckdb.Error as error:
-            _raise_if_machine_fault(error)
+            _raise_if_machine_fault(error, self.kind)
+            return False
+        if self.kind == "csv" and rows != sum(self.records_expected[name] for name in paths):
+            self._drop_part()
             return False
         return True
 
@@ -476,8 +490,8 @@ class BatchLoad:
         query: str,
         parameters: dict[str, object] | None,
         source_file_ids: Iterable[str],
-    ) -> None:
-        """Write accepted records aside, in folders by settlement floor."""
+    ) -> int:
+        """Write accepted records aside, in folders by settlement floor, and count them."""
         part = f"{self.name}-{self.parts_begun:03d}"
         self.parts_begun += 1
         floors = {self.files[name].settlement_floor for name in source_file_ids}
@@ -492,9 +506,15 @@ class BatchLoad:
                 f"{literal(str(self.folder))} ({_PARQUET_OUT}, partition_by (settlement_floor),"
                 f" overwrite_or_ignore true, filename_pattern {literal(part + '_{i}')})"
             )
-        rows = self.con.execute(f"copy ({query}) to {target}", parameters).fetchall()[0][0]
+        rows: int = self.con.execute(f"copy ({query}) to {target}", parameters).fetchall()[0][0]
         if rows:
             self.parts += sorted(self.folder.glob(f"*/{part}*.parquet"))
+        return rows
+
+    def _drop_part(self) -> None:
+        """Take back what was written last."""
+        part = f"{self.name}-{self.parts_begun - 1:03d}"
+        self.parts = [path for path in self.parts if not path.name.startswith(part)]
 
     # --- ending --------------------------------------------------------------------------------
 
@@ -654,7 +674,15 @@ def _read_parquet(*options: str) -> str:
     return f"read_parquet({', '.join((*always, *options))})"
 
 
-def _raise_if_machine_fault(error: duckdb.Error) -> None:
+# A damaged Parquet file may say of a page that it takes gigabytes: no page does, nor may a value.
+_HUGE_ALLOCATION = re.compile(
+    r"allocate data of size ([\d.]+ [GTPE]iB|(25[6-9]|2[6-9]\d|[3-9]\d\d)\b)"
+)
+
+
+def _raise_if_machine_fault(error: duckdb.Error, kind: str = "parquet") -> None:
+    if kind == "parquet" and _HUGE_ALLOCATION.search(str(error)):
+        return
     fault = fault_of_machine(error)
     if fault is not None:
         raise CallbillError(fault) from error

@@ -26,6 +26,8 @@ MAX_LINE_BYTES = 80 * 1024 * 1024
 # A CSV record of several lines ends somewhere: past this its opening quote was a mistake.
 MAX_CSV_RECORD = 1024 * 1024
 _CHUNK = 1024 * 1024
+# All that comes of a piece is in memory at once, and may be thirty thousand times as much.
+_ZSTD_CHUNK = 8 * 1024
 
 
 class UnreadableFileError(Exception):
@@ -75,14 +77,14 @@ def _gzip_chunks(source: BinaryIO) -> Iterator[bytes]:
 def _zstd_chunks(source: BinaryIO) -> Iterator[bytes]:
     """All frames of a file; the library's own reader does not notice a missing end."""
     frame = zstandard.ZstdDecompressor().decompressobj()
-    data, inside = source.read(_CHUNK), False
+    data, inside = source.read(_ZSTD_CHUNK), False
     try:
         while data:
             if frame.eof:
                 frame = zstandard.ZstdDecompressor().decompressobj()
             yield frame.decompress(data)
             inside = not frame.eof
-            data = (frame.unused_data if frame.eof else b"") or source.read(_CHUNK)
+            data = (frame.unused_data if frame.eof else b"") or source.read(_ZSTD_CHUNK)
     except zstandard.ZstdError as error:
         raise UnreadableFileError(f"does not decompress to its end: {error}") from error
     if inside:
@@ -179,42 +181,55 @@ _CSV_ODDITIES = [
 ]
 # Where the engine overlooks values too many: empty ones at a line's end, doubled quotes.
 _CSV_OVERLOOKED = [re.compile(pattern) for pattern in (rb",[ \t]*(\r?\n|\Z)", rb'""')]
+_BLANK_LINE = re.compile(rb"(?m)^\r?\n")
 
 
-def is_plain_csv(path: Path, columns: int) -> bool:
-    """Whether a CSV file has nothing in it that two readers could take for two things."""
+def plain_csv_records(path: Path, columns: int) -> int | None:
+    """How many records a CSV file has, if there is nothing in it that two readers could take for
+    two things; otherwise None."""
     # The engine lets bytes pass that are no UTF-8, and leaves out what follows a quote that is
     # never closed.
     decoder = codecs.getincrementaldecoder("utf-8")()
-    quotes = lines = commas = 0
+    quotes = ends = carriage_returns = line_ends = blank_lines = commas = 0
     is_overlooked, last = False, b"\n"
     try:
         with path.open("rb") as stream:
             for block in _whole_lines(stream):
                 decoder.decode(block)
-                if any(oddity.search(block) for oddity in _CSV_ODDITIES):
-                    return False
+                if b"\0" in block or any(oddity.search(block) for oddity in _CSV_ODDITIES):
+                    return None
                 is_overlooked = is_overlooked or any(
                     pattern.search(block) for pattern in _CSV_OVERLOOKED
                 )
-                quotes += block.count(b'"')
-                lines += block.count(b"\n")
+                pieces = block.split(b'"')
+                # Of every two pieces one lies between quotes.
+                ends += sum(piece.count(b"\n") for piece in pieces[quotes % 2 :: 2])
+                quotes += len(pieces) - 1
+                line_ends += block.count(b"\n")
+                carriage_returns += block.count(b"\r\n")
+                blank_lines += len(_BLANK_LINE.findall(block))
                 commas += block.count(b",")
                 last = block[-1:]
             decoder.decode(b"", final=True)
     except (UnicodeDecodeError, _RecordTooLongError):
-        return False
-    if quotes % 2 or not is_overlooked:
-        return quotes % 2 == 0
-    if quotes:
-        with path.open(encoding="utf-8-sig", newline="") as text:
-            try:
-                return all(len(row) == columns for row in csv.reader(text, strict=True) if row)
-            except csv.Error:
-                return False
-    # Without quotes counting tells.
-    lines += last != b"\n"
-    return commas == lines * (columns - 1)
+        return None
+    if quotes % 2 or carriage_returns not in (0, line_ends) or (quotes and blank_lines):
+        return None
+    rows = ends + (last != b"\n") - blank_lines
+    if is_overlooked and not _has_columns(path, columns, quotes, commas, rows):
+        return None
+    return max(rows - 1, 0)
+
+
+def _has_columns(path: Path, columns: int, quotes: int, commas: int, rows: int) -> bool:
+    """Whether every row has so many values."""
+    if not quotes:
+        return commas == rows * (columns - 1)
+    with path.open(encoding="utf-8-sig", newline="") as text:
+        try:
+            return all(len(row) == columns for row in csv.reader(text, strict=True) if row)
+        except csv.Error:
+            return False
 
 
 def _whole_lines(stream: BinaryIO) -> Iterator[bytes]:
@@ -253,15 +268,42 @@ def _has_stray_bytes(values: Sequence[str]) -> bool:
     return any("\udc80" <= character <= "\udcff" for value in values for character in value)
 
 
+class _LineTooLongError(Exception):
+    pass
+
+
+@dataclass(frozen=True)
+class _LongLine:
+    """A line too long to be kept: its length and hash."""
+
+    length: int
+    sha256: str
+
+
+def _text_lines(stream: BinaryIO) -> Iterator[str | _LongLine]:
+    """A file's lines as text, bytes that are no UTF-8 escaped, with their ends."""
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    while line := text.readline(MAX_LINE_BYTES):
+        if len(line) < MAX_LINE_BYTES or line.endswith(("\n", "\r")):
+            yield line
+            continue
+        digest, length = hashlib.sha256(), 0
+        while line:
+            is_end = line.endswith(("\n", "\r"))
+            raw = _raw([line]) if is_end else line.encode("utf-8", errors="surrogateescape")
+            digest.update(raw)
+            length += len(raw)
+            line = "" if is_end else text.readline(_CHUNK)
+        yield _LongLine(length, digest.hexdigest())
+
+
 class _PhysicalLines:
     """A file's lines, remembering those of the record at hand so that they can be given back."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        self._lines = iter(
-            io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
-        )
-        self._returned: deque[str] = deque()
-        self.record: list[str] = []
+        self._lines = _text_lines(stream)
+        self._returned: deque[str | _LongLine] = deque()
+        self.record: list[str | _LongLine] = []
         self._record_length = 0
         self.number = 0  # lines given out and not given back
 
@@ -271,11 +313,18 @@ class _PhysicalLines:
     def __next__(self) -> str:
         line = self._returned.popleft() if self._returned else next(self._lines)
         self.record.append(line)
-        self._record_length += len(line)
         self.number += 1
+        if isinstance(line, _LongLine):
+            raise _LineTooLongError
+        self._record_length += len(line)
         if self._record_length > MAX_CSV_RECORD and len(self.record) > 1:
             raise _RecordTooLongError
         return line
+
+    @property
+    def texts(self) -> list[str]:
+        """The lines of a record that was read to its end."""
+        return [line for line in self.record if isinstance(line, str)]
 
     def begin_record(self) -> None:
         self.record.clear()
@@ -299,14 +348,17 @@ def _csv_rows(stream: BinaryIO) -> Iterator[tuple[int, list[str], bytes] | BadLi
             row = next(reader)
         except StopIteration:
             return
-        except (csv.Error, _RecordTooLongError):
-            raw = _raw(lines.record[:1])
+        except (csv.Error, _RecordTooLongError, _LineTooLongError):
+            line = lines.record[0]
             lines.give_back_all_but_first()
             reader = csv.reader(lines, strict=True)
-            yield _bad(first, "malformed_csv", raw)
+            if isinstance(line, _LongLine):
+                yield BadLine(first, "line_too_long", line.length, line.sha256)
+            else:
+                yield _bad(first, "malformed_csv", _raw([line]))
             continue
-        if "".join(lines.record).strip():
-            yield first, row, _raw(lines.record)
+        if "".join(lines.texts).strip():
+            yield first, row, _raw(lines.texts)
 
 
 def _raw(physical_lines: Sequence[str]) -> bytes:

@@ -129,22 +129,27 @@ def switch_to(settings: Settings, release: Path) -> None:
     sync_folder(settings.published)
 
 
-def remove_old_releases(settings: Settings) -> None:
-    """Keep the newest `keep_releases`; remove older ones and what a broken run left behind.
-
-    What was never a release is left alone.
-    """
+def remove_unfinished(settings: Settings) -> None:
+    """Remove what was written by runs that never came to switch: it is newer than the current
+    release."""
     current = current_release(settings.published)
-    releases = settings.published / "releases"
-    if not releases.is_dir():
-        return
-    finished = sorted(path for path in releases.iterdir() if is_run_id(path.name))
-    # What is newer than the current release was written by a run that never came to switch.
-    unsealed = [path for path in finished if current is None or path.name > current.name]
-    kept = [path for path in finished if path not in unsealed][-settings.keep_releases :]
-    for path in finished:
-        if path not in kept:
+    for path in _releases(settings):
+        if current is None or path.name > current.name:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_old_releases(settings: Settings) -> None:
+    """Keep the newest `keep_releases`. What was never a release is left alone."""
+    for path in _releases(settings)[: -settings.keep_releases]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _releases(settings: Settings) -> list[Path]:
+    """All of them, in order of time."""
+    folder = settings.published / "releases"
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if is_run_id(path.name))
 
 
 def _link_calls(settings: Settings, target: Path) -> None:

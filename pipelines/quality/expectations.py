@@ -81,6 +81,7 @@ class Dialect(duckdb_engine.Dialect):
     def connect(self, *cargs: Any, **cparams: Any) -> Any:
         connection = duckdb.connect(cparams["database"])
         connection.execute("set session timezone = ?", [cparams["timezone"]])
+        connection.execute("set enable_progress_bar = false")
         return duckdb_engine.ConnectionWrapper(connection)
 
     def do_begin(self, connection: Any) -> None:

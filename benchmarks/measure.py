@@ -1,0 +1,67 @@
+"""Timing commands: how long, how much memory at most, and what they said."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryFile
+
+PROJECT = Path(__file__).resolve().parent.parent
+_PACKAGES = ("callbill", "duckdb", "dbt-core", "dbt-duckdb", "great-expectations", "polars",
+             "chdb", "pyspark")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A command that was run once."""
+
+    seconds: float
+    memory_mb: float
+    said: str
+
+
+def timed(command: Sequence[object]) -> Timing:
+    """Run a command to its end. Raises CalledProcessError if it fails."""
+    with TemporaryFile() as said, TemporaryFile() as complaint:
+        began = time.monotonic()
+        job = subprocess.Popen(
+            [str(part) for part in command], cwd=PROJECT, stdout=said, stderr=complaint
+        )
+        _, status, usage = os.wait4(job.pid, 0)
+        seconds = time.monotonic() - began
+        job.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        complaint.seek(0)
+        if job.returncode:
+            sys.stderr.write(complaint.read().decode(errors="replace"))
+            raise subprocess.CalledProcessError(job.returncode, job.args)
+        return Timing(seconds, usage.ru_maxrss / 1024, said.read().decode())
+
+
+def middle(timings: Sequence[Timing]) -> float:
+    return median(timing.seconds for timing in timings)
+
+
+def machine() -> dict[str, object]:
+    """What the figures were measured on."""
+    versions = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "processors": os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "versions": versions,
+    }
