@@ -6,7 +6,8 @@
 {% materialization settlement_partitions, adapter='duckdb' %}
     {%- set target_relation = this.incorporate(type='view') -%}
     {%- set folder = env_var('CALLBILL_WAREHOUSE_FILES', 'data/warehouse.duckdb.files') ~ '/' ~ this.identifier -%}
-    {%- set layout = "format parquet, parquet_version v2, compression zstd, compression_level 1" -%}
+    {%- set layout = "format parquet, parquet_version v2, compression zstd, compression_level 1, "
+        ~ "dictionary_size_limit 10000" -%}
     {%- set window = callbill._settlement_window() -%}
     {%- set quoted = folder | replace("'", "''") -%}
 

@@ -6,6 +6,11 @@ as YYYY-MM-DD, instants as microseconds since 1970 UTC, decimals at their declar
 as true and false. A row counts by the lower 64 bits of its text's MD5; the sum over the rows and
 their number make the fingerprint of a set of rows; a hash is the SHA-256 of fingerprints.
 
+Calls are many, and share most of what they say. Of each counts its request id, a separator and its
+instant; what they share counts once, as a row that has their number and their sum at its end. A
+settlement date whose hash is made so has one that begins with `2:`. A date that was sealed by a
+callbill before 0.3, whose hash has no such beginning, has its calls counted row by row for ever.
+
 Names that come from seeds are left out: renaming a product changes no figure.
 """
 
@@ -39,6 +44,8 @@ DATED_TABLES = ("calls", "bill_lines", "settlements")
 NAMES_FROM_SEEDS = frozenset({"product_name", "component_name", "used_amount_unit", "price_unit"})
 
 _SEPARATOR = "\x1f"
+# What the hashes begin with of dates whose calls are counted by what they share.
+_SHARED = "2:"
 
 
 def row_number_of_text(columns: Sequence[tuple[str, str]]) -> str:
@@ -55,9 +62,35 @@ def row_number_of_text(columns: Sequence[tuple[str, str]]) -> str:
             lengths.append(f"coalesce(cast(strlen({column}) as varchar), '-')")
         else:
             texts.append(f"coalesce(cast({column} as varchar), '\\N')")
-    text = f"concat_ws({literal(_SEPARATOR)}, {', '.join(texts + lengths)})"
-    # What md5_number_lower() gives, at a third of its cost.
+    return _number_of(f"concat_ws({literal(_SEPARATOR)}, {', '.join(texts + lengths)})")
+
+
+def _number_of(text: str) -> str:
+    """What md5_number_lower() gives, at a third of its cost."""
     return f"(md5_number({text}) >> 64::uhugeint)::ubigint"
+
+
+def call_fingerprint(columns: Sequence[tuple[str, str]], source: str, *, is_shared: bool) -> str:
+    """SQL for the number of a source's calls and the sum that they count by."""
+    if not is_shared:
+        total = f"coalesce(sum({row_number_of_text(columns)}::hugeint), 0)"
+        return f"select count(*) as rows, {total} as total from {source}"
+    own = _number_of(f"request_id || {literal(_SEPARATOR)} || epoch_us(called_at)")
+    shared = [column for column in columns if column[0] not in ("request_id", "called_at")]
+    text = row_number_of_text([*shared, ("rows", "BIGINT"), ("total", "HUGEINT")])
+    return f"""
+        select
+            coalesce(sum(rows), 0)::bigint as rows,
+            coalesce(sum({text}::hugeint), 0) as total
+        from (
+            select
+                {", ".join(identifier(name) for name, _type in shared)},
+                count(*) as rows,
+                sum({own}::hugeint) as total
+            from {source}
+            group by {", ".join(identifier(name) for name, _type in shared)}
+        )
+    """
 
 
 def figure_columns(con: duckdb.DuckDBPyConnection, table: str) -> list[str]:
@@ -120,7 +153,11 @@ def refresh_settlement_hashes(con: duckdb.DuckDBPyConnection, settings: Settings
             group by days.settled_on
         )
 
-        select settled_on, sha256(text) as content_hash from by_day
+        select
+            by_day.settled_on,
+            case when starts_with(coalesce(s.content_hash, '{_SHARED}'), '{_SHARED}')
+                then '{_SHARED}' else '' end || sha256(by_day.text) as content_hash
+        from by_day left join ops.sealed_settlements as s on by_day.settled_on = s.settled_on
         """
     )
 
@@ -144,11 +181,18 @@ def table_hashes(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
 def _refresh_call_fingerprints(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     known = dict(con.execute("select settled_on, files from ops.call_fingerprints").fetchall())
     columns = _columns(con, "calls")
+    by_row = {
+        row[0]
+        for row in con.execute(
+            "select settled_on from ops.sealed_settlements where not starts_with(content_hash, ?)",
+            [_SHARED],
+        ).fetchall()
+    }
     current = {}
     for folder in calls_folder(settings).glob("settled_on=*"):
         settled_on = date.fromisoformat(folder.name.removeprefix("settled_on="))
         if settled_on != date.min:
-            current[settled_on] = _entries(folder)
+            current[settled_on] = ("" if settled_on in by_row else _SHARED) + _entries(folder)
     gone = [(day,) for day in known if day not in current]
     changed = [day for day, files in current.items() if known.get(day) != files]
     if gone or changed:
@@ -157,13 +201,12 @@ def _refresh_call_fingerprints(con: duckdb.DuckDBPyConnection, settings: Setting
             gone + [(day,) for day in changed],
         )
     for day in changed:
+        files = literal(str(calls_folder(settings) / f"settled_on={day}" / "*.parquet"))
+        source = f"read_parquet({files}, hive_partitioning = false)"
+        counted = call_fingerprint(columns, source, is_shared=day not in by_row)
         con.execute(
-            f"""
-            insert into ops.call_fingerprints
-            select ?, ?, count(*), coalesce(sum({row_number_of_text(columns)}::hugeint), 0)
-            from read_parquet(?, hive_partitioning = false)
-            """,
-            [day, current[day], str(calls_folder(settings) / f"settled_on={day}" / "*.parquet")],
+            f"insert into ops.call_fingerprints select ?, ?, rows, total from ({counted})",
+            [day, current[day]],
         )
 
 
