@@ -203,10 +203,11 @@ def plain_csv_records(path: Path, columns: int) -> int | None:
                 )
                 pieces = block.split(b'"')
                 # Of every two pieces one lies between quotes.
-                ends += sum(piece.count(b"\n") for piece in pieces[quotes % 2 :: 2])
+                outside = pieces[quotes % 2 :: 2]
+                ends += sum(piece.count(b"\n") for piece in outside)
+                carriage_returns += sum(piece.count(b"\r\n") for piece in outside)
                 quotes += len(pieces) - 1
                 line_ends += block.count(b"\n")
-                carriage_returns += block.count(b"\r\n")
                 blank_lines += len(_BLANK_LINE.findall(block))
                 commas += block.count(b",")
                 last = block[-1:]
