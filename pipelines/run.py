@@ -285,13 +285,14 @@ def settle_dates(
     with reporter.step("hash"):
         refresh_settlement_hashes(con, settings)
     with reporter.step("check"):
-        controls = due_controls(settle_from, through, billing_vars, load_thresholds(settings))
-        report = run_controls(
-            settings.warehouse,
-            controls,
-            timezone=billing_vars.billing_timezone,
-            heading=f"run {summary.run_id}, through {through}",
-        )
+        thresholds = load_thresholds(settings)
+        with due_controls(con, settle_from, through, billing_vars, thresholds) as controls:
+            report = run_controls(
+                settings.warehouse,
+                controls,
+                timezone=billing_vars.billing_timezone,
+                heading=f"run {summary.run_id}, through {through}",
+            )
         summary.results, summary.data_docs = report.results, report.data_docs
         keep_results(con, summary.run_id, summary.results)
     for result in summary.results:

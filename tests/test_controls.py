@@ -50,6 +50,8 @@ def tonights_calls() -> list[dict]:
         # Delivered again: one that was charged yesterday, one of tonight.
         call("d", THIRD, used_on - timedelta(days=1)),
         call("d", THIRD, used_on),
+        # Failed yesterday, and now said not to have.
+        call("x", THIRD, used_on - timedelta(days=1)),
         # Charged once, and now known to have failed.
         call("c", PREPAID, used_on - timedelta(days=9), error_code="InternalError"),
     ]
@@ -63,7 +65,8 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for day in range(10):
         used_on = SEALED - timedelta(days=10 - day)
         folder = landing / f"call_logs/arrived_on={used_on + timedelta(days=1)}"
-        write(folder / "calls.jsonl", json_lines(*calls_of(used_on)))
+        failed = call("x", THIRD, used_on, error_code="InternalError")
+        write(folder / "calls.jsonl", json_lines(*calls_of(used_on), failed))
     write(
         landing / "contracts/arrived_on=2026-03-20/contracts.csv",
         csv_file([contract(AGREED, contract_price="46.66666667")]),
@@ -169,6 +172,7 @@ FAULTS = {
             "{{ is_within_horizon() }}\n",
             "{{ is_within_horizon() }} and false\n",
         ),
+        frozenset({"no_failed_call_billed"}),
     ),
     "one_row_per_call_and_date": Fault(
         "a call that came once is also among those that came again",

@@ -52,13 +52,19 @@ earlier_states as (
 records as (
     select
         *,
-        {{ is_due() }} as is_due_record
+        true as is_due_record
     from {{ ref('stg_call_logs') }}
     where
-        (
-            ({{ is_due() }} and {{ may_hold_due_records() }})
-            or ({{ is_within_horizon() }})
-        )
+        {{ is_due() }} and {{ may_hold_due_records() }}
+        and request_hash in (select repeated_requests.request_hash from repeated_requests)
+    union all
+    select
+        *,
+        false as is_due_record
+    from {{ ref('stg_call_logs') }}
+    where
+        {{ is_within_horizon() }}
+        and settled_on in (select repeated_requests.settled_on from repeated_requests)
         and request_hash in (select repeated_requests.request_hash from repeated_requests)
 ),
 

@@ -1,6 +1,7 @@
 -- Hashes of the request ids that need to be looked at together: those that occur twice among the
 -- due records, or that have a record within the horizon before them. All other records are calls
--- of one record, which can be decided row by row.
+-- of one record, which can be decided row by row. `settled_on` tells of the latter when: only those
+-- dates need to be read again.
 with due as (
     select request_hash
     from {{ ref('stg_call_logs') }}
@@ -15,7 +16,9 @@ repeated as (
 ),
 
 delivered_again as (
-    select distinct request_hash
+    select distinct
+        request_hash,
+        settled_on
     from {{ ref('stg_call_logs') }}
     where
         {{ is_within_horizon() }}
@@ -23,9 +26,15 @@ delivered_again as (
 ),
 
 repeated_requests as (
-    select request_hash from repeated
-    union
-    select request_hash from delivered_again
+    select
+        request_hash,
+        cast(null as date) as settled_on
+    from repeated
+    union all
+    select
+        request_hash,
+        settled_on
+    from delivered_again
 )
 
 select * from repeated_requests

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
@@ -17,6 +18,7 @@ from pipelines.quality import Control, ControlResult
 from pipelines.settings import BillingVars, Thresholds
 
 _CATALOGUE = Path(__file__).parent / "controls.yml"
+_EARLIER_RECORDS = Path(__file__).parent / "earlier_records.sql.j2"
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,16 @@ def catalogue() -> dict[str, CatalogueEntry]:
     return {entry["id"]: CatalogueEntry(**entry) for entry in entries}
 
 
+@contextmanager
 def due_controls(
-    settle_from: date, settle_through: date, billing_vars: BillingVars, thresholds: Thresholds
-) -> list[Control]:
-    """The controls of a run that settles these dates."""
+    con: duckdb.DuckDBPyConnection,
+    settle_from: date,
+    settle_through: date,
+    billing_vars: BillingVars,
+    thresholds: Thresholds,
+) -> Iterator[list[Control]]:
+    """The controls of a run that settles these dates, while what several of them need is there, in
+    a database `checks` beside the warehouse."""
     horizon_days = max(billing_vars.dedup_horizon_days, billing_vars.max_usage_age_days)
     values: dict[str, object] = {
         **vars(billing_vars),
@@ -60,7 +68,7 @@ def due_controls(
     def filled_in(template: str) -> str:
         return jinja2.Template(template, undefined=jinja2.StrictUndefined).render(values)
 
-    return [
+    controls = [
         Control(
             control_id=entry.id,
             sentence=entry.sentence,
@@ -70,6 +78,12 @@ def due_controls(
         )
         for entry in catalogue().values()
     ]
+    con.execute("attach ':memory:' as checks")
+    try:
+        con.execute(filled_in(_EARLIER_RECORDS.read_text(encoding="utf-8")))
+        yield controls
+    finally:
+        con.execute("detach checks")
 
 
 def keep_results(
