@@ -646,7 +646,7 @@ def check_csv(place: Path, contents: Sequence[bytes]) -> None:
             assert rejects == [], content
         if b'"' not in content and b"\r" not in content:
             lines = [
-                line for line in content.split(b"\n")[1:] if line.decode(errors="ignore").strip()
+                line for line in content.split(b"\n")[1:] if line.decode(errors="replace").strip()
             ]
             assert beside.counts[path][0] == len(lines) + 1, content
         assert beside.counts[path][0] == len(records) + len(rejects) + 1, content
