@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SAMPLE_THROUGH := 2026-10-02
 
-.PHONY: install run test test-long reliability lint docs lock clean
+.PHONY: install run test test-long reliability bench lint docs lock clean
 
 install: .venv/.installed
 
@@ -35,6 +35,11 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --disable-progress-bar models pipelines
+
+# What a night costs, beside other engines if they are there (`pip install -e '.[bench]'`).
+bench: install
+	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.page > docs/performance.md
 
 # Pages that are made of what runs.
 docs: install

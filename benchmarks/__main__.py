@@ -31,8 +31,9 @@ def show(campaign: str, results: list[dict[str, Any]]) -> None:
         for column in ("seconds", "of the floor", "memory, MB", "each further million"):
             table.add_column(column, justify="right")
         for name, said in engines.items():
+            further = said.get("further_million", "")
             table.add_row(name, f"{said['seconds']:.2f}", f"{said.get('of_floor', '')}",
-                          f"{said['memory_mb']:,}", f"{said.get('further_million', '')}")  # fmt: skip
+                          f"{said['memory_mb']:,}", f"{further}")  # fmt: skip
         console.print(table)
         total = engines["callbill"]["seconds"]
         console.print("  callbill's time: " + ", ".join(

@@ -49,17 +49,19 @@ def adopt(con: duckdb.DuckDBPyConnection, current: Manifest | None) -> None:
     Raises UsageError if the warehouse was sealed further than the release it finds, or otherwise:
     then one of the two is not the other's.
     """
-    sealed = last_sealed(con)
-    if sealed is not None and (current is None or current.through < sealed):
+    sealed_through = last_sealed(con)
+    if sealed_through is not None and (current is None or current.through < sealed_through):
         found = f"the current release only through {current.through}" if current else "no release"
         raise UsageError(
-            f"the warehouse is sealed through {sealed}, but there is {found}: "
+            f"the warehouse is sealed through {sealed_through}, but there is {found}: "
             "name the published folder that belongs to this warehouse with --published"
         )
     if current is None:
         return
-    sealed_hashes = con.execute("select settled_on, content_hash from ops.sealed_settlements")
-    for settled_on, content_hash in sorted(sealed_hashes.fetchall()):
+    sealed = dict(
+        con.execute("select settled_on, content_hash from ops.sealed_settlements").fetchall()
+    )
+    for settled_on, content_hash in sorted(sealed.items()):
         if current.settlement_hashes.get(settled_on) != content_hash:
             raise UsageError(
                 f"the current release says otherwise of {settled_on} than what this warehouse "
@@ -76,13 +78,11 @@ def adopt(con: duckdb.DuckDBPyConnection, current: Manifest | None) -> None:
                 f"from {known.settlement_floor} on: `callbill rebuild` makes a new one from the "
                 "release"
             )
-    con.begin()
-    con.execute("delete from ops.sealed_settlements")
-    con.executemany(
-        "insert into ops.sealed_settlements values (?, ?, ?)",
-        [(day, text, current.run_id) for day, text in current.settlement_hashes.items()],
+    new = [day for day in current.settlement_hashes if day not in sealed]
+    con.execute(
+        "insert into ops.sealed_settlements select unnest(?::date[]), unnest(?::varchar[]), ?",
+        [new, [current.settlement_hashes[day] for day in new], current.run_id],
     )
-    con.commit()
 
 
 def check_all_loaded(con: duckdb.DuckDBPyConnection, current: Manifest | None) -> None:

@@ -179,6 +179,14 @@ def test_the_story_says_what_a_person_works_out(once: Path) -> None:
     assert adjustment == ("0.20520000", "0.21", "0.00480000", False)
 
 
+def test_a_sealed_date_names_the_run_that_sealed_it(once: Path, nightly: Path) -> None:
+    sealed_by = "select count(distinct run_id) from ops.sealed_settlements"
+    assert query(once, sealed_by) == [(1,)]
+    assert query(nightly, sealed_by) == query(
+        nightly, "select count(*) from ops.sealed_settlements"
+    )
+
+
 def test_day_by_day_and_at_once_give_the_same_tables(once: Path, nightly: Path) -> None:
     assert figures(nightly) == figures(once)
 

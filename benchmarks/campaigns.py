@@ -1,0 +1,167 @@
+"""What `make bench` measures. Each campaign gives what is to be kept of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.measure import Timing, middle, timed
+from benchmarks.place import FIRST, Night, Place
+
+ENGINES = {
+    "floor": "duckdb",
+    "polars_streaming": "polars",
+    "clickhouse": "chdb",
+    "spark": "pyspark",
+}
+OWNERS = 1000
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much a campaign is to do."""
+
+    few: int = 1_000_000
+    many: int = 10_000_000
+    rounds: int = 3
+
+
+def day(folder: Path, sizes: Sizes) -> list[dict[str, Any]]:
+    """A day of calls: callbill, the floor and other engines, in turns."""
+    results = [
+        _day(folder / f"day-{calls}", calls, OWNERS, sizes.rounds)
+        for calls in (sizes.few, sizes.many)
+    ]
+    for name, most in results[-1]["engines"].items():
+        least = results[0]["engines"][name]
+        more = (sizes.many - sizes.few) / 1e6
+        most["further_million"] = round((most["seconds"] - least["seconds"]) / more, 3)
+    return results
+
+
+def owners(folder: Path, sizes: Sizes) -> list[dict[str, Any]]:
+    """The same number of calls of few accounts and of many."""
+    return [
+        _day(folder / f"owners-{number}", sizes.few, number, sizes.rounds, others=False)
+        for number in (OWNERS, 100 * OWNERS)
+    ]
+
+
+def packed(folder: Path, sizes: Sizes) -> list[dict[str, Any]]:
+    """The same calls plain and packed, beside what unpacking them alone costs."""
+    results = []
+    for packing in ("", "gzip", "zstd"):
+        place = folder / f"packed-{packing or 'not'}"
+        result = _day(place, sizes.few, OWNERS, sizes.rounds, packing=packing, others=False)
+        result["packing"] = packing
+        files = sorted((place / "landing" / "call_logs").glob("*/*.*"))
+        if packing:
+            unpack = [sys.executable, "-m", "benchmarks.unpack", *files]
+            result["unpacking_seconds"] = round(
+                middle([timed(unpack) for _ in range(sizes.rounds)]), 2
+            )
+        results.append(result)
+    return results
+
+
+def small(folder: Path, sizes: Sizes) -> list[dict[str, Any]]:
+    """Nights with little to do, and with nothing."""
+    place = Place(folder / "small", FIRST + timedelta(days=2))
+    place.history(1_000, OWNERS)
+    place.calls(1_000, OWNERS)
+    little, nothing = [], []
+    for _ in range(sizes.rounds):
+        little.append(place.night())
+        nothing.append(place.again())
+    return [
+        {"night": "a thousand calls", **_told(little)},
+        {"night": "nothing due", **_told(nothing)},
+    ]
+
+
+def year(folder: Path, sizes: Sizes) -> list[dict[str, Any]]:
+    """A night after a year of history beside the third night."""
+    return _growth(folder, sizes, calls=2 * OWNERS, days=365)
+
+
+def window(folder: Path, sizes: Sizes) -> list[dict[str, Any]]:
+    """A night after as many days as de-duplication looks back on, a million calls each."""
+    return _growth(folder, sizes, calls=sizes.few, days=62)
+
+
+CAMPAIGNS: dict[str, Callable[[Path, Sizes], list[dict[str, Any]]]] = {
+    function.__name__: function for function in (day, small, owners, packed, year, window)
+}
+
+
+def _day(
+    folder: Path, calls: int, owners: int, rounds: int, *, packing: str = "", others: bool = True
+) -> dict[str, Any]:
+    """A day's calls, settled in a warehouse that has settled another day."""
+    place = Place(folder, FIRST + timedelta(days=1))
+    place.history(min(calls, 100_000), owners)
+    files = place.calls(calls, owners, packed=packing)
+    engines = [name for name, package in ENGINES.items()
+               if find_spec(package) and (others or name == "floor")]  # fmt: skip
+    nights: list[Night] = []
+    timings: dict[str, list[Timing]] = {name: [] for name in engines}
+    bills = {}
+    for _ in range(rounds):
+        nights.append(place.night())
+        bills["callbill"] = nights[-1].bill
+        for name in engines:
+            if name == "spark" and timings[name]:
+                continue  # one is enough to see how far it is
+            timings[name].append(timed([sys.executable, "-m", f"benchmarks.engines.{name}", files]))
+            bills[name] = timings[name][-1].said.strip()
+    if len(set(bills.values())) > 1:
+        raise SystemExit(f"the bills differ: {bills}")
+    floor = middle(timings["floor"])
+    timings = {"callbill": [night.timing for night in nights], **timings}
+    return {
+        "calls": calls,
+        "owners": owners,
+        "bytes": sum(path.stat().st_size for path in files.iterdir()),
+        "bill": json.loads(bills["callbill"]),
+        "engines": {
+            name: {**_timed(some), "of_floor": round(middle(some) / floor, 2)}
+            for name, some in timings.items()
+        },
+        "steps": _told(nights)["steps"],
+    }
+
+
+def _growth(folder: Path, sizes: Sizes, *, calls: int, days: int) -> list[dict[str, Any]]:
+    results = []
+    for before in (2, days):
+        place = Place(folder / f"growth-{calls}", FIRST + timedelta(days=before))
+        place.history(calls, OWNERS)
+        place.calls(calls, OWNERS)
+        results.append({"days_before": before, "calls": calls,
+                        **_told([place.night() for _ in range(sizes.rounds)])})  # fmt: skip
+    return results
+
+
+def _told(nights: list[Night]) -> dict[str, Any]:
+    timing = _timed([night.timing for night in nights])
+    steps = {
+        step: round(median(night.steps.get(step, 0) for night in nights), 2)
+        for step in nights[0].steps
+    }
+    steps["start and end"] = round(timing["seconds"] - sum(steps.values()), 2)
+    return {**timing, "steps": steps}
+
+
+def _timed(timings: list[Timing]) -> dict[str, Any]:
+    return {
+        "seconds": round(middle(timings), 2),
+        "all_seconds": [round(one.seconds, 2) for one in timings],
+        "memory_mb": round(max(one.memory_mb for one in timings)),
+    }

@@ -1,0 +1,106 @@
+"""Landing files and warehouses that the job is timed on."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+
+from benchmarks.data import make_day
+from benchmarks.engines.bill import tell
+from benchmarks.measure import Timing, timed
+
+FIRST = date(2026, 1, 1)
+
+
+@dataclass(frozen=True)
+class Night:
+    """A run that settled a day: what it took, what it said of its steps, and the day's bill."""
+
+    timing: Timing
+    steps: dict[str, float]
+    bill: str
+
+
+@dataclass
+class Place:
+    """A landing folder, and a warehouse that has settled the usage dates from FIRST up to, without
+    it, `day`. What lies there already is taken as it is."""
+
+    folder: Path
+    day: date
+    settled: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.settled = self.folder / f"settled before {self.day}"
+
+    def history(self, calls: int, owners: int, *, files: int = 1) -> None:
+        """Settle the days before, each with so many calls, in one run."""
+        days = (self.day - FIRST).days
+        for n in range(days):
+            make_day(self.landing, FIRST + timedelta(days=n), calls, owners,
+                     first=10**12 + n * calls, files=files)  # fmt: skip
+        if not (self.settled / "published" / "current").exists():
+            shutil.rmtree(self.settled, ignore_errors=True)
+            self.run(self.settled, self.day - timedelta(days=1))
+
+    @property
+    def landing(self) -> Path:
+        return self.folder / "landing"
+
+    def calls(self, calls: int, owners: int, *, packed: str = "") -> Path:
+        """The day's own calls; the folder of their files."""
+        return make_day(self.landing, self.day, calls, owners, packed=packed)
+
+    def run(self, place: Path, used_on: date, *arguments: object) -> Timing:
+        """The job, through the day after a usage date."""
+        return timed(
+            [
+                Path(sys.executable).with_name("callbill"), "run", "--json-logs",
+                *("--landing", self.landing), *("--warehouse", place / "warehouse.duckdb"),
+                *("--published", place / "published"),
+                *("--through", used_on + timedelta(days=1)), *arguments,
+            ]
+        )  # fmt: skip
+
+    def night(self) -> Night:
+        """The run that settles the day, in a fresh copy of the warehouse."""
+        place = self.folder / "night"
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(self.settled, place, symlinks=True, copy_function=_copy)
+        return self._night(place)
+
+    def again(self) -> Night:
+        """The run after that: nothing is due any more."""
+        return self._night(self.folder / "night")
+
+    def _night(self, place: Path) -> Night:
+        timing = self.run(place, self.day)
+        status = json.loads((place / "published" / "status" / "last_run.json").read_text())
+        return Night(timing, status["step_seconds"], _bill(place, self.day))
+
+
+def _copy(source: str, target: str) -> None:
+    """The job knows its Parquet files by their inodes, and never writes to one again."""
+    if source.endswith(".parquet"):
+        os.link(source, target)
+    else:
+        shutil.copy2(source, target)
+
+
+def _bill(place: Path, used_on: date) -> str:
+    """The published bill of a usage date, told as the engines tell theirs."""
+    database = place / "published" / "current" / "callbill.duckdb"
+    with duckdb.connect(str(database), read_only=True) as con:
+        rows = con.execute(
+            "select owner_uin, usage_date, calls, real_cost from billing.bill_lines"
+            " where usage_date = ?",
+            [used_on],
+        ).fetchall()
+    return tell(rows)
