@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SAMPLE_THROUGH := 2026-10-02
 
-.PHONY: install run test test-long reliability bench lint docs lock clean
+.PHONY: install run test test-long reliability bench bench-engines lint docs lock clean
 
 install: .venv/.installed
 
@@ -36,10 +36,16 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --disable-progress-bar models pipelines
 
-# What a night costs, beside other engines if they are there (`pip install -e '.[bench]'`).
+# What a night costs, beside other engines if `make bench-engines` was run before (Spark needs Java).
 bench: install
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.page > docs/performance.md
+
+bench-engines:
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check setuptools wheel
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check \
+		--no-build-isolation --editable '.[bench]'
 
 # Pages that are made of what runs.
 docs: install

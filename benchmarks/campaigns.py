@@ -7,20 +7,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.measure import Timing, middle, timed
+from benchmarks.measure import OTHERS, Timing, middle, timed
 from benchmarks.place import FIRST, Night, Place
 
-ENGINES = {
-    "floor": "duckdb",
-    "polars_streaming": "polars",
-    "clickhouse": "chdb",
-    "spark": "pyspark",
-}
+# With the interpreter that has it.
+_OWN, _OTHER = Path(sys.executable), OTHERS / "bin" / "python"
+ENGINES = {"floor": _OWN, "polars_streaming": _OWN, "clickhouse": _OTHER, "spark": _OTHER}
 OWNERS = 1000
 
 
@@ -108,8 +104,8 @@ def _day(
     place = Place(folder, FIRST + timedelta(days=1))
     place.history(min(calls, 100_000), owners)
     files = place.calls(calls, owners, packed=packing)
-    engines = [name for name, package in ENGINES.items()
-               if find_spec(package) and (others or name == "floor")]  # fmt: skip
+    engines = [name for name, python in ENGINES.items()
+               if python.exists() and (others or name == "floor")]  # fmt: skip
     nights: list[Night] = []
     timings: dict[str, list[Timing]] = {name: [] for name in engines}
     bills = {}
@@ -119,7 +115,7 @@ def _day(
         for name in engines:
             if name == "spark" and timings[name]:
                 continue  # one is enough to see how far it is
-            timings[name].append(timed([sys.executable, "-m", f"benchmarks.engines.{name}", files]))
+            timings[name].append(timed([ENGINES[name], "-m", f"benchmarks.engines.{name}", files]))
             bills[name] = timings[name][-1].said.strip()
     if len(set(bills.values())) > 1:
         raise SystemExit(f"the bills differ: {bills}")
@@ -140,6 +136,7 @@ def _day(
 
 def _growth(folder: Path, sizes: Sizes, *, calls: int, days: int) -> list[dict[str, Any]]:
     results = []
+    # The third night has two days before it.
     for before in (2, days):
         place = Place(folder / f"growth-{calls}", FIRST + timedelta(days=before))
         place.history(calls, OWNERS)

@@ -9,12 +9,15 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryFile
 
 PROJECT = Path(__file__).resolve().parent.parent
+# Engines that are no dependency have an environment of their own, if they are there at all: what
+# they bring along must not change what callbill is measured with.
+OTHERS = PROJECT / ".venv-bench"
 _PACKAGES = ("callbill", "duckdb", "dbt-core", "dbt-duckdb", "great-expectations", "polars",
              "chdb", "pyspark")  # fmt: skip
 
@@ -52,12 +55,10 @@ def middle(timings: Sequence[Timing]) -> float:
 
 def machine() -> dict[str, object]:
     """What the figures were measured on."""
-    versions = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
+    there = distributions(path=[*sys.path, *map(str, OTHERS.glob("lib/*/site-packages"))])
+    versions = {
+        name: one.version for one in there if (name := one.name.replace("_", "-")) in _PACKAGES
+    }
     return {
         "processors": os.cpu_count(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
