@@ -23,7 +23,7 @@ from pipelines.ingest.load import load_landing
 from pipelines.locking import run_lock
 from pipelines.machine import fault_of_machine
 from pipelines.progress import Reporter
-from pipelines.publish.hashes import refresh_settlement_hashes
+from pipelines.publish.hashes import refresh_hashes
 from pipelines.publish.manifest import Manifest
 from pipelines.publish.release import (
     RUN_ID,
@@ -283,7 +283,7 @@ def settle_dates(
         days = (through - settle_from).days
         complete_partitions(settings, [settle_from + timedelta(days=n) for n in range(days + 1)])
     with reporter.step("hash"):
-        refresh_settlement_hashes(con, settings)
+        refresh_hashes(con, settings)
     with reporter.step("check"):
         thresholds = load_thresholds(settings)
         with due_controls(con, settle_from, through, billing_vars, thresholds) as controls:

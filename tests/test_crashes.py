@@ -41,7 +41,7 @@ STEPS = (
     ("pipelines.run", "prepare_partitions"),
     ("pipelines.run", "build_models"),
     ("pipelines.run", "complete_partitions"),
-    ("pipelines.run", "refresh_settlement_hashes"),
+    ("pipelines.run", "refresh_hashes"),
     ("pipelines.run", "run_controls"),
     ("pipelines.run", "keep_results"),
     ("pipelines.run", "write_release"),

@@ -41,6 +41,8 @@ TABLES = (
 )
 # What a settlement date's own hash is made of.
 DATED_TABLES = ("calls", "bill_lines", "settlements")
+# The tables that are hashed by day, and their days.
+_DAYS = {**dict.fromkeys(DATED_TABLES, "settled_on"), "daily_usage": "usage_date"}
 NAMES_FROM_SEEDS = frozenset({"product_name", "component_name", "used_amount_unit", "price_unit"})
 
 _SEPARATOR = "\x1f"
@@ -98,29 +100,26 @@ def figure_columns(con: duckdb.DuckDBPyConnection, table: str) -> list[str]:
     return [name for name, _type in _columns(con, table) if name not in NAMES_FROM_SEEDS]
 
 
-def refresh_settlement_hashes(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Compute `ops.settlement_hashes`, a row per settlement date up to the one settled last.
+def refresh_hashes(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Compute `ops.fingerprints`, and of them `ops.settlement_hashes`, a row per settlement date up
+    to the one settled last.
 
-    Of the calls only those in files that are not the ones hashed before are read again.
+    Only days of a table that are not as they were when they were hashed last are hashed again.
     """
     con.execute(
         """
-        create table if not exists ops.call_fingerprints (
-            settled_on date primary key, files varchar not null, rows bigint not null,
-            total hugeint not null
-        )
+        create table if not exists ops.fingerprints (
+            table_name varchar, day date, seen varchar not null, rows bigint not null,
+            total hugeint not null, primary key (table_name, day)
+        );
+        -- Of callbill 0.2.
+        drop table if exists ops.call_fingerprints
         """
     )
-    _refresh_call_fingerprints(con, settings)
-    parts = "\nunion all\n".join(
-        f"""
-        select settled_on, {literal(table)} as table_name, count(*) as rows,
-            sum({row_number_of_text(_columns(con, table))}::hugeint) as total
-        from billing.{table} group by settled_on
-        """
-        for table in DATED_TABLES
-        if table != "calls"
-    )
+    _refresh_calls(con, settings)
+    for table in _DAYS:
+        if table != "calls":
+            _refresh_rows(con, table)
     con.execute(
         f"""
         create or replace table ops.settlement_hashes as
@@ -134,12 +133,6 @@ def refresh_settlement_hashes(con: duckdb.DuckDBPyConnection, settings: Settings
             ))::date as settled_on
         ),
 
-        fingerprints as (
-            select settled_on, 'calls' as table_name, rows, total from ops.call_fingerprints
-            union all
-            {parts}
-        ),
-
         by_day as (
             select
                 days.settled_on,
@@ -149,7 +142,9 @@ def refresh_settlement_hashes(con: duckdb.DuckDBPyConnection, settings: Settings
                     ) filter (where rows > 0),
                     ''
                 ) as text
-            from days left join fingerprints using (settled_on)
+            from days
+            left join ops.fingerprints as f
+                on days.settled_on = f.day and f.table_name in {DATED_TABLES}
             group by days.settled_on
         )
 
@@ -163,12 +158,13 @@ def refresh_settlement_hashes(con: duckdb.DuckDBPyConnection, settings: Settings
 
 
 def table_hashes(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """A hash per published table."""
+    """A hash per published table, as `refresh_hashes` last saw them."""
     hashes = {}
     for table in TABLES:
-        if table == "calls":
+        if table in _DAYS:
             query = (
-                "select coalesce(sum(rows), 0), coalesce(sum(total), 0) from ops.call_fingerprints"
+                "select coalesce(sum(rows), 0), coalesce(sum(total), 0) from ops.fingerprints"
+                f" where table_name = {literal(table)}"
             )
         else:
             number = row_number_of_text(_columns(con, table))
@@ -178,8 +174,8 @@ def table_hashes(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
     return hashes
 
 
-def _refresh_call_fingerprints(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    known = dict(con.execute("select settled_on, files from ops.call_fingerprints").fetchall())
+def _refresh_calls(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """A day of calls is as it was if its files are the same."""
     columns = _columns(con, "calls")
     by_row = {
         row[0]
@@ -193,21 +189,71 @@ def _refresh_call_fingerprints(con: duckdb.DuckDBPyConnection, settings: Setting
         settled_on = date.fromisoformat(folder.name.removeprefix("settled_on="))
         if settled_on != date.min:
             current[settled_on] = ("" if settled_on in by_row else _SHARED) + _entries(folder)
-    gone = [(day,) for day in known if day not in current]
-    changed = [day for day, files in current.items() if known.get(day) != files]
-    if gone or changed:
-        con.executemany(
-            "delete from ops.call_fingerprints where settled_on = ?",
-            gone + [(day,) for day in changed],
-        )
-    for day in changed:
+    days = list(current)
+    for day in _forget_changed(
+        con,
+        "calls",
+        "select unnest(?::date[]) as day, unnest(?::varchar[]) as seen",
+        [days, [current[day] for day in days]],
+    ):
         files = literal(str(calls_folder(settings) / f"settled_on={day}" / "*.parquet"))
         source = f"read_parquet({files}, hive_partitioning = false)"
         counted = call_fingerprint(columns, source, is_shared=day not in by_row)
         con.execute(
-            f"insert into ops.call_fingerprints select ?, ?, rows, total from ({counted})",
+            f"insert into ops.fingerprints select 'calls', ?, ?, rows, total from ({counted})",
             [day, current[day]],
         )
+
+
+def _refresh_rows(con: duckdb.DuckDBPyConnection, table: str) -> None:
+    """A day of rows is as it was if the engine's own hashes of them, which cost a tenth, add up to
+    the same."""
+    columns, day = _columns(con, table), _DAYS[table]
+    told = ", ".join(identifier(name) for name, _type in columns if name not in NAMES_FROM_SEEDS)
+    seen = f"""
+        select {day} as day, version() || ':' || count(*) || ':' || sum(hash({told})) as seen
+        from billing.{table} group by {day}
+    """
+    if _forget_changed(con, table, seen, []):
+        con.execute(
+            f"""
+            insert into ops.fingerprints
+            select
+                {literal(table)}, seen_days.day, any_value(seen_days.seen), count(*),
+                sum({row_number_of_text(columns)}::hugeint)
+            from billing.{table} as t inner join seen_days on t.{day} = seen_days.day
+            where seen_days.is_new
+            group by seen_days.day
+            """
+        )
+
+
+def _forget_changed(
+    con: duckdb.DuckDBPyConnection, table: str, seen: str, parameters: list[object]
+) -> list[date]:
+    """Forget the fingerprints of days that are not as they were, and tell which days need a new one;
+    `seen_days` marks them. `seen` selects day and seen, a text that changes when its rows do."""
+    con.execute(
+        f"""
+        create or replace temp table seen_days as
+        select s.day, s.seen, f.day is null as is_new
+        from ({seen}) as s
+        left join ops.fingerprints as f
+            on s.day = f.day and s.seen = f.seen and f.table_name = {literal(table)}
+        """,
+        parameters,
+    )
+    con.execute(
+        """
+        delete from ops.fingerprints
+        where table_name = ? and day not in (select day from seen_days where not is_new)
+        """,
+        [table],
+    )
+    return [
+        row[0]
+        for row in con.execute("select day from seen_days where is_new order by day").fetchall()
+    ]
 
 
 def _entries(folder: Path) -> str:
