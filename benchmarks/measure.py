@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
@@ -32,21 +33,37 @@ class Timing:
 
 
 def timed(command: Sequence[object]) -> Timing:
-    """Run a command to its end. Raises CalledProcessError if it fails."""
+    """Run a command to its end. Raises CalledProcessError if it fails.
+
+    Its memory is that of all its processes together, each at its peak.
+    """
     with TemporaryFile() as said, TemporaryFile() as complaint:
         began = time.monotonic()
         job = subprocess.Popen(
             [str(part) for part in command], cwd=PROJECT, stdout=said, stderr=complaint
         )
-        _, status, usage = os.wait4(job.pid, 0)
+        peaks: dict[int, int] = {}
+        while job.poll() is None:
+            _look_at(job.pid, peaks)
+            with suppress(subprocess.TimeoutExpired):
+                job.wait(0.05)
         seconds = time.monotonic() - began
-        job.returncode = os.waitstatus_to_exitcode(status)
         said.seek(0)
         complaint.seek(0)
         if job.returncode:
             sys.stderr.write(complaint.read().decode(errors="replace"))
             raise subprocess.CalledProcessError(job.returncode, job.args)
-        return Timing(seconds, usage.ru_maxrss / 1024, said.read().decode())
+        return Timing(seconds, sum(peaks.values()) / 1024, said.read().decode())
+
+
+def _look_at(pid: int, peaks: dict[int, int]) -> None:
+    """Note the peak memory (KiB) of a process and those it has started, as Linux tells it."""
+    with suppress(OSError):
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+        peaks[pid] = int(status.partition("VmHWM:")[2].split()[0])
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text(encoding="utf-8").split():
+                _look_at(int(child), peaks)
 
 
 def middle(timings: Sequence[Timing]) -> float:

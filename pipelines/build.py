@@ -66,12 +66,16 @@ def build_models(settings: Settings, billing_vars: BillingVars) -> None:
         raise ControlFailedError(f"dbt tests failed, nothing was published: {names}")
 
 
+def import_dbt() -> Any:
+    """What runs dbt. It takes seconds to import: a night with nothing due does without."""
+    with _uncollected():
+        from dbt.cli.main import dbtRunner
+    return dbtRunner()
+
+
 def run_dbt(settings: Settings, billing_vars: BillingVars, *command: str) -> list[Any]:
     """What a dbt command says of each node. Raises CallbillError if dbt itself fails."""
-    with _uncollected():
-        # Seconds to import: a night with nothing due does without.
-        from dbt.cli.main import dbtRunner
-
+    runner = import_dbt()
     # dbt makes locks that outlive a process which ends on the spot. They are cleared away, but not
     # without a word on standard error, by a process that inherits this.
     sys.warnoptions.append("ignore:resource_tracker:UserWarning")
@@ -95,7 +99,7 @@ def run_dbt(settings: Settings, billing_vars: BillingVars, *command: str) -> lis
         "DO_NOT_TRACK": "1",
     }
     with chdir(settings.warehouse.parent), _environment(places), _uncollected():
-        outcome = dbtRunner().invoke(arguments)
+        outcome = runner.invoke(arguments)
     if outcome.exception is not None:
         raise CallbillError(f"dbt stopped: {_one_line(outcome.exception)}") from outcome.exception
     return list(outcome.result or []) if command[0] == "build" else []

@@ -16,6 +16,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines import __version__
+from pipelines.ahead import import_ahead
 from pipelines.build import build_models, complete_partitions, prepare_partitions
 from pipelines.errors import CallbillError, ControlFailedError, UsageError
 from pipelines.ingest.batch import LoadReport
@@ -210,6 +211,7 @@ def _settle(
     *,
     dry_run: bool,
 ) -> None:
+    imports = import_ahead()
     with reporter.step("ingest", landing=settings.landing):
         summary.loaded = load_landing(
             con,
@@ -233,6 +235,8 @@ def _settle(
         summary.outcome, summary.message = "nothing_due", "nothing was ever loaded"
         record_end(con, summary, reporter)
         return
+    with reporter.step("import"):
+        imports.join()
     settle_dates(con, settings, billing_vars, summary, reporter, settle_from)
     if summary.errors:
         names = ", ".join(f"{r.control_id} ({r.unexpected_rows} rows)" for r in summary.errors)

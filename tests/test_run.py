@@ -511,7 +511,7 @@ def test_metrics_tell_of_the_last_run_and_the_last_that_went_well(
     today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
     assert before["callbill_lag_days", ""] == (today - sealed.date()).days
     steps = {label for name, label in before if name == "callbill_step_duration_seconds"}
-    assert steps == {"ingest", "build", "hash", "check", "publish"}
+    assert steps == {"ingest", "import", "build", "hash", "check", "publish"}
     land(place, "2026-03-07", record("m-1", "2026-03-06T10:00:00+08:00"), "not JSON")
     with unpublishable(place):
         assert run_job(place, "--through", "2026-03-07").returncode == 1
@@ -551,7 +551,7 @@ def test_json_logs_are_json_lines_and_nothing_else(nightly: Path, tmp_path: Path
     events = [json.loads(line) for line in ended.stderr.splitlines()]
     assert {event["run_id"] for event in events} == {manifest(place)["run_id"]}
     assert [e["step"] for e in events if e["event"] == "step"] == [
-        "ingest", "build", "hash", "check", "publish",
+        "ingest", "import", "build", "hash", "check", "publish",
     ]  # fmt: skip
     last = events[-1]
     assert (last["event"], last["outcome"], last["exit_code"]) == ("end", "published", 0)

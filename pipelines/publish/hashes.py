@@ -231,8 +231,8 @@ def _refresh_rows(con: duckdb.DuckDBPyConnection, table: str) -> None:
 def _forget_changed(
     con: duckdb.DuckDBPyConnection, table: str, seen: str, parameters: list[object]
 ) -> list[date]:
-    """Forget the fingerprints of days that are not as they were, and tell which days need a new one;
-    `seen_days` marks them. `seen` selects day and seen, a text that changes when its rows do."""
+    """Forget the fingerprints of days that are not as they were. Tells which days need a new one,
+    as `seen_days` does; `seen` selects day and seen, a text that changes when its rows do."""
     con.execute(
         f"""
         create or replace temp table seen_days as

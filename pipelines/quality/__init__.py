@@ -18,7 +18,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import LazyLoader
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 from pipelines.errors import CallbillError
 
@@ -99,11 +99,17 @@ def run_controls(
         raise ValueError(f"sample_rows must be at least 1, not {sample_rows}")
     if not controls:
         return ControlReport()
-    with _lean_import():
-        from pipelines.quality import expectations
-    return expectations.run_controls(
+    report: ControlReport = import_expectations().run_controls(
         database, controls, sample_rows=sample_rows, timezone=timezone, heading=heading
     )
+    return report
+
+
+def import_expectations() -> Any:
+    """The module that runs controls, and with it Great Expectations, which takes seconds."""
+    with _lean_import():
+        from pipelines.quality import expectations
+    return expectations
 
 
 @contextmanager

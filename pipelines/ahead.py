@@ -1,0 +1,24 @@
+"""Importing what takes seconds to import while the engine is at work."""
+
+from __future__ import annotations
+
+from threading import Thread
+
+from pipelines.build import import_dbt
+from pipelines.quality import import_expectations
+
+
+def import_ahead() -> Thread:
+    """Import dbt and Great Expectations from now on, to be joined before they are used: while the
+    engine works it leaves the interpreter alone, and now and then a processor too."""
+    thread = Thread(target=_import, name="imports", daemon=True)
+    thread.start()
+    return thread
+
+
+def _import() -> None:
+    for importing in (import_dbt, import_expectations):
+        try:
+            importing()
+        except Exception:  # whoever needs it imports it again, and is told
+            return
