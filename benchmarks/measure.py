@@ -60,6 +60,8 @@ def _look_at(pid: int, peaks: dict[int, int]) -> None:
     """Note the peak memory (KiB) of a process and those it has started, as Linux tells it."""
     with suppress(OSError):
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+        if "VmHWM:" not in status:
+            return  # it has ended
         peaks[pid] = int(status.partition("VmHWM:")[2].split()[0])
         for task in Path(f"/proc/{pid}/task").iterdir():
             for child in (task / "children").read_text(encoding="utf-8").split():
