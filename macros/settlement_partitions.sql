@@ -19,7 +19,11 @@
     {% call statement('main') -%}
         copy ({{ sql }})
         {% if window[0] == window[1] -%}
-            to '{{ quoted }}/settled_on={{ window[0] }}/{{ this.identifier }}.parquet' ({{ layout }})
+            {#- A file per thread: one file alone would be read by one thread too. #}
+            to '{{ quoted }}/settled_on={{ window[0] }}' (
+                {{ layout }}, per_thread_output true, overwrite_or_ignore true,
+                filename_pattern '{{ this.identifier }}_{i}'
+            )
         {%- else -%}
             to '{{ quoted }}' (
                 {{ layout }}, partition_by (settled_on), write_partition_columns true,
