@@ -12,6 +12,12 @@
     {%- set quoted = folder | replace("'", "''") -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {#- There are as many rows as records, at most: see pipelines/warehouse.py on why to say so. -#}
+    {%- set records, due = run_query(
+        "select greatest(coalesce(sum(records_accepted), 0), 1),"
+        ~ " coalesce(sum(records_accepted) filter (" ~ callbill.may_hold_due_records() ~ "), 0)"
+        ~ " from " ~ source('ops', 'source_files') ~ " where feed = 'call_logs'"
+    ).rows[0].values() -%}
     {% call statement('empty') -%}
         copy (select * from ({{ sql }}) where false)
         to '{{ quoted }}/settled_on=0001-01-01/empty.parquet' ({{ layout }})
@@ -19,11 +25,16 @@
     {% call statement('main') -%}
         copy ({{ sql }})
         {% if window[0] == window[1] -%}
-            {#- A file per thread: one file alone would be read by one thread too. #}
-            to '{{ quoted }}/settled_on={{ window[0] }}' (
-                {{ layout }}, per_thread_output true, overwrite_or_ignore true,
-                filename_pattern '{{ this.identifier }}_{i}'
-            )
+            to '{{ quoted }}/settled_on={{ window[0] }}
+            {%- if due > 1000000 -%}
+                {#- A file per thread: one file alone would be read by one thread too. -#}
+                ' (
+                    {{ layout }}, per_thread_output true, overwrite_or_ignore true,
+                    filename_pattern '{{ this.identifier }}_{i}'
+                )
+            {%- else -%}
+                /{{ this.identifier }}.parquet' ({{ layout }})
+            {%- endif %}
         {%- else -%}
             to '{{ quoted }}' (
                 {{ layout }}, partition_by (settled_on), write_partition_columns true,
@@ -31,9 +42,6 @@
             )
         {%- endif %}
     {%- endcall %}
-    {#- As many rows as there are records, at most: see pipelines/warehouse.py on why to say so. -#}
-    {%- set records = run_query("select greatest(coalesce(sum(records_accepted), 0), 1) from "
-        ~ source('ops', 'source_files') ~ " where feed = 'call_logs'").rows[0][0] -%}
     {% call statement('view') -%}
         create or replace view {{ target_relation }} as
         select * from read_parquet(

@@ -4,7 +4,7 @@
 -- dates need to be read again.
 with due as (
     select request_hash
-    from {{ ref('stg_call_logs') }}
+    from {{ ref('stg_call_ids') }}
     where {{ is_due() }} and {{ may_hold_due_records() }}
 ),
 
@@ -19,7 +19,7 @@ delivered_again as (
     select distinct
         request_hash,
         settled_on
-    from {{ ref('stg_call_logs') }}
+    from {{ ref('stg_call_ids') }}
     where
         {{ is_within_horizon() }}
         and request_hash in (select due.request_hash from due)
