@@ -57,7 +57,7 @@ def packed(folder: Path, sizes: Sizes) -> list[dict[str, Any]]:
         place = folder / f"packed-{packing or 'not'}"
         result = _day(place, sizes.few, OWNERS, sizes.rounds, packing=packing, others=False)
         result["packing"] = packing
-        files = sorted((place / "landing" / "call_logs").glob("*/*.*"))
+        files = sorted((place / "landing" / "call_logs").glob("*/*.jsonl.*"))
         if packing:
             unpack = [sys.executable, "-m", "benchmarks.unpack", *files]
             result["unpacking_seconds"] = round(

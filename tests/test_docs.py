@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
+from benchmarks.page import page
 from tests.conftest import PROJECT
 
 
@@ -30,3 +31,7 @@ def test_every_guarantee_names_a_test_that_is_there() -> None:
             marks = [*found.decorator_list, *module_marks]
             is_long = any("long" in ast.unparse(mark) for mark in marks)
             assert is_long == (f"long: `{path}::{test}`" in held_by), (path, test)
+
+
+def test_the_page_on_performance_is_of_the_results_that_are_kept() -> None:
+    assert (PROJECT / "docs" / "performance.md").read_text(encoding="utf-8") == page()
