@@ -275,8 +275,16 @@ def edit(place: Path, *statements: str) -> None:
             con.execute(statement)
 
 
-# A line of a month that has several, and the last of all.
-A_LINE = "rowid = (select min(rowid) from billing.bill_lines where bill_month = '2024-03-01')"
+def one_line(which: str, bill_month: str) -> str:
+    """A condition that one bill line meets: the first or last of a month, whatever their order."""
+    return (
+        f"line_id = (select {which}(line_id) from billing.bill_lines"
+        f" where bill_month = '{bill_month}-01')"
+    )
+
+
+A_LINE, ANOTHER_LINE = one_line("min", "2024-03"), one_line("max", "2024-03")
+LINE_OF_ANOTHER_MONTH = one_line("min", "2024-02")
 
 
 def test_every_edited_figure_is_found(world_place: Path, tmp_path: Path) -> None:
@@ -284,8 +292,8 @@ def test_every_edited_figure_is_found(world_place: Path, tmp_path: Path) -> None
     edit(
         place,
         f"update billing.bill_lines set real_cost = real_cost + 0.00000001 where {A_LINE}",
-        "delete from billing.bill_lines where rowid = (select max(rowid) from billing.bill_lines)",
-        "insert into billing.bill_lines from billing.bill_lines where rowid = 5",
+        f"delete from billing.bill_lines where {ANOTHER_LINE}",
+        f"insert into billing.bill_lines from billing.bill_lines where {LINE_OF_ANOTHER_MONTH}",
         "update billing.settlements set deducted_amount = deducted_amount - 0.01 where rowid = 0",
         "update billing.precision_adjustments set is_final = not is_final where rowid = 0",
         "insert into billing.precision_adjustments by name select '1' as owner_uin,"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from datetime import date, timedelta
 from functools import partial
@@ -9,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import run_after, run_job
+from tests.conftest import CALLBILL, places, run_after, run_job
 from tests.landing_files import json_lines, record, write
 from tests.traced import Work, trace
 
@@ -107,3 +110,27 @@ def test_a_late_night_writes_and_asks_no_more_than_an_early_one(
 
     assert written(LATE) < 1.1 * written(EARLY)
     assert nights[LATE].statements < 1.1 * nights[EARLY].statements
+
+
+def test_a_night_imports_what_it_needs(tmp_path: Path) -> None:
+    """Not what takes seconds and only some expectations need, though dbt looks at all modules; and
+    with nothing due neither dbt nor Great Expectations."""
+    write(tmp_path / f"landing/call_logs/arrived_on={EARLY}/calls.jsonl", calls_of(FIRST))
+
+    def imported() -> set[str]:
+        ended = subprocess.run(
+            [
+                *(sys.executable, "-X", "importtime", CALLBILL),
+                *("run", *places(tmp_path), "--through", str(EARLY)),
+            ],
+            env=os.environ,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
+
+    night = imported()
+    assert {"dbt.cli.main", "great_expectations"} <= night
+    assert not {"altair.vegalite", "scipy.stats._stats_py"} & night
+    assert not {"dbt", "great_expectations", "pandas", "polars"} & imported()

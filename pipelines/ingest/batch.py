@@ -10,6 +10,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -142,12 +143,19 @@ class BatchLoad:
     def read(self) -> None:
         """Read all files; what was read lies aside until `commit`."""
         layouts: dict[_Layout, dict[str, Path]] = {}
-        for source_file_id, one in self.files.items():
-            if one.rejected == ALL_LINES:
+        # Unpacking leaves the interpreter alone: two at a time take half as long.
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            plain = {
+                source_file_id: pool.submit(self._plain, one)
+                for source_file_id, one in self.files.items()
+                if one.rejected != ALL_LINES
+            }
+        for source_file_id in self.files:
+            if source_file_id not in plain:
                 self.unreadable[source_file_id] = "was rejected whole when it was first loaded"
                 continue
             try:
-                path = self._plain(one)
+                path = plain[source_file_id].result()
                 layout = self._layout(path)
                 if self.kind == "parquet" and self._is_in_the_way(layout):
                     path = self._without_added_columns(path)

@@ -13,9 +13,8 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.util import LazyLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -127,6 +126,8 @@ def _lean_import() -> Iterator[None]:
     collecting = gc.isenabled()
     gc.disable()
     sys.meta_path.insert(0, _Deferred)
+    if "pandas" in sys.modules and not sys.modules["pandas"]:
+        del sys.modules["pandas"]
     try:
         yield
     finally:
@@ -146,5 +147,30 @@ class _Deferred(MetaPathFinder):
             return None
         spec = PathFinder.find_spec(name, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = LazyLoader(spec.loader)
+            spec.loader = _DeferredLoader(spec.loader)
         return spec
+
+
+class _DeferredLoader(Loader):
+    """Loads a module once something that it defines is asked for. The standard library's LazyLoader
+    loads one that is only looked at, and dbt looks at every module that is there."""
+
+    def __init__(self, loader: Any) -> None:
+        self.loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return _DeferredModule(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        pass
+
+
+class _DeferredModule(ModuleType):
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or self.__spec__ is None:
+            raise AttributeError(name)
+        loader: Any = self.__spec__.loader
+        self.__class__ = ModuleType  # type: ignore[assignment]
+        self.__spec__.loader = self.__loader__ = loader.loader
+        loader.loader.exec_module(self)
+        return getattr(self, name)
