@@ -42,8 +42,8 @@ def _places(command: Callable[..., Any]) -> Callable[..., Any]:
 def main() -> NoReturn:
     """Run the command; every error that is understood is one sentence and an exit code."""
     os.umask(os.umask(0o022) | 0o022)  # nothing is writable for everybody
-    # DuckDB looks at every value that is bound whether it is one of pandas', and would import it for
-    # that. Who needs pandas takes it back (pipelines.quality).
+    # DuckDB looks at every value that is bound whether it is one of pandas', and would import that
+    # for it. Who needs pandas takes it back (pipelines.quality).
     sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
     reporter = Reporter(json_logs="--json-logs" in sys.argv)
     listen()
