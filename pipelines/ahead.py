@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from threading import Thread
 
 from pipelines.build import import_dbt
@@ -17,8 +18,13 @@ def import_ahead() -> Thread:
 
 
 def _import() -> None:
-    for importing in (import_dbt, import_expectations):
-        try:
+    # What reads and unpacks files needs the interpreter often and for no time at all.
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(0.0002)
+    try:
+        for importing in (import_dbt, import_expectations):
             importing()
-        except Exception:  # whoever needs it imports it again, and is told
-            return
+    except Exception:  # whoever needs it imports it again, and is told
+        return
+    finally:
+        sys.setswitchinterval(interval)
