@@ -45,7 +45,7 @@ class Place:
         days = (self.day - FIRST).days
         for n in range(days):
             make_day(self.landing, FIRST + timedelta(days=n), calls, owners,
-                     first=10**12 + n * calls, files=files)  # fmt: skip
+                     first=n * 10**9, files=files)  # fmt: skip
         if not (self.settled / "published" / "current").exists():
             shutil.rmtree(self.settled, ignore_errors=True)
             self.run(self.settled, self.day - timedelta(days=1))
@@ -56,7 +56,9 @@ class Place:
 
     def calls(self, calls: int, owners: int, *, packed: str = "") -> Path:
         """The day's own calls; the folder of their files."""
-        return make_day(self.landing, self.day, calls, owners, packed=packed)
+        # No two days have an id in common.
+        return make_day(self.landing, self.day, calls, owners, packed=packed,
+                        first=(self.day - FIRST).days * 10**9)  # fmt: skip
 
     def run(self, place: Path, used_on: date, *arguments: object) -> Timing:
         """The job, through the day after a usage date."""
