@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SAMPLE_THROUGH := 2026-10-02
 
-.PHONY: install run test test-long reliability bench bench-engines lint docs lock clean
+.PHONY: install install-spark run test test-long test-spark reliability bench bench-engines bench-spark lint docs lock clean
 
 install: .venv/.installed
 
@@ -15,11 +15,22 @@ install: .venv/.installed
 		--no-deps --no-build-isolation --editable .
 	touch $@
 
+# The other engine. Spark itself needs Java 17 or later.
+install-spark: .venv/.installed-spark
+
+.venv/.installed-spark: .venv/.installed requirements-spark.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--no-build-isolation -r requirements-spark.lock
+	touch $@
+
 run: install
 	$(BIN)/callbill run --landing sample/landing --through $(SAMPLE_THROUGH)
 
 test: install
 	$(BIN)/python -m pytest
+
+test-spark: install-spark
+	$(BIN)/python -m pytest -m spark
 
 test-long: install
 	$(BIN)/python -m pytest -m long
@@ -39,7 +50,12 @@ lint: install
 # What a night costs, beside other engines if `make bench-engines` was run before (Spark needs Java).
 bench: install
 	$(BIN)/python -m benchmarks
-	$(BIN)/python -m benchmarks.page > docs/performance.md
+	$(BIN)/python -m benchmarks.page performance > docs/performance.md
+
+# Nights of up to 30 million calls with Spark, beside DuckDB: half an hour and 30 GB.
+bench-spark: install-spark
+	$(BIN)/python -m benchmarks spark
+	$(BIN)/python -m benchmarks.page scale > docs/scale.md
 
 bench-engines:
 	$(PYTHON) -m venv .venv-bench
@@ -57,6 +73,9 @@ lock:
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet --upgrade '.[dev]' setuptools
 	.venv-lock/bin/python -m pip freeze --all --exclude callbill --exclude pip > requirements.lock
+	.venv-lock/bin/python -m pip install --quiet --no-build-isolation '.[spark]'
+	.venv-lock/bin/python -m pip freeze --all --exclude callbill --exclude pip \
+		| grep --invert-match --line-regexp --file requirements.lock > requirements-spark.lock
 	rm -rf .venv-lock build
 
 clean:

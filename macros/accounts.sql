@@ -8,9 +8,9 @@
 {# What a ledger entry names a settlement by, beside its owner. #}
 {% macro settlement_reference(settlements) -%}
     concat(
-        cast({{ settlements }}.settled_on as varchar), '/',
+        cast({{ settlements }}.settled_on as string), '/',
         {{ settlements }}.product_code, '/',
-        cast({{ settlements }}.bill_month as varchar)
+        cast({{ settlements }}.bill_month as string)
     )
 {%- endmacro %}
 

@@ -7,6 +7,10 @@
     ({{ later }} - {{ earlier }})
 {%- endmacro %}
 
+{% macro spark__days_between(later, earlier) -%}
+    datediff({{ later }}, {{ earlier }})
+{%- endmacro %}
+
 {# A date so many days later. #}
 {% macro plus_days(day, days) -%}
     {{ return(adapter.dispatch('plus_days', 'callbill')(day, days)) }}
@@ -16,6 +20,10 @@
     ({{ day }} + {{ days }})
 {%- endmacro %}
 
+{% macro spark__plus_days(day, days) -%}
+    date_add({{ day }}, {{ days }})
+{%- endmacro %}
+
 {# The instant at which a date begins in the billing timezone. #}
 {% macro start_of_day(day) -%}
     {{ return(adapter.dispatch('start_of_day', 'callbill')(day)) }}
@@ -23,4 +31,9 @@
 
 {% macro duckdb__start_of_day(day) -%}
     timezone('{{ var('billing_timezone') }}', cast({{ day }} as timestamp))
+{%- endmacro %}
+
+{# The session's time zone is UTC. #}
+{% macro spark__start_of_day(day) -%}
+    to_utc_timestamp(cast({{ day }} as timestamp), '{{ var('billing_timezone') }}')
 {%- endmacro %}

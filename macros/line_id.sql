@@ -6,14 +6,28 @@
     md5(
         concat_ws(
             '|',
-            cast(settled_on as varchar),
+            cast(settled_on as string),
             component_code,
-            cast(usage_date as varchar),
+            cast(usage_date as string),
             line_type,
-            cast(cast(list_price as decimal(18, 8)) as varchar),
-            coalesce(cast(cast(discount as decimal(18, 8)) as varchar), 'agreed'),
-            cast(cast(contract_price as decimal(18, 8)) as varchar),
+            {{ callbill.price_text('list_price') }},
+            coalesce({{ callbill.price_text('discount') }}, 'agreed'),
+            {{ callbill.price_text('contract_price') }},
             owner_uin
         )
     )
+{%- endmacro %}
+
+{# A price as a text, with all its 8 decimals. #}
+{% macro price_text(price) -%}
+    {{ return(adapter.dispatch('price_text', 'callbill')(price)) }}
+{%- endmacro %}
+
+{% macro duckdb__price_text(price) -%}
+    cast(cast({{ price }} as decimal(18, 8)) as string)
+{%- endmacro %}
+
+{# A cast would make 1E-8 of the smallest. #}
+{% macro spark__price_text(price) -%}
+    format_number(cast({{ price }} as decimal(18, 8)), '0.00000000')
 {%- endmacro %}

@@ -41,11 +41,13 @@
     {{ return(adapter.dispatch('truncate_to_fen', 'callbill')(amount)) }}
 {%- endmacro %}
 
-{# round() of what is 5 thousandths nearer to zero would err at the limits; whole fen do not. #}
+{# round() of what is 5 thousandths nearer to zero would err at the limits; whole fen do not. They are
+   cast, because Spark compares what would take more than 38 digits at fewer decimals. #}
 {% macro default__truncate_to_fen(amount) -%}
+    {%- set whole_fen = 'cast(round(' ~ amount ~ ', 2) as decimal(18, 2))' -%}
     case
-        when abs(round({{ amount }}, 2)) > abs({{ amount }})
-            then round({{ amount }}, 2) - sign({{ amount }}) * cast(0.01 as decimal(18, 2))
-        else round({{ amount }}, 2)
+        when abs({{ whole_fen }}) <= abs({{ amount }}) then {{ whole_fen }}
+        when {{ amount }} < 0 then {{ whole_fen }} + cast(0.01 as decimal(18, 2))
+        else {{ whole_fen }} - cast(0.01 as decimal(18, 2))
     end
 {%- endmacro %}

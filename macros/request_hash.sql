@@ -9,3 +9,7 @@
 {% macro duckdb__request_hash(request_id) -%}
     hash({{ request_id }})
 {%- endmacro %}
+
+{% macro spark__request_hash(request_id) -%}
+    xxhash64({{ request_id }})
+{%- endmacro %}

@@ -16,7 +16,7 @@
     {%- set records, due = run_query(
         "select greatest(coalesce(sum(records_accepted), 0), 1),"
         ~ " coalesce(sum(records_accepted) filter (" ~ callbill.may_hold_due_records() ~ "), 0)"
-        ~ " from " ~ source('ops', 'source_files') ~ " where feed = 'call_logs'"
+        ~ " from " ~ source('ops', 'source_files').render() ~ " where feed = 'call_logs'"
     ).rows[0].values() -%}
     {% call statement('empty') -%}
         copy (select * from ({{ sql }}) where false)
@@ -54,4 +54,9 @@
     {% do persist_docs(target_relation, model) %}
     {{ adapter.commit() }}
     {{ return({'relations': [target_relation]}) }}
+{% endmaterialization %}
+
+{# On Spark all tables by settlement date are kept so. #}
+{% materialization settlement_partitions, adapter='spark' %}
+    {{ return(materialization_incremental_spark()) }}
 {% endmaterialization %}

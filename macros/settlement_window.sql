@@ -21,7 +21,7 @@
     {% set window = load_result('settlement_window') %}
     {% if window is none %}
         {% call statement('settlement_window', fetch_result=True, auto_begin=False) -%}
-            select settle_from, settle_through from {{ source('ops', 'settlement_window') }}
+            select settle_from, settle_through from {{ source('ops', 'settlement_window').render() }}
         {%- endcall %}
         {% set window = load_result('settlement_window') %}
     {% endif %}

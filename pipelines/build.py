@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import yaml
 
 from pipelines.errors import CallbillError, ControlFailedError
@@ -55,7 +56,36 @@ def build_models(settings: Settings, billing_vars: BillingVars) -> None:
     Raises ControlFailedError if a test of a model failed, CallbillError if a model could not be
     built. dbt keeps the warehouse file open until this process ends.
     """
-    results = run_dbt(settings, billing_vars, "build", "--exclude-resource-type", "unit_test")
+    _build(settings, billing_vars, "--exclude-resource-type", "unit_test")
+
+
+def build_on_spark(
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    billing_vars: BillingVars,
+    settle_from: date,
+    settle_through: date,
+) -> None:
+    """The same with Spark: DuckDB makes the tables, without rows, and takes over what Spark finds
+    to be in them."""
+    from pipelines import spark
+
+    spark.drop_unsettled(settings, settle_from)
+    _build(settings, billing_vars, "--empty", "--exclude-resource-type", "unit_test", "test")
+    # Views do not hold rows: theirs are asked for later.
+    _build(
+        settings, billing_vars, "--select", "config.materialized:view",
+        "--exclude-resource-type", "unit_test", "test",
+    )  # fmt: skip
+    spark.give(con, settings)
+    _build(
+        settings, billing_vars, "--target", "spark", "--exclude-resource-type", "unit_test", "seed"
+    )
+    spark.take_over(con, settings, settle_from, settle_through)
+
+
+def _build(settings: Settings, billing_vars: BillingVars, *options: str) -> None:
+    results = run_dbt(settings, billing_vars, "build", *options)
     broken = [r for r in results if r.status in ("error", "runtime error")]
     failed = [r for r in results if r.status == "fail"]
     if broken:
@@ -84,7 +114,7 @@ def run_dbt(settings: Settings, billing_vars: BillingVars, *command: str) -> lis
         *command,
         "--project-dir", str(PROJECT),
         "--profiles-dir", str(PROJECT),
-        "--target-path", str(state / "target"),
+        "--target-path", str(state / ("target-spark" if "spark" in command else "target")),
         "--log-path", str(state / "logs"),
         "--vars", yaml.safe_dump(vars(billing_vars)),
         "--no-write-json",

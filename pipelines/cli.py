@@ -32,6 +32,13 @@ _PLACES: tuple[Callable[[Any], Any], ...] = (
 )
 
 
+_ENGINE = click.option(
+    "--engine",
+    type=click.Choice(["duckdb", "spark"]),
+    help="What reads the calls and builds the bill  [CALLBILL_ENGINE, duckdb]",
+)
+
+
 def _places(command: Callable[..., Any]) -> Callable[..., Any]:
     """The places that every command takes."""
     for option in reversed(_PLACES):
@@ -119,6 +126,7 @@ def cli() -> None:
     help="Settle every date up to this one  [CALLBILL_THROUGH, today in the billing timezone]",
 )
 @click.option("--vars", "overrides", metavar="YAML", help="Figure-changing vars  [CALLBILL_VARS]")
+@_ENGINE
 @click.option("--dry-run", is_flag=True, help="Do everything on a copy; publish and keep nothing.")
 @click.option("--json-logs", is_flag=True, help="Log as JSON lines, for schedulers.")
 @click.pass_obj
@@ -127,6 +135,7 @@ def run(
     /,
     through: datetime | None,
     overrides: str | None,
+    engine: str | None,
     dry_run: bool,
     json_logs: bool,
     **places: str,
@@ -141,7 +150,7 @@ def run(
 
     try:
         settings = load_settings(
-            through=through.date() if through else None, vars=overrides, **places
+            through=through.date() if through else None, vars=overrides, engine=engine, **places
         )
     except UsageError as error:
         tell_refused(published_place(**places), error)
@@ -317,9 +326,10 @@ def retry(file_id: str, **places: str) -> None:
 
 @cli.command()
 @_places
+@_ENGINE
 @click.option("--json-logs", is_flag=True, help="Log as JSON lines, for schedulers.")
 @click.pass_obj
-def rebuild(reporter: Reporter, /, json_logs: bool, **places: str) -> None:
+def rebuild(reporter: Reporter, /, engine: str | None, json_logs: bool, **places: str) -> None:
     """Make a lost or damaged warehouse anew.
 
     From the landing folder and the current release: the same figures come out, or it stops and
@@ -330,7 +340,7 @@ def rebuild(reporter: Reporter, /, json_logs: bool, **places: str) -> None:
     from pipelines.run import told
     from pipelines.show import show_failed_controls, show_rebuild
 
-    settings = load_settings(**places)
+    settings = load_settings(engine=engine, **places)
     try:
         summary, replaced = rebuild_job(settings, reporter)
     except ControlFailedError as error:

@@ -40,6 +40,7 @@ from pipelines.seal import (
     take_over_history,
 )
 from pipelines.settings import BillingVars, Settings
+from pipelines.spark import check_engine
 from pipelines.warehouse import open_replaceable
 
 
@@ -104,6 +105,7 @@ def _rebuild(
 ) -> None:
     billing_vars = BillingVars(**current.vars)
     with adopted_warehouse(settings, current) as con:
+        check_engine(con, settings, None)
         record_start(con, summary)
         with reporter.step("ingest", landing=settings.landing):
             summary.loaded = load_landing(

@@ -17,7 +17,7 @@ import duckdb
 
 from pipelines import __version__
 from pipelines.ahead import import_ahead
-from pipelines.build import build_models, complete_partitions, prepare_partitions
+from pipelines.build import build_models, build_on_spark, complete_partitions, prepare_partitions
 from pipelines.errors import CallbillError, ControlFailedError, UsageError
 from pipelines.ingest.batch import LoadReport
 from pipelines.ingest.load import load_landing
@@ -48,6 +48,7 @@ from pipelines.seal import (
     take_over_history,
 )
 from pipelines.settings import BillingVars, Settings, load_thresholds, load_vars, today_or_utc
+from pipelines.spark import check_engine
 from pipelines.status import write_status
 from pipelines.stopping import finish_first, is_told, last_words
 from pipelines.warehouse import drop_files_aside
@@ -211,7 +212,9 @@ def _settle(
     *,
     dry_run: bool,
 ) -> None:
-    imports = import_ahead()
+    check_engine(con, settings, built_through(con))
+    # Spark does not take it well if others import things meanwhile.
+    imports = import_ahead() if settings.engine == "duckdb" else None
     with reporter.step("ingest", landing=settings.landing):
         summary.loaded = load_landing(
             con,
@@ -236,7 +239,8 @@ def _settle(
         record_end(con, summary, reporter)
         return
     with reporter.step("import"):
-        imports.join()
+        if imports:
+            imports.join()
     settle_dates(con, settings, billing_vars, summary, reporter, settle_from)
     if summary.errors:
         names = ", ".join(f"{r.control_id} ({r.unexpected_rows} rows)" for r in summary.errors)
@@ -283,7 +287,10 @@ def settle_dates(
         con.execute("delete from ops.settlement_window")
         con.execute("insert into ops.settlement_window values (?, ?)", [settle_from, through])
         prepare_partitions(settings, built_through(con), through)
-        build_models(settings, billing_vars)
+        if settings.engine == "spark":
+            build_on_spark(con, settings, billing_vars, settle_from, through)
+        else:
+            build_models(settings, billing_vars)
         days = (through - settle_from).days
         complete_partitions(settings, [settle_from + timedelta(days=n) for n in range(days + 1)])
     with reporter.step("hash"):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
@@ -51,6 +51,9 @@ class Settings(_Places):
     through: date | None = None
     vars: str = ""
     keep_releases: int = Field(default=30, ge=2)
+    engine: Literal["duckdb", "spark"] = "duckdb"
+    # Where Spark runs, as Spark names it; all else about it is in its own configuration.
+    spark_master: str | None = None
     threads: int | None = Field(default=None, ge=1, le=1024)
     # Less than some 100 MB would not do for a single day.
     memory_limit: str = Field(

@@ -106,7 +106,7 @@ def _command(
         module.PROJECT = project  # type: ignore[attr-defined]
     ingest = project / "pipelines" / "ingest"
     shapes.SHAPES = ingest / "shapes"
-    queries._TEMPLATES.loader = jinja2.FileSystemLoader(ingest)
+    queries.TEMPLATES.loader = jinja2.FileSystemLoader(ingest)
     sys.argv = command
     if before is not None:
         before()
@@ -116,6 +116,24 @@ def _command(
 def run_job(place: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     """`callbill run` with a folder's own landing, warehouse and published places."""
     return _run(place, *arguments, project=PROJECT)
+
+
+@contextmanager
+def with_spark() -> Iterator[None]:
+    os.environ["CALLBILL_ENGINE"] = "spark"
+    try:
+        yield
+    finally:
+        del os.environ["CALLBILL_ENGINE"]
+
+
+def run_on_spark(place: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    with with_spark():
+        return run_job(place, *arguments)
+
+
+def succeed(ended: subprocess.CompletedProcess[str]) -> None:
+    assert ended.returncode == 0, ended.stderr
 
 
 def run_after(

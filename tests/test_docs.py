@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import re
 
+import pytest
+
 from benchmarks.page import page
 from tests.conftest import PROJECT
 
@@ -33,5 +35,6 @@ def test_every_guarantee_names_a_test_that_is_there() -> None:
             assert is_long == (f"long: `{path}::{test}`" in held_by), (path, test)
 
 
-def test_the_page_on_performance_is_of_the_results_that_are_kept() -> None:
-    assert (PROJECT / "docs" / "performance.md").read_text(encoding="utf-8") == page()
+@pytest.mark.parametrize("name", ["performance"])
+def test_the_pages_on_speed_are_of_the_results_that_are_kept(name: str) -> None:
+    assert (PROJECT / "docs" / f"{name}.md").read_text(encoding="utf-8") == page(name)

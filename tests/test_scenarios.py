@@ -16,7 +16,7 @@ import duckdb
 import pytest
 import yaml
 
-from tests.conftest import run_job
+from tests.conftest import Run, run_job
 
 FOLDER = Path(__file__).with_name("scenarios")
 SCENARIOS = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in FOLDER.glob("*.yml")}
@@ -99,6 +99,14 @@ def land(place: Path, name: str, *, late: bool) -> None:
 @pytest.fixture(scope="module")
 def releases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The release that holds each scenario's account."""
+    return {
+        name: place / "published" / "current" / "callbill.duckdb"
+        for name, place in publish(tmp_path_factory, run_job).items()
+    }
+
+
+def publish(tmp_path_factory: pytest.TempPathFactory, run: Run) -> dict[str, Path]:
+    """Run them all; gives the place of each."""
     by_vars: dict[str, list[str]] = {}
     for name, scenario in SCENARIOS.items():
         by_vars.setdefault(json.dumps(scenario.get("vars", {})), []).append(name)
@@ -109,11 +117,11 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         for name in names:
             land(place, name, late=False)
         for through in (FIRST_RUN, LAST_RUN) if late else (LAST_RUN,):
-            ended = run_job(place, "--through", through, "--vars", chosen)
+            ended = run(place, "--through", through, "--vars", chosen)
             assert ended.returncode == 0, ended.stderr
             for name in late:
                 land(place, name, late=True)
-        found |= dict.fromkeys(names, place / "published" / "current" / "callbill.duckdb")
+        found |= dict.fromkeys(names, place)
     return found
 
 

@@ -19,14 +19,15 @@ from dbt.contracts.project import Configuration, PackageConfig, ProfileConfig, P
 from dbt.contracts.selection import SelectorFile
 from dbt.task.test import TestResultData
 
-import pipelines.quality.expectations
 import pipelines.run
 import pipelines.show  # noqa: F401
+from pipelines.quality import import_expectations
 
 for described in (
     *(Configuration, DuckDBCredentials, PackageConfig, ProfileConfig, Project, ProjectFlags),
     *(SelectorFile, TestResultData),
 ):
     described.json_schema()
+import_expectations()
 inspect.stack()
 Manifest.from_msgpack(Path(os.environ["CALLBILL_TESTS_PARSED"]).read_bytes())

@@ -1,4 +1,6 @@
-{{ config(materialized="incremental", on_schema_change="fail") }}
+{{
+    config(materialized="incremental", on_schema_change="fail", partition_by="settled_on")
+}}
 
 -- Calls with several records, one row per settlement date on which a call had records, with the
 -- state that the call is in by then. The latest row of a call is all that later nights need of it.

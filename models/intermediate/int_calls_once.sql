@@ -27,12 +27,12 @@ decided as (
             else 'billed'
         end as disposition
     from records
+    anti join repeated_requests on records.request_hash = repeated_requests.request_hash
     left join first_list_prices
         on
             records.component_code = first_list_prices.component_code
             and records.settled_on >= first_list_prices.known_from
             and records.settled_on < first_list_prices.known_to
-    where records.request_hash not in (select repeated_requests.request_hash from repeated_requests)
 ),
 
 calls_once as (

@@ -1,4 +1,6 @@
-{{ config(materialized="incremental", on_schema_change="fail") }}
+{{
+    config(materialized="incremental", on_schema_change="fail", partition_by="settled_on")
+}}
 
 -- Calls charged and reversed, by settlement date and what prices them.
 with calls as (

@@ -1,4 +1,6 @@
-{{ config(materialized="incremental", on_schema_change="fail") }}
+{{
+    config(materialized="incremental", on_schema_change="fail", partition_by="settled_on")
+}}
 
 -- The bill: each line stands alone, with its own quantity, prices and costs.
 with charges as (

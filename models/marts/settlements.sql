@@ -1,4 +1,6 @@
-{{ config(materialized="incremental", on_schema_change="fail") }}
+{{
+    config(materialized="incremental", on_schema_change="fail", partition_by="settled_on")
+}}
 
 -- What each settlement deducts from an account, at 2 decimals, for the lines rated at 8.
 with bill_lines as (

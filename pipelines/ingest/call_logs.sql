@@ -42,7 +42,8 @@ typed as (
         error_code,
         try_cast(latency_ms as integer) as latency_ms,
         usage_date,
-        -- The settlement date of a record: the rule of the whole warehouse, and its only place.
+        -- The settlement date of a record: the rule of the whole warehouse (for lines that Spark
+        -- reads clean_lines.sql repeats it).
         greatest(usage_date + 1, settlement_floor) as settled_on,
         settlement_floor,
         case

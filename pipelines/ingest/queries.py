@@ -15,7 +15,7 @@ from pipelines.settings import BillingVars
 from pipelines.sql import identifier, literal
 
 _HERE = Path(__file__).parent
-_TEMPLATES = jinja2.Environment(  # noqa: S701  SQL, not HTML
+TEMPLATES = jinja2.Environment(  # noqa: S701  SQL, not HTML
     loader=jinja2.FileSystemLoader(_HERE), undefined=jinja2.StrictUndefined
 )
 
@@ -38,7 +38,7 @@ def validation_query(
     """
     relation = "dated" if shape.feed == "call_logs" else "texts"
     fields = _kept_fields(relation, FEED_FIELDS[shape.feed]) if keep_fields else "null::varchar"
-    return _TEMPLATES.get_template(f"{shape.feed}.sql").render(
+    return TEMPLATES.get_template(f"{shape.feed}.sql").render(
         texts=texts,
         billing_date=billing_date("called_ts", billing_vars.zone),
         naive_timezone=(

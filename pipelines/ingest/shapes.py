@@ -119,15 +119,60 @@ def shape_of(feed: str, name: str) -> Shape:
 
 def json_columns(shape: Shape) -> str:
     """The `columns` argument of read_json: text leaves under the paths the shape names."""
+    columns = ", ".join(
+        f"{literal(name)}: {literal(_json_type(node))}" for name, node in _tree(shape).items()
+    )
+    return f"{{{columns}}}"
+
+
+def _tree(shape: Shape) -> dict:  # type: ignore[type-arg]
     tree: dict[str, dict] = {}  # type: ignore[type-arg]
     for path in shape.paths:
         node = tree
         for part in path.split("."):
             node = node.setdefault(part, {})
-    columns = ", ".join(
-        f"{literal(name)}: {literal(_json_type(node))}" for name, node in tree.items()
+    return tree
+
+
+def spark_schema(shape: Shape) -> str:
+    """The schema that Spark reads a line by, in a frame that shows where it ends: texts under the
+    paths the shape names."""
+    return f"line struct<{_spark_fields(_tree(shape))}>, end string, _corrupt_record string"
+
+
+def _spark_fields(tree: dict) -> str:  # type: ignore[type-arg]
+    return ", ".join(
+        f"`{name}` " + (f"struct<{_spark_fields(node)}>" if node else "string")
+        for name, node in tree.items()
     )
-    return f"{{{columns}}}"
+
+
+def spark_keys(shape: Shape) -> list[str]:
+    """Every key that the shape reads of an object, wherever."""
+    return list(dict.fromkeys(part for path in shape.paths_and_parents for part in path.split(".")))
+
+
+def spark_texts(shape: Shape) -> str:
+    """Select list of a shape's field texts from the column `said`, of `spark_schema`."""
+
+    def reference(path: str) -> str:
+        return ".".join(f"`{part}`" for part in ("said", "line", *path.split(".")))
+
+    texts = _field_texts(shape, reference, nothing="cast(null as string)")
+    errors = [f"{reference(parent)} is not null" for parent in _error_parents(shape)]
+    # A number, an object, true, false or NaN where a text should be; or a text that looks so.
+    odd = [
+        rf"coalesce({text} rlike r'^([\[{{\x22]|(true|false|[+-]?[0-9.]{{19,}}"
+        rf"|[+-]?[0-9]*[.]?[0-9]*([.]|[eE][+-]?)[0-9]*)\z)', false)"
+        for text in _said_as_text(shape, reference)
+    ]
+    return ",\n".join(
+        [
+            *(f"{text} as {field}" for field, text in texts.items()),
+            f"{' or '.join(errors) or 'false'} as has_error",
+            f"{' or '.join(odd)} as is_odd",
+        ]
+    )
 
 
 def _json_type(node: dict) -> str:  # type: ignore[type-arg]
@@ -148,13 +193,17 @@ def texts_of_json(shape: Shape) -> str:
 
     texts = _field_texts(shape, reference)
     odd = " or ".join(
-        f"({name} >= '[' and {name} < '\\') or ({name} >= '{{' and {name} < '|')"
-        f" or {name} in ('true', 'false')"
-        for name in _TEXT_FIELDS
-        if name in shape.fields
+        f"({text} >= '[' and {text} < '\\') or ({text} >= '{{' and {text} < '|')"
+        f" or {text} in ('true', 'false')"
+        for text in _said_as_text(shape, reference)
     )
     errors = [f"{reference(parent)} is not null" for parent in _error_parents(shape)]
     return _select_list(texts, errors, f"case when {odd} then 'value' end")
+
+
+def _said_as_text(shape: Shape, reference: Callable[[str], str]) -> list[str]:
+    """What the shape reads text fields from, each by itself where several may tell a field."""
+    return [reference(path) for field in _TEXT_FIELDS for path in shape.fields.get(field, ())]
 
 
 def texts_of_columns(shape: Shape, columns: Mapping[str, Column]) -> str:
@@ -266,19 +315,20 @@ def _select_list(texts: Mapping[str, str], errors: Sequence[str], odd_field: str
     )
 
 
-def _field_texts(shape: Shape, reference: Callable[[str], str]) -> dict[str, str]:
+def _field_texts(
+    shape: Shape, reference: Callable[[str], str], *, nothing: str = "null::varchar"
+) -> dict[str, str]:
     texts = {}
     for field, paths in shape.fields.items():
-        nothing = ["", *(shape.no_error_codes if field == "error_code" else ())]
         candidates = [reference(path) for path in paths]
-        for code in nothing:
+        for code in ["", *(shape.no_error_codes if field == "error_code" else ())]:
             candidates = [f"nullif({text}, {literal(code)})" for text in candidates]
         text = candidates[0] if len(candidates) == 1 else f"coalesce({', '.join(candidates)})"
         texts[field] = text
     if shape.implied_http_status is not None:
         texts["http_status"] = literal(str(shape.implied_http_status))
     for field in FEED_FIELDS[shape.feed]:
-        texts.setdefault(field, "null::varchar")
+        texts.setdefault(field, nothing)
     return texts
 
 

@@ -197,7 +197,7 @@ def _refresh_calls(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
         [days, [current[day] for day in days]],
     ):
         files = literal(str(calls_folder(settings) / f"settled_on={day}" / "*.parquet"))
-        source = f"read_parquet({files}, hive_partitioning = false)"
+        source = f"read_parquet({files}, hive_types = {{'settled_on': date}})"
         counted = call_fingerprint(columns, source, is_shared=day not in by_row)
         con.execute(
             f"insert into ops.fingerprints select 'calls', ?, ?, rows, total from ({counted})",

@@ -111,7 +111,7 @@ def write_release(
     site = release / "site" / "controls"
     site.mkdir(parents=True)
     (site / "index.html").write_text(data_docs, encoding="utf-8")
-    _manifest(con, billing_vars, run_id, through).write(release)
+    _manifest(con, settings, billing_vars, run_id, through).write(release)
     for folder, _folders, names in os.walk(release):
         for name in names:
             path = Path(folder, name)
@@ -169,7 +169,7 @@ def _link_calls(settings: Settings, target: Path) -> None:
         if published is not None and published.is_dir():
             source = published
         (target / source.name).mkdir()
-        for file in sorted(source.iterdir()):
+        for file in sorted(source.glob("*.parquet")):
             name = file.name.replace(CALLS_FOLDER, "calls")
             _link_or_copy(file, target / source.name / name)
 
@@ -249,7 +249,11 @@ def _copy_macros(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _manifest(
-    con: duckdb.DuckDBPyConnection, billing_vars: BillingVars, run_id: str, through: date
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    billing_vars: BillingVars,
+    run_id: str,
+    through: date,
 ) -> Manifest:
     loads = con.execute(
         """
@@ -278,7 +282,7 @@ def _manifest(
     return Manifest(
         run_id=run_id,
         through=through,
-        versions=_versions(),
+        versions=_versions(settings),
         vars=figure_vars(billing_vars),
         seeds=figure_seeds(),
         loads=[
@@ -298,8 +302,10 @@ def _manifest(
     )
 
 
-def _versions() -> dict[str, Any]:
-    packages = ("duckdb", "dbt-core", "dbt-duckdb", "great-expectations")
+def _versions(settings: Settings) -> dict[str, Any]:
+    packages = ["duckdb", "dbt-core", "dbt-duckdb", "great-expectations"]
+    if settings.engine == "spark":
+        packages += ["dbt-spark", "pyspark"]
     return {
         "callbill": __version__,
         "python": platform.python_version(),
