@@ -19,6 +19,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from pipelines import __version__
+from pipelines.publish.release import RUN_ID
 from tests.conftest import (
     CALLBILL,
     PROJECT,
@@ -602,7 +603,8 @@ def test_what_is_no_release_is_left_alone(
         (releases / name).mkdir()
     last = (place / "published" / "current").resolve()
     # A run that was killed while it wrote its release.
-    (releases / f"{last.name[:-2]}9Z").mkdir()
+    after = datetime.strptime(last.name, RUN_ID) + timedelta(microseconds=1)  # noqa: DTZ007
+    (releases / after.strftime(RUN_ID)).mkdir()
     monkeypatch.setenv("CALLBILL_KEEP_RELEASES", "2")
     assert run_job(place, "--through", "2026-03-07").returncode == 0
     kept = sorted(path.name for path in releases.iterdir())

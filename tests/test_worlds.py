@@ -43,14 +43,13 @@ def test_generated_worlds_equal_the_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        Settings(deduction_rounding="down"),
         # A day of 23 and one of 25 hours, midnight in the afternoon of Beijing.
-        Settings(billing_timezone="America/New_York"),
+        Settings(deduction_rounding="down", billing_timezone="America/New_York"),
         # What is a re-delivery for longer than it can be charged, and the reverse.
         Settings(max_usage_age_days=3, dedup_horizon_days=31),
         Settings(max_usage_age_days=70, dedup_horizon_days=2),
     ],
-    ids=["rounding down", "another time zone", "short age", "short horizon"],
+    ids=["rounding down in another time zone", "short age", "short horizon"],
 )
 def test_worlds_under_other_vars_equal_the_model(tmp_path: Path, settings: Settings) -> None:
     runs = [date(2024, 3, 4), LAST_DAY]
