@@ -213,7 +213,7 @@ def _settle(
     dry_run: bool,
 ) -> None:
     check_engine(con, settings, built_through(con))
-    # Spark does not take it well if others import things meanwhile.
+    # While Great Expectations is imported nothing of Spark's can be (pipelines.quality).
     imports = import_ahead() if settings.engine == "duckdb" else None
     with reporter.step("ingest", landing=settings.landing):
         summary.loaded = load_landing(

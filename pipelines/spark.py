@@ -88,7 +88,11 @@ def check_engine(
     if built_through is None:
         con.execute("delete from ops.spark_partitions")
         return
-    kept = con.execute("select table_name, settled_on from ops.spark_partitions").fetchall()
+    # What an unpublished run wrote of later dates, another may have removed again.
+    kept = con.execute(
+        "select table_name, settled_on from ops.spark_partitions where settled_on <= ?",
+        [built_through],
+    ).fetchall()
     built_with = "spark" if kept else "duckdb"
     if built_with != settings.engine:
         raise UsageError(
@@ -224,7 +228,8 @@ def take_over(
         written = {day: sorted(folder.glob("*.parquet")) for day, folder in folders.items()}
         for day, files in written.items():
             _sync(files, folders[day])
-            if files:
+            # Of calls each date has a file, if need be one without rows (complete_partitions).
+            if files or name == _KEPT[0]:
                 con.execute("insert into ops.spark_partitions values (?, ?)", [name, day])
         if name in _KEPT_TAKEN_OVER:
             con.execute(f"delete from {name} where settled_on >= ?", [settle_from])
