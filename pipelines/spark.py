@@ -22,7 +22,7 @@ from pipelines.build import CALLS_FOLDER, calls_folder
 from pipelines.errors import CallbillError, UsageError
 from pipelines.settings import Settings
 from pipelines.sql import identifier, literal
-from pipelines.warehouse import raw_folder, sync_folder
+from pipelines.warehouse import raw_folder, sync_folder, what_counts
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -183,15 +183,7 @@ def give(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
         raw_folder(settings, "call_logs"),
         partitioned_by="settlement_floor",
     )
-    withdrawn = con.execute(
-        "select source_file_id from ops.source_files"
-        " where feed = 'call_logs' and quarantine_reason is not null order by all"
-    ).fetchall()
-    names = ", ".join(literal(row[0]) for row in withdrawn)
-    spark.sql(
-        "create view raw.call_logs as select * from raw.call_logs_loaded"
-        + (f" where source_file_id not in ({names})" if withdrawn else "")
-    )
+    spark.sql(f"create view raw.call_logs as select * from raw.call_logs_loaded {what_counts(con)}")
     for name in _KEPT:
         _show(spark, con, name, kept_folder(settings, name), partitioned_by="settled_on")
 

@@ -188,13 +188,20 @@ def create_raw_views(con: duckdb.DuckDBPyConnection, settings: Settings) -> None
         )
         """
     )
+    con.execute(
+        f"create or replace view raw.call_logs as from raw.call_logs_loaded {what_counts(con)}"
+    )
+
+
+def what_counts(con: duckdb.DuckDBPyConnection) -> str:
+    """Which loaded records of call logs count, as a clause: those of files that were not
+    withdrawn."""
     withdrawn = con.execute(
         "select source_file_id from ops.source_files"
         " where feed = 'call_logs' and quarantine_reason is not null order by all"
     ).fetchall()
     names = ", ".join(literal(row[0]) for row in withdrawn)
-    what_counts = f"where source_file_id not in ({names})" if withdrawn else ""
-    con.execute(f"create or replace view raw.call_logs as from raw.call_logs_loaded {what_counts}")
+    return f"where source_file_id not in ({names})" if withdrawn else ""
 
 
 def loading_folder(settings: Settings) -> Path:

@@ -321,8 +321,7 @@ class BatchLoad:
     def _read_whole_on_spark(self, paths: Mapping[str, Path]) -> bool:
         from pipelines.ingest.spark import write_clean
 
-        part = f"{self.name}-{self.parts_begun:03d}"
-        self.parts_begun += 1
+        part = self._begin_part()
         written = write_clean(self.loader.settings, self._spark_lines(paths), self.folder / part)
         if written is None:
             return False
@@ -551,8 +550,7 @@ class BatchLoad:
         source_file_ids: Iterable[str],
     ) -> int:
         """Write accepted records aside, in folders by settlement floor, and count them."""
-        part = f"{self.name}-{self.parts_begun:03d}"
-        self.parts_begun += 1
+        part = self._begin_part()
         floors = {self.files[name].settlement_floor for name in source_file_ids}
         if len(floors) == 1:
             folder = self.folder / f"settlement_floor={floors.pop()}"
@@ -569,6 +567,11 @@ class BatchLoad:
         if rows:
             self.parts += sorted(self.folder.glob(f"*/{part}*.parquet"))
         return rows
+
+    def _begin_part(self) -> str:
+        """What the files are named by that are written next."""
+        self.parts_begun += 1
+        return f"{self.name}-{self.parts_begun - 1:03d}"
 
     def _drop_part(self) -> None:
         """Take back what was written last."""
