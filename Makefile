@@ -1,9 +1,10 @@
 # `make run` and `make test` set themselves up; nothing needs to be installed by hand.
 PYTHON ?= python3
 BIN := .venv/bin
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 SAMPLE_THROUGH := 2026-10-02
 
-.PHONY: install install-spark run test test-long test-spark reliability bench bench-engines bench-spark lint docs lock clean
+.PHONY: install install-spark install-browser run test test-long test-spark test-browser reliability bench bench-engines bench-spark lint docs lock clean
 
 install: .venv/.installed
 
@@ -23,6 +24,17 @@ install-spark: .venv/.installed-spark
 		--no-build-isolation -r requirements-spark.lock
 	touch $@
 
+# Debian's Chromium and letters for Chinese, if they are not there, and what drives it.
+install-browser: .venv/.installed-browser
+
+.venv/.installed-browser: .venv/.installed requirements-browser.lock
+	command -v chromium fc-list && fc-list :lang=zh | grep -q . || { \
+		$(SUDO) apt-get update --quiet && $(SUDO) apt-get install --quiet --yes \
+		--no-install-recommends chromium fontconfig fonts-wqy-microhei; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		-r requirements-browser.lock
+	touch $@
+
 run: install
 	$(BIN)/callbill run --landing sample/landing --through $(SAMPLE_THROUGH)
 
@@ -31,6 +43,10 @@ test: install
 
 test-spark: install-spark
 	$(BIN)/python -m pytest -m spark
+
+# Leaves pictures of the pages in screenshots/.
+test-browser: install-browser
+	$(BIN)/python -m pytest -m browser
 
 test-long: install
 	$(BIN)/python -m pytest -m long
@@ -66,6 +82,9 @@ bench-engines:
 # Pages that are made of what runs.
 docs: install
 	$(BIN)/python -m pipelines.quality.page > docs/controls.md
+	$(MAKE) run
+	$(BIN)/python -m tests.guide data/published/current > .analysts.md
+	mv .analysts.md docs/analysts.md
 
 # Writes requirements.lock anew from what pyproject.toml allows today.
 lock:
@@ -76,7 +95,13 @@ lock:
 	.venv-lock/bin/python -m pip install --quiet --no-build-isolation '.[spark]'
 	.venv-lock/bin/python -m pip freeze --all --exclude callbill --exclude pip \
 		| grep --invert-match --line-regexp --file requirements.lock > requirements-spark.lock
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet -r requirements.lock
+	.venv-lock/bin/python -m pip install --quiet --no-build-isolation '.[browser]'
+	.venv-lock/bin/python -m pip freeze --all --exclude callbill --exclude pip \
+		| grep --invert-match --line-regexp --file requirements.lock > requirements-browser.lock
 	rm -rf .venv-lock build
 
 clean:
-	rm -rf data target logs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf data target logs screenshots .pytest_cache .mypy_cache .ruff_cache

@@ -28,6 +28,11 @@ def calls_folder(settings: Settings) -> Path:
     return settings.warehouse_files / CALLS_FOLDER
 
 
+def dbt_state(settings: Settings) -> Path:
+    """Where dbt keeps what it parsed and has to say."""
+    return settings.warehouse_files / "dbt"
+
+
 def prepare_partitions(settings: Settings, built_through: date | None, through: date) -> None:
     """Make room for the due dates' calls: no folder of a date that is not built may be left."""
     folder = calls_folder(settings)
@@ -109,7 +114,7 @@ def run_dbt(settings: Settings, billing_vars: BillingVars, *command: str) -> lis
     # dbt makes locks that outlive a process which ends on the spot. They are cleared away, but not
     # without a word on standard error, by a process that inherits this.
     sys.warnoptions.append("ignore:resource_tracker:UserWarning")
-    state = settings.warehouse_files / "dbt"
+    state = dbt_state(settings)
     arguments = [
         *command,
         "--project-dir", str(PROJECT),
@@ -117,7 +122,7 @@ def run_dbt(settings: Settings, billing_vars: BillingVars, *command: str) -> lis
         "--target-path", str(state / ("target-spark" if "spark" in command else "target")),
         "--log-path", str(state / "logs"),
         "--vars", yaml.safe_dump(vars(billing_vars)),
-        "--no-write-json",
+        "--write-json" if command[0] == "docs" else "--no-write-json",
         "--quiet",
         "--log-level", "none",
         "--no-use-colors",

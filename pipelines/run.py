@@ -260,6 +260,7 @@ def _settle(
             billing_vars,
             summary.run_id,
             summary.through,
+            settle_from,
             summary.data_docs,
             lambda: record_end(con, published, reporter),
         )

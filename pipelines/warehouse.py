@@ -269,6 +269,15 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Have a file, which nobody will write again, under another name too."""
+    try:
+        os.link(source, target)
+    except OSError:
+        # Another file system, or one without links.
+        shutil.copyfile(source, target)
+
+
 def last_sealed(con: duckdb.DuckDBPyConnection) -> date | None:
     """The last settlement date that the warehouse knows to be sealed."""
     rows = con.execute("select max(settled_on) from ops.sealed_settlements").fetchall()

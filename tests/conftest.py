@@ -26,6 +26,7 @@ import pytest
 from pipelines import build, seeds, settings
 from pipelines.cli import main
 from pipelines.ingest import queries, shapes
+from pipelines.site import dbt_docs
 
 PROJECT = Path(__file__).resolve().parent.parent
 CALLBILL = Path(sys.executable).with_name("callbill")
@@ -37,6 +38,8 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 # The models as dbt parsed them; this process's own, since several may run tests at once.
 _PARSED = Path(mkdtemp(prefix="callbill-tests-")) / "partial_parse.msgpack"
+# What dbt wrote of the models as they are, for the site.
+_DBT_DOCS = _PARSED.parent / "docs"
 atexit.register(shutil.rmtree, _PARSED.parent, ignore_errors=True)
 
 # The modules that take longest begin, so that the others fill what time is left at the end.
@@ -102,7 +105,7 @@ def _command(
     os.environ.update(environment)
     if cwd is not None:
         os.chdir(cwd)
-    for module in (build, seeds, settings):
+    for module in (build, dbt_docs, seeds, settings):
         module.PROJECT = project  # type: ignore[attr-defined]
     ingest = project / "pipelines" / "ingest"
     shapes.SHAPES = ingest / "shapes"
@@ -146,14 +149,20 @@ def run_after(
 def _run(
     place: Path, *arguments: object, project: Path, before: Callable[[], None] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """A run, to which the models as dbt parsed them are lent: that takes seconds, and what has
-    changed since is parsed anew."""
+    """A run, to which the models as dbt parsed them are lent, and what dbt wrote of them: that
+    takes seconds, and what has changed since is parsed and written anew."""
     _warm()
-    parsed = place / "warehouse.duckdb.files" / "dbt" / "target" / "partial_parse.msgpack"
+    state = place / "warehouse.duckdb.files" / "dbt"
+    parsed = state / "target" / "partial_parse.msgpack"
     if not parsed.exists():
         parsed.parent.mkdir(parents=True)
         shutil.copyfile(_PARSED, parsed)
-    return callbill("run", *places(place), *arguments, project=project, before=before)
+        if _DBT_DOCS.exists():
+            shutil.copytree(_DBT_DOCS, state / "docs")
+    ended = callbill("run", *places(place), *arguments, project=project, before=before)
+    if project == PROJECT and (state / "docs").exists() and not _DBT_DOCS.exists():
+        shutil.copytree(state / "docs", _DBT_DOCS)
+    return ended
 
 
 def places(place: Path) -> tuple[str, ...]:
@@ -188,7 +197,12 @@ def manifest(place: Path) -> dict[str, Any]:
 def figures(place: Path) -> dict[str, Any]:
     """What must be the same whatever the road."""
     said = manifest(place)
-    return {key: said[key] for key in ("through", "table_hashes", "settlement_hashes")}
+    shown = {
+        path.relative_to(place / "published" / "current").as_posix(): path.read_text("utf-8")
+        for path in (place / "published" / "current" / "site" / "data").glob("*/*/*.js")
+    }
+    keys = ("through", "table_hashes", "settlement_hashes")
+    return {key: said[key] for key in keys} | {"site": shown}
 
 
 def copy_of(place: Path, target: Path) -> Path:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from benchmarks.page import page
 from tests.conftest import PROJECT
+from tests.guide import PAGE, answered, codes
 
 
 def test_every_guarantee_names_a_test_that_is_there() -> None:
@@ -31,8 +35,27 @@ def test_every_guarantee_names_a_test_that_is_there() -> None:
                 if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"
             ]
             marks = [*found.decorator_list, *module_marks]
-            is_long = any("long" in ast.unparse(mark) for mark in marks)
-            assert is_long == (f"long: `{path}::{test}`" in held_by), (path, test)
+            for name in ("long", "spark", "browser"):
+                is_marked = any(f"mark.{name}" in ast.unparse(mark) for mark in marks)
+                assert is_marked == (f"{name}: `{path}::{test}`" in held_by), (path, test)
+
+
+def test_the_guides_queries_answer_what_it_says(sample_place: Path) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert text.count("```sql") > 10
+    assert answered(text, sample_place / "published" / "current") == text
+
+
+def test_the_guides_python_runs(sample_place: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").symlink_to(sample_place)
+    pieces = codes(PAGE.read_text(encoding="utf-8"))
+    assert len(pieces) == 2
+    for code in pieces:
+        ended = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        assert "2026-09-01" in ended.stdout
+        assert "171.98" in ended.stdout or "17.15475966" in ended.stdout
 
 
 @pytest.mark.parametrize("name", ["performance"])

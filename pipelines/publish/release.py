@@ -29,8 +29,9 @@ from pipelines.publish.manifest import (
 )
 from pipelines.seeds import figure_seeds
 from pipelines.settings import BillingVars, Settings
+from pipelines.site import write_site
 from pipelines.sql import literal
-from pipelines.warehouse import sync_folder
+from pipelines.warehouse import link_or_copy, sync_folder
 
 DATABASE = "callbill.duckdb"
 OPS_TABLES = (
@@ -87,13 +88,14 @@ def write_release(
     billing_vars: BillingVars,
     run_id: str,
     through: date,
+    settle_from: date,
     data_docs: str,
     record_run: Callable[[], None],
 ) -> Path:
     """Write a whole release beside the others; to readers it is not there until `switch_to`.
 
-    `data_docs` is the controls' page. `record_run` writes the run down as published: the release
-    tells of its own run too.
+    `settle_from` is the first date that it seals, `data_docs` the controls' page, and `record_run`
+    writes the run down as published: the release tells of its own run too.
     """
     release = settings.published / "releases" / run_id
     parquet = release / "parquet"
@@ -108,18 +110,23 @@ def write_release(
             con.execute(f"copy (from billing.{table}) to {target} ({_PARQUET})")
     _write_database(con, release, run_id)
     con.execute("set preserve_insertion_order = false")
-    site = release / "site" / "controls"
-    site.mkdir(parents=True)
-    (site / "index.html").write_text(data_docs, encoding="utf-8")
+    before = current_release(settings.published)
+    write_site(con, settings, billing_vars, release, before, (settle_from, through), data_docs)
     _manifest(con, settings, billing_vars, run_id, through).write(release)
     for folder, _folders, names in os.walk(release):
         for name in names:
-            path = Path(folder, name)
-            path.chmod(0o444)
-            with path.open("rb") as stream:
-                os.fsync(stream.fileno())
+            _keep(Path(folder, name))
         sync_folder(Path(folder))
     return release
+
+
+def _keep(path: Path) -> None:
+    """Have a file survive a loss of power, and nobody write it. What is linked from the release
+    before is read-only, so kept already."""
+    if path.stat().st_mode & 0o222:
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+        path.chmod(0o444)
 
 
 def switch_to(settings: Settings, release: Path) -> None:
@@ -171,15 +178,7 @@ def _link_calls(settings: Settings, target: Path) -> None:
         (target / source.name).mkdir()
         for file in sorted(source.glob("*.parquet")):
             name = file.name.replace(CALLS_FOLDER, "calls")
-            _link_or_copy(file, target / source.name / name)
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        # Another file system, or one without links.
-        shutil.copyfile(source, target)
+            link_or_copy(file, target / source.name / name)
 
 
 def _write_database(con: duckdb.DuckDBPyConnection, release: Path, run_id: str) -> None:

@@ -1,0 +1,70 @@
+-- Some accounts, as they stand: bills and usage by month, status, arrears, last movements.
+with used as (
+    select
+        owner_uin,
+        date_trunc('month', usage_date) as usage_month,
+        sum(calls_received) as calls_received,
+        sum(calls_billed) as calls_billed,
+        sum(calls_failed) as calls_failed,
+        sum(calls_unbilled) as calls_unbilled
+    from billing.daily_usage
+    where {{ is_here }}
+    group by owner_uin, usage_month
+),
+
+last_entries as (
+    select *
+    from billing.account_ledger
+    where {{ is_here }}
+    qualify entry_no > max(entry_no) over (partition by owner_uin) - {{ last_entry_count }}
+),
+
+parts as (
+    select
+        owner_uin,
+        'months' as kind,
+        list({{ months }} order by bill_month desc, product_code asc) as shown
+    from billing.monthly_bills
+    where {{ is_here }}
+    group by owner_uin
+    union all
+    select
+        owner_uin,
+        'used' as kind,
+        list({{ used }} order by usage_month desc) as shown
+    from used
+    group by owner_uin
+    union all
+    select
+        owner_uin,
+        'status' as kind,
+        list({{ status }} order by valid_from desc) as shown
+    from billing.service_status
+    where {{ is_here }}
+    group by owner_uin
+    union all
+    select
+        owner_uin,
+        'arrears' as kind,
+        list({{ arrears }} order by since desc) as shown
+    from billing.account_arrears
+    where {{ is_here }}
+    group by owner_uin
+    union all
+    select
+        owner_uin,
+        'notice' as kind,
+        list({{ notice }}) as shown
+    from billing.arrears_notices
+    where {{ is_here }}
+    group by owner_uin
+    union all
+    select
+        owner_uin,
+        'entries' as kind,
+        list({{ entries }} order by entry_no desc) as shown
+    from last_entries
+    group by owner_uin
+)
+
+{% include "by_share.sql" %}

@@ -1,0 +1,265 @@
+"use strict";
+// What the pages share: the release's facts, the data beside the pages, decimals, links, tables.
+
+const { html, render, useEffect, useMemo, useState } = window.htmPreact;
+const facts = JSON.parse(document.getElementById("facts").textContent);
+
+// ---- Data: scripts that give what they hold, since a page opened from disk may load nothing else.
+
+const asked = new Map();
+window.callbill = {
+  give(name, value) {
+    asked.get(name).resolve(value);
+  },
+};
+
+/** What a script of the data folder gives; null if there is no such script. */
+function load(name) {
+  if (!asked.has(name)) {
+    const one = {};
+    one.promise = new Promise((resolve) => {
+      one.resolve = resolve;
+    });
+    asked.set(name, one);
+    const script = document.createElement("script");
+    script.src = `data/${facts.format}/${name}.js`;
+    script.onerror = () => one.resolve(null);
+    document.head.append(script);
+  }
+  return asked.get(name).promise;
+}
+
+/** Rows as objects, with the names of their columns. */
+function rowsOf(kind, rows) {
+  const columns = facts.columns[kind];
+  return rows.map((row) => Object.fromEntries(columns.map((column, at) => [column, row[at]])));
+}
+
+/** In which share of the accounts one is: by the last six bytes of its number. */
+function shareOf(owner) {
+  const bytes = new TextEncoder().encode(owner).slice(-6);
+  return bytes.reduce((sum, byte) => sum * 256 + byte, 0) % facts.shares;
+}
+
+/** What is known of an account, by kind; null if nothing is. `folder` is a month or "accounts". */
+async function loadAccount(folder, owner) {
+  const share = await load(`${folder}/${shareOf(owner)}`);
+  if (share === null || !Object.hasOwn(share, owner)) return null;
+  const kinds = Object.keys(facts.columns);
+  return Object.fromEntries(kinds.map((kind) => [kind, rowsOf(kind, share[owner][kind] ?? [])]));
+}
+
+// ---- Decimals: texts in the data, whole numbers where they are added or compared, never floats.
+
+function unscaled(text) {
+  const [whole, decimals = ""] = text.split(".");
+  return { value: BigInt(whole + decimals), scale: decimals.length };
+}
+
+function compareDecimals(one, other) {
+  const [a, b] = [unscaled(one), unscaled(other)];
+  const scale = Math.max(a.scale, b.scale);
+  const left = a.value * 10n ** BigInt(scale - a.scale);
+  const right = b.value * 10n ** BigInt(scale - b.scale);
+  return left < right ? -1 : left > right ? 1 : 0;
+}
+
+/** The exact sum of decimals of one scale. */
+function sumOf(texts) {
+  if (texts.length === 0) return "0";
+  const { scale } = unscaled(texts[0]);
+  const sum = texts.reduce((total, text) => total + unscaled(text).value, 0n);
+  const digits = (sum < 0n ? -sum : sum).toString().padStart(scale + 1, "0");
+  const whole = digits.slice(0, digits.length - scale);
+  return (sum < 0n ? "-" : "") + whole + (scale ? `.${digits.slice(-scale)}` : "");
+}
+
+// ---- What a page shows is in its address, behind the #, so that it can be sent to somebody.
+
+function addressed() {
+  return Object.fromEntries(new URLSearchParams(window.location.hash.slice(1)));
+}
+
+function address(page, values) {
+  const kept = Object.entries(values).filter(([, value]) => value);
+  return `${page}.html${kept.length ? `#${new URLSearchParams(kept)}` : ""}`;
+}
+
+/** What the address says, and a function that changes some of it. */
+function useAddress(page) {
+  const [values, setValues] = useState(addressed());
+  useEffect(() => {
+    const listen = () => setValues(addressed());
+    window.addEventListener("hashchange", listen);
+    return () => window.removeEventListener("hashchange", listen);
+  }, []);
+  const change = (some) => {
+    const next = { ...values, ...some };
+    setValues(next);
+    window.history.replaceState(null, "", address(page, next).replace(/^[^#]*#?/, "#"));
+  };
+  return [values, change];
+}
+
+/** What a promise came to; undefined until then. */
+function useLoaded(promise, dependencies) {
+  const [said, setSaid] = useState(undefined);
+  useEffect(() => {
+    let current = true;
+    setSaid(undefined);
+    promise().then((value) => {
+      if (current) setSaid(value);
+    });
+    return () => {
+      current = false;
+    };
+  }, dependencies);
+  return said;
+}
+
+// ---- Words.
+
+function Term({ name }) {
+  const [english, chinese, about] = facts.terms[name] ?? [name, "", ""];
+  return html`<span title=${about || null}>${english} <span lang="zh">${chinese}</span></span>`;
+}
+
+function Badge({ value }) {
+  if (!value) return "–";
+  return html`<span class="badge ${value}"><${Term} name=${value} /></span>`;
+}
+
+function AccountLink({ owner }) {
+  return html`<a href=${address("account", { owner })}>${owner}</a>`;
+}
+
+function BillLink({ owner, month, children }) {
+  return html`<a href=${address("bill", { owner, month })}>${children}</a>`;
+}
+
+/** What is chosen from a few values. */
+function Choice({ label, value, options, onChange }) {
+  return html`
+    <label><span>${label}</span>
+      <select value=${value} onChange=${(event) => onChange(event.target.value)}>
+        ${options.map(
+          ([key, name]) => html`<option value=${key} selected=${key === value}>${name}</option>`,
+        )}
+      </select>
+    </label>`;
+}
+
+/** The billing modes there are: the vendor has one for the products here. */
+const BILLING_MODES = [
+  ["", "All 全部"],
+  ["postpay", facts.terms.postpay.slice(0, 2).join(" ")],
+];
+
+/** Choices for a column's values, each as often as it occurs once. */
+function choicesOf(rows, key, name) {
+  const values = new Map(rows.map((row) => [row[key], name(row)]));
+  return [["", "All 全部"], ...[...values].sort()];
+}
+
+// ---- Tables.
+
+const NUMBERS = new Set(
+  [
+    "calls calls_received calls_billed calls_failed calls_unbilled used_amount list_price discount",
+    "contract_price list_cost discount_amount real_cost rated_amount deducted_amount",
+    "residual_amount adjustment_amount balance available amount_due amount credit_amount",
+    "cash_amount credit frozen entry_no",
+  ]
+    .join(" ")
+    .split(" "),
+);
+
+function compareBy(column) {
+  return (one, other) => {
+    const [a, b] = [one[column], other[column]];
+    if (a === b) return 0;
+    if (a === null) return -1;
+    if (b === null) return 1;
+    if (NUMBERS.has(column)) return compareDecimals(a, b);
+    return a < b ? -1 : 1;
+  };
+}
+
+// On a phone a row is a card.
+const PAGE = window.matchMedia("(max-width: 40rem)").matches ? 10 : 50;
+
+/**
+ * Rows in pages, sorted by the column whose heading is chosen. `cells` says how a column's value is
+ * shown where it is not shown as it is, `totals` which columns are added up under the rows.
+ */
+function Table({ name, label, columns, rows, cells = {}, totals = [] }) {
+  const [order, setOrder] = useState({ column: null, descending: false });
+  const [first, setFirst] = useState(0);
+  useEffect(() => setFirst(0), [rows]);
+  const sorted = useMemo(() => {
+    if (order.column === null) return rows;
+    const compare = compareBy(order.column);
+    return rows.toSorted((a, b) => (order.descending ? compare(b, a) : compare(a, b)));
+  }, [rows, order]);
+  const sort = (column) =>
+    setOrder({ column, descending: order.column === column && !order.descending });
+  const direction = order.descending ? "descending" : "ascending";
+  const cellOf = (column, row) => {
+    const value = cells[column] ? cells[column](row) : row[column];
+    return value === null || value === undefined || value === "" ? "–" : value;
+  };
+  const kind = (column) => (NUMBERS.has(column) ? "number" : null);
+  return html`
+    <div class="scroll" role="region" aria-label=${label} tabindex="0">
+      <table id=${`table-${name}`}>
+        <thead><tr>
+          ${columns.map(
+            (column) => html`
+              <th scope="col" class=${kind(column)}
+                  aria-sort=${order.column === column ? direction : null}>
+                <button type="button" onClick=${() => sort(column)}><${Term} name=${column} /></button>
+              </th>`,
+          )}
+        </tr></thead>
+        <tbody>
+          ${sorted.slice(first, first + PAGE).map(
+            (row) => html`<tr>
+              ${columns.map(
+                (column) => html`
+                  <td class=${kind(column)} data-column=${column}
+                      data-label=${facts.terms[column]?.[0]}><div>${cellOf(column, row)}</div></td>`,
+              )}
+            </tr>`,
+          )}
+        </tbody>
+        ${totals.length > 0 && rows.length > 1
+          ? html`<tfoot><tr>
+              ${columns.map((column, at) =>
+                at === 0
+                  ? html`<th scope="row">Sum of ${rows.length} <span lang="zh">合计</span></th>`
+                  : html`<td class=${kind(column)} data-column=${column}
+                        data-label=${facts.terms[column]?.[0]}>${
+                      totals.includes(column) ? sumOf(rows.map((row) => row[column])) : ""
+                    }</td>`,
+              )}
+            </tr></tfoot>`
+          : null}
+      </table>
+    </div>
+    ${rows.length === 0 ? html`<p>None.</p>` : null}
+    ${rows.length > PAGE
+      ? html`<p class="paging">
+          <button type="button" disabled=${first === 0} onClick=${() => setFirst(first - PAGE)}>
+            Previous</button>
+          <span role="status">
+            ${first + 1} to ${Math.min(first + PAGE, rows.length)} of ${rows.length}</span>
+          <button type="button" disabled=${first + PAGE >= rows.length}
+              onClick=${() => setFirst(first + PAGE)}>Next</button>
+        </p>`
+      : null}`;
+}
+
+/** Show a page's component. */
+function show(component) {
+  render(html`<${component} />`, document.getElementById("page"));
+}

@@ -1,0 +1,14 @@
+-- What `parts` has of each account, as one object of JavaScript for each share of the accounts.
+select
+    share_of(owner_uin) as share_number,
+    '{' || string_agg(to_json(owner_uin) || ': ' || said, ', ' order by owner_uin) || '}' as script
+from (
+    select
+        owner_uin,
+        '{' || string_agg(to_json(kind) || ': ' || to_json(shown), ', ' order by kind) || '}'
+            as said
+    from parts
+    group by owner_uin
+) as per_account
+group by share_number
+order by share_number

@@ -1,0 +1,132 @@
+"""What the pages of a site show, as scripts that they load: a page opened from disk may load
+scripts, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import jinja2
+
+from pipelines.settings import BillingVars
+from pipelines.sql import literal
+from pipelines.warehouse import link_or_copy
+
+# Of what the scripts hold. Those of another format are not taken over from the release before.
+FORMAT = 1
+# Accounts are spread over so many files, by the last six bytes of their numbers. The pages know.
+SHARES = 127
+# Rows that are put together at once.
+_ROWS_AT_ONCE = 200_000
+
+# What is shown of each mart, in this order; all of it as text, so that no digit is lost.
+COLUMNS = {
+    "bills": ("owner_uin", "product_code", "product_name", "calls", "list_cost",
+              "discount_amount", "rated_amount", "adjustment_amount", "deducted_amount"),
+    "lines": ("line_id", "settled_on", "usage_date", "line_type", "product_code", "product_name",
+              "component_code", "component_name", "list_price", "discount", "contract_price",
+              "price_unit", "calls", "used_amount", "used_amount_unit", "list_cost", "real_cost"),
+    "settlements": ("settled_on", "product_code", "rated_amount", "deducted_amount",
+                    "residual_amount"),
+    "adjustment": ("rated_amount", "deducted_amount", "adjustment_amount", "is_final"),
+    "usage": ("usage_date", "operate_uin", "component_code", "calls_received", "calls_billed",
+              "calls_failed", "calls_unbilled"),
+    "accounts": ("owner_uin", "status", "balance", "available", "amount_due", "bill_month"),
+    "months": ("bill_month", "product_code", "calls", "list_cost", "discount_amount",
+               "rated_amount", "adjustment_amount", "deducted_amount"),
+    "used": ("usage_month", "calls_received", "calls_billed", "calls_failed", "calls_unbilled"),
+    "arrears": ("since", "stops_at", "ended_at", "reason", "ended_by"),
+    "notice": ("since", "amount_due", "stops_at", "state"),
+    "status": ("status", "valid_from", "valid_to", "reason"),
+    "entries": ("entry_no", "posted_at", "known_from", "entry_type", "amount", "credit_amount",
+                "cash_amount", "balance", "credit", "frozen", "available", "reference"),
+}  # fmt: skip
+# An account's last movements; the ledger has them all.
+LAST_ENTRIES = 50
+_TIMES = ("since", "stops_at", "ended_at", "valid_from", "valid_to", "posted_at")
+_QUERIES = jinja2.Environment(  # noqa: S701  not HTML
+    loader=jinja2.FileSystemLoader(Path(__file__).parent), undefined=jinja2.StrictUndefined
+)
+
+
+def write_data(
+    con: duckdb.DuckDBPyConnection,
+    billing_vars: BillingVars,
+    site: Path,
+    before: Path | None,
+    settled: tuple[date, date],
+) -> list[date]:
+    """Write the scripts, and link those of months that the run left as they were. Gives all months,
+    the last first."""
+    _macros(con, billing_vars.billing_timezone)
+    data = site / "data" / str(FORMAT)
+    months = [row[0] for row in con.execute(_query("months")).fetchall()]
+    settle_from, settle_through = settled
+    query = _query("months_changed", settle_from=settle_from, settle_through=settle_through)
+    changed = {row[0] for row in con.execute(query).fetchall()}
+    for month in months:
+        folder = data / f"{month:%Y-%m}"
+        folder.mkdir(parents=True)
+        kept = before / folder.relative_to(site) if before else None
+        if month not in changed and kept is not None and kept.is_dir():
+            for file in kept.iterdir():
+                link_or_copy(file, folder / file.name)
+            continue
+        [(bills,)] = con.execute(_query("month_bills", month=month)).fetchall()
+        _write(folder, "bills", bills)
+        [(rows,)] = con.execute(
+            "select count(*) from billing.bill_lines where bill_month = ?", [month]
+        ).fetchall()
+        for share, accounts in _shares(con, "month_accounts", rows, month=month):
+            _write(folder, str(share), accounts)
+    folder = data / "accounts"
+    folder.mkdir(parents=True)
+    [(accounts,)] = con.execute(_query("accounts")).fetchall()
+    _write(folder, "all", accounts)
+    [(rows,)] = con.execute("select count(*) from billing.account_ledger").fetchall()
+    for share, accounts in _shares(con, "account", rows, last_entry_count=LAST_ENTRIES):
+        _write(folder, str(share), accounts)
+    return months
+
+
+def _shares(
+    con: duckdb.DuckDBPyConnection, name: str, rows: int, **values: object
+) -> Iterator[tuple[int, str]]:
+    """What a query gives for each share that has any accounts, a few shares at a time."""
+    turns = min(SHARES, 1 + rows // _ROWS_AT_ONCE)
+    for turn in range(turns):
+        is_here = f"share_of(owner_uin) % {turns} = {turn}"
+        yield from con.execute(_query(name, is_here=is_here, **values)).fetchall()
+
+
+def _write(folder: Path, name: str, value: str) -> None:
+    said = json.dumps(f"{folder.name}/{name}")
+    (folder / f"{name}.js").write_text(f"callbill.give({said}, {value});\n", encoding="utf-8")
+
+
+def _macros(con: duckdb.DuckDBPyConnection, zone: str) -> None:
+    con.execute(
+        f"""
+        create or replace temporary macro share_of(owner) as
+            cast(cast('0x' || right(hex(owner), 12) as ubigint) % {SHARES} as integer)
+        """
+    )
+    con.execute(
+        f"""
+        create or replace temporary macro local_time(instant) as
+            strftime(timezone({literal(zone)}, instant), '%Y-%m-%d %H:%M:%S')
+        """
+    )
+
+
+def _query(name: str, **values: object) -> str:
+    """A query of this folder, in which `{{ mart }}` is a row's columns as a list of texts."""
+    rows = {mart: f"[{', '.join(map(_as_text, columns))}]" for mart, columns in COLUMNS.items()}
+    return _QUERIES.get_template(f"{name}.sql").render(rows, **values)
+
+
+def _as_text(column: str) -> str:
+    return f"local_time({column})" if column in _TIMES else f"cast({column} as varchar)"

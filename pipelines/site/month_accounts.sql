@@ -1,0 +1,38 @@
+-- A month of some accounts: the bill that they got for it, and their usage in it.
+with parts as (
+    select
+        owner_uin,
+        'lines' as kind,
+        list({{ lines }} order by settled_on, usage_date, line_type, line_id) as shown
+    from billing.bill_lines
+    where bill_month = date '{{ month }}' and {{ is_here }}
+    group by owner_uin
+    union all
+    select
+        owner_uin,
+        'settlements' as kind,
+        list({{ settlements }} order by settled_on, product_code) as shown
+    from billing.settlements
+    where bill_month = date '{{ month }}' and {{ is_here }}
+    group by owner_uin
+    union all
+    select
+        owner_uin,
+        'adjustment' as kind,
+        list({{ adjustment }}) as shown
+    from billing.precision_adjustments
+    where bill_month = date '{{ month }}' and {{ is_here }}
+    group by owner_uin
+    union all
+    select
+        owner_uin,
+        'usage' as kind,
+        list({{ usage }} order by usage_date, operate_uin, component_code) as shown
+    from billing.daily_usage
+    where
+        usage_date between date '{{ month }}' and last_day(date '{{ month }}')
+        and {{ is_here }}
+    group by owner_uin
+)
+
+{% include "by_share.sql" %}
