@@ -36,7 +36,9 @@ texts as (
             and is_valid_utf8(parsed.line)
             and instr(parsed.line, r'\u') = 0
             and instr(parsed.line, char(0)) = 0
-            and parsed.line not rlike r'(?s)"({{ keys }})"\s*:.*"\1"\s*:'
+            {% for key in keys -%}
+            and substring_index(parsed.line, '"{{ key }}"', 2) = parsed.line
+            {% endfor -%}
         ) as is_plain,
         {{ texts }}
     from parsed

@@ -163,7 +163,7 @@ def spark_texts(shape: Shape) -> str:
     # A number, an object, true, false or NaN where a text should be; or a text that looks so.
     odd = [
         rf"coalesce({text} rlike r'^([\[{{\x22]|(true|false|[+-]?[0-9.]{{19,}}"
-        rf"|[+-]?[0-9]*[.]?[0-9]*([.]|[eE][+-]?)[0-9]*)\z)', false)"
+        rf"|[+-]?[0-9]*+([.][0-9]*+([.]|[eE][+-]?)?|[eE][+-]?)[0-9]*)\z)', false)"
         for text in _said_as_text(shape, reference)
     ]
     return ",\n".join(

@@ -45,7 +45,7 @@ class SparkLines:
         ).createOrReplaceTempView("known_files")
         query = TEMPLATES.get_template("clean_lines.sql").render(
             schema=spark_schema(self.shape),
-            keys="|".join(spark_keys(self.shape)),
+            keys=spark_keys(self.shape),
             texts=spark_texts(self.shape),
             offset=r"(Z|[+-](0\d|1[0-3]):[0-5]\d)",
             timezone=self.billing_timezone,

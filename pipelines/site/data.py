@@ -45,7 +45,7 @@ COLUMNS = {
                 "cash_amount", "balance", "credit", "frozen", "available", "reference"),
 }  # fmt: skip
 # An account's last movements; the ledger has them all.
-LAST_ENTRIES = 50
+LAST_ENTRIES = 31
 _TIMES = ("since", "stops_at", "ended_at", "valid_from", "valid_to", "posted_at")
 _QUERIES = jinja2.Environment(  # noqa: S701  not HTML
     loader=jinja2.FileSystemLoader(Path(__file__).parent), undefined=jinja2.StrictUndefined
@@ -77,26 +77,24 @@ def write_data(
             continue
         [(bills,)] = con.execute(_query("month_bills", month=month)).fetchall()
         _write(folder, "bills", bills)
-        [(rows,)] = con.execute(
-            "select count(*) from billing.bill_lines where bill_month = ?", [month]
-        ).fetchall()
+        [(rows,)] = con.execute(_query("month_rows", month=month)).fetchall()
         for share, accounts in _shares(con, "month_accounts", rows, month=month):
             _write(folder, str(share), accounts)
     folder = data / "accounts"
     folder.mkdir(parents=True)
     [(accounts,)] = con.execute(_query("accounts")).fetchall()
     _write(folder, "all", accounts)
-    [(rows,)] = con.execute("select count(*) from billing.account_ledger").fetchall()
+    [(rows,)] = con.execute(_query("account_rows", last_entry_count=LAST_ENTRIES)).fetchall()
     for share, accounts in _shares(con, "account", rows, last_entry_count=LAST_ENTRIES):
         _write(folder, str(share), accounts)
     return months
 
 
 def _shares(
-    con: duckdb.DuckDBPyConnection, name: str, rows: int, **values: object
+    con: duckdb.DuckDBPyConnection, name: str, rows: int | None, **values: object
 ) -> Iterator[tuple[int, str]]:
     """What a query gives for each share that has any accounts, a few shares at a time."""
-    turns = min(SHARES, 1 + rows // _ROWS_AT_ONCE)
+    turns = min(SHARES, 1 + (rows or 0) // _ROWS_AT_ONCE)
     for turn in range(turns):
         is_here = f"share_of(owner_uin) % {turns} = {turn}"
         yield from con.execute(_query(name, is_here=is_here, **values)).fetchall()

@@ -24,10 +24,11 @@ function daysOf(month) {
 
 function UsageChart({ month, usage }) {
   const days = daysOf(month);
-  const counts = (column) =>
-    days.map((day) =>
-      Number(sumOf(usage.filter((row) => row.usage_date === day).map((row) => row[column]))),
-    );
+  const counts = (column) => {
+    const calls = new Map(days.map((day) => [day, 0]));
+    for (const row of usage) calls.set(row.usage_date, calls.get(row.usage_date) + Number(row[column]));
+    return days.map((day) => calls.get(day));
+  };
   useEffect(() => {
     const style = window.getComputedStyle(document.body);
     window.Chart.defaults.color = style.color;
