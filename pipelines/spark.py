@@ -54,7 +54,10 @@ _KEPT = (
     *("billing.bill_lines", "billing.settlements"),
 )
 # Of these, what people, controls and releases see of them; calls are seen where they lie.
-_KEPT_TAKEN_OVER = ("intermediate.int_calls_again", "billing.bill_lines", "billing.settlements")
+_KEPT_TAKEN_OVER = (
+    *("intermediate.int_calls_again", "intermediate.int_daily_usage_changes"),
+    *("billing.bill_lines", "billing.settlements"),
+)
 _GIVEN = ("raw.contracts", "raw.account_events", "ops.settlement_window")
 _TAKEN_OVER = (
     *("daily_usage", "precision_adjustments", "monthly_bills", "account_ledger"),

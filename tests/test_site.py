@@ -216,6 +216,23 @@ def test_what_a_run_did_not_change_is_linked(nights: Path) -> None:
     assert line[3] == "correction"
 
 
+def test_a_call_that_moves_to_another_month(tmp_path: Path) -> None:
+    """Too old when it came, then delivered again with another time: it is shown where it counts."""
+    calls = {
+        date(2026, 5, 5): [record("moves", called_at="2026-01-15T10:00:00+08:00"),
+                           record("stays", called_at="2026-01-15T10:00:00+08:00")],
+        date(2026, 5, 6): [record("moves", called_at="2026-05-05T10:00:00+08:00")],
+    }  # fmt: skip
+    for day, records in calls.items():
+        write(tmp_path / f"landing/call_logs/arrived_on={day}/calls.jsonl", json_lines(*records))
+    received = []
+    for day in calls:
+        settle(tmp_path, day)
+        [tables] = accounts_given(tmp_path, "2026-01").values()
+        received.append(tables["usage"][0][3])
+    assert received == ["2", "1"]
+
+
 def test_accounts_of_any_name(nights: Path) -> None:
     assert set(HOSTILE) <= accounts_given(nights, "2026-03").keys()
     for page in site_of(nights).glob("*.html"):
