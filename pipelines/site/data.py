@@ -90,6 +90,15 @@ def write_data(
     return months
 
 
+def shares_written(site: Path) -> dict[str, list[int]]:
+    """Of each month, and of the accounts as they stand, the shares that have any account: a page
+    should not ask for a script that is not there."""
+    return {
+        folder.name: sorted(int(path.stem) for path in folder.glob("[0-9]*.js"))
+        for folder in sorted((site / "data" / str(FORMAT)).iterdir())
+    }
+
+
 def _shares(
     con: duckdb.DuckDBPyConnection, name: str, rows: int | None, **values: object
 ) -> Iterator[tuple[int, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,8 +28,9 @@ def write_dbt_docs(settings: Settings, billing_vars: BillingVars, site: Path) ->
         # A reader has no use for where things lie on the machine that made the page.
         for place in (dbt_state(settings), settings.warehouse.parent.resolve(), PROJECT):
             text = text.replace(str(place), ".")
-        # Else a browser looks for icons by the names of the page's own variables.
+        # Else a browser looks for icons by the names of variables, and for one that is not there.
         text = text.replace('<use xlink:href="{{', '<use ng-attr-xlink:href="{{')
+        text = re.sub(r'href="[^"]*favicon\.ico[^"]*"', 'href="../assets/icon.svg"', text)
         unfinished = made.with_suffix(".part")
         unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(made)

@@ -15,7 +15,7 @@ import yaml
 
 from pipelines import __version__
 from pipelines.settings import BillingVars
-from pipelines.site.data import COLUMNS, FORMAT, LAST_ENTRIES, SHARES
+from pipelines.site.data import COLUMNS, FORMAT, LAST_ENTRIES, SHARES, shares_written
 
 _FOLDER = Path(__file__).parent
 _PAGES = ("index", "bills", "bill", "accounts", "account", "runs")
@@ -95,6 +95,7 @@ def write_pages(
     facts = {
         "format": FORMAT,
         "shares": SHARES,
+        "written": shares_written(site),
         "lastEntries": LAST_ENTRIES,
         "columns": COLUMNS,
         "terms": terms,

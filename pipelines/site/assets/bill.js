@@ -161,7 +161,7 @@ function Bill() {
   const { owner = "", month = "" } = values;
   const account = useLoaded(() => loadAccount("accounts", owner), [owner]);
   const said = useLoaded(
-    () => (facts.months.includes(month) ? loadAccount(month, owner) : Promise.resolve(null)),
+    () => loadAccount(month, owner),
     [owner, month],
   );
   useEffect(() => {
@@ -199,7 +199,7 @@ function Bill() {
             <${Table} name="usage" label="Daily usage" columns=${USAGE} rows=${said.usage}
               totals=${["calls_received", ...SHOWN]} />
           </details>`
-      : null}
+      : html`<p>No calls were made in ${month}: what is billed is of earlier days.</p>`}
     ${adjustment
       ? html`
           <h2>Bill lines <span lang="zh">账单明细</span></h2>

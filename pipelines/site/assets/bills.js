@@ -4,7 +4,7 @@
 async function loadBills(months) {
   const rows = await Promise.all(
     months.map(async (month) =>
-      rowsOf("bills", (await load(`${month}/bills`)) ?? []).map((row) => ({
+      rowsOf("bills", await load(`${month}/bills`)).map((row) => ({
         bill_month: month,
         billing_mode: "postpay",
         ...row,

@@ -13,7 +13,7 @@ window.callbill = {
   },
 };
 
-/** What a script of the data folder gives; null if there is no such script. */
+/** What a script of the data folder gives. */
 function load(name) {
   if (!asked.has(name)) {
     const one = {};
@@ -23,7 +23,8 @@ function load(name) {
     asked.set(name, one);
     const script = document.createElement("script");
     script.src = `data/${facts.format}/${name}.js`;
-    script.onerror = () => one.resolve(null);
+    script.onerror = () =>
+      show(() => html`<p class="warning">A file of this release is missing: ${script.src}</p>`);
     document.head.append(script);
   }
   return asked.get(name).promise;
@@ -43,8 +44,10 @@ function shareOf(owner) {
 
 /** What is known of an account, by kind; null if nothing is. `folder` is a month or "accounts". */
 async function loadAccount(folder, owner) {
-  const share = await load(`${folder}/${shareOf(owner)}`);
-  if (share === null || !Object.hasOwn(share, owner)) return null;
+  const number = shareOf(owner);
+  if (!facts.written[folder]?.includes(number)) return null;
+  const share = await load(`${folder}/${number}`);
+  if (!Object.hasOwn(share, owner)) return null;
   const kinds = Object.keys(facts.columns);
   return Object.fromEntries(kinds.map((kind) => [kind, rowsOf(kind, share[owner][kind] ?? [])]));
 }
@@ -103,18 +106,18 @@ function useAddress(page) {
 
 /** What a promise came to; undefined until then. */
 function useLoaded(promise, dependencies) {
-  const [said, setSaid] = useState(undefined);
+  const [said, setSaid] = useState({});
+  const of = JSON.stringify(dependencies);
   useEffect(() => {
     let current = true;
-    setSaid(undefined);
     promise().then((value) => {
-      if (current) setSaid(value);
+      if (current) setSaid({ of, value });
     });
     return () => {
       current = false;
     };
-  }, dependencies);
-  return said;
+  }, [of]);
+  return said.of === of ? said.value : undefined;
 }
 
 // ---- Words.
