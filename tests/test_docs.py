@@ -58,6 +58,6 @@ def test_the_guides_python_runs(sample_place: Path, tmp_path: Path) -> None:
         assert "171.98" in ended.stdout or "17.15475966" in ended.stdout
 
 
-@pytest.mark.parametrize("name", ["performance"])
+@pytest.mark.parametrize("name", ["performance", "scale"])
 def test_the_pages_on_speed_are_of_the_results_that_are_kept(name: str) -> None:
     assert (PROJECT / "docs" / f"{name}.md").read_text(encoding="utf-8") == page(name)

@@ -1,12 +1,13 @@
--- What `parts` has of each account, as one object of JavaScript for each share of the accounts.
+-- What `parts` has of each account, as a list of pairs for each share of the accounts.
 select
     share_of(owner_uin) as share_number,
-    '{' || string_agg(to_json(owner_uin) || ': ' || said, ', ' order by owner_uin) || '}' as script
+    '[' || string_agg(pair, ', ' order by owner_uin) || ']' as script
 from (
     select
         owner_uin,
-        '{' || string_agg(to_json(kind) || ': ' || to_json(shown), ', ' order by kind) || '}'
-            as said
+        '[' || to_json(owner_uin) || ', {'
+        || string_agg(to_json(kind) || ': ' || to_json(shown), ', ' order by kind)
+        || '}]' as pair
     from parts
     group by owner_uin
 ) as per_account

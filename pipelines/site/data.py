@@ -4,7 +4,6 @@ scripts, and nothing else."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -19,12 +18,13 @@ from pipelines.warehouse import link_or_copy
 FORMAT = 1
 # Accounts are spread over so many files, by the last six bytes of their numbers. The pages know.
 SHARES = 127
+_ALL = set(range(SHARES))
 # Rows that are put together at once.
 _ROWS_AT_ONCE = 200_000
 
 # What is shown of each mart, in this order; all of it as text, so that no digit is lost.
 COLUMNS = {
-    "bills": ("owner_uin", "product_code", "product_name", "calls", "list_cost",
+    "bills": ("owner_uin", "product_code", "calls", "list_cost",
               "discount_amount", "rated_amount", "adjustment_amount", "deducted_amount"),
     "lines": ("line_id", "settled_on", "usage_date", "line_type", "product_code", "product_name",
               "component_code", "component_name", "list_price", "discount", "contract_price",
@@ -59,35 +59,46 @@ def write_data(
     before: Path | None,
     settled: tuple[date, date],
 ) -> list[date]:
-    """Write the scripts, and link those of months that the run left as they were. Gives all months,
-    the last first."""
+    """Write the scripts, and link those that the run left as they were. Gives all months, the last
+    first."""
     _macros(con, billing_vars.billing_timezone)
     data = site / "data" / str(FORMAT)
     months = [row[0] for row in con.execute(_query("months")).fetchall()]
-    settle_from, settle_through = settled
-    query = _query("months_changed", settle_from=settle_from, settle_through=settle_through)
-    changed = {row[0] for row in con.execute(query).fetchall()}
+    changed = _changed(con, *settled)
     for month in months:
         folder = data / f"{month:%Y-%m}"
         folder.mkdir(parents=True)
         kept = before / folder.relative_to(site) if before else None
-        if month not in changed and kept is not None and kept.is_dir():
+        shares = changed.get(month, set())
+        if kept is None or not kept.is_dir():
+            shares = _ALL
+        else:
             for file in kept.iterdir():
-                link_or_copy(file, folder / file.name)
-            continue
-        [(bills,)] = con.execute(_query("month_bills", month=month)).fetchall()
-        _write(folder, "bills", bills)
-        [(rows,)] = con.execute(_query("month_rows", month=month)).fetchall()
-        for share, accounts in _shares(con, "month_accounts", rows, month=month):
-            _write(folder, str(share), accounts)
+                is_changed = bool(shares) if file.stem == "bills" else int(file.stem) in shares
+                if not is_changed:
+                    link_or_copy(file, folder / file.name)
+        if shares:
+            [(bills,)] = con.execute(_query("month_bills", month=month)).fetchall()
+            _write(folder, "bills", bills)
+            _write_shares(con, folder, "month", shares, month=month)
     folder = data / "accounts"
     folder.mkdir(parents=True)
     [(accounts,)] = con.execute(_query("accounts")).fetchall()
     _write(folder, "all", accounts)
-    [(rows,)] = con.execute(_query("account_rows", last_entry_count=LAST_ENTRIES)).fetchall()
-    for share, accounts in _shares(con, "account", rows, last_entry_count=LAST_ENTRIES):
-        _write(folder, str(share), accounts)
+    # Time alone changes how accounts stand.
+    _write_shares(con, folder, "account", _ALL, last_entry_count=LAST_ENTRIES)
     return months
+
+
+def _changed(
+    con: duckdb.DuckDBPyConnection, settle_from: date, settle_through: date
+) -> dict[date, set[int]]:
+    """The shares of each month that these dates changed."""
+    query = _query("changes", settle_from=settle_from, settle_through=settle_through)
+    changed: dict[date, set[int]] = {}
+    for month, share in con.execute(query).fetchall():
+        changed.setdefault(month, set()).update(_ALL if share is None else {share})
+    return changed
 
 
 def shares_written(site: Path) -> dict[str, list[int]]:
@@ -99,14 +110,19 @@ def shares_written(site: Path) -> dict[str, list[int]]:
     }
 
 
-def _shares(
-    con: duckdb.DuckDBPyConnection, name: str, rows: int | None, **values: object
-) -> Iterator[tuple[int, str]]:
-    """What a query gives for each share that has any accounts, a few shares at a time."""
-    turns = min(SHARES, 1 + (rows or 0) // _ROWS_AT_ONCE)
-    for turn in range(turns):
-        is_here = f"share_of(owner_uin) % {turns} = {turn}"
-        yield from con.execute(_query(name, is_here=is_here, **values)).fetchall()
+def _write_shares(
+    con: duckdb.DuckDBPyConnection, folder: Path, name: str, shares: set[int], **values: object
+) -> None:
+    """Write what is to say of the accounts of some shares, a part of them at a time."""
+    [(rows,)] = con.execute(_query(f"{name}_rows", **values)).fetchall()
+    turns = 1 + (rows or 0) // _ROWS_AT_ONCE
+    for turn in range(min(turns, SHARES)):
+        listed = ", ".join(str(share) for share in sorted(shares) if share % turns == turn)
+        if listed:
+            is_here = f"share_of(owner_uin) in ({listed})"
+            query = _query(f"{name}_accounts", is_here=is_here, **values)
+            for share, accounts in con.execute(query).fetchall():
+                _write(folder, str(share), accounts)
 
 
 def _write(folder: Path, name: str, value: str) -> None:

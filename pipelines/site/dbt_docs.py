@@ -27,7 +27,8 @@ def write_dbt_docs(settings: Settings, billing_vars: BillingVars, site: Path) ->
         text = page.read_text(encoding="utf-8")
         # A reader has no use for where things lie on the machine that made the page.
         for place in (dbt_state(settings), settings.warehouse.parent.resolve(), PROJECT):
-            text = text.replace(str(place), ".")
+            if place != Path(place.anchor):
+                text = re.sub(rf"(?<![\w./-]){re.escape(str(place))}(?![\w.-])", ".", text)
         # Else a browser looks for icons by the names of variables, and for one that is not there.
         text = text.replace('<use xlink:href="{{', '<use ng-attr-xlink:href="{{')
         text = re.sub(r'href="[^"]*favicon\.ico[^"]*"', 'href="../assets/icon.svg"', text)

@@ -40,7 +40,7 @@ _QUERIES = {
     "runs": f"""
         select
             run_id, local_time(started_at) as started_at, through_date, settle_from, outcome,
-            files_loaded, records_accepted, records_rejected, message
+            files_loaded, records_accepted, records_rejected
         from ops.runs order by run_id desc limit {_LAST_RUNS}
     """,
     "controls": """
@@ -55,6 +55,7 @@ _QUERIES = {
             and run_id in (select run_id from ops.runs order by run_id desc limit {_LAST_RUNS})
         order by run_id desc, severity, control_id
     """,
+    "products": "select product_code, product_name from seeds.products order by product_code",
     "rejected": """
         select feed, reason, count(*) as lines, count(distinct source_file_id) as files
         from ops.rejected_records group by feed, reason order by lines desc, feed, reason
@@ -90,10 +91,13 @@ def write_pages(
         "controls": _rows(con, _QUERIES["controls"], [run_id]),
         "found": _rows(con, _QUERIES["found"]),
         "rejected": _rows(con, _QUERIES["rejected"]),
+        "products": _rows(con, _QUERIES["products"]),
     }
     # What scripts need to know.
     facts = {
         "format": FORMAT,
+        "release": run_id,
+        "products": {row["product_code"]: row["product_name"] for row in said["products"]},
         "shares": SHARES,
         "written": shares_written(site),
         "lastEntries": LAST_ENTRIES,

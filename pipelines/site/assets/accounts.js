@@ -22,14 +22,15 @@ function Accounts() {
   );
   const open = (event) => {
     event.preventDefault();
-    const found = rows.find((row) => row.owner_uin === account.trim()) ?? rows[0];
+    const exact = rows.find((row) => row.owner_uin === account.trim());
+    const found = exact ?? (rows.length === 1 ? rows[0] : null);
     if (found) window.location.href = address("account", { owner: found.owner_uin });
   };
   return html`
     <h1>Accounts <span lang="zh">账户</span></h1>
     <form class="filters" aria-label="Filters" onSubmit=${open}>
       <label><span>Account 账户</span>
-        <input type="search" value=${account} placeholder="part of its number; Enter opens"
+        <input type="search" value=${account} placeholder="its number, or a part"
           onInput=${(event) => change({ account: event.target.value })} />
       </label>
       <${Choice} label="State 状态" value=${state} options=${STATES}

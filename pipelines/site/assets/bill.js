@@ -71,22 +71,26 @@ function UsageChart({ month, usage }) {
 }
 
 /** The precision adjustment in one sentence, with its numbers. */
-function Adjustment({ month, adjustment }) {
+function Adjustment({ month, adjustment, settlements }) {
   const { rated_amount, deducted_amount, adjustment_amount, is_final } = adjustment;
   const sign = compareDecimals(adjustment_amount, "0");
   const meaning =
     sign === 0
-      ? "nothing was rounded"
+      ? settlements.every((row) => compareDecimals(row.residual_amount, "0") === 0)
+        ? "nothing had to be rounded"
+        : "what was rounded cancels out"
       : sign > 0
         ? "so much more was deducted than the calls cost"
         : "so much less was deducted than the calls cost, which the platform bears";
   const rounding =
-    facts.rounding === "down" ? "cut to the fen" : "rounded to the fen, half of one up";
+    facts.rounding === "down"
+      ? "cut to the fen, toward zero"
+      : "rounded to the fen, halves away from zero";
   const figure = (name) => html`<b data-figure=${name}>${adjustment[name]}</b>`;
   return html`
     <p id="adjustment">
       <b><${Term} name="adjustment_amount" /></b>: the bill's lines cost ${figure("rated_amount")} CNY
-      to 8 decimals; each daily settlement is deducted ${rounding}, ${figure("deducted_amount")} CNY
+      to 8 decimals; each settlement (of a day and product) is deducted ${rounding}, ${figure("deducted_amount")} CNY
       together; the difference is ${deducted_amount} − ${rated_amount} = ${figure(
         "adjustment_amount",
       )} CNY: ${meaning}. ${is_final === "true"
@@ -189,7 +193,8 @@ function Bill() {
     ${adjustment
       ? html`
           <${Summary} lines=${said.lines} adjustment=${adjustment} />
-          <${Adjustment} month=${month} adjustment=${adjustment} />`
+          <${Adjustment} month=${month} adjustment=${adjustment}
+            settlements=${said.settlements} />`
       : html`<p>Nothing was charged in ${month}.</p>`}
     ${said.usage.length > 0
       ? html`
@@ -210,11 +215,12 @@ function Bill() {
           <${Table} name="settlements" label="Settlements" columns=${SETTLEMENTS}
             rows=${said.settlements}
             totals=${["rated_amount", "deducted_amount", "residual_amount"]} />
-          <h2>The account now <span lang="zh">账户状态</span></h2>
-          ${account
-            ? html`<${Standing} status=${account.status[0]} notice=${account.notice[0]}
-                last=${account.entries[0]} />`
-            : null}`
+`
+      : null}
+    <h2>The account now <span lang="zh">账户状态</span></h2>
+    ${account
+      ? html`<${Standing} status=${account.status[0]} notice=${account.notice[0]}
+          last=${account.entries[0]} />`
       : null}`;
 }
 

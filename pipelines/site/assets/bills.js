@@ -6,6 +6,7 @@ async function loadBills(months) {
     months.map(async (month) =>
       rowsOf("bills", await load(`${month}/bills`)).map((row) => ({
         bill_month: month,
+        product_name: facts.products[row.product_code] ?? row.product_code,
         billing_mode: "postpay",
         ...row,
       })),
@@ -53,7 +54,7 @@ function Bills() {
         options=${choices.filter(([month]) => month >= from)}
         onChange=${(month) => change({ from, to: month })} />
       <${Choice} label="Product 产品" value=${product}
-        options=${choicesOf(all ?? [], "product_code", (row) => row.product_name ?? row.product_code)}
+        options=${choicesOf(all ?? [], "product_code", (row) => row.product_name)}
         onChange=${(code) => change({ product: code })} />
       <${Choice} label="Billing mode 计费模式" value=${mode} options=${BILLING_MODES}
         onChange=${(code) => change({ mode: code })} />

@@ -4,6 +4,12 @@
 const { html, render, useEffect, useMemo, useState } = window.htmPreact;
 const facts = JSON.parse(document.getElementById("facts").textContent);
 
+// The address is the page's own: that link must not change it.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  document.getElementById("content").focus();
+});
+
 // ---- Data: scripts that give what they hold, since a page opened from disk may load nothing else.
 
 const asked = new Map();
@@ -22,7 +28,8 @@ function load(name) {
     });
     asked.set(name, one);
     const script = document.createElement("script");
-    script.src = `data/${facts.format}/${name}.js`;
+    // With the release's name, or a browser would take what it kept of the one before.
+    script.src = `data/${facts.format}/${name}.js?${facts.release}`;
     script.onerror = () =>
       show(() => html`<p class="warning">A file of this release is missing: ${script.src}</p>`);
     document.head.append(script);
@@ -46,10 +53,11 @@ function shareOf(owner) {
 async function loadAccount(folder, owner) {
   const number = shareOf(owner);
   if (!facts.written[folder]?.includes(number)) return null;
-  const share = await load(`${folder}/${number}`);
-  if (!Object.hasOwn(share, owner)) return null;
+  const share = new Map(await load(`${folder}/${number}`));
+  if (!share.has(owner)) return null;
   const kinds = Object.keys(facts.columns);
-  return Object.fromEntries(kinds.map((kind) => [kind, rowsOf(kind, share[owner][kind] ?? [])]));
+  const tables = share.get(owner);
+  return Object.fromEntries(kinds.map((kind) => [kind, rowsOf(kind, tables[kind] ?? [])]));
 }
 
 // ---- Decimals: texts in the data, whole numbers where they are added or compared, never floats.
@@ -204,8 +212,11 @@ function Table({ name, label, columns, rows, cells = {}, totals = [] }) {
     const compare = compareBy(order.column);
     return rows.toSorted((a, b) => (order.descending ? compare(b, a) : compare(a, b)));
   }, [rows, order]);
-  const sort = (column) =>
+  const sort = (column) => {
     setOrder({ column, descending: order.column === column && !order.descending });
+    setFirst(0);
+  };
+  const start = first < rows.length ? first : 0;
   const direction = order.descending ? "descending" : "ascending";
   const cellOf = (column, row) => {
     const value = cells[column] ? cells[column](row) : row[column];
@@ -214,33 +225,33 @@ function Table({ name, label, columns, rows, cells = {}, totals = [] }) {
   const kind = (column) => (NUMBERS.has(column) ? "number" : null);
   return html`
     <div class="scroll" role="region" aria-label=${label} tabindex="0">
-      <table id=${`table-${name}`}>
-        <thead><tr>
+      <table id=${`table-${name}`} role="table">
+        <thead role="rowgroup"><tr role="row">
           ${columns.map(
             (column) => html`
-              <th scope="col" class=${kind(column)}
+              <th scope="col" role="columnheader" class=${kind(column)}
                   aria-sort=${order.column === column ? direction : null}>
                 <button type="button" onClick=${() => sort(column)}><${Term} name=${column} /></button>
               </th>`,
           )}
         </tr></thead>
-        <tbody>
-          ${sorted.slice(first, first + PAGE).map(
-            (row) => html`<tr>
+        <tbody role="rowgroup">
+          ${sorted.slice(start, start + PAGE).map(
+            (row) => html`<tr role="row">
               ${columns.map(
                 (column) => html`
-                  <td class=${kind(column)} data-column=${column}
+                  <td role="cell" class=${kind(column)} data-column=${column}
                       data-label=${facts.terms[column]?.[0]}><div>${cellOf(column, row)}</div></td>`,
               )}
             </tr>`,
           )}
         </tbody>
         ${totals.length > 0 && rows.length > 1
-          ? html`<tfoot><tr>
+          ? html`<tfoot role="rowgroup"><tr role="row">
               ${columns.map((column, at) =>
                 at === 0
-                  ? html`<th scope="row">Sum of ${rows.length} <span lang="zh">合计</span></th>`
-                  : html`<td class=${kind(column)} data-column=${column}
+                  ? html`<th scope="row" role="rowheader">Sum of ${rows.length} <span lang="zh">合计</span></th>`
+                  : html`<td role="cell" class=${kind(column)} data-column=${column}
                         data-label=${facts.terms[column]?.[0]}>${
                       totals.includes(column) ? sumOf(rows.map((row) => row[column])) : ""
                     }</td>`,
@@ -252,12 +263,12 @@ function Table({ name, label, columns, rows, cells = {}, totals = [] }) {
     ${rows.length === 0 ? html`<p>None.</p>` : null}
     ${rows.length > PAGE
       ? html`<p class="paging">
-          <button type="button" disabled=${first === 0} onClick=${() => setFirst(first - PAGE)}>
+          <button type="button" disabled=${start === 0} onClick=${() => setFirst(start - PAGE)}>
             Previous</button>
           <span role="status">
-            ${first + 1} to ${Math.min(first + PAGE, rows.length)} of ${rows.length}</span>
-          <button type="button" disabled=${first + PAGE >= rows.length}
-              onClick=${() => setFirst(first + PAGE)}>Next</button>
+            ${start + 1} to ${Math.min(start + PAGE, rows.length)} of ${rows.length}</span>
+          <button type="button" disabled=${start + PAGE >= rows.length}
+              onClick=${() => setFirst(start + PAGE)}>Next</button>
         </p>`
       : null}`;
 }

@@ -11,7 +11,7 @@ function Standing({ status, notice, last }) {
           }, frozen ${last.frozen}; available <b data-figure="available">${last.available}</b> CNY`
         : null}.
     </p>
-    ${notice
+    ${notice && status.status !== "not_activated"
       ? html`<p class="warning" data-figure="arrears">
           In arrears <span lang="zh">欠费</span> since ${notice.since}:
           <b> ${notice.amount_due}</b> CNY are due.
