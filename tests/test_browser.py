@@ -140,6 +140,8 @@ def test_pages_from_disk(browser: Browser, sample_place: Path, size: str) -> Non
         for name, (place, shown) in PAGES.items():
             page.goto(f"{site_of(sample_place).as_uri()}/{place}")
             page.locator(shown).first.wait_for()
+            if name == "dictionary":
+                assert page.locator("use[href*='#']").count() > 3  # its icons
             page.screenshot(
                 path=screenshots / f"{name}-{size}.png",
                 full_page=name not in ("dictionary", "lineage"),

@@ -30,7 +30,7 @@ def write_dbt_docs(settings: Settings, billing_vars: BillingVars, site: Path) ->
             if place != Path(place.anchor):
                 text = re.sub(rf"(?<![\w./-]){re.escape(str(place))}(?![\w.-])", ".", text)
         # Else a browser looks for icons by the names of variables, and for one that is not there.
-        text = text.replace('<use xlink:href="{{', '<use ng-attr-xlink:href="{{')
+        text = text.replace('<use xlink:href="{{', '<use ng-attr-href="{{')
         text = re.sub(r'href="[^"]*favicon\.ico[^"]*"', 'href="../assets/icon.svg"', text)
         unfinished = made.with_suffix(".part")
         unfinished.write_text(text, encoding="utf-8")
