@@ -190,7 +190,9 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     days = {
         date(2026, 3, 11): [record(owner, owner_uin=owner, called_at="2026-03-10T10:00:00+08:00")
-                            for owner in HOSTILE],
+                            for owner in HOSTILE]
+                           + [record("again", owner_uin=HOSTILE[0],
+                                     called_at="2026-03-10T11:00:00+08:00")],
         date(2026, 4, 11): [record("april", called_at="2026-04-10T10:00:00+08:00")],
         date(2026, 5, 3): [record("may", called_at="2026-05-02T10:00:00+08:00")],
     }  # fmt: skip
@@ -227,7 +229,7 @@ def test_what_a_run_did_not_change_is_linked(nights: Path) -> None:
     assert sorted(months_written) == ["2026-03", "2026-03", "2026-05", "2026-05"]
     assert {"2026-03/bills.js", "2026-05/bills.js"} < written
     usage = accounts_given(nights, "2026-03")[HOSTILE[0]]["usage"]
-    assert [row[3:] for row in usage] == [["1", "0", "1", "0"]]
+    assert [row[3:] for row in usage] == [["2", "1", "1", "0"]]
     [line] = accounts_given(nights, "2026-05")[HOSTILE[0]]["lines"]
     assert line[3] == "correction"
 
