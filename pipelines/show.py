@@ -77,9 +77,10 @@ def show_run(settings: Settings, summary: RunSummary) -> None:
     console.print("The bills are published in", soft_wrap=True)
     console.print(f"  {settings.published / 'current'}", soft_wrap=True)
     console.print(f"  (release {release.name})", soft_wrap=True)
-    console.print("To look at them, open", soft_wrap=True)
     index = (settings.published / "current" / "site" / "index.html").absolute()
-    console.print(f"  {index.as_uri()}", soft_wrap=True)
+    if index.exists():  # releases before 0.5 have none
+        console.print("To look at them, open")
+        console.print(f"  {index.as_uri()}", soft_wrap=True)
 
 
 def _show_work(console: Console, summary: RunSummary) -> None:

@@ -25,8 +25,8 @@ with parsed as (
 texts as (
     select
         parsed.source_file_id,
-        -- Escapes by code, letters that are none, a key that comes twice, a frame that was broken
-        -- out of, a line that fills the memory: not to be judged here.
+        -- Escapes by code, letters that are none, a key that stands there twice, a frame that was
+        -- broken out of, a line that fills the memory: not to be judged here.
         (
             startswith(parsed.line, '{')
             and parsed.said._corrupt_record is null

@@ -101,7 +101,8 @@ def write_release(
     parquet = release / "parquet"
     parquet.mkdir(parents=True)
     record_run()
-    _link_calls(settings, parquet / "calls")
+    before = current_release(settings.published)
+    _link_calls(settings, before, parquet / "calls")
     # In the order they are in, tables are written once, and a third smaller.
     con.execute("set preserve_insertion_order = true")
     for table in TABLES:
@@ -110,7 +111,6 @@ def write_release(
             con.execute(f"copy (from billing.{table}) to {target} ({_PARQUET})")
     _write_database(con, release, run_id)
     con.execute("set preserve_insertion_order = false")
-    before = current_release(settings.published)
     write_site(con, settings, billing_vars, release, before, (settle_from, through), data_docs)
     _manifest(con, settings, billing_vars, run_id, through).write(release)
     for folder, _folders, names in os.walk(release):
@@ -162,13 +162,12 @@ def _releases(settings: Settings) -> list[Path]:
     return sorted(path for path in folder.iterdir() if is_run_id(path.name))
 
 
-def _link_calls(settings: Settings, target: Path) -> None:
+def _link_calls(settings: Settings, before: Path | None, target: Path) -> None:
     """A folder per sealed date, linked from the release before or from the warehouse.
 
     A sealed date's files are never written again, so that all releases can share them.
     """
     target.mkdir()
-    before = current_release(settings.published)
     for source in sorted(calls_folder(settings).glob("settled_on=*")):
         if source.name == "settled_on=0001-01-01":
             continue

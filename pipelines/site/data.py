@@ -41,7 +41,7 @@ COLUMNS = {
     "arrears": ("since", "stops_at", "ended_at", "reason", "ended_by"),
     "notice": ("since", "amount_due", "stops_at", "state"),
     "status": ("status", "valid_from", "valid_to", "reason"),
-    "entries": ("entry_no", "posted_at", "known_from", "entry_type", "amount", "credit_amount",
+    "entries": ("entry_no", "posted_at", "entry_type", "amount", "credit_amount",
                 "cash_amount", "balance", "credit", "frozen", "available", "reference"),
 }  # fmt: skip
 # An account's last movements; the ledger has them all.

@@ -72,8 +72,11 @@ def write_pages(
     months: Sequence[date],
 ) -> None:
     """Write the pages and what they look like. `write_data` comes first."""
-    shutil.copytree(_FOLDER / "assets", site / "assets")
-    shutil.copytree(_FOLDER / "vendor", site / "assets", dirs_exist_ok=True)
+    for folder in ("assets", "vendor"):
+        # Not with what may be done to the files here.
+        shutil.copytree(
+            _FOLDER / folder, site / "assets", copy_function=shutil.copyfile, dirs_exist_ok=True
+        )
     terms = yaml.safe_load((_FOLDER / "terms.yml").read_text(encoding="utf-8"))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER / "templates"),
@@ -105,8 +108,6 @@ def write_pages(
         "terms": terms,
         "months": [f"{month:%Y-%m}" for month in months],
         "billed": [f"{row['bill_month']:%Y-%m}" for row in said["totals"]],
-        "through": f"{through}",
-        "zone": billing_vars.billing_timezone,
         "rounding": billing_vars.deduction_rounding,
     }
     for name in _PAGES:

@@ -12,7 +12,7 @@ const ENTRIES = [
 ];
 
 function Account() {
-  const [values] = useAddress("account");
+  const [values] = useAddress();
   const { owner = "" } = values;
   const said = useLoaded(() => loadAccount("accounts", owner), [owner]);
   useEffect(() => {

@@ -10,7 +10,7 @@ async function loadAccounts() {
 }
 
 function Accounts() {
-  const [values, change] = useAddress("accounts");
+  const [values, change] = useAddress();
   const { state = "", account = "" } = values;
   const all = useLoaded(loadAccounts, []);
   const rows = useMemo(

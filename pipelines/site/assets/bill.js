@@ -26,7 +26,9 @@ function UsageChart({ month, usage }) {
   const days = daysOf(month);
   const counts = (column) => {
     const calls = new Map(days.map((day) => [day, 0]));
-    for (const row of usage) calls.set(row.usage_date, calls.get(row.usage_date) + Number(row[column]));
+    for (const row of usage) {
+      calls.set(row.usage_date, calls.get(row.usage_date) + Number(row[column]));
+    }
     return days.map((day) => calls.get(day));
   };
   useEffect(() => {
@@ -161,7 +163,7 @@ function Lines({ lines, values, change }) {
 }
 
 function Bill() {
-  const [values, change] = useAddress("bill");
+  const [values, change] = useAddress();
   const { owner = "", month = "" } = values;
   const account = useLoaded(() => loadAccount("accounts", owner), [owner]);
   const said = useLoaded(

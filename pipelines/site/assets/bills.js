@@ -25,7 +25,7 @@ const ADDED = [
 ];
 
 function Bills() {
-  const [values, change] = useAddress("bills");
+  const [values, change] = useAddress();
   // Unless it is said otherwise, the last month and the one before, of which one has ended.
   const [last = "", before = last] = facts.billed;
   const from = facts.billed.includes(values.from) ? values.from : before;

@@ -91,13 +91,16 @@ function addressed() {
   return Object.fromEntries(new URLSearchParams(window.location.hash.slice(1)));
 }
 
+function fragment(values) {
+  return `#${new URLSearchParams(Object.entries(values).filter(([, value]) => value))}`;
+}
+
 function address(page, values) {
-  const kept = Object.entries(values).filter(([, value]) => value);
-  return `${page}.html${kept.length ? `#${new URLSearchParams(kept)}` : ""}`;
+  return `${page}.html${fragment(values)}`;
 }
 
 /** What the address says, and a function that changes some of it. */
-function useAddress(page) {
+function useAddress() {
   const [values, setValues] = useState(addressed());
   useEffect(() => {
     const listen = () => setValues(addressed());
@@ -107,7 +110,7 @@ function useAddress(page) {
   const change = (some) => {
     const next = { ...values, ...some };
     setValues(next);
-    window.history.replaceState(null, "", address(page, next).replace(/^[^#]*#?/, "#"));
+    window.history.replaceState(null, "", fragment(next));
   };
   return [values, change];
 }

@@ -1,6 +1,14 @@
 "use strict";
 // How an account stands: whether it is served, and what it owes.
 
+/** When service stops or did, if there is any. */
+function when(status, notice) {
+  if (status.status === "not_activated") return "";
+  return notice.state === "suspended"
+    ? ` Service stopped on ${notice.stops_at}.`
+    : ` Service stops on ${notice.stops_at}, unless the balance is not negative by then.`;
+}
+
 function Standing({ status, notice, last }) {
   if (!status) return html`<p>No account event is known: only usage and bills are.</p>`;
   return html`
@@ -11,13 +19,10 @@ function Standing({ status, notice, last }) {
           }, frozen ${last.frozen}; available <b data-figure="available">${last.available}</b> CNY`
         : null}.
     </p>
-    ${notice && status.status !== "not_activated"
+    ${notice
       ? html`<p class="warning" data-figure="arrears">
           In arrears <span lang="zh">欠费</span> since ${notice.since}:
-          <b> ${notice.amount_due}</b> CNY are due.
-          ${notice.state === "suspended"
-            ? ` Service stopped on ${notice.stops_at}.`
-            : ` Service stops on ${notice.stops_at}, unless the balance is not negative by then.`}
+          <b> ${notice.amount_due}</b> CNY are due.${when(status, notice)}
         </p>`
       : null}`;
 }
