@@ -83,8 +83,7 @@ bench-engines:
 docs: install
 	$(BIN)/python -m pipelines.quality.page > docs/controls.md
 	$(MAKE) run
-	$(BIN)/python -m tests.guide data/published/current > .analysts.md
-	mv .analysts.md docs/analysts.md
+	$(BIN)/python -m tests.guide data
 
 # Writes requirements.lock anew from what pyproject.toml allows today.
 lock:

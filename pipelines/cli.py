@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -188,6 +189,47 @@ def bill(owner: str, month: datetime, known_on: datetime | None, ids: bool, **pl
         known_on.date() if known_on else None,
         ids=ids,
     )
+
+
+@cli.command()
+@_places
+@click.option("--month", required=True, type=click.DateTime(["%Y-%m"]), help="Bill month, YYYY-MM.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["csv", "xlsx", "parquet"]),
+    default="csv",
+    show_default=True,
+)
+@click.option("--owner", metavar="UIN", help="Only of this account.")
+@click.option(
+    "--layout",
+    type=click.Choice(["vendor", "focus"]),
+    default="vendor",
+    show_default=True,
+    help="The vendor's own columns (L3 detail, deductions), or FOCUS 1.4.",
+)
+@click.option(
+    "--output",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="Where to write  [the current folder]",
+)
+def export(
+    month: datetime, format_: str, owner: str | None, layout: str, output: Path, **places: str
+) -> None:
+    """Write a month's bills to files for others: finance, FinOps tools, the other side.
+
+    What was written is listed, a file a line.
+    """
+    from pipelines.export import export_month
+
+    written = export_month(
+        load_settings(**places), month.date(), format_, owner=owner, layout=layout, folder=output
+    )
+    for one in written:
+        click.echo(f"{one.path} ({one.rows} rows)")
 
 
 @cli.command()

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.page import page
 from tests.conftest import PROJECT
-from tests.guide import PAGE, answered, codes
+from tests.guide import ANSWERED, PAGES, answered, codes
 
 
 def test_every_guarantee_names_a_test_that_is_there() -> None:
@@ -40,15 +40,18 @@ def test_every_guarantee_names_a_test_that_is_there() -> None:
                 assert is_marked == (f"{name}: `{path}::{test}`" in held_by), (path, test)
 
 
-def test_the_guides_queries_answer_what_it_says(sample_place: Path) -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    assert text.count("```sql") > 10
-    assert answered(text, sample_place / "published" / "current") == text
+@pytest.mark.parametrize("name", ANSWERED)
+def test_queries_and_commands_answer_what_a_page_says(
+    sample_place: Path, tmp_path: Path, name: str
+) -> None:
+    text = PAGES[name].read_text(encoding="utf-8")
+    assert text.count("```sql") + text.count("```console") > 2
+    assert answered(text, sample_place, tmp_path) == text
 
 
 def test_the_guides_python_runs(sample_place: Path, tmp_path: Path) -> None:
     (tmp_path / "data").symlink_to(sample_place)
-    pieces = codes(PAGE.read_text(encoding="utf-8"))
+    pieces = codes(PAGES["analysts"].read_text(encoding="utf-8"))
     assert len(pieces) == 2
     for code in pieces:
         ended = subprocess.run(

@@ -14,11 +14,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ProjectCopy, Run, run_job
+from tests.conftest import ProjectCopy, Run, query, run_job
 from tests.reference import compare, landing, worlds
 from tests.reference.inputs import Seeds, Settings, World
 from tests.reference.model import tables
 from tests.reference.worlds import LAST_DAY
+
+# What FOCUS has an account billed in a period that is not what was deducted.
+BILLED_OTHERWISE = """
+    select *
+    from (
+        select BillingAccountId as owner_uin, sum(BilledCost) as billed,
+            timezone('{}', BillingPeriodStart)::date as bill_month
+        from billing.focus_cost_and_usage group by all
+    ) as focus
+    full join (
+        select owner_uin, bill_month, sum(deducted_amount) as deducted
+        from billing.settlements group by all
+    ) as deductions using (owner_uin, bill_month)
+    where billed is distinct from deducted
+"""
 
 
 def check(place: Path, world: World, run: Run = run_job) -> None:
@@ -30,6 +45,8 @@ def check(place: Path, world: World, run: Run = run_job) -> None:
         expected = tables(replace(world, runs=world.runs[: number + 1]))
         differences = compare.differences(place / "published", expected, ops=compare.OpsColumns())
         assert differences == [], f"run {number}"
+        billed_otherwise = BILLED_OTHERWISE.format(world.settings.billing_timezone)
+        assert query(place, billed_otherwise) == [], f"run {number}"
 
 
 def settle(place: Path, count: int, seed: int) -> None:

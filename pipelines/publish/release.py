@@ -30,7 +30,7 @@ from pipelines.publish.manifest import (
 from pipelines.seeds import figure_seeds
 from pipelines.settings import BillingVars, Settings
 from pipelines.site import write_site
-from pipelines.sql import literal
+from pipelines.sql import identifier, literal
 from pipelines.warehouse import link_or_copy, sync_folder
 
 DATABASE = "callbill.duckdb"
@@ -195,6 +195,13 @@ def _write_database(con: duckdb.DuckDBPyConnection, release: Path, run_id: str) 
             select {columns} from {published_calls(release)}
             """
         )
+        con.execute("create schema release.seeds")
+        for (table,) in con.execute(
+            "select table_name from duckdb_tables() where schema_name = 'seeds'"
+            " and database_name = current_database() order by 1"
+        ).fetchall():
+            con.execute(f"create table release.seeds.{table} as from seeds.{table}")
+        _copy_views(con)
         _describe_columns(con)
         _copy_macros(con)
         for table in OPS_TABLES:
@@ -221,6 +228,9 @@ def _describe_columns(con: duckdb.DuckDBPyConnection) -> None:
         select 'table', table_name, '', comment from duckdb_tables()
         where database_name = current_database() and schema_name = 'billing'
         union all
+        select 'view', view_name, '', comment from duckdb_views()
+        where database_name = current_database() and schema_name = 'billing'
+        union all
         select 'column', c.table_name, c.column_name, c.comment
         from duckdb_columns() as c
         where c.database_name = current_database() and c.schema_name = 'billing'
@@ -230,6 +240,21 @@ def _describe_columns(con: duckdb.DuckDBPyConnection) -> None:
         if comment:
             of = f"release.billing.{table}" + (f".{column}" if column else "")
             con.execute(f"comment on {kind} {of} is {literal(' '.join(comment.split()))}")
+
+
+def _copy_views(con: duckdb.DuckDBPyConnection) -> None:
+    """Take along the views beside the marts, which name what they are of without a database."""
+    [(here,)] = con.execute("select current_database()").fetchall()
+    views = con.execute(
+        "select sql from duckdb_views() where database_name = current_database()"
+        " and schema_name = 'billing' and view_name <> 'calls' order by view_name"
+    ).fetchall()
+    con.execute("use release")
+    try:
+        for (statement,) in views:
+            con.execute(statement)
+    finally:
+        con.execute(f"use {identifier(here)}")
 
 
 def _copy_macros(con: duckdb.DuckDBPyConnection) -> None:

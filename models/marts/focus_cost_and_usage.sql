@@ -1,0 +1,148 @@
+{{ config(materialized="view") }}
+
+-- The bill after the FinOps FOCUS specification 1.4, dataset Cost and Usage: a row per bill line,
+-- and one per month and product whose deductions differ from what was rated. Its columns are named
+-- as FOCUS has them.
+-- noqa: disable=CP02
+{#- Named without the warehouse, so that a release can take the view along. -#}
+{%- set bill_lines = ref("bill_lines").include(database=false) %}
+{%- set monthly_bills = ref("monthly_bills").include(database=false) %}
+{%- set precision_adjustments = ref("precision_adjustments").include(database=false) %}
+{%- set components = ref("components").include(database=false) %}
+{%- set products = ref("products").include(database=false) %}
+{%- set focus_services = ref("focus_services").include(database=false) %}
+
+with lines as (
+    select * from {{ bill_lines }}
+),
+
+components as (
+    select * from {{ components }}
+),
+
+adjustments as (
+    select
+        bills.bill_month,
+        bills.owner_uin,
+        bills.product_code,
+        bills.adjustment_amount,
+        months.is_final
+    from {{ monthly_bills }} as bills
+    inner join {{ precision_adjustments }} as months
+        on bills.bill_month = months.bill_month and bills.owner_uin = months.owner_uin
+    where bills.adjustment_amount <> 0
+),
+
+charges as (
+    select
+        lines.owner_uin,
+        lines.bill_month,
+        lines.product_code,
+        lines.usage_date as charged_from,
+        {{ plus_days('lines.usage_date', 1) }} as charged_until,
+        'Usage' as charge_category,
+        -- What takes back or prices anew what a closed month holds; late usage was in none.
+        case
+            when
+                lines.line_type in ('correction', 'rerating')
+                and lines.bill_month > lines.usage_date
+                then 'Correction'
+        end as charge_class,
+        case lines.line_type
+            when 'usage' then 'Calls'
+            when 'late_usage' then 'Calls that became known late'
+            when 'correction' then 'Calls that turned out not to be billed'
+            else 'Calls whose price became known otherwise'
+        end as charge_description,
+        'Usage-Based' as charge_frequency,
+        lines.real_cost as billed_cost,
+        cast(lines.contract_price * cast(lines.used_amount as decimal(20, 8)) as decimal(38, 16))
+            as contracted_cost,
+        cast(lines.list_price * cast(lines.used_amount as decimal(20, 8)) as decimal(38, 16))
+            as list_cost,
+        lines.contract_price as contracted_unit_price,
+        lines.list_price as list_unit_price,
+        'Standard' as pricing_category,
+        lines.used_amount as pricing_quantity,
+        case
+            when components.calls_per_price_unit = 1 then 'Requests'
+            else concat(cast(components.calls_per_price_unit as string), ' Requests')
+        end as pricing_unit,
+        cast(lines.calls as decimal(38, 0)) as consumed_quantity,
+        'Requests' as consumed_unit,
+        lines.component_code as sku_id,
+        concat(lines.component_code, '@', {{ price_text('lines.list_price') }}) as sku_price_id,
+        lines.component_name as sku_meter,
+        lines.line_id as x_line_id,
+        lines.line_type as x_line_type,
+        lines.settled_on as x_settled_on
+    from lines
+    inner join components on lines.component_code = components.component_code
+    union all
+    select
+        owner_uin,
+        bill_month,
+        product_code,
+        bill_month as charged_from,
+        cast(bill_month + interval 1 month as date) as charged_until,
+        'Adjustment' as charge_category,
+        case when is_final then 'Correction' end as charge_class,
+        'Deducted at 2 decimals less rated at 8 (月度计费精度差异)' as charge_description,
+        'Recurring' as charge_frequency,
+        adjustment_amount as billed_cost,
+        cast(adjustment_amount as decimal(38, 16)) as contracted_cost,
+        cast(adjustment_amount as decimal(38, 16)) as list_cost,
+        cast(null as decimal(18, 8)) as contracted_unit_price,
+        cast(null as decimal(18, 8)) as list_unit_price,
+        cast(null as string) as pricing_category,
+        cast(null as decimal(18, 8)) as pricing_quantity,
+        cast(null as string) as pricing_unit,
+        cast(null as decimal(38, 0)) as consumed_quantity,
+        cast(null as string) as consumed_unit,
+        cast(null as string) as sku_id,
+        cast(null as string) as sku_price_id,
+        cast(null as string) as sku_meter,
+        cast(null as string) as x_line_id,
+        cast(null as string) as x_line_type,
+        cast(null as date) as x_settled_on
+    from adjustments
+)
+
+select
+    cast(charges.billed_cost as decimal(38, 8)) as BilledCost,
+    charges.owner_uin as BillingAccountId,
+    cast(null as string) as BillingAccountName,
+    'CNY' as BillingCurrency,
+    {{ start_of_day("cast(charges.bill_month + interval 1 month as date)") }} as BillingPeriodEnd,
+    {{ start_of_day("charges.bill_month") }} as BillingPeriodStart,
+    charges.charge_category as ChargeCategory,
+    charges.charge_class as ChargeClass,
+    charges.charge_description as ChargeDescription,
+    charges.charge_frequency as ChargeFrequency,
+    {{ start_of_day("charges.charged_until") }} as ChargePeriodEnd,
+    {{ start_of_day("charges.charged_from") }} as ChargePeriodStart,
+    charges.consumed_quantity as ConsumedQuantity,
+    charges.consumed_unit as ConsumedUnit,
+    charges.contracted_cost as ContractedCost,
+    charges.contracted_unit_price as ContractedUnitPrice,
+    cast(charges.billed_cost as decimal(38, 8)) as EffectiveCost,
+    coalesce(services.service_provider_name, 'callbill') as HostProviderName,
+    coalesce(services.invoice_issuer_name, 'callbill') as InvoiceIssuerName,
+    charges.list_cost as ListCost,
+    charges.list_unit_price as ListUnitPrice,
+    charges.pricing_category as PricingCategory,
+    charges.pricing_quantity as PricingQuantity,
+    charges.pricing_unit as PricingUnit,
+    coalesce(services.service_category, 'Other') as ServiceCategory,
+    products.product_name as ServiceName,
+    coalesce(services.service_provider_name, 'callbill') as ServiceProviderName,
+    coalesce(services.service_subcategory, 'Other (Other)') as ServiceSubcategory,
+    charges.sku_id as SkuId,
+    charges.sku_meter as SkuMeter,
+    charges.sku_price_id as SkuPriceId,
+    charges.x_line_id as x_LineId,
+    charges.x_line_type as x_LineType,
+    charges.x_settled_on as x_SettledOn
+from charges
+inner join {{ products }} as products on charges.product_code = products.product_code
+left join {{ focus_services }} as services on charges.product_code = services.product_code

@@ -1,0 +1,111 @@
+"""Exporting a month's bills to files that others read: the vendor's own layout, or FOCUS.
+
+What is exported is what the current release says. A file appears under its name when it is whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from functools import partial
+from pathlib import Path
+
+import duckdb
+
+from pipelines.errors import UsageError
+from pipelines.export.csv_file import write_csv
+from pipelines.export.workbook import write_workbook
+from pipelines.publish.manifest import read_manifest
+from pipelines.publish.release import DATABASE, current_release
+from pipelines.settings import BillingVars, Settings
+from pipelines.sql import literal
+
+FORMATS = ("csv", "xlsx", "parquet")
+# The tables of each layout, by what their files are called.
+LAYOUTS = {"vendor": ("detail", "deductions"), "focus": ("cost_and_usage",)}
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file that was written, with the number of its rows."""
+
+    path: Path
+    rows: int
+
+
+def export_month(
+    settings: Settings,
+    month: date,
+    format_: str,
+    *,
+    owner: str | None = None,
+    layout: str = "vendor",
+    folder: Path,
+) -> list[Exported]:
+    """Write the bills of a month, of one account or of all, into `folder`.
+
+    Raises UsageError if there is no bill to write, or no such folder can be.
+    """
+    release = current_release(settings.published)
+    if release is None:
+        raise UsageError(f"nothing was published in {settings.published} yet")
+    zone = BillingVars(**read_manifest(release).vars).zone
+    folder.mkdir(parents=True, exist_ok=True)
+    with closing(duckdb.connect(str(release / DATABASE), read_only=True)) as con:
+        con.execute("set TimeZone = 'UTC'")
+        if not con.execute("select 1 from duckdb_tables() where schema_name = 'seeds'").fetchall():
+            raise UsageError(f"release {release.name} was published by a callbill before 0.6")
+        con.execute(
+            "create temp table asked as select ?::date as bill_month, ?::varchar as owner_uin,"
+            " ?::timestamptz as period_start",
+            [month, owner, datetime.combine(month, time(), zone).astimezone(UTC)],
+        )
+        tables = LAYOUTS[layout]
+        queries = {name: (_HERE / f"{name}.sql").read_text(encoding="utf-8") for name in tables}
+        rows = {name: _count(con, query) for name, query in queries.items()}
+        if not any(rows.values()):
+            raise UsageError(
+                f"there is no bill of {month:%Y-%m}" + (f" of account {owner}" if owner else "")
+            )
+        stem = f"callbill-{month:%Y-%m}" + (f"-{_safe_name(owner)}" if owner else "")
+        if format_ == "xlsx":
+            name = stem if layout == "vendor" else f"{stem}-{tables[0]}"
+            path = folder / f"{name}.xlsx"
+            _whole(path, partial(write_workbook, con, queries))
+            return [Exported(path, sum(rows.values()))]
+        written = []
+        for name, query in queries.items():
+            path = folder / f"{stem}-{name}.{format_}"
+            write = write_csv if format_ == "csv" else _write_parquet
+            _whole(path, partial(write, con, query))
+            written.append(Exported(path, rows[name]))
+        return written
+
+
+def _count(con: duckdb.DuckDBPyConnection, query: str) -> int:
+    [(rows,)] = con.execute(f"select count(*) from ({query})").fetchall()
+    return int(rows)
+
+
+def _write_parquet(con: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
+    con.execute(f"copy ({query}) to {literal(str(path))} (format parquet, compression zstd)")
+
+
+def _whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Have a file there as a whole, or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        write(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _safe_name(owner: str) -> str:
+    """An account's number as part of a file's name, whatever it is."""
+    return re.sub(r"[^0-9A-Za-z_-]", "_", owner)[:64]
