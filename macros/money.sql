@@ -51,3 +51,20 @@
         else {{ whole_fen }} - cast(0.01 as decimal(18, 2))
     end
 {%- endmacro %}
+
+{# Whether a cost, of somebody else's bill, is what an exact one comes to when it is rounded to the
+   nearest or cut off, at 2 to 8 decimals. #}
+{% macro is_rounded_from(cost, exact) -%}
+    (
+        {%- for decimals in range(2, 9) %}
+        {%- set unit = 'cast(' ~ '0.' ~ '0' * (decimals - 1) ~ '1 as decimal(9, 8))' %}
+        {{ 'or ' if not loop.first }}{{ cost }} = cast(round({{ exact }}, {{ decimals }}) as decimal(38, 8))
+        or (
+            {{ cost }} = cast(round({{ cost }}, {{ decimals }}) as decimal(38, 8))
+            and abs({{ exact }}) - abs({{ cost }}) >= 0
+            and abs({{ exact }}) - abs({{ cost }}) < {{ unit }}
+            and ({{ cost }} = 0 or ({{ cost }} > 0) = ({{ exact }} > 0))
+        )
+        {%- endfor %}
+    )
+{%- endmacro %}

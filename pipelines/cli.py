@@ -234,6 +234,29 @@ def export(
 
 @cli.command()
 @_places
+@click.option("--month", type=click.DateTime(["%Y-%m"]), help="Only the bill month YYYY-MM.")
+@click.option("--owner", metavar="UIN", help="Only of this account.")
+def reconcile(month: datetime | None, owner: str | None, **places: str) -> None:
+    """Hold the vendor's own bills against ours: what differs, and why.
+
+    The vendor's bills come in by the feed vendor_bills. Exit code 1 if something is unexplained.
+    """
+    from pipelines.reconcile import reconcile as compare
+    from pipelines.show import show_reconciliation
+
+    found = compare(load_settings(**places), month.date() if month else None, owner)
+    show_reconciliation(found)
+    if found.unexplained:
+        raise ControlFailedError(f"{found.unexplained} difference(s) are unexplained")
+    if found.rejected:
+        raise ControlFailedError(
+            f"{found.rejected} line(s) of the vendor's bills could not be read: "
+            "callbill rejects --file vendor_bills"
+        )
+
+
+@cli.command()
+@_places
 @click.option("--file", "path", metavar="PATH", help="Only of files whose path contains this.")
 @click.option("--reason", metavar="CODE", help="Only with this reason.")
 @click.option("--show", is_flag=True, help="Show the rejected lines as they are in their files.")

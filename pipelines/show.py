@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pipelines.errors import CallbillError, VerificationError
     from pipelines.publish.differences import Differences
     from pipelines.quality import ControlResult
+    from pipelines.reconcile import Reconciliation
     from pipelines.run import RunSummary
     from pipelines.verify import Verification
 
@@ -202,6 +203,44 @@ def show_bill(
         + ("." if is_final else "; the month is still open."),
         soft_wrap=True,
     )
+
+
+def show_reconciliation(found: Reconciliation) -> None:
+    """Bills of the vendor beside ours, the rows that differ, and what each difference is."""
+    console = open_console()
+    parts = found.bills[0].parts if found.bills else ()
+    console.print(
+        table_of(
+            "Bills compared (CNY, the vendor's less ours)",
+            ["month", "account", "#ours", "#theirs", "#difference", *(f"#{p}" for p in parts)],
+            [
+                [
+                    *(f"{bill.bill_month:%Y-%m}", bill.owner_uin, bill.real_cost),
+                    *(bill.vendor_cost, bill.cost_difference),
+                    *(amount or "" for amount in bill.parts.values()),
+                ]
+                for bill in found.bills
+            ],
+        )
+    )
+    if found.differences:
+        console.print(
+            table_of(
+                "What differs",
+                [
+                    *("month", "account", "usage date", "component", "why", "#calls", "#theirs"),
+                    *("#price", "#theirs", "#cost", "#theirs", "#difference"),
+                ],
+                [[f"{row[0]:%Y-%m}", *row[1:]] for row in found.differences],
+            )
+        )
+    else:
+        console.print("Nothing differs.")
+    if found.without_vendor_bill:
+        console.print(
+            f"Not compared: {found.without_vendor_bill} bill(s) of which there is none of"
+            " the vendor's."
+        )
 
 
 def show_arrears(settings: Settings) -> None:

@@ -58,10 +58,13 @@ _KEPT_TAKEN_OVER = (
     *("intermediate.int_calls_again", "intermediate.int_daily_usage_changes"),
     *("billing.bill_lines", "billing.settlements"),
 )
-_GIVEN = ("raw.contracts", "raw.account_events", "ops.settlement_window")
+_GIVEN = (
+    *("raw.contracts", "raw.account_events", "raw.vendor_bills"),
+    "ops.settlement_window",
+)
 _TAKEN_OVER = (
     *("daily_usage", "precision_adjustments", "monthly_bills", "account_ledger"),
-    *("account_arrears", "service_status", "arrears_notices"),
+    *("account_arrears", "service_status", "arrears_notices", "reconciliation"),
 )
 _TYPES = {
     "VARCHAR": "string",

@@ -683,6 +683,119 @@ def write_account_events(target: Path) -> None:
         write_text(target / "account_events" / f"arrived_on={path}", text)
 
 
+def write_vendor_bills(target: Path) -> None:
+    """The vendor's own bills of one account: August from the API, September as the detail that its
+    console exports, in which it has gone wrong in every way that there is."""
+    august = []
+    for day in days(FIRST_DAY, date(2026, 8, 31)):
+        # It knew of the late calls in time.
+        calls = successes_on(DISCOUNT, day) + (6 if day == date(2026, 8, 30) else 0)
+        august.append(
+            {
+                "BillId": f"20260801{day:%m%d}",
+                "PayerUin": DISCOUNT,
+                "OwnerUin": DISCOUNT,
+                "OperateUin": DISCOUNT,
+                "BusinessCodeName": "联网图像搜索",
+                "ProductCodeName": "联网图像搜索",
+                "PayModeName": "按量计费",
+                "ActionTypeName": "按量计费日结",
+                "PayTime": f"{day + timedelta(days=1)} 08:12:31",
+                "FeeBeginTime": f"{day} 00:00:00",
+                "FeeEndTime": f"{day} 23:59:59",
+                "ComponentSet": [
+                    {
+                        "ComponentCodeName": "文搜图",
+                        "ItemCodeName": "文搜图",
+                        "SinglePrice": "60.00000000",
+                        "Discount": "0.855",
+                        "PriceUnit": "元/千次",
+                        "UsedAmount": vendor_text(calls, 3),
+                        "UsedAmountUnit": "千次",
+                        "RealCost": vendor_text(calls * 51_300_000, 9),
+                    }
+                ],
+            }
+        )
+    # The API gives a bill in pages.
+    pages = [
+        as_json({"Response": {"DetailSet": august[n : n + 20], "RequestId": f"page-{n}"}}) + "\n"
+        for n in range(0, len(august), 20)
+    ]
+    write_text(target / "vendor_bills/arrived_on=2026-09-03/bill-2026-08.jsonl", "".join(pages))
+
+    rows = [
+        vendor_row(day, successes_on(DISCOUNT, day))
+        for day in days(date(2026, 9, 1), LAST_DAY)
+        if day != date(2026, 9, 20)  # missing there
+    ]
+    by_day = {row["开始使用时间"][:10]: row for row in rows}
+    more = successes_on(DISCOUNT, date(2026, 9, 3)) + 3
+    by_day["2026-09-03"] |= vendor_row(date(2026, 9, 3), more)  # volume
+    by_day["2026-09-09"]["优惠后总价"] = "1.14"  # of 1.14308040: rounding
+    by_day["2026-09-15"] |= {  # the price of the month before
+        "折扣率": "0.855",
+        "组件单价": "51.30000000",
+        "优惠后总价": vendor_text(successes_on(DISCOUNT, date(2026, 9, 15)) * 51_300_000, 9),
+    }
+    by_day["2026-09-25"]["优惠后总价"] = "1.47164640"  # not 1.71462060: unexplained
+    reversal = vendor_row(date(2026, 9, 10), -1) | {
+        "交易类型": "按量计费冲正",
+        "扣费时间": "2026-09-15 08:10:00",
+    }
+    other = vendor_row(date(2026, 9, 22), 5) | {"组件类型": "图搜图", "组件名称": "图搜图"}
+    adjustment = vendor_row(date(2026, 9, 1), 0) | {
+        "交易类型": "billVirtualId",
+        "交易ID": "月度计费精度差异",
+        "扣费时间": "2026-10-01 08:10:00",
+        "结束使用时间": "2026-09-30 23:59:59",
+        "组件用量": "",
+        "优惠后总价": "-0.09",
+    }
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows([*rows, reversal, other, adjustment])
+    write(
+        target / "vendor_bills/arrived_on=2026-10-02/bill-2026-09.csv",
+        text.getvalue().encode("utf-8-sig"),
+    )
+
+
+def vendor_row(day: date, calls: int) -> dict[str, str]:
+    """A day's calls in some of the columns of the vendor's detail, at September's price."""
+    return {
+        "支付者UIN": DISCOUNT,
+        "使用者UIN": DISCOUNT,
+        "操作者UIN": DISCOUNT,
+        "产品名称": "联网图像搜索",
+        "计费模式": "按量计费",
+        "子产品名称": "联网图像搜索",
+        "交易类型": "按量计费日结",
+        "订单ID": "-",
+        "交易ID": f"20260901{day:%m%d}",
+        "扣费时间": f"{day + timedelta(days=1)} 08:10:00",
+        "开始使用时间": f"{day} 00:00:00",
+        "结束使用时间": f"{day} 23:59:59",
+        "组件类型": "文搜图",
+        "组件名称": "文搜图",
+        "组件刊例价": "60.00000000",
+        "组件单价": "40.82430000",
+        "组件价格单位": "元/千次",
+        "组件用量": vendor_text(calls, 3),
+        "组件用量单位": "千次",
+        "折扣率": "0.680405",
+        # 10^-9 CNY, whose last digit is zero.
+        "优惠后总价": vendor_text(calls * 40_824_300, 9),
+    }
+
+
+def vendor_text(number: int, decimals: int) -> str:
+    """A whole number of 10^-decimals with 8 decimals, as the vendor writes amounts."""
+    sign, digits = ("-" if number < 0 else ""), str(abs(number)).zfill(decimals + 1)
+    return f"{sign}{digits[:-decimals]}.{(digits[-decimals:] + '0' * 8)[:8]}"
+
+
 def main(arguments: list[str]) -> int:
     default = Path(__file__).resolve().parent / "landing"
     target = Path(arguments[0]) if arguments else default
@@ -695,6 +808,7 @@ def main(arguments: list[str]) -> int:
     write_account_events(target)
     write_call_logs(target)
     write_odd_files(target)
+    write_vendor_bills(target)
     return 0
 
 

@@ -17,7 +17,7 @@ from tests.conftest import PROJECT, callbill
 
 PAGES = {path.stem: path for path in (PROJECT / "docs").glob("*.md")}
 # Those whose queries and commands are about the sample.
-ANSWERED = ("analysts", "exports")
+ANSWERED = ("analysts", "exports", "reconciliation")
 
 
 def answered(text: str, place: Path, work: Path) -> str:

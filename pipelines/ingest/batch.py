@@ -25,6 +25,7 @@ from pipelines.ingest.queries import validation_query
 from pipelines.ingest.shapes import (
     Column,
     fault_of_line,
+    items_of_line,
     json_columns,
     shape_of,
     texts_of_columns,
@@ -466,19 +467,56 @@ class BatchLoad:
                 from loading_faults where fault is not null
                 """
             )
+            objects = """
+                from loading_records
+                semi join (from loading_faults where fault is null)
+                    using (source_file_id, line_number)
+            """
+            if self.feed == "vendor_bills":
+                objects = self._items_of_lines(objects)
             self._judge(
                 f"""
                 select {texts_of_values(self.shape)}, source_file_id, line_number
                 from (
                     select source_file_id, line_number, {values_of_line(self.shape)}
-                    from loading_records
-                    semi join (from loading_faults where fault is null)
-                        using (source_file_id, line_number)
+                    from ({objects})
                 )
                 """,
                 source_file_ids,
             )
         self.con.unregister("loading_records")
+
+    def _items_of_lines(self, objects: str) -> str:
+        """What lines hold that can hold several items; lines that cannot be taken apart are
+        rejected."""
+        self.con.execute(
+            f"""
+            create or replace temp table loading_items as
+            with items as (
+                select source_file_id, line_number, line as whole,
+                    unnest(if(len(items) = 0, [null], items))::varchar as line
+                from (select *, {items_of_line()} as items from ({objects}))
+            )
+            select source_file_id, line_number, whole, line,
+                case when line is null then 'no_items' else {fault_of_line(self.shape)} end as fault
+            from items
+            """
+        )
+        self.con.execute(
+            """
+            insert into loading_rejects
+                (source_file_id, line_number, reason, line_length, line_sha256)
+            select source_file_id, line_number, min(fault), strlen(any_value(whole)),
+                sha256(any_value(whole))
+            from loading_items where fault is not null
+            group by source_file_id, line_number
+            """
+        )
+        return """
+            from loading_items
+            anti join (from loading_items where fault is not null)
+                using (source_file_id, line_number)
+        """
 
     def _judge(
         self,
@@ -486,7 +524,8 @@ class BatchLoad:
         source_file_ids: Sequence[str],
         parameters: dict[str, object] | None = None,
     ) -> None:
-        """Keep the records that the validation query accepts, and the reasons for the others."""
+        """Keep the records that the validation query accepts, and the reasons for the others. A
+        line that holds several is accepted if all of them are."""
         query = self._validated(texts, source_file_ids, keep_fields=True)
         self.con.execute(f"create or replace temp table loading_judged as {query}", parameters)
         for name in source_file_ids:
@@ -500,8 +539,10 @@ class BatchLoad:
         self.con.execute(
             """
             insert into loading_rejects (source_file_id, line_number, reason, fields)
-            select source_file_id, line_number, reason, fields
+            select distinct on (source_file_id, line_number)
+                source_file_id, line_number, reason, fields
             from loading_judged where reason is not null
+            order by source_file_id, line_number, reason, fields
             """
         )
         if self.feed == "call_logs":
@@ -513,8 +554,9 @@ class BatchLoad:
             )
         else:
             self.con.execute(
-                "insert into loading_rows by name"
-                " select * exclude (reason) from loading_judged where reason is null"
+                "insert into loading_rows by name select * exclude (reason) from loading_judged"
+                " anti join (from loading_judged where reason is not null)"
+                " using (source_file_id, line_number)"
             )
 
     def _validated(self, texts: str, source_file_ids: Iterable[str], *, keep_fields: bool) -> str:
@@ -706,14 +748,15 @@ class BatchLoad:
 
     def _accepted(self) -> dict[str, int]:
         """Records accepted by file, counted where they were written."""
-        source = "loading_rows"
+        source, counted = "loading_rows", "count(distinct line_number)"
         if self.feed == "call_logs":
             if not self.parts:
                 return {}
             source = f"read_parquet([{', '.join(literal(str(part)) for part in self.parts)}])"
+            counted = "count(*)"
         return dict(
             self.con.execute(
-                f"select source_file_id, count(*) from {source} group by all"
+                f"select source_file_id, {counted} from {source} group by all"
             ).fetchall()
         )
 

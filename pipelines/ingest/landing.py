@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from pipelines.errors import UsageError
 
-FEEDS = ("account_events", "call_logs", "contracts")
+FEEDS = ("account_events", "call_logs", "contracts", "vendor_bills")
 KINDS = {".jsonl": "json", ".ndjson": "json", ".csv": "csv", ".parquet": "parquet"}
 COMPRESSIONS = (".gz", ".zst")
 DEFAULT_SHAPE = "canonical"

@@ -41,6 +41,7 @@ def validation_query(
     return TEMPLATES.get_template(f"{shape.feed}.sql").render(
         texts=texts,
         billing_date=billing_date("called_ts", billing_vars.zone),
+        billing_timezone=billing_vars.billing_timezone,
         naive_timezone=(
             billing_vars.billing_timezone if shape.naive_times_in_billing_timezone else None
         ),

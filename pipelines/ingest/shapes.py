@@ -48,6 +48,29 @@ FEED_FIELDS = {
         "amount",
         "memo",
     ),
+    "vendor_bills": (
+        "owner_uin",
+        "user_uin",
+        "operate_uin",
+        "product_name",
+        "sub_product_name",
+        "region",
+        "resource_id",
+        "transaction_type",
+        "order_id",
+        "bill_id",
+        "pay_time",
+        "fee_begin_time",
+        "fee_end_time",
+        "component_type",
+        "component_name",
+        "list_price",
+        "unit_price",
+        "discount",
+        "used_amount",
+        "used_amount_unit",
+        "real_cost",
+    ),
 }
 
 # Those whose text counts as it is; the others are numbers and times, which have a form to keep.
@@ -62,9 +85,22 @@ _TEXT_FIELDS = (
     "event_id",
     "event_type",
     "memo",
+    "user_uin",
+    "product_name",
+    "sub_product_name",
+    "resource_id",
+    "transaction_type",
+    "order_id",
+    "bill_id",
+    "component_type",
+    "component_name",
+    "used_amount_unit",
 )
 # Numbers of which no digit may be lost.
-_EXACT_FIELDS = ("discount", "contract_price", "amount")
+_EXACT_FIELDS = (
+    *("discount", "contract_price", "amount"),
+    *("list_price", "unit_price", "used_amount", "real_cost"),
+)
 
 
 @dataclass(frozen=True)
@@ -114,6 +150,9 @@ def shape_of(feed: str, name: str) -> Shape:
     """The shape of a feed's files; only call logs come in several."""
     if feed == "call_logs":
         return call_log_shapes()[name]
+    if feed == "vendor_bills":
+        said = yaml.safe_load((SHAPES.parent / "vendor_bills.yml").read_text(encoding="utf-8"))
+        return Shape(name, {field: tuple(paths) for field, paths in said.items()}, feed=feed)
     return Shape(name, {field: (field,) for field in FEED_FIELDS[feed]}, feed=feed)
 
 
@@ -253,6 +292,32 @@ def fault_of_line(shape: Shape) -> str:
         when not starts_with(line, '{{') then 'not_an_object'
         when {duplicate} then 'duplicate_key'
     end"""
+
+
+# What a line of DescribeBillDetail holds: a whole answer, or one of its items.
+_DETAILS = ("$.Response.DetailSet", "$.DetailSet")
+
+
+def items_of_line() -> str:
+    """SQL for the list of what a line of the vendor's bill says, as JSON objects: an item with one
+    of its components each, for `texts_of_values`. Empty if the line has no item."""
+    given = " ".join(
+        f"when json_type(line, '{path}') = 'ARRAY' then json_extract(line, '{path}[*]')"
+        for path in _DETAILS
+    )
+    return f"""
+        flatten(list_transform(
+            case {given} else [json(line)] end,
+            lambda detail: list_transform(
+                case
+                    when len(json_extract(detail, '$.ComponentSet[*]')) > 0
+                        then json_extract(detail, '$.ComponentSet[*]')
+                    else [json('{{}}')]
+                end,
+                lambda component: json_object('Detail', detail, 'Component', component)
+            )
+        ))
+    """
 
 
 def values_of_line(shape: Shape) -> str:

@@ -38,6 +38,7 @@ TABLES = (
     "account_arrears",
     "service_status",
     "arrears_notices",
+    "reconciliation",
 )
 # What a settlement date's own hash is made of.
 DATED_TABLES = ("calls", "bill_lines", "settlements")

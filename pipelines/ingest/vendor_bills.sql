@@ -1,0 +1,120 @@
+{% from 'fields.sql' import instant, is_mangled_number, exact_number with context %}
+{#
+    A text as its sender meant it: without the apostrophe that keeps a spreadsheet from computing it,
+    the blanks and tabs that keep it from reading a number, and the dash that stands for nothing.
+#}
+{% macro meant(text) -%}
+nullif(nullif(trim(
+            case
+                when regexp_matches({{ text }}, '^''[=+\-@\t\r＝＋－＠]') then substr({{ text }}, 2)
+                else {{ text }}
+            end,
+            ' ' || chr(9)
+        ), ''), '-')
+{%- endmacro %}
+{% set names = [
+    'owner_uin', 'user_uin', 'operate_uin', 'product_name', 'sub_product_name', 'region',
+    'resource_id', 'transaction_type', 'order_id', 'bill_id', 'component_type', 'component_name',
+    'used_amount_unit'
+] %}
+{% set numbers = ['list_price', 'unit_price', 'discount', 'used_amount', 'real_cost'] %}
+{% set times = ['pay_time', 'fee_begin_time', 'fee_end_time'] %}
+-- One row per component of a line of the vendor's own bill, typed, with the reason why the line
+-- cannot be accepted, if any.
+with texts as (
+    {{ texts }}
+),
+
+meant as (
+    select
+        source_file_id,
+        settlement_floor,
+        arrived_on,
+        line_number,
+        odd_field,
+        {% for name in names + numbers + times %}
+        {{ meant(name) }} as {{ name }},
+        {% endfor %}
+        {{ kept_fields }} as fields
+    from texts
+),
+
+typed as (
+    select
+        source_file_id,
+        settlement_floor,
+        arrived_on,
+        line_number,
+        odd_field,
+        {% for name in names %}
+        {{ name }},
+        {% endfor %}
+        {% for name in numbers %}
+        {{ name }} as {{ name }}_text,
+        {{ exact_number(name) }} as exact_{{ name }},
+        {% endfor %}
+        {% for name in times %}
+        {{ name }} as {{ name }}_text,
+        -- As the vendor's clock has it, which is billing time.
+        timezone('{{ billing_timezone }}', {{ instant(name, billing_timezone) }}) as {{ name }},
+        {% endfor %}
+        fields
+    from meant
+),
+
+judged as (
+    select
+        source_file_id,
+        settlement_floor,
+        arrived_on,
+        line_number,
+        {% for name in names %}
+        {{ name }},
+        {% endfor %}
+        cast(pay_time as date) as paid_on,
+        cast(fee_begin_time as date) as usage_date,
+        -- Ends are inclusive; one at midnight is the end of the day before.
+        greatest(
+            cast(fee_begin_time as date), cast(fee_end_time - interval 1 microsecond as date)
+        ) as last_usage_date,
+        try_cast(exact_list_price as decimal(18, 8)) as list_price,
+        try_cast(exact_unit_price as decimal(18, 8)) as unit_price,
+        try_cast(exact_discount as decimal(18, 8)) as discount,
+        try_cast(exact_used_amount as decimal(18, 8)) as used_amount,
+        try_cast(exact_real_cost as decimal(38, 8)) as real_cost,
+        case
+            when odd_field is not null then 'invalid_' || odd_field
+            when owner_uin is null then 'missing_owner_uin'
+            when
+                {{ is_mangled_number('owner_uin') }}
+                then 'invalid_owner_uin'
+            when coalesce(product_name, sub_product_name) is null then 'missing_product_name'
+            when fee_begin_time_text is null then 'missing_fee_begin_time'
+            {% for name in times %}
+            when
+                {{ name }}_text is not null
+                and coalesce(
+                    {{ name }} < timestamp '0001-01-01' or {{ name }} >= timestamp '9999-01-01',
+                    true
+                )
+                then 'invalid_{{ name }}'
+            {% endfor %}
+            when real_cost_text is null then 'missing_real_cost'
+            {% for name in numbers %}
+            when
+                {{ name }}_text is not null
+                and coalesce(
+                    exact_{{ name }}
+                    <> try_cast(
+                        exact_{{ name }} as decimal({{ 38 if name == 'real_cost' else 18 }}, 8)
+                    ),
+                    true
+                )
+                then 'invalid_{{ name }}'
+            {% endfor %}
+        end as reason,
+        fields
+    from typed
+)
+
+select * from judged
