@@ -183,6 +183,7 @@ create table if not exists raw.vendor_bills (
     bill_id varchar,
     component_type varchar,
     component_name varchar,
+    fee_begin_time timestamptz not null,
     -- In billing time, as are the vendor's.
     paid_on date,
     usage_date date not null,

@@ -437,6 +437,21 @@ def test_a_bill_that_is_fetched_again_counts_once_as_it_says_last(
     ]
 
 
+def test_bills_by_the_hour_add_up(nights: Path, tmp_path: Path) -> None:
+    """Each hour in a file of its own; one of them comes again."""
+    place = copy_of(nights, tmp_path)
+    hours = [
+        row("equal", "2026-09-02", calls, 开始使用时间=f"2026-09-02 {hour}:00:00",
+            结束使用时间=f"2026-09-02 {hour}:59:59")
+        for hour, calls in (("09", 12), ("10", 8))
+    ]  # fmt: skip
+    for number, line in enumerate([*hours, hours[0] | {"订单ID": ""}]):
+        folder = place / f"landing/vendor_bills/arrived_on=2026-09-1{number // 2}"
+        write(folder / f"{number}.csv", bill([line]))
+    settle(place, date(2026, 9, 11))
+    assert found(place, "vendor_calls, category", "usage_date = '2026-09-02'") == [(20, "none")]
+
+
 def test_only_what_a_bill_can_know_is_compared(nights: Path, tmp_path: Path) -> None:
     """One that was fetched in the middle of a month, of one account: nothing else is missing."""
     place = copy_of(nights, tmp_path)

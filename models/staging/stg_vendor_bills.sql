@@ -29,7 +29,7 @@ by_age as (
                 transaction_type,
                 component_type,
                 component_name,
-                usage_date,
+                fee_begin_time,
                 paid_on
             order by arrived_on desc, settlement_floor desc, source_file_id desc
         ) as age

@@ -23,7 +23,6 @@ from pipelines.publish.release import DATABASE, current_release
 from pipelines.settings import BillingVars, Settings
 from pipelines.sql import literal
 
-FORMATS = ("csv", "xlsx", "parquet")
 # The tables of each layout, by what their files are called.
 LAYOUTS = {"vendor": ("detail", "deductions"), "focus": ("cost_and_usage",)}
 
@@ -55,7 +54,6 @@ def export_month(
     if release is None:
         raise UsageError(f"nothing was published in {settings.published} yet")
     zone = BillingVars(**read_manifest(release).vars).zone
-    folder.mkdir(parents=True, exist_ok=True)
     with closing(duckdb.connect(str(release / DATABASE), read_only=True)) as con:
         con.execute("set TimeZone = 'UTC'")
         if not con.execute("select 1 from duckdb_tables() where schema_name = 'seeds'").fetchall():
@@ -72,6 +70,7 @@ def export_month(
             raise UsageError(
                 f"there is no bill of {month:%Y-%m}" + (f" of account {owner}" if owner else "")
             )
+        folder.mkdir(parents=True, exist_ok=True)
         stem = f"callbill-{month:%Y-%m}" + (f"-{_safe_name(owner)}" if owner else "")
         if format_ == "xlsx":
             name = stem if layout == "vendor" else f"{stem}-{tables[0]}"

@@ -71,6 +71,7 @@ judged as (
         {% for name in names %}
         {{ name }},
         {% endfor %}
+        timezone('{{ billing_timezone }}', fee_begin_time) as fee_begin_time,
         cast(pay_time as date) as paid_on,
         cast(fee_begin_time as date) as usage_date,
         -- Ends are inclusive; one at midnight is the end of the day before.
