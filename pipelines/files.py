@@ -83,7 +83,8 @@ def quarantine(settings: Settings, name: str, reason: str) -> Withdrawn:
             raise UsageError(_NO_SUCH_FILE.format(name))
         if file.quarantine_reason is not None:
             raise UsageError(f"{file.path} was withdrawn already: {file.quarantine_reason}")
-        if sealed is None or file.settlement_floor > sealed:
+        # Nothing that is sealed depends on a bill of the vendor's.
+        if sealed is None or file.settlement_floor > sealed or file.feed == "vendor_bills":
             withdraw(con, settings, file.feed, file.source_file_id, reason)
             _record(con, run_id, "quarantined", f"{file.path}: {reason}")
             return Withdrawn(file, file.records_accepted, whole=True)

@@ -43,12 +43,21 @@ _DIFFERENCES = f"""
     order by bill_month, owner_uin, usage_date, component_code
 """
 _UNEXPLAINED = f"select count(*) {_ASKED} and unexplained_difference <> 0"
-# Lines that could not be read are of no account and month.
+# Lines that could not be read, as far as they may be of what was asked for.
 _REJECTED = """
     select count(*)
     from ops.rejected_records as r
     inner join ops.source_files as f on r.source_file_id = f.source_file_id and r.feed = f.feed
     where r.feed = 'vendor_bills' and f.quarantine_reason is null
+        and ($owner is null or coalesce(r.fields ->> 'owner_uin', $owner) = $owner)
+        and (
+            $month is null
+            or coalesce(
+                try_cast(left(r.fields ->> 'fee_begin_time', 10) as date) not between
+                $month::date - interval 2 month and last_day($month::date),
+                false
+            ) is false
+        )
 """
 _WITHOUT = """
     select count(*)
@@ -107,13 +116,13 @@ def reconcile(settings: Settings, of_month: date | None, of_owner: str | None) -
             Bill(month, owner, ours, theirs, difference, dict(zip(_PARTS, parts, strict=True)))
             for month, owner, ours, theirs, difference, *parts in rows(_BILLS)
         ]
-        [(rejected,)] = con.execute(_REJECTED).fetchall()
+        [(rejected,)] = rows(_REJECTED)
         if not bills and not rejected:
             of = f" of {of_month:%Y-%m}" if of_month else ""
             of += f" of account {of_owner}" if of_owner else ""
             raise UsageError(
-                f"no bill of the vendor's{of} is known: put it into landing/vendor_bills, then "
-                "`callbill run`"
+                f"no bill of the vendor's{of} with a line of ours is known: put it into "
+                "landing/vendor_bills, then `callbill run`"
             )
         return Reconciliation(
             bills=bills,

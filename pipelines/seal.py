@@ -230,8 +230,11 @@ def first_due(con: duckdb.DuckDBPyConnection, through: date) -> date | None:
     built = built_through(con)
     if built is not None:
         return built + timedelta(days=1)
+    # The vendor's bills settle nothing.
     first: date | None = con.execute(
-        "select min(settlement_floor) from ops.source_files where settlement_floor <= ?", [through]
+        "select min(settlement_floor) from ops.source_files"
+        " where settlement_floor <= ? and feed <> 'vendor_bills'",
+        [through],
     ).fetchall()[0][0]
     return first
 

@@ -211,7 +211,7 @@ def show_reconciliation(found: Reconciliation) -> None:
     parts = found.bills[0].parts if found.bills else ()
     console.print(
         table_of(
-            "Bills compared (CNY, the vendor's less ours)",
+            "Bills compared (CNY; difference: the vendor's less ours)",
             ["month", "account", "#ours", "#theirs", "#difference", *(f"#{p}" for p in parts)],
             [
                 [
@@ -228,18 +228,18 @@ def show_reconciliation(found: Reconciliation) -> None:
             table_of(
                 "What differs",
                 [
-                    *("month", "account", "usage date", "component", "why", "#calls", "#theirs"),
-                    *("#price", "#theirs", "#cost", "#theirs", "#difference"),
+                    *("month", "account", "usage date", "component", "why"),
+                    *("#our calls", "#their calls", "#our price", "#their price"),
+                    *("#our cost", "#their cost", "#difference"),
                 ],
                 [[f"{row[0]:%Y-%m}", *row[1:]] for row in found.differences],
             )
         )
-    else:
+    elif found.bills:
         console.print("Nothing differs.")
     if found.without_vendor_bill:
         console.print(
-            f"Not compared: {found.without_vendor_bill} bill(s) of which there is none of"
-            " the vendor's."
+            f"Of {found.without_vendor_bill} of our bills the vendor's is not known: not compared."
         )
 
 
@@ -394,7 +394,12 @@ def show_rejects(
                 "Rejected",
                 ["file", "#line", "reason", "what is kept"],
                 [
-                    (file, number, code, detail or _kept(fields) or f"{length} bytes")
+                    (
+                        file,
+                        number,
+                        code,
+                        detail or _kept(fields) or ("" if length is None else f"{length} bytes"),
+                    )
                     for file, number, code, detail, fields, length, _id, _total in rows
                 ],
             )

@@ -1,7 +1,7 @@
 -- The vendor's own bill against ours, for accounts and months of which the vendor's is known: what
 -- each has of a usage date's calls and what they cost, and why they differ.
 {%- set per_unit = "coalesce(components.calls_per_price_unit, 1)" %}
-{%- set with_period = "compared.calls + in_other_periods.period_calls" %}
+{%- set with_period = "(compared.calls + in_other_periods.period_calls)" %}
 
 with lines as (
     select * from {{ ref('bill_lines') }}
@@ -87,7 +87,7 @@ theirs as (
         count(distinct price) + max(case when calls is not null and price is null then 1 else 0 end)
             as prices
     from vendor_lines
-    where product_code is not null and not is_adjustment
+    where is_ours and not is_adjustment
     group by owner_uin, bill_month, usage_date, component_code
 ),
 
@@ -226,7 +226,7 @@ with_day_before as (
         lag(usage_date) over days as usage_date_before,
         lag(more_calls - moved) over days as left_before
     from in_other_months
-    window days as (partition by owner_uin, component_code, bill_month order by usage_date)
+    window days as (partition by owner_uin, component_code order by usage_date, bill_month)
 ),
 
 offsets as (
@@ -245,8 +245,8 @@ chains as (
     select
         *,
         sum(case when offsets_day_before then 0 else 1 end) over (
-            partition by owner_uin, component_code, bill_month
-            order by usage_date
+            partition by owner_uin, component_code
+            order by usage_date, bill_month
             rows unbounded preceding
         ) as chain_no
     from offsets
@@ -256,9 +256,9 @@ links as (
     select
         *,
         row_number() over (
-            partition by owner_uin, component_code, bill_month, chain_no order by usage_date
+            partition by owner_uin, component_code, chain_no order by usage_date, bill_month
         ) as link_no,
-        count(*) over (partition by owner_uin, component_code, bill_month, chain_no) as chain_links
+        count(*) over (partition by owner_uin, component_code, chain_no) as chain_links
     from chains
 ),
 
@@ -279,15 +279,15 @@ explained as (
         in_other_periods.period_calls,
         compared.more_calls - in_other_periods.period_calls as volume_calls,
         -- What is on one side alone, and not in another period of the other.
+        compared.more_calls = 0 and compared.vendor_cost = compared.real_cost as is_equal,
         compared.is_here <> compared.is_there
         and (
             compared.more_calls <> in_other_periods.period_calls
             or components.component_code is null
         ) as is_missing,
-        {{ line_cost(used_amount('compared.calls', per_unit), 'compared.price') }} as our_cost,
-        {{ line_cost(used_amount(with_period, per_unit), 'compared.price') }} as cost_with_period,
-        {{ line_cost(used_amount('compared.vendor_calls', per_unit), 'compared.price') }}
-            as cost_of_theirs,
+        {{ cost_at('compared.calls', per_unit, 'compared.price') }} as our_cost,
+        {{ cost_at(with_period, per_unit, 'compared.price') }} as cost_with_period,
+        {{ cost_at('compared.vendor_calls', per_unit, 'compared.price') }} as cost_of_theirs,
         compared.our_prices > 1
         or compared.their_prices > 1
         or coalesce(compared.vendor_price <> compared.price, compared.their_prices > 0)
@@ -329,18 +329,18 @@ usage_differences as (
         vendor_cost,
         contract_price,
         vendor_price,
-        case when is_missing then cost_difference - period_difference else 0 end
+        case when is_missing then cost_difference - period_difference - unexplained else 0 end
             as missing_difference,
         period_difference,
         case when is_missing then 0 else cost_of_theirs - cost_with_period end as volume_difference,
-        case when prices_differ and not is_missing then beyond_one_price else 0 end
+        case when prices_differ and not is_missing and not is_equal then beyond_one_price else 0 end
             as price_difference,
         case
-            when is_missing then 0
+            when is_missing or is_equal then 0
             when prices_differ then rounded
             else rounded + beyond_one_price
         end as rounding_difference,
-        case when is_missing then 0 else unexplained end as unexplained_difference
+        case when is_equal then 0 else unexplained end as unexplained_difference
     from parts
 ),
 

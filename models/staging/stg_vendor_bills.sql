@@ -1,5 +1,5 @@
--- Lines of the vendor's bills that are known by now, each from the file that arrived last of those
--- that have it, with the component that they are for and what they say of price and cost.
+-- Lines of the vendor's bills that count and are known by now, with the component that they are for
+-- and what they say of price and cost.
 with vendor_bills as (
     select * from {{ source('raw', 'vendor_bills') }}
     where settlement_floor <= {{ settle_through() }}
@@ -13,125 +13,208 @@ products as (
     select * from {{ ref('products') }}
 ),
 
--- A bill that is fetched again has its lines again.
-by_age as (
-    select
-        *,
-        dense_rank() over (
-            partition by
-                owner_uin,
-                user_uin,
-                operate_uin,
-                region,
-                resource_id,
-                bill_id,
-                order_id,
-                transaction_type,
-                component_type,
-                component_name,
-                fee_begin_time,
-                paid_on
-            order by arrived_on desc, settlement_floor desc, source_file_id desc
-        ) as age
-    from vendor_bills
-),
-
 -- Codes and names are taken alike.
 product_names as (
     select
-        product_code as said,
-        product_code
+        product_code,
+        lower(product_code) as said
     from products
     union
     select
-        product_name as said,
-        product_code
+        product_code,
+        lower(product_name) as said
     from products
 ),
 
 component_names as (
     select
         product_code,
-        component_code as said,
-        component_code
+        component_code,
+        lower(component_code) as said
     from components
     union
     select
         product_code,
-        component_name as said,
-        component_code
+        component_code,
+        lower(component_name) as said
     from components
 ),
 
--- What two have in common names neither.
-named_products as (
+-- Two products of one name are told apart by their components.
+named as (
     select
-        said,
-        min(product_code) as product_code
+        product_names.said as product_said,
+        component_names.said as component_said,
+        min(component_names.component_code) as component_code
     from product_names
-    group by said
-    having count(*) = 1
+    inner join component_names on product_names.product_code = component_names.product_code
+    group by product_names.said, component_names.said
+    having count(distinct component_names.component_code) = 1
 ),
 
-named_components as (
+our_products as (
+    select distinct said from product_names
+),
+
+-- A line that names no product is known by its component.
+named_alone as (
     select
-        product_code,
         said,
         min(component_code) as component_code
     from component_names
-    group by product_code, said
-    having count(*) = 1
+    group by said
+    having count(distinct component_code) = 1
 ),
 
-named as (
+recognised as (
     select
-        by_age.*,
-        coalesce(sub_products.product_code, main_products.product_code) as product_code
+        vendor_bills.*,
+        coalesce(vendor_bills.transaction_type in {{ adjustment_names() }}, false)
+        or coalesce(vendor_bills.bill_id in {{ adjustment_names() }}, false)
+        or coalesce(vendor_bills.product_name in {{ adjustment_names() }}, false)
+        or coalesce(vendor_bills.sub_product_name in {{ adjustment_names() }}, false)
+        or coalesce(vendor_bills.component_type in {{ adjustment_names() }}, false)
+        or coalesce(vendor_bills.component_name in {{ adjustment_names() }}, false)
+            as is_adjustment,
+        coalesce(main_products.said, sub_products.said, alone.said) is not null as is_ours,
+        coalesce(main_products.said, sub_products.said, alone.said) as known_product,
+        coalesce(
+            by_type.component_code,
+            by_name.component_code,
+            by_sub_type.component_code,
+            by_sub_name.component_code,
+            alone.component_code
+        ) as known_component_code
+    from vendor_bills
+    left join our_products as main_products
+        on lower(vendor_bills.product_name) = main_products.said
+    left join our_products as sub_products
+        on lower(vendor_bills.sub_product_name) = sub_products.said
+    left join named as by_type
+        on
+            main_products.said = by_type.product_said
+            and lower(vendor_bills.component_type) = by_type.component_said
+    left join named as by_name
+        on
+            main_products.said = by_name.product_said
+            and lower(vendor_bills.component_name) = by_name.component_said
+    left join named as by_sub_type
+        on
+            sub_products.said = by_sub_type.product_said
+            and lower(vendor_bills.component_type) = by_sub_type.component_said
+    left join named as by_sub_name
+        on
+            sub_products.said = by_sub_name.product_said
+            and lower(vendor_bills.component_name) = by_sub_name.component_said
+    left join named_alone as alone
+        on
+            vendor_bills.product_name is null
+            and vendor_bills.sub_product_name is null
+            and lower(coalesce(vendor_bills.component_type, vendor_bills.component_name))
+            = alone.said
+),
+
+-- A bill is fetched again, in another form perhaps: what is of one usage date and one deduction day
+-- counts as it arrived last. Files of one arrival are parts of one bill ...
+by_age as (
+    select
+        *,
+        dense_rank() over (
+            partition by owner_uin, known_product, is_adjustment, usage_date, paid_on
+            order by arrived_on desc
+        ) as age
+    from recognised
+),
+
+-- ... in which a line that several of them have is one.
+numbered as (
+    select
+        *,
+        row_number() over (
+            partition by
+                source_file_id,
+                owner_uin,
+                user_uin,
+                operate_uin,
+                region,
+                resource_id,
+                product_name,
+                sub_product_name,
+                component_type,
+                component_name,
+                transaction_type,
+                order_id,
+                bill_id,
+                fee_begin_time,
+                paid_on,
+                used_amount,
+                real_cost
+            order by line_number
+        ) as copy_no
     from by_age
-    left join named_products as main_products on by_age.product_name = main_products.said
-    left join named_products as sub_products on by_age.sub_product_name = sub_products.said
-    where by_age.age = 1
+    where age = 1
 ),
 
-matched as (
+parted as (
     select
-        named.*,
-        coalesce(by_type.component_code, by_name.component_code) as known_component_code
-    from named
-    left join named_components as by_type
-        on named.product_code = by_type.product_code and named.component_type = by_type.said
-    left join named_components as by_name
-        on named.product_code = by_name.product_code and named.component_name = by_name.said
+        *,
+        row_number() over (
+            partition by
+                owner_uin,
+                user_uin,
+                operate_uin,
+                region,
+                resource_id,
+                product_name,
+                sub_product_name,
+                component_type,
+                component_name,
+                transaction_type,
+                order_id,
+                bill_id,
+                fee_begin_time,
+                paid_on,
+                used_amount,
+                real_cost,
+                copy_no
+            order by source_file_id, line_number
+        ) as part_no
+    from numbered
 ),
 
 counted as (
     select
-        matched.*,
+        parted.*,
         components.calls_per_price_unit,
-        cast(matched.used_amount as decimal(20, 8)) * cast(
+        cast(parted.used_amount as decimal(20, 8)) * cast(
             case
                 when
-                    matched.used_amount_unit is null
-                    or matched.used_amount_unit = components.used_amount_unit
+                    parted.used_amount_unit is null
+                    or parted.used_amount_unit = components.used_amount_unit
                     then components.calls_per_price_unit
-                when matched.used_amount_unit = '次' then 1
-                when matched.used_amount_unit = '千次' then 1000
-                when matched.used_amount_unit = '万次' then 10000
+                when parted.used_amount_unit = '次' then 1
+                when parted.used_amount_unit = '千次' then 1000
+                when parted.used_amount_unit = '万次' then 10000
             end as decimal(10, 0)
         ) as exact_calls
-    from matched
-    left join components on matched.known_component_code = components.component_code
+    from parted
+    left join components on parted.known_component_code = components.component_code
+    where parted.part_no = 1
 ),
 
 measured as (
     select
         *,
-        -- Of a line over several days it is not known how many calls are of each.
+        -- Of a line over several days it is not known how many calls are of each; more than 10^9
+        -- are none. What costs less than nothing takes calls back.
         case
             when
                 exact_calls = round(exact_calls, 0)
+                and abs(exact_calls) <= 1000000000
                 and coalesce(last_usage_date, usage_date) = usage_date
-                then cast(exact_calls as bigint)
+                then cast(
+                    case when real_cost < 0 then -abs(exact_calls) else exact_calls end as bigint
+                )
         end as calls
     from counted
 ),
@@ -176,18 +259,21 @@ select
     owner_uin,
     {{ bill_month('usage_date', 'coalesce(paid_on, usage_date)') }} as bill_month,
     usage_date,
-    product_code,
-    coalesce(known_component_code, component_name, component_type) as component_code,
-    coalesce(transaction_type in ('billVirtualId', '月度计费精度差异'), false) as is_adjustment,
+    is_ours,
+    is_adjustment,
+    coalesce(known_component_code, component_name, component_type, 'unnamed') as component_code,
     calls,
     price,
     real_cost,
     -- What the line's own price comes to; where it names none, what it costs.
     case
         when calls is null then cast(0 as decimal(38, 8))
+        when price is null then real_cost
         else coalesce({{ line_cost('price_units', 'price') }}, real_cost)
     end as expected_cost,
-    coalesce({{ is_rounded_from('real_cost', 'exact_cost') }}, calls is not null and price is null)
-        as is_explained,
+    coalesce(
+        {{ is_rounded_from('real_cost', 'exact_cost') }},
+        calls is not null and (price is null or price_units is null)
+    ) as is_explained,
     arrived_on
 from expected

@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 import duckdb
@@ -70,7 +71,10 @@ def export_month(
             raise UsageError(
                 f"there is no bill of {month:%Y-%m}" + (f" of account {owner}" if owner else "")
             )
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{folder} cannot be written to: {error.strerror}") from error
         stem = f"callbill-{month:%Y-%m}" + (f"-{_safe_name(owner)}" if owner else "")
         if format_ == "xlsx":
             name = stem if layout == "vendor" else f"{stem}-{tables[0]}"
@@ -107,4 +111,6 @@ def _whole(path: Path, write: Callable[[Path], None]) -> None:
 
 def _safe_name(owner: str) -> str:
     """An account's number as part of a file's name, whatever it is."""
-    return re.sub(r"[^0-9A-Za-z_-]", "_", owner)[:64]
+    name = re.sub(r"[^0-9A-Za-z_-]", "_", owner)[:64]
+    # Two that read alike then are two all the same.
+    return name if name == owner else f"{name}-{sha256(owner.encode()).hexdigest()[:8]}"

@@ -1,7 +1,11 @@
 -- What left each account in a month, and the row that explains the difference to the detail:
 -- 月度计费精度差异, which moves no money. Both amounts have one sum.
 -- noqa: disable=RF05,RF06
-with deductions as (
+with accounts as (
+    select distinct owner_uin from billing.account_ledger
+),
+
+deductions as (
     select
         s.owner_uin,
         s.bill_month,
@@ -12,8 +16,11 @@ with deductions as (
         s.rated_amount,
         s.deducted_amount,
         s.residual_amount,
-        l.credit_amount,
-        l.cash_amount
+        -- Of nothing that was deducted there is no entry.
+        case when accounts.owner_uin is not null then coalesce(l.credit_amount, 0.00) end
+            as credit_amount,
+        case when accounts.owner_uin is not null then coalesce(l.cash_amount, 0.00) end
+            as cash_amount
     from billing.settlements as s
     inner join asked
         on s.bill_month = asked.bill_month and s.owner_uin = coalesce(asked.owner_uin, s.owner_uin)
@@ -22,6 +29,7 @@ with deductions as (
             s.owner_uin = l.owner_uin
             and l.entry_type = 'deduction'
             and l.reference = concat_ws('/', s.settled_on, s.product_code, s.bill_month)
+    left join accounts on s.owner_uin = accounts.owner_uin
 ),
 
 adjustments as (

@@ -487,15 +487,25 @@ class BatchLoad:
         self.con.unregister("loading_records")
 
     def _items_of_lines(self, objects: str) -> str:
-        """What lines hold that can hold several items; lines that cannot be taken apart are
-        rejected."""
+        """What lines hold that can hold several items. One that holds none is as a blank line; one
+        that cannot be taken apart is rejected."""
+        self.con.execute(
+            f"""
+            create or replace temp table loading_pages as
+            select *, {items_of_line()} as items from ({objects})
+            """
+        )
+        for source_file_id, pages in self.con.execute(
+            "select source_file_id, count(*) from loading_pages where len(items) = 0 group by all"
+        ).fetchall():
+            self.lines_seen[source_file_id] -= pages
         self.con.execute(
             f"""
             create or replace temp table loading_items as
             with items as (
                 select source_file_id, line_number, line as whole,
-                    unnest(if(len(items) = 0, [null], items))::varchar as line
-                from (select *, {items_of_line()} as items from ({objects}))
+                    unnest(coalesce(items, [null]))::varchar as line
+                from loading_pages
             )
             select source_file_id, line_number, whole, line,
                 case when line is null then 'no_items' else {fault_of_line(self.shape)} end as fault

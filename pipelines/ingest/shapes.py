@@ -300,14 +300,16 @@ _DETAILS = ("$.Response.DetailSet", "$.DetailSet")
 
 def items_of_line() -> str:
     """SQL for the list of what a line of the vendor's bill says, as JSON objects: an item with one
-    of its components each, for `texts_of_values`. Empty if the line has no item."""
+    of its components each, for `texts_of_values`. Empty for a page without an item, null for an
+    answer that has no page."""
     given = " ".join(
         f"when json_type(line, '{path}') = 'ARRAY' then json_extract(line, '{path}[*]')"
         for path in _DETAILS
     )
+    framed = " or ".join(f"json_exists(line, '{path}')" for path in ("$.Response", "$.DetailSet"))
     return f"""
         flatten(list_transform(
-            case {given} else [json(line)] end,
+            case {given} when {framed} then null else [json(line)] end,
             lambda detail: list_transform(
                 case
                     when len(json_extract(detail, '$.ComponentSet[*]')) > 0
@@ -386,7 +388,9 @@ def _field_texts(
     texts = {}
     for field, paths in shape.fields.items():
         candidates = [reference(path) for path in paths]
-        for code in ["", *(shape.no_error_codes if field == "error_code" else ())]:
+        # The vendor's bills have a dash where there is nothing.
+        nothings = ["", "-"] if shape.feed == "vendor_bills" else [""]
+        for code in [*nothings, *(shape.no_error_codes if field == "error_code" else ())]:
             candidates = [f"nullif({text}, {literal(code)})" for text in candidates]
         text = candidates[0] if len(candidates) == 1 else f"coalesce({', '.join(candidates)})"
         texts[field] = text

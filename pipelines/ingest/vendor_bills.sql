@@ -9,7 +9,8 @@ nullif(nullif(trim(
                 when regexp_matches({{ text }}, '^''[=+\-@\t\r＝＋－＠]') then substr({{ text }}, 2)
                 else {{ text }}
             end,
-            ' ' || chr(9)
+            -- No-break and wide ones too.
+            ' ' || chr(9) || chr(160) || chr(12288)
         ), ''), '-')
 {%- endmacro %}
 {% set names = [
@@ -78,10 +79,16 @@ judged as (
         greatest(
             cast(fee_begin_time as date), cast(fee_end_time - interval 1 microsecond as date)
         ) as last_usage_date,
-        try_cast(exact_list_price as decimal(18, 8)) as list_price,
-        try_cast(exact_unit_price as decimal(18, 8)) as unit_price,
-        try_cast(exact_discount as decimal(18, 8)) as discount,
-        try_cast(exact_used_amount as decimal(18, 8)) as used_amount,
+        -- Bills are of all products: a number that is none of ours is not known. What it would have
+        -- explained is then unexplained.
+        {% for name in ['list_price', 'unit_price', 'discount', 'used_amount'] %}
+        case
+            when
+                try_cast(exact_{{ name }} as decimal(18, 8)) = exact_{{ name }}
+                and ('{{ name }}' <> 'discount' or exact_{{ name }} between 0 and 1)
+                then try_cast(exact_{{ name }} as decimal(18, 8))
+        end as {{ name }},
+        {% endfor %}
         try_cast(exact_real_cost as decimal(38, 8)) as real_cost,
         case
             when odd_field is not null then 'invalid_' || odd_field
@@ -89,7 +96,6 @@ judged as (
             when
                 {{ is_mangled_number('owner_uin') }}
                 then 'invalid_owner_uin'
-            when coalesce(product_name, sub_product_name) is null then 'missing_product_name'
             when fee_begin_time_text is null then 'missing_fee_begin_time'
             {% for name in times %}
             when
@@ -101,17 +107,10 @@ judged as (
                 then 'invalid_{{ name }}'
             {% endfor %}
             when real_cost_text is null then 'missing_real_cost'
+            when coalesce(exact_real_cost <> try_cast(exact_real_cost as decimal(38, 8)), true)
+                then 'invalid_real_cost'
             {% for name in numbers %}
-            when
-                {{ name }}_text is not null
-                and coalesce(
-                    exact_{{ name }}
-                    <> try_cast(
-                        exact_{{ name }} as decimal({{ 38 if name == 'real_cost' else 18 }}, 8)
-                    ),
-                    true
-                )
-                then 'invalid_{{ name }}'
+            when not regexp_full_match({{ name }}_text, '{{ number }}') then 'invalid_{{ name }}'
             {% endfor %}
         end as reason,
         fields

@@ -128,6 +128,7 @@ def refresh_hashes(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
             select unnest(generate_series(
                 (
                     select min(settlement_floor) from ops.source_files
+                    where feed <> 'vendor_bills'
                 ),
                 (select settle_through from ops.settlement_window),
                 interval 1 day

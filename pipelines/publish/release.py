@@ -41,6 +41,12 @@ OPS_TABLES = (
 # In order of time; there are no two in a microsecond.
 RUN_ID = "%Y%m%dT%H%M%S.%fZ"
 _PARQUET = "format parquet, parquet_version v2, compression zstd"
+# Marts that are views, in a release's database too.
+_VIEWS = """
+    select view_name from duckdb_views()
+    where database_name = current_database() and schema_name = 'billing' and view_name <> 'calls'
+    order by view_name
+"""
 
 
 def current_release(published: Path) -> Path | None:
@@ -109,6 +115,9 @@ def write_release(
         if table != "calls":
             target = literal(str(parquet / f"{table}.parquet"))
             con.execute(f"copy (from billing.{table}) to {target} ({_PARQUET})")
+    for (view,) in con.execute(_VIEWS).fetchall():
+        target = literal(str(parquet / f"{view}.parquet"))
+        con.execute(f"copy (from billing.{view}) to {target} ({_PARQUET})")
     _write_database(con, release, run_id)
     con.execute("set preserve_insertion_order = false")
     write_site(con, settings, billing_vars, release, before, (settle_from, through), data_docs)
@@ -245,10 +254,7 @@ def _describe_columns(con: duckdb.DuckDBPyConnection) -> None:
 def _copy_views(con: duckdb.DuckDBPyConnection) -> None:
     """Take along the views beside the marts, which name what they are of without a database."""
     [(here,)] = con.execute("select current_database()").fetchall()
-    views = con.execute(
-        "select sql from duckdb_views() where database_name = current_database()"
-        " and schema_name = 'billing' and view_name <> 'calls' order by view_name"
-    ).fetchall()
+    views = con.execute(f"select sql from duckdb_views() where view_name in ({_VIEWS})").fetchall()
     con.execute("use release")
     try:
         for (statement,) in views:
