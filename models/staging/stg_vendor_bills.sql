@@ -120,7 +120,13 @@ by_age as (
     select
         *,
         dense_rank() over (
-            partition by owner_uin, known_product, is_adjustment, usage_date, paid_on
+            partition by
+                owner_uin,
+                is_adjustment,
+                -- Of an adjustment not every form names the product.
+                case when not is_adjustment then known_product end,
+                usage_date,
+                paid_on
             order by arrived_on desc
         ) as age
     from recognised
