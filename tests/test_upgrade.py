@@ -16,7 +16,16 @@ import duckdb
 import pytest
 import zstandard
 
-from tests.conftest import PROJECT, callbill, copy_of, manifest, places, query, run_job
+from tests.conftest import (
+    PROJECT,
+    ProjectCopy,
+    callbill,
+    copy_of,
+    manifest,
+    places,
+    query,
+    run_job,
+)
 from tests.landing_files import json_lines, record, write
 
 FIXTURE = PROJECT / "tests" / "fixtures" / "callbill-0.1.0.tar.zst"
@@ -101,6 +110,23 @@ def test_two_releases_of_two_versions_can_be_compared(old: Path, upgraded: Path)
     assert "Every date that was sealed says what it said." in ended.stdout
     assert "arrived_on=2026-03-06" in ended.stdout
     assert "arrived_on=2026-03-02" not in ended.stdout
+
+
+def test_callbill_may_move(tmp_path: Path) -> None:
+    """A new version in a new folder: what dbt remembers of the old one, which is gone, is not asked
+    for."""
+    place, project = tmp_path / "place", ProjectCopy.in_folder(tmp_path / "project")
+    for day in (2, 3):
+        folder = place / f"landing/call_logs/arrived_on=2026-03-0{day + 1}"
+        calls = record(f"c-{day}", called_at=f"2026-03-0{day}T10:00:00+08:00")
+        write(folder / "calls.jsonl", json_lines(calls))
+    # Not with what the tests lend, which was parsed here.
+    ended = callbill("run", *places(place), "--through=2026-03-03", project=project.folder)
+    assert ended.returncode == 0, ended.stderr
+    shutil.rmtree(project.folder)
+    ended = run_job(place, "--through", date(2026, 3, 4))
+    assert ended.returncode == 0, ended.stderr
+    assert query(place, "select sum(calls)::int from billing.bill_lines") == [(2,)]
 
 
 def test_a_newer_callbills_warehouse_is_left_alone(upgraded: Path, tmp_path: Path) -> None:
