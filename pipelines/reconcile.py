@@ -59,6 +59,12 @@ _REJECTED = """
             ) is false
         )
 """
+_LEFT_OUT = """
+    select count(*)
+    from billing.vendor_bill_lines
+    where status = 'other_product' and ($month is null or bill_month = $month::date)
+        and ($owner is null or owner_uin = $owner)
+"""
 _WITHOUT = """
     select count(*)
     from (
@@ -91,6 +97,7 @@ class Reconciliation:
     differences: Sequence[tuple[Any, ...]]
     unexplained: int
     rejected: int
+    left_out: int
     without_vendor_bill: int
 
 
@@ -129,5 +136,6 @@ def reconcile(settings: Settings, of_month: date | None, of_owner: str | None) -
             differences=rows(_DIFFERENCES),
             unexplained=rows(_UNEXPLAINED)[0][0],
             rejected=rejected,
+            left_out=rows(_LEFT_OUT)[0][0],
             without_vendor_bill=rows(_WITHOUT)[0][0],
         )

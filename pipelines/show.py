@@ -237,6 +237,8 @@ def show_reconciliation(found: Reconciliation) -> None:
         )
     elif found.bills:
         console.print("Nothing differs.")
+    if found.left_out:
+        console.print(f"{found.left_out} line(s) of the vendor's are of other products: left out.")
     if found.without_vendor_bill:
         console.print(
             f"Of {found.without_vendor_bill} of our bills the vendor's is not known: not compared."

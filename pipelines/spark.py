@@ -64,7 +64,8 @@ _GIVEN = (
 )
 _TAKEN_OVER = (
     *("daily_usage", "precision_adjustments", "monthly_bills", "account_ledger"),
-    *("account_arrears", "service_status", "arrears_notices", "reconciliation"),
+    *("account_arrears", "service_status", "arrears_notices", "vendor_bill_lines"),
+    "reconciliation",
 )
 _TYPES = {
     "VARCHAR": "string",

@@ -752,10 +752,24 @@ def write_vendor_bills(target: Path) -> None:
         "组件用量": "",
         "优惠后总价": "-0.09",
     }
+    # A bill is of all that the account uses.
+    server = vendor_row(date(2026, 9, 7), 0) | {
+        "产品名称": "云服务器 CVM",
+        "子产品名称": "云服务器CVM-标准型S5",
+        "组件类型": "CPU",
+        "组件名称": "CPU",
+        "组件刊例价": "0.05500000",
+        "组件单价": "0.05500000",
+        "组件价格单位": "元/核/小时",
+        "组件用量": "48.00000000",
+        "组件用量单位": "核小时",
+        "折扣率": "1.000000",
+        "优惠后总价": "2.64000000",
+    }
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(rows[0]))
     writer.writeheader()
-    writer.writerows([*rows, reversal, other, adjustment])
+    writer.writerows([*rows, reversal, other, adjustment, server])
     write(
         target / "vendor_bills/arrived_on=2026-10-02/bill-2026-09.csv",
         text.getvalue().encode("utf-8-sig"),

@@ -28,6 +28,7 @@ MARTS = (
     "account_arrears",
     "service_status",
     "arrears_notices",
+    "vendor_bill_lines",
     "reconciliation",
 )
 # A view of marts, also in a release, after a specification that has its own names.
@@ -57,7 +58,7 @@ MODELS_WITH_UNIT_TESTS = {
     "account_arrears",
     "service_status",
     "arrears_notices",
-    "stg_vendor_bills",
+    "vendor_bill_lines",
     "reconciliation",
 }
 # So that none is lost to a selector or a file name that dbt passes over.
@@ -81,6 +82,7 @@ TYPES_BY_NAME = {
     "deducted_amount": {"DECIMAL(18,2)"},
     "calls": {"BIGINT"},
     "records": {"BIGINT"},
+    "line_number": {"BIGINT"},
     "calls_billed": {"BIGINT"},
     "calls_received": {"BIGINT"},
     "calls_failed": {"BIGINT"},

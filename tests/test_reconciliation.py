@@ -470,6 +470,26 @@ def test_both_sides_are_what_was_billed(reconciled: Path) -> None:
     assert query(reconciled, "select sum(vendor_cost) from billing.reconciliation") == [(theirs,)]
 
 
+def test_every_line_says_what_became_of_it(reconciled: Path) -> None:
+    rows = [row for case in CASES.values() for row in case.rows]
+    others = {"云服务器", "CDN"}
+    adjustments = {"billVirtualId", "月度计费精度差异"}
+    expected = [
+        (number, row["支付者UIN"], row["开始使用时间"][:10], Decimal(row["优惠后总价"]),
+         "other_product" if row["产品名称"] in others
+         else "adjustment" if row["交易类型"] in adjustments else "usage")
+        for number, row in enumerate(rows, start=2)
+    ]  # fmt: skip
+    assert query(
+        reconciled,
+        "select line_number, owner_uin, usage_date::varchar, vendor_cost, status"
+        " from billing.vendor_bill_lines order by line_number",
+    ) == expected  # fmt: skip
+    ended = callbill("reconcile", *places(reconciled))
+    left_out = sum(line[-1] == "other_product" for line in expected)
+    assert f"{left_out} line(s) of the vendor's are of other products" in ended.stdout
+
+
 def test_the_api_says_the_same(nights: Path, reconciled: Path, tmp_path: Path) -> None:
     """Pages of answers, items by themselves, packed: whatever was kept of DescribeBillDetail."""
     place = copy_of(nights, tmp_path)
@@ -530,6 +550,11 @@ def test_a_bill_that_is_fetched_again_counts_once_as_it_says_last(
     assert found(place, "usage_date::varchar, category, vendor_calls") == [
         (day, "none", n) for day, n in PLAIN.items()
     ]
+    assert query(
+        place,
+        "select usage_date::varchar, calls from billing.vendor_bill_lines"
+        " where status = 'superseded' order by all",
+    ) == [("2026-09-01", 99), ("2026-09-02", 20)]  # fmt: skip
 
 
 def test_a_bill_of_the_vendors_settles_nothing(tmp_path: Path) -> None:
@@ -563,6 +588,8 @@ def test_bills_by_the_hour_add_up(nights: Path, tmp_path: Path) -> None:
         write(folder / f"{number}.csv", bill([line]))
     settle(place, date(2026, 9, 11))
     assert found(place, "vendor_calls, category", "usage_date = '2026-09-02'") == [(20, "none")]
+    repeated = "select calls from billing.vendor_bill_lines where status = 'repeated'"
+    assert query(place, repeated) == [(12,)]
 
 
 def test_only_what_a_bill_can_know_is_compared(nights: Path, tmp_path: Path) -> None:

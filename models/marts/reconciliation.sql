@@ -8,7 +8,7 @@ with lines as (
 ),
 
 vendor_lines as (
-    select * from {{ ref('stg_vendor_bills') }}
+    select * from {{ ref('vendor_bill_lines') }}
 ),
 
 components as (
@@ -80,14 +80,14 @@ theirs as (
         usage_date,
         component_code,
         sum(coalesce(calls, 0)) as calls,
-        sum(real_cost) as real_cost,
+        sum(vendor_cost) as real_cost,
         sum(expected_cost) as expected_cost,
-        sum(case when is_explained then 0 else real_cost - expected_cost end) as unexplained,
-        max(price) as price,
-        count(distinct price) + max(case when calls is not null and price is null then 1 else 0 end)
-            as prices
+        sum(case when is_explained then 0 else vendor_cost - expected_cost end) as unexplained,
+        max(vendor_price) as price,
+        count(distinct vendor_price)
+        + max(case when calls is not null and vendor_price is null then 1 else 0 end) as prices
     from vendor_lines
-    where is_ours and not is_adjustment
+    where status = 'usage'
     group by owner_uin, bill_month, usage_date, component_code
 ),
 
@@ -349,9 +349,9 @@ vendor_adjustments as (
     select
         owner_uin,
         bill_month,
-        sum(real_cost) as vendor_cost
+        sum(vendor_cost) as vendor_cost
     from vendor_lines
-    where is_adjustment
+    where status = 'adjustment'
     group by owner_uin, bill_month
 ),
 

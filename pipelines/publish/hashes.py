@@ -38,6 +38,7 @@ TABLES = (
     "account_arrears",
     "service_status",
     "arrears_notices",
+    "vendor_bill_lines",
     "reconciliation",
 )
 # What a settlement date's own hash is made of.

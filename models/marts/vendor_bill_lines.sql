@@ -1,5 +1,5 @@
--- Lines of the vendor's bills that count and are known by now, with the component that they are for
--- and what they say of price and cost.
+-- Lines of the vendor's bills that are known by now: which component each is for, what it says of
+-- price and cost, and whether it is compared with ours.
 with vendor_bills as (
     select * from {{ source('raw', 'vendor_bills') }}
     where settlement_floor <= {{ settle_through() }}
@@ -76,7 +76,6 @@ recognised as (
         or coalesce(vendor_bills.component_type in {{ adjustment_names() }}, false)
         or coalesce(vendor_bills.component_name in {{ adjustment_names() }}, false)
             as is_adjustment,
-        coalesce(main_products.said, sub_products.said, alone.said) is not null as is_ours,
         coalesce(main_products.said, sub_products.said, alone.said) as known_product,
         coalesce(
             by_type.component_code,
@@ -114,8 +113,20 @@ recognised as (
             = alone.said
 ),
 
+-- Of an adjustment not every form of the bill names the product.
+owned as (
+    select
+        *,
+        known_product is not null
+        or (
+            is_adjustment
+            and coalesce(coalesce(product_name, sub_product_name) in {{ adjustment_names() }}, true)
+        ) as is_ours
+    from recognised
+),
+
 -- A bill is fetched again, in another form perhaps: what is of one usage date and one deduction day
--- counts as it arrived last. Files of one arrival are parts of one bill ...
+-- is compared as it arrived last. Files of one arrival are parts of one bill ...
 by_age as (
     select
         *,
@@ -123,16 +134,16 @@ by_age as (
             partition by
                 owner_uin,
                 is_adjustment,
-                -- Of an adjustment not every form names the product.
+                is_ours,
                 case when not is_adjustment then known_product end,
                 usage_date,
                 paid_on
             order by arrived_on desc
         ) as age
-    from recognised
+    from owned
 ),
 
--- ... in which a line that several of them have is one.
+-- ... in which a line that several of them have is one. (Alike as they are, all are of one age.)
 numbered as (
     select
         *,
@@ -158,7 +169,6 @@ numbered as (
             order by line_number
         ) as copy_no
     from by_age
-    where age = 1
 ),
 
 parted as (
@@ -182,7 +192,8 @@ parted as (
                 paid_on,
                 used_amount,
                 real_cost,
-                copy_no
+                copy_no,
+                age
             order by source_file_id, line_number
         ) as part_no
     from numbered
@@ -205,7 +216,6 @@ counted as (
         ) as exact_calls
     from parted
     left join components on parted.known_component_code = components.component_code
-    where parted.part_no = 1
 ),
 
 measured as (
@@ -262,15 +272,22 @@ expected as (
 select
     source_file_id,
     line_number,
+    arrived_on,
     owner_uin,
     {{ bill_month('usage_date', 'coalesce(paid_on, usage_date)') }} as bill_month,
     usage_date,
-    is_ours,
-    is_adjustment,
+    coalesce(product_name, sub_product_name) as vendor_product,
     coalesce(known_component_code, component_name, component_type, 'unnamed') as component_code,
+    case
+        when not is_ours then 'other_product'
+        when age > 1 then 'superseded'
+        when part_no > 1 then 'repeated'
+        when is_adjustment then 'adjustment'
+        else 'usage'
+    end as status,
     calls,
-    price,
-    real_cost,
+    price as vendor_price,
+    real_cost as vendor_cost,
     -- What the line's own price comes to; where it names none, what it costs.
     case
         when calls is null then cast(0 as decimal(38, 8))
@@ -280,6 +297,5 @@ select
     coalesce(
         {{ is_rounded_from('real_cost', 'exact_cost') }},
         calls is not null and (price is null or price_units is null)
-    ) as is_explained,
-    arrived_on
+    ) as is_explained
 from expected
