@@ -24,6 +24,19 @@
     date_add({{ day }}, {{ days }})
 {%- endmacro %}
 
+{# In a select list: a row for each date from one to another. #}
+{% macro each_day(first, last) -%}
+    {{ return(adapter.dispatch('each_day', 'callbill')(first, last)) }}
+{%- endmacro %}
+
+{% macro duckdb__each_day(first, last) -%}
+    cast(unnest(generate_series({{ first }}, {{ last }}, interval 1 day)) as date)
+{%- endmacro %}
+
+{% macro spark__each_day(first, last) -%}
+    explode(case when {{ first }} <= {{ last }} then sequence({{ first }}, {{ last }}) end)
+{%- endmacro %}
+
 {# The instant at which a date begins in the billing timezone. #}
 {% macro start_of_day(day) -%}
     {{ return(adapter.dispatch('start_of_day', 'callbill')(day)) }}

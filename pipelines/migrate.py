@@ -1,8 +1,8 @@
 """Bringing a warehouse that an older callbill wrote into today's layout.
 
 Schema versions: 1 (callbill 0.1), 2 (0.2: who started a run, files withdrawn and read again, what
-senders announce, the texts of contracts and events), 3 (0.6: the vendor's bills). Models are
-dbt's: their tables did not change.
+senders announce, the texts of contracts and events), 3 and 4 (0.6: the vendor's bills, the months
+that they state). Models are dbt's: their tables did not change.
 """
 
 from __future__ import annotations

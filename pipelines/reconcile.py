@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 
 from pipelines.errors import UsageError
+from pipelines.publish.manifest import read_manifest
 from pipelines.publish.release import DATABASE, current_release
 from pipelines.settings import Settings
 
@@ -35,6 +36,14 @@ _BILLS = f"""
         {", ".join(f"coalesce(sum({part}), 0)" for part in _PARTS.values())}
     {_ASKED}
     group by bill_month, owner_uin order by bill_month, owner_uin
+"""
+# Of the bills compared what the vendor's could not have yet.
+_SINCE = f"""
+    select coalesce(sum(real_cost), 0) - (
+        select coalesce(sum(real_cost), 0) {_ASKED} and component_code <> 'billVirtualId'
+    )
+    from billing.bill_lines
+    where (owner_uin, bill_month) in (select (owner_uin, bill_month) {_ASKED})
 """
 _DIFFERENCES = f"""
     select bill_month, owner_uin, usage_date, component_code, category, calls, vendor_calls,
@@ -94,10 +103,12 @@ class Reconciliation:
     """What was compared: bills, the rows that differ, and what is open."""
 
     bills: Sequence[Bill]
+    through: date
     differences: Sequence[tuple[Any, ...]]
     unexplained: int
     rejected: int
     left_out: int
+    settled_since: Decimal
     without_vendor_bill: int
 
 
@@ -109,6 +120,7 @@ def reconcile(settings: Settings, of_month: date | None, of_owner: str | None) -
     release = current_release(settings.published)
     if release is None:
         raise UsageError(f"nothing was published in {settings.published} yet")
+    through = read_manifest(release).through
     with closing(duckdb.connect(str(release / DATABASE), read_only=True)) as con:
         if not con.execute(
             "select 1 from duckdb_tables() where table_name = 'reconciliation'"
@@ -128,14 +140,16 @@ def reconcile(settings: Settings, of_month: date | None, of_owner: str | None) -
             of = f" of {of_month:%Y-%m}" if of_month else ""
             of += f" of account {of_owner}" if of_owner else ""
             raise UsageError(
-                f"no bill of the vendor's{of} with a line of ours is known: put it into "
-                "landing/vendor_bills, then `callbill run`"
+                f"no bill of the vendor's{of} with a line of ours was known by {through}: put it "
+                "into landing/vendor_bills; the run that settles the next date reads it"
             )
         return Reconciliation(
             bills=bills,
+            through=through,
             differences=rows(_DIFFERENCES),
             unexplained=rows(_UNEXPLAINED)[0][0],
             rejected=rejected,
             left_out=rows(_LEFT_OUT)[0][0],
+            settled_since=rows(_SINCE)[0][0],
             without_vendor_bill=rows(_WITHOUT)[0][0],
         )

@@ -211,7 +211,7 @@ def show_reconciliation(found: Reconciliation) -> None:
     parts = found.bills[0].parts if found.bills else ()
     console.print(
         table_of(
-            "Bills compared (CNY; difference: the vendor's less ours)",
+            f"Bills compared as known by {found.through} (CNY; difference: the vendor's less ours)",
             ["month", "account", "#ours", "#theirs", "#difference", *(f"#{p}" for p in parts)],
             [
                 [
@@ -239,6 +239,10 @@ def show_reconciliation(found: Reconciliation) -> None:
         console.print("Nothing differs.")
     if found.left_out:
         console.print(f"{found.left_out} line(s) of the vendor's are of other products: left out.")
+    if found.settled_since:
+        console.print(
+            f"{found.settled_since} CNY of ours was settled since the vendor's bill: not compared."
+        )
     if found.without_vendor_bill:
         console.print(
             f"Of {found.without_vendor_bill} of our bills the vendor's is not known: not compared."

@@ -188,6 +188,8 @@ create table if not exists raw.vendor_bills (
     paid_on date,
     usage_date date not null,
     last_usage_date date,
+    -- If the bill says to which month it is charged.
+    bill_month date,
     list_price decimal(18, 8),
     unit_price decimal(18, 8),
     discount decimal(18, 8),

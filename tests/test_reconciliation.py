@@ -557,6 +557,59 @@ def test_a_bill_that_is_fetched_again_counts_once_as_it_says_last(
     ) == [("2026-09-01", 99), ("2026-09-02", 20)]  # fmt: skip
 
 
+def test_a_whole_bill_that_is_fetched_again_replaces_what_it_has_no_more(
+    nights: Path, tmp_path: Path
+) -> None:
+    """Lines that are gone, other deduction days, none at all, another form; a file that holds the
+    months before and after is none of this one."""
+    place = copy_of(nights, tmp_path)
+    folder = place / "landing/vendor_bills"
+    first = [
+        *(row(owner, day, n) for owner in ("equal", "volume", "price") for day, n in PLAIN.items()),
+        row("equal", "2026-09-02", 7, 组件类型="图搜图", 组件名称="图搜图"),
+    ]
+    later = {"2026-09-02": "2026-09-04 09:00:00"}
+    again = [
+        *(row("equal", day, n) for day, n in PLAIN.items()),
+        *(
+            row("volume", day, n, 扣费时间=later.get(day, f"{day} 23:00:00"))
+            for day, n in PLAIN.items()
+        ),
+        *(row("price", day, n, 扣费时间="") for day, n in PLAIN.items()),
+    ]
+    write(folder / "arrived_on=2026-09-08/bill.csv", bill(first))
+    write(folder / "arrived_on=2026-09-09/bill.jsonl", json_lines(answer(again)))
+    others = [row("equal", day, 1) for day in ("2026-08-20", "2026-10-20")]
+    write(folder / "arrived_on=2026-09-10/bill.csv", bill(others))
+    settle(place, date(2026, 9, 11))
+    assert found(
+        place, "owner_uin, usage_date::varchar, category", "bill_month = '2026-09-01'"
+    ) == [(owner, day, "none") for owner in ("equal", "price", "volume") for day in PLAIN]
+
+
+def test_the_month_that_the_vendor_states_is_its_bills(nights: Path, tmp_path: Path) -> None:
+    """The API names it. A precision adjustment is of its usage's month, however late it comes."""
+    place = copy_of(nights, tmp_path)
+    items = answer(
+        [
+            row("other-month", "2026-08-31", 5, 扣费时间="2026-09-02 08:00:00"),
+            row("adjusted-there", "2026-08-29", 7, "43.21098125"),
+        ]
+    )["Response"]["DetailSet"]
+    items[0]["BillMonth"] = "2026-08"
+    adjustment = row("adjusted-there", "2026-08-01", 0, cost="-0.00247687",
+                     交易类型="billVirtualId", 扣费时间="2026-09-03 08:00:00")  # fmt: skip
+    folder = place / "landing/vendor_bills/arrived_on=2026-09-04"
+    write(folder / "bill.jsonl", json_lines(*items))
+    write(folder / "bill.csv", bill([adjustment]))
+    settle(place, date(2026, 9, 11))
+    assert found(place, "owner_uin, bill_month::varchar, component_code, category") == [
+        ("adjusted-there", AUGUST, "billVirtualId", "none"),
+        ("adjusted-there", AUGUST, COMPONENT, "none"),
+        ("other-month", AUGUST, COMPONENT, "none"),
+    ]
+
+
 def test_a_bill_of_the_vendors_settles_nothing(tmp_path: Path) -> None:
     """Alone it is loaded and waits; what comes later is billed as if it were not there."""
     vendor = tmp_path / "landing/vendor_bills/arrived_on=2026-08-20/bill.csv"
@@ -602,7 +655,25 @@ def test_only_what_a_bill_can_know_is_compared(nights: Path, tmp_path: Path) -> 
     settle(place, date(2026, 9, 11))
     assert found(place, "owner_uin, usage_date::varchar, category") == [
         ("equal", "2026-09-01", "none"),
-        ("equal", "2026-09-02", "missing_there"),  # settled on the day it came
+    ]
+    ended = callbill("reconcile", *places(place), "--owner=equal")
+    assert "known by 2026-09-11" in ended.stdout
+    # The 2nd was settled on the day that the bill came, the 3rd a day later.
+    assert "3.00000000 CNY of ours was settled since the vendor's bill" in ended.stdout
+
+
+def test_what_was_deducted_on_the_day_it_came_is_compared_if_it_has_any(
+    nights: Path, tmp_path: Path
+) -> None:
+    place = copy_of(nights, tmp_path)
+    write(
+        place / "landing/vendor_bills/arrived_on=2026-09-03/bill.csv",
+        bill([row("equal", "2026-09-02", 20)]),
+    )
+    settle(place, date(2026, 9, 11))
+    assert found(place, "usage_date::varchar, category") == [
+        ("2026-09-01", "missing_there"),
+        ("2026-09-02", "none"),
     ]
 
 
@@ -677,6 +748,7 @@ def test_lines_that_cannot_be_read_are_rejected_and_stand_in_the_way(
         "no JSON",
         {"DetailSet": [item, bad]},
         {"DetailSet": ["x"]},
+        item | {"BillMonth": "September"},
     ]
     write(folder / "bill.jsonl", json_lines(*said, item | {"PayTime": "2026-09-02 09:00:00"}))
     settle(place, date(2026, 9, 11))
@@ -690,6 +762,7 @@ def test_lines_that_cannot_be_read_are_rejected_and_stand_in_the_way(
         ("ill.jsonl", 3, "invalid_json"),
         ("ill.jsonl", 4, "missing_fee_begin_time"),
         ("ill.jsonl", 5, "invalid_structure"),
+        ("ill.jsonl", 6, "invalid_bill_month"),
     ]
     ended = callbill("reconcile", *places(place), "--owner=equal")
     assert ended.returncode == 1

@@ -23,12 +23,19 @@ adjustments as (
     select * from {{ ref('precision_adjustments') }}
 ),
 
--- A bill knows what was settled by the day it arrived. It is of all that its account uses.
+-- A bill knows what was deducted before the day it arrived; what on that day, if it has any of it.
+-- It is of all that its account uses.
 covered as (
     select
         owner_uin,
         bill_month,
-        max(arrived_on) as known_on
+        max(
+            case
+                when coalesce(deducted_on, {{ plus_days('usage_date', 1) }}) >= arrived_on
+                    then arrived_on
+                else {{ plus_days('arrived_on', -1) }}
+            end
+        ) as known_on
     from vendor_lines
     group by owner_uin, bill_month
 ),
@@ -344,7 +351,8 @@ usage_differences as (
     from parts
 ),
 
--- 月度计费精度差异, where the vendor's bill shows it. Each deduction can be off by less than 0.01.
+-- 月度计费精度差异, where the vendor's bill shows it: of all that the account uses. Each deduction can
+-- be off by less than 0.01, and either side may have split them otherwise.
 vendor_adjustments as (
     select
         owner_uin,
@@ -355,13 +363,34 @@ vendor_adjustments as (
     group by owner_uin, bill_month
 ),
 
-deductions as (
+settled as (
     select
         owner_uin,
         bill_month,
         count(*) as deductions
     from settlements
     group by owner_uin, bill_month
+),
+
+deductions as (
+    select
+        theirs_settled.owner_uin,
+        theirs_settled.bill_month,
+        greatest(theirs_settled.of_ours, coalesce(settled.deductions, 0))
+        + theirs_settled.of_others as deductions
+    from (
+        select
+            owner_uin,
+            bill_month,
+            sum(case when status = 'usage' then 1 else 0 end) as of_ours,
+            sum(case when status = 'other_product' then 1 else 0 end) as of_others
+        from vendor_lines
+        group by owner_uin, bill_month
+    ) as theirs_settled
+    left join settled
+        on
+            theirs_settled.owner_uin = settled.owner_uin
+            and theirs_settled.bill_month = settled.bill_month
 ),
 
 compared_adjustments as (

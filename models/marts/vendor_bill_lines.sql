@@ -125,25 +125,80 @@ owned as (
     from recognised
 ),
 
--- A bill is fetched again, in another form perhaps: what is of one usage date and one deduction day
--- is compared as it arrived last. Files of one arrival are parts of one bill ...
-by_age as (
+-- An adjustment is of its usage's month, whenever it comes. What has no deduction day was deducted
+-- on the day after usage.
+placed as (
     select
         *,
-        dense_rank() over (
-            partition by
-                owner_uin,
-                is_adjustment,
-                is_ours,
-                case when not is_adjustment then known_product end,
-                usage_date,
-                paid_on
-            order by arrived_on desc
-        ) as age
+        case
+            when is_ours and is_adjustment then ''
+            else coalesce(known_product, product_name, sub_product_name, '')
+        end as of_product,
+        coalesce(
+            bill_month,
+            case when is_adjustment then cast(date_trunc('month', usage_date) as date) end,
+            {{ bill_month('usage_date', 'coalesce(paid_on, usage_date)') }}
+        ) as of_month,
+        case
+            when is_adjustment then cast(date_trunc('month', usage_date) as date)
+            else coalesce(paid_on, {{ plus_days('usage_date', 1) }})
+        end as deducted_on
     from owned
 ),
 
--- ... in which a line that several of them have is one. (Alike as they are, all are of one age.)
+-- A bill is fetched again, in another form perhaps, and says anew what it is of: of an account, a
+-- product and a month from the first deduction day that is in a file to the last. (What lies months
+-- away is not believed.)
+said as (
+    select distinct
+        owner_uin,
+        is_ours,
+        is_adjustment,
+        of_product,
+        arrived_on,
+        {{ each_day('first_day', 'last_day') }} as deducted_on
+    from (
+        select
+            owner_uin,
+            is_ours,
+            is_adjustment,
+            of_product,
+            arrived_on,
+            greatest(min(deducted_on), {{ plus_days('of_month', -62) }}) as first_day,
+            least(max(deducted_on), {{ plus_days('of_month', 62) }}) as last_day
+        from placed
+        group by
+            owner_uin, is_ours, is_adjustment, of_product, arrived_on, of_month, source_file_id
+    ) as extents
+),
+
+said_last as (
+    select
+        owner_uin,
+        is_ours,
+        is_adjustment,
+        of_product,
+        deducted_on,
+        max(arrived_on) as arrived_on
+    from said
+    group by owner_uin, is_ours, is_adjustment, of_product, deducted_on
+),
+
+by_age as (
+    select
+        placed.*,
+        coalesce(said_last.arrived_on > placed.arrived_on, false) as is_superseded
+    from placed
+    left join said_last
+        on
+            placed.owner_uin = said_last.owner_uin
+            and placed.is_ours = said_last.is_ours
+            and placed.is_adjustment = said_last.is_adjustment
+            and placed.of_product = said_last.of_product
+            and placed.deducted_on = said_last.deducted_on
+),
+
+-- Files of one arrival are parts of one bill, in which a line that several of them have is one.
 numbered as (
     select
         *,
@@ -193,7 +248,7 @@ parted as (
                 used_amount,
                 real_cost,
                 copy_no,
-                age
+                arrived_on
             order by source_file_id, line_number
         ) as part_no
     from numbered
@@ -274,14 +329,15 @@ select
     line_number,
     arrived_on,
     owner_uin,
-    {{ bill_month('usage_date', 'coalesce(paid_on, usage_date)') }} as bill_month,
+    of_month as bill_month,
     usage_date,
+    paid_on as deducted_on,
     coalesce(product_name, sub_product_name) as vendor_product,
     coalesce(known_component_code, component_name, component_type, 'unnamed') as component_code,
     case
-        when not is_ours then 'other_product'
-        when age > 1 then 'superseded'
+        when is_superseded then 'superseded'
         when part_no > 1 then 'repeated'
+        when not is_ours then 'other_product'
         when is_adjustment then 'adjustment'
         else 'usage'
     end as status,

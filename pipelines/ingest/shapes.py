@@ -59,6 +59,7 @@ FEED_FIELDS = {
         "transaction_type",
         "order_id",
         "bill_id",
+        "bill_month",
         "pay_time",
         "fee_begin_time",
         "fee_end_time",

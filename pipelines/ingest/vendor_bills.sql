@@ -33,7 +33,7 @@ meant as (
         arrived_on,
         line_number,
         odd_field,
-        {% for name in names + numbers + times %}
+        {% for name in names + numbers + times + ['bill_month'] %}
         {{ meant(name) }} as {{ name }},
         {% endfor %}
         {{ kept_fields }} as fields
@@ -59,6 +59,11 @@ typed as (
         -- As the vendor's clock has it, which is billing time.
         timezone('{{ billing_timezone }}', {{ instant(name, billing_timezone) }}) as {{ name }},
         {% endfor %}
+        bill_month as bill_month_text,
+        case
+            when regexp_full_match(bill_month, '[1-9]\d{3}-\d{2}(-01)?')
+                then try_cast(left(bill_month, 7) || '-01' as date)
+        end as bill_month,
         fields
     from meant
 ),
@@ -72,6 +77,7 @@ judged as (
         {% for name in names %}
         {{ name }},
         {% endfor %}
+        bill_month,
         timezone('{{ billing_timezone }}', fee_begin_time) as fee_begin_time,
         cast(pay_time as date) as paid_on,
         cast(fee_begin_time as date) as usage_date,
@@ -106,6 +112,7 @@ judged as (
                 )
                 then 'invalid_{{ name }}'
             {% endfor %}
+            when bill_month_text is not null and bill_month is null then 'invalid_bill_month'
             when real_cost_text is null then 'missing_real_cost'
             when coalesce(exact_real_cost <> try_cast(exact_real_cost as decimal(38, 8)), true)
                 then 'invalid_real_cost'
