@@ -33,6 +33,19 @@ _PLACES: tuple[Callable[[Any], Any], ...] = (
 )
 
 
+class _Uin(click.ParamType):
+    """An account's number, whatever it is made of."""
+
+    name = "UIN"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            self.fail("not valid UTF-8", param, ctx)
+        return value
+
+
 _ENGINE = click.option(
     "--engine",
     type=click.Choice(["duckdb", "spark"]),
@@ -170,7 +183,7 @@ def run(
 
 @cli.command()
 @_places
-@click.option("--owner", required=True, metavar="UIN", help="The account that pays.")
+@click.option("--owner", required=True, type=_Uin(), help="The account that pays.")
 @click.option("--month", required=True, type=click.DateTime(["%Y-%m"]), help="Bill month, YYYY-MM.")
 @click.option(
     "--known-on",
@@ -201,7 +214,7 @@ def bill(owner: str, month: datetime, known_on: datetime | None, ids: bool, **pl
     default="csv",
     show_default=True,
 )
-@click.option("--owner", metavar="UIN", help="Only of this account.")
+@click.option("--owner", type=_Uin(), help="Only of this account.")
 @click.option(
     "--layout",
     type=click.Choice(["vendor", "focus"]),
@@ -235,7 +248,7 @@ def export(
 @cli.command()
 @_places
 @click.option("--month", type=click.DateTime(["%Y-%m"]), help="Only the bill month YYYY-MM.")
-@click.option("--owner", metavar="UIN", help="Only of this account.")
+@click.option("--owner", type=_Uin(), help="Only of this account.")
 def reconcile(month: datetime | None, owner: str | None, **places: str) -> None:
     """Hold the vendor's own bills against ours: what differs, and why.
 

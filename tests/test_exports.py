@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from focus_data_toolkit.model.capabilities import KNOWN_CONDITIONS
 from focus_data_toolkit.model.validator import lint_focus_1_4_structure
 
-from tests.conftest import callbill, places, query, settle
+from tests.conftest import callbill, copy_of, places, query, settle
 from tests.landing_files import json_lines, record, write
 
 # The vendor's own detail (L3), as its users know it.
@@ -27,7 +28,7 @@ L3 = [
 ]  # fmt: skip
 MONTH = "2026-09"
 # What a spreadsheet would compute, and an account whose costs have more than 15 digits.
-FORMULAS = ["=1+1", "+A1", "-A1", "@SUM(A1)", "\t=1", '=HYPERLINK("http://x")']
+FORMULAS = ["=1+1", "'=1+1", "\n=1", "+A1", "-A1", "@SUM(A1)", "\t=1", '=HYPERLINK("http://x")']
 DEAR = "100000000095"
 
 
@@ -222,9 +223,21 @@ def test_texts_stay_texts_in_a_spreadsheet(odd: Path, tmp_path: Path, layout: st
             heading, *rows = sheet.iter_rows()
             place = [cell.value for cell in heading].index(column)
             owners = {row[place].value: row[place] for row in rows}
-            assert set(owners) == {text.replace("\t", "\\t") for text in FORMULAS} | {DEAR}
+            assert set(owners) == {
+                text.replace("\t", "\\t").replace("\n", "\\n") for text in FORMULAS
+            } | {DEAR}
             assert {cell.data_type for row in rows for cell in row} <= {"s", "n", "d"}
             assert all(cell.quotePrefix for owner, cell in owners.items() if owner[0] in "=+-@")
+
+
+def test_such_texts_come_back_as_they_were(odd: Path, tmp_path: Path) -> None:
+    place = copy_of(odd, tmp_path)
+    [detail] = [path for path in export(odd, tmp_path / "csv") if "detail" in path.name]
+    write(place / "landing/vendor_bills/arrived_on=2026-09-06/bill.csv", detail.read_bytes())
+    settle(place, date(2026, 9, 6))
+    assert sorted(
+        query(place, "select owner_uin, category from billing.reconciliation")
+    ) == sorted((owner, "none") for owner in [*FORMULAS, DEAR])  # fmt: skip
 
 
 def test_money_of_more_than_15_digits_is_text_in_a_workbook(odd: Path, tmp_path: Path) -> None:
@@ -238,6 +251,32 @@ def test_money_of_more_than_15_digits_is_text_in_a_workbook(odd: Path, tmp_path:
     assert (cells["组件原价"].data_type, cells["组件原价"].value) == ("n", 0.18)
     [deducted] = [cell for cell in workbook["deductions"][2] if cell.column_letter == "I"]
     assert (deducted.data_type, deducted.value) == ("n", 30000000)
+
+
+def test_the_same_release_gives_the_same_bytes(sample_place: Path, tmp_path: Path) -> None:
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        for format_ in ("csv", "xlsx", "parquet"):
+            export(sample_place, folder / format_, f"--format={format_}")
+        time.sleep(2)  # what an archive tells times by
+    files = sorted(path for path in (tmp_path / "one").rglob("*") if path.is_file())
+    assert len(files) == 5
+    for path in files:
+        again = tmp_path / "two" / path.relative_to(tmp_path / "one")
+        assert path.read_bytes() == again.read_bytes(), path
+
+
+def test_what_cannot_be_exported_is_bad_usage(odd: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for arguments in (
+        ["--month=0001-01"],
+        [f"--month={MONTH}", f"--output={tmp_path}/file/below"],
+        [f"--month={MONTH}", "--output=/proc"],
+        [f"--month={MONTH}", "--owner=\udcff"],
+    ):
+        ended = callbill("export", *places(odd), f"--output={tmp_path}", *arguments)
+        assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr
+        assert "unexpected" not in ended.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_an_export_of_nothing_says_so(odd: Path, tmp_path: Path) -> None:
@@ -337,6 +376,36 @@ def test_only_what_corrects_a_closed_month_is_a_correction(focus: list[dict[str,
     # Both months are closed.
     adjustments = [row for row in focus if row["ChargeCategory"] == "Adjustment"]
     assert {row["ChargeClass"] for row in adjustments} == {"Correction"}
+
+
+def test_what_corrects_late_usage_in_its_own_month_is_no_correction(tmp_path: Path) -> None:
+    """Calls of August that became known in September, and failed calls among them and among those
+    that were billed in August."""
+    for arrival, owner, code in (
+        ("2026-09-01", "in-time", None),
+        ("2026-09-05", "late", None),
+        ("2026-09-08", "in-time", "InternalError"),
+        ("2026-09-08", "late", "InternalError"),
+    ):
+        calls = [
+            record(f"{owner}-{n}", owner_uin=owner, called_at="2026-08-31T10:00:00+08:00",
+                   error_code=code)
+            for n in range(2 if code else 5)
+        ]  # fmt: skip
+        folder = tmp_path / f"landing/call_logs/arrived_on={arrival}"
+        write(folder / f"{owner}.jsonl", json_lines(*calls))
+    settle(tmp_path, date(2026, 9, 8))
+    found = query(
+        tmp_path,
+        "select BillingAccountId, x_LineType, ConsumedQuantity::int, ChargeClass"
+        " from billing.focus_cost_and_usage where ChargeCategory = 'Usage' order by all",
+    )
+    assert found == [
+        ("in-time", "correction", -2, "Correction"),
+        ("in-time", "usage", 5, None),
+        ("late", "correction", -2, None),
+        ("late", "late_usage", 5, None),
+    ]
 
 
 def test_an_open_months_difference_is_no_correction(odd: Path) -> None:

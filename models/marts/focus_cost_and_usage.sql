@@ -13,7 +13,10 @@
 {%- set focus_services = ref("focus_services").include(database=false) %}
 
 with lines as (
-    select * from {{ bill_lines }}
+    select
+        *,
+        min(bill_month) over (partition by owner_uin, component_code, usage_date) as first_billed
+    from {{ bill_lines }}
 ),
 
 components as (
@@ -45,15 +48,19 @@ charges as (
         case
             when
                 lines.line_type in ('correction', 'rerating')
-                and lines.bill_month > lines.usage_date
+                and lines.bill_month > lines.first_billed
                 then 'Correction'
         end as charge_class,
-        case lines.line_type
-            when 'usage' then 'Calls'
-            when 'late_usage' then 'Calls that became known late'
-            when 'correction' then 'Calls that turned out not to be billed'
-            else 'Calls whose price became known otherwise'
-        end as charge_description,
+        concat(
+            case lines.line_type
+                when 'usage' then 'Calls'
+                when 'late_usage' then 'Calls that became known late'
+                when 'correction' then 'Calls that turned out not to be billed'
+                else 'Calls whose price became known otherwise'
+            end,
+            ' (', lines.component_name, '), at ', {{ price_text('lines.contract_price') }},
+            ' ', lines.price_unit
+        ) as charge_description,
         'Usage-Based' as charge_frequency,
         lines.real_cost as billed_cost,
         cast(lines.contract_price * cast(lines.used_amount as decimal(20, 8)) as decimal(38, 16))

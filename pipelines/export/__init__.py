@@ -5,11 +5,12 @@ What is exported is what the current release says. A file appears under its name
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import date
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -21,7 +22,7 @@ from pipelines.export.csv_file import write_csv
 from pipelines.export.workbook import write_workbook
 from pipelines.publish.manifest import read_manifest
 from pipelines.publish.release import DATABASE, current_release
-from pipelines.settings import BillingVars, Settings
+from pipelines.settings import Settings
 from pipelines.sql import literal
 
 # The tables of each layout, by what their files are called.
@@ -54,15 +55,14 @@ def export_month(
     release = current_release(settings.published)
     if release is None:
         raise UsageError(f"nothing was published in {settings.published} yet")
-    zone = BillingVars(**read_manifest(release).vars).zone
     with closing(duckdb.connect(str(release / DATABASE), read_only=True)) as con:
         con.execute("set TimeZone = 'UTC'")
         if not con.execute("select 1 from duckdb_tables() where schema_name = 'seeds'").fetchall():
             raise UsageError(f"release {release.name} was published by a callbill before 0.6")
         con.execute(
-            "create temp table asked as select ?::date as bill_month, ?::varchar as owner_uin,"
-            " ?::timestamptz as period_start",
-            [month, owner, datetime.combine(month, time(), zone).astimezone(UTC)],
+            "create temp table asked as select $1::date as bill_month, $2::varchar as owner_uin,"
+            " timezone($3, $1::date::timestamp) as period_start",
+            [month, owner, read_manifest(release).vars["billing_timezone"]],
         )
         tables = LAYOUTS[layout]
         queries = {name: (_HERE / f"{name}.sql").read_text(encoding="utf-8") for name in tables}
@@ -71,10 +71,6 @@ def export_month(
             raise UsageError(
                 f"there is no bill of {month:%Y-%m}" + (f" of account {owner}" if owner else "")
             )
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"{folder} cannot be written to: {error.strerror}") from error
         stem = f"callbill-{month:%Y-%m}" + (f"-{_safe_name(owner)}" if owner else "")
         if format_ == "xlsx":
             name = stem if layout == "vendor" else f"{stem}-{tables[0]}"
@@ -100,8 +96,13 @@ def _write_parquet(con: duckdb.DuckDBPyConnection, query: str, path: Path) -> No
 
 
 def _whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Have a file there as a whole, or not at all."""
-    part = path.with_name(f".{path.name}.part")
+    """Have a file there as a whole, or not at all; another export may write it at the same time."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
+    except OSError as error:
+        raise UsageError(f"{path.parent} cannot be written to: {error.strerror}") from error
     try:
         write(part)
         part.replace(path)

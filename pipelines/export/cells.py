@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-# What a spreadsheet takes for a formula when a cell begins with it.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+# What a spreadsheet takes for a formula when a cell begins with it. One that is kept from being
+# computed already is kept once more, so that two texts stay two.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 
 
 def is_formula(text: str) -> bool:
     """Whether a spreadsheet could compute a text instead of showing it."""
-    return text.startswith(_FORMULA)
+    return _FORMULA.match(text) is not None
 
 
 def as_text(value: object) -> str:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from shutil import copyfileobj
+from typing import TYPE_CHECKING, Any
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import duckdb
 
@@ -15,12 +17,14 @@ from pipelines.export.cells import as_text, is_formula
 from pipelines.text import printable
 
 if TYPE_CHECKING:
+    from openpyxl import Workbook
     from openpyxl.cell.cell import Cell
     from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 # Beyond them a spreadsheet's numbers lose digits.
 _SIGNIFICANT_DIGITS = 15
 _MOST_ROWS = 1_048_576
+_MOST_CHARACTERS = 32_767
 _ROWS_AT_ONCE = 10_000
 
 
@@ -28,13 +32,11 @@ def write_workbook(con: duckdb.DuckDBPyConnection, queries: Mapping[str, str], p
     """Write each query's rows into a sheet of its name.
 
     Numbers have the decimals of their type; those of more than 15 digits are texts. Raises
-    UsageError if a sheet cannot hold the rows.
+    UsageError if a sheet cannot hold the rows, or a cell a text.
     """
     from openpyxl import Workbook
 
     workbook = Workbook(write_only=True)
-    # A file says what it holds, not when it was made.
-    workbook.properties.created = workbook.properties.modified = datetime(2000, 1, 1)  # noqa: DTZ001
     for name, query in queries.items():
         sheet = workbook.create_sheet(name)
         found = con.execute(query)
@@ -56,7 +58,44 @@ def write_workbook(con: duckdb.DuckDBPyConnection, queries: Mapping[str, str], p
             for row in rows:
                 sheet.append([_cell(sheet, value) for value in row])
             rows = found.fetchmany(_ROWS_AT_ONCE)
-    workbook.save(path)
+    _save(workbook, path)
+
+
+# A file says what it holds, not when it was made.
+_MADE = datetime(2000, 1, 1)  # noqa: DTZ001
+
+
+def _save(workbook: Workbook, path: Path) -> None:
+    """As the workbook would, but for the times of day in it and in its archive."""
+    from openpyxl.packaging.core import DocumentProperties
+    from openpyxl.writer.excel import ExcelWriter
+
+    class Undated(DocumentProperties):
+        """Saving sets a time on them."""
+
+        def to_tree(self, *arguments: Any, **options: Any) -> Any:
+            self.created = self.modified = _MADE
+            return super().to_tree(*arguments, **options)
+
+    class Archive(ZipFile):
+        def writestr(self, name: Any, data: Any, *_: Any, **__: Any) -> None:
+            super().writestr(self._member(name), data)
+
+        def write(self, filename: Any, arcname: Any = None, *_: Any, **__: Any) -> None:
+            with (
+                Path(filename).open("rb") as source,
+                self.open(self._member(arcname), "w") as target,
+            ):
+                copyfileobj(source, target)
+
+        def _member(self, name: str) -> ZipInfo:
+            member = ZipInfo(name, _MADE.timetuple()[:6])
+            member.compress_type = ZIP_DEFLATED
+            return member
+
+    workbook.properties = Undated()
+    with Archive(path, "w", ZIP_DEFLATED, allowZip64=True) as archive:
+        ExcelWriter(workbook, archive).write_data()
 
 
 def _letters(n: int) -> str:
@@ -105,7 +144,12 @@ def _text_cell(sheet: WriteOnlyWorksheet, text: str) -> Cell:
     escaped."""
     from openpyxl.cell import WriteOnlyCell
 
-    cell = WriteOnlyCell(sheet, printable(text))
+    shown = printable(text)
+    if len(shown) > _MOST_CHARACTERS:
+        raise UsageError(
+            f"a cell cannot hold the {len(shown)} characters of a text: export as csv or parquet"
+        )
+    cell = WriteOnlyCell(sheet, shown)
     cell.data_type = "s"
     if is_formula(text):
         cell.quotePrefix = True  # stays text when somebody edits it

@@ -4,14 +4,14 @@
     the blanks and tabs that keep it from reading a number, and the dash that stands for nothing.
 #}
 {% macro meant(text) -%}
-nullif(nullif(trim(
+nullif(nullif(
             case
-                when regexp_matches({{ text }}, '^''[=+\-@\t\r＝＋－＠]') then substr({{ text }}, 2)
-                else {{ text }}
+                when regexp_matches({{ text }}, '^''+[=+\-@\t\r\n＝＋－＠]') then substr({{ text }}, 2)
+                -- No-break and wide blanks too.
+                else trim({{ text }}, ' ' || chr(9) || chr(160) || chr(12288))
             end,
-            -- No-break and wide ones too.
-            ' ' || chr(9) || chr(160) || chr(12288)
-        ), ''), '-')
+            ''
+        ), '-')
 {%- endmacro %}
 {% set names = [
     'owner_uin', 'user_uin', 'operate_uin', 'product_name', 'sub_product_name', 'region',
