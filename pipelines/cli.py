@@ -33,17 +33,12 @@ _PLACES: tuple[Callable[[Any], Any], ...] = (
 )
 
 
-class _Uin(click.ParamType):
-    """An account's number, whatever it is made of."""
-
-    name = "UIN"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            self.fail("not valid UTF-8", param, ctx)
-        return value
+def _as_text(_context: click.Context, _option: click.Parameter, said: str | None) -> str | None:
+    try:
+        (said or "").encode()
+    except UnicodeEncodeError as error:
+        raise click.BadParameter("not valid UTF-8") from error
+    return said
 
 
 _ENGINE = click.option(
@@ -183,7 +178,9 @@ def run(
 
 @cli.command()
 @_places
-@click.option("--owner", required=True, type=_Uin(), help="The account that pays.")
+@click.option(
+    "--owner", required=True, metavar="UIN", callback=_as_text, help="The account that pays."
+)
 @click.option("--month", required=True, type=click.DateTime(["%Y-%m"]), help="Bill month, YYYY-MM.")
 @click.option(
     "--known-on",
@@ -214,7 +211,7 @@ def bill(owner: str, month: datetime, known_on: datetime | None, ids: bool, **pl
     default="csv",
     show_default=True,
 )
-@click.option("--owner", type=_Uin(), help="Only of this account.")
+@click.option("--owner", metavar="UIN", callback=_as_text, help="Only of this account.")
 @click.option(
     "--layout",
     type=click.Choice(["vendor", "focus"]),
@@ -248,7 +245,7 @@ def export(
 @cli.command()
 @_places
 @click.option("--month", type=click.DateTime(["%Y-%m"]), help="Only the bill month YYYY-MM.")
-@click.option("--owner", type=_Uin(), help="Only of this account.")
+@click.option("--owner", metavar="UIN", callback=_as_text, help="Only of this account.")
 def reconcile(month: datetime | None, owner: str | None, **places: str) -> None:
     """Hold the vendor's own bills against ours: what differs, and why.
 

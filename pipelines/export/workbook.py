@@ -78,24 +78,23 @@ def _save(workbook: Workbook, path: Path) -> None:
             return super().to_tree(*arguments, **options)
 
     class Archive(ZipFile):
-        def writestr(self, name: Any, data: Any, *_: Any, **__: Any) -> None:
-            super().writestr(self._member(name), data)
+        def writestr(self, zinfo_or_arcname: Any, data: Any, *_: Any, **__: Any) -> None:
+            super().writestr(_undated(zinfo_or_arcname), data)
 
         def write(self, filename: Any, arcname: Any = None, *_: Any, **__: Any) -> None:
-            with (
-                Path(filename).open("rb") as source,
-                self.open(self._member(arcname), "w") as target,
-            ):
+            member = self.open(_undated(arcname), "w", force_zip64=True)
+            with Path(filename).open("rb") as source, member as target:
                 copyfileobj(source, target)
-
-        def _member(self, name: str) -> ZipInfo:
-            member = ZipInfo(name, _MADE.timetuple()[:6])
-            member.compress_type = ZIP_DEFLATED
-            return member
 
     workbook.properties = Undated()
     with Archive(path, "w", ZIP_DEFLATED, allowZip64=True) as archive:
         ExcelWriter(workbook, archive).write_data()
+
+
+def _undated(name: str) -> ZipInfo:
+    member = ZipInfo(name, _MADE.timetuple()[:6])
+    member.compress_type = ZIP_DEFLATED
+    return member
 
 
 def _letters(n: int) -> str:
