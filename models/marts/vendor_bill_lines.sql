@@ -53,13 +53,18 @@ named as (
 ),
 
 our_products as (
-    select distinct said from product_names
+    select
+        said,
+        min(product_code) as product_code
+    from product_names
+    group by said
 ),
 
 -- A line that names no product is known by its component.
 named_alone as (
     select
         said,
+        min(product_code) as product_code,
         min(component_code) as component_code
     from component_names
     group by said
@@ -76,7 +81,8 @@ recognised as (
         or coalesce(vendor_bills.component_type in {{ adjustment_names() }}, false)
         or coalesce(vendor_bills.component_name in {{ adjustment_names() }}, false)
             as is_adjustment,
-        coalesce(main_products.said, sub_products.said, alone.said) as known_product,
+        coalesce(main_products.product_code, sub_products.product_code, alone.product_code)
+            as known_product,
         coalesce(
             by_type.component_code,
             by_name.component_code,
