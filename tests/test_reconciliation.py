@@ -499,13 +499,24 @@ def test_the_api_says_the_same(nights: Path, reconciled: Path, tmp_path: Path) -
     folder = place / "landing/vendor_bills/arrived_on=2026-09-11"
     pages.append({"DetailSet": [], "Total": 0})  # the last page holds nothing
     write(folder / "pages.jsonl", json_lines(*pages))
-    write(folder / "items.jsonl.gz", gz(json_lines(*single)))
+    write(folder / "items.jsonl.gz", gz(json_lines(*single[:-4])))
+    # As command lines and people save them.
+    saved = {
+        "answer.json": answer(rows[-4:-2]),
+        "list.json": single[-2:-1],
+        "item.json": single[-1],
+    }
+    for name, said in saved.items():
+        write(folder / name, json.dumps(said, indent=4, ensure_ascii=False).encode("utf-8-sig"))
     settle(place, date(2026, 9, 11))
     assert found(place, "*") == found(reconciled, "*")
     counts = "select lines_read, records_accepted, records_rejected from ops.source_files"
     assert sorted(query(place, f"{counts} where feed = 'vendor_bills'")) == [
+        (1, 1, 0),
+        (1, 1, 0),
+        (1, 1, 0),
         (2, 2, 0),
-        (len(single), len(single), 0),
+        (len(single) - 4, len(single) - 4, 0),
     ]
 
 

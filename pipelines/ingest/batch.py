@@ -121,7 +121,7 @@ class BatchLoad:
         self.name = name
         self.files = {one.source_file_id: one for one in batch}
         self.feed = batch[0].file.feed
-        self.kind = batch[0].file.kind
+        self.kind = batch[0].file.kind.replace("document", "json")
         self.shape = shape_of(self.feed, batch[0].file.shape)
         self.folder = loading_folder(loader.settings)
         self.parts: list[Path] = []
@@ -176,6 +176,10 @@ class BatchLoad:
             lines.decompress(one.file.path, one.file.compression, target)
         else:
             target.symlink_to(one.file.path.resolve())
+        if one.file.kind == "document":
+            line = target.with_suffix(".line")
+            lines.document_as_line(target, line)
+            return line
         return target
 
     def _layout(self, path: Path) -> _Layout:

@@ -45,7 +45,7 @@ class LandingFile(_Entry):
     """A file to read."""
 
     feed: str
-    kind: str  # json, csv or parquet
+    kind: str  # json, csv or parquet; document for JSON that is no lines
     compression: str  # "", ".gz" or ".zst"
     shape: str
 
@@ -195,6 +195,9 @@ def _describe(
         if stem.endswith(suffix):
             stem, compression = stem.removesuffix(suffix), suffix
     kind = KINDS.get(Path(stem).suffix)
+    # What an API answered, as it was saved.
+    if folders[0] == "vendor_bills" and stem.endswith(".json"):
+        kind = "document"
     if kind is None or (kind == "parquet" and compression):
         raise _UnreadableNameError(
             "is neither .jsonl, .ndjson, .csv (or these .gz, .zst) nor .parquet"

@@ -91,6 +91,21 @@ def _zstd_chunks(source: BinaryIO) -> Iterator[bytes]:
         raise UnreadableFileError("does not decompress to its end: it ends inside a frame")
 
 
+def document_as_line(path: Path, target: Path) -> None:
+    """Write a JSON document out as one line. A list is what an answer lists."""
+    with path.open("rb") as source, target.open("wb") as sink:
+        chunk = source.read(_CHUNK).removeprefix(codecs.BOM_UTF8).lstrip()
+        is_list = chunk.startswith(b"[")
+        if is_list:
+            sink.write(b'{"DetailSet":')
+        while chunk:
+            # Within its texts there are no line ends.
+            sink.write(chunk.replace(b"\n", b" "))
+            chunk = source.read(_CHUNK)
+        if is_list:
+            sink.write(b"}")
+
+
 def json_lines(stream: BinaryIO) -> Iterator[Line | BadLine]:
     """The lines of a JSON lines file that are not blank."""
     for line_number, raw in _lines(stream):
