@@ -261,7 +261,7 @@ def reconcile(month: datetime | None, owner: str | None, **places: str) -> None:
     if found.rejected:
         raise ControlFailedError(
             f"{found.rejected} line(s) of the vendor's bills could not be read: "
-            "callbill rejects --file vendor_bills"
+            "callbill rejects --file vendor_bills shows them, callbill quarantine withdraws a file"
         )
 
 
