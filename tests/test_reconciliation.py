@@ -756,7 +756,8 @@ def test_lines_that_cannot_be_read_are_rejected_and_stand_in_the_way(
     twice = json.dumps(item).replace('"PayerUin"', '"PayerUin": "other", "PayerUin"', 1)
     bad = item | {"FeeBeginTime": None}
     folder = place / "landing/vendor_bills/arrived_on=2026-09-11"
-    write(folder / "bill.csv", bill([row("equal", "2026-09-01", 10), *rows]))  # type: ignore[list-item]
+    content = bill([row("equal", "2026-09-01", 10), *rows])  # type: ignore[list-item]
+    write(folder / "bill.csv", content + b"," * content.splitlines()[0].count(b",") + b"\r\n")
     said = [
         {"Response": {"Error": {"Code": "AuthFailure"}}},
         twice,

@@ -418,6 +418,8 @@ class BatchLoad:
                 ):
                     if wanted and line.number not in wanted:
                         continue
+                    if self._is_left_behind(line):
+                        continue
                     self.lines_seen[source_file_id] += 1
                     if isinstance(line, lines.BadLine):
                         self.bad_lines.append((source_file_id, line))
@@ -429,6 +431,11 @@ class BatchLoad:
                         pending, size = [], 0
         if pending:
             self._judge_lines(layout, pending)
+
+    def _is_left_behind(self, line: lines.Line | lines.BadLine) -> bool:
+        """Whether it is a row without a value, as spreadsheets leave them at the end of a bill."""
+        is_bill = self.feed == "vendor_bills" and self.kind == "csv"
+        return is_bill and isinstance(line, lines.Line) and not any(line.values)
 
     def _judge_lines(self, layout: _Layout, pending: Sequence[tuple[str, lines.Line]]) -> None:
         """Put lines before the validation query."""
