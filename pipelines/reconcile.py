@@ -123,7 +123,7 @@ def reconcile(settings: Settings, of_month: date | None, of_owner: str | None) -
     through = read_manifest(release).through
     with closing(duckdb.connect(str(release / DATABASE), read_only=True)) as con:
         if not con.execute(
-            "select 1 from duckdb_tables() where table_name = 'reconciliation'"
+            "select 1 from duckdb_tables() where table_name = 'vendor_bill_lines'"
         ).fetchall():
             raise UsageError(f"release {release.name} was published by a callbill before 0.6")
         asked = {"month": of_month, "owner": of_owner}
