@@ -677,6 +677,25 @@ def test_only_what_a_bill_can_know_is_compared(nights: Path, tmp_path: Path) -> 
     assert "3.00000000 CNY of ours was settled since the vendor's bill" in ended.stdout
 
 
+def test_bill_and_calls_may_come_together(tmp_path: Path) -> None:
+    """All in one go, weeks later: what the vendor would have deducted by then is compared."""
+    days = ("2026-08-31", "2026-09-01", "2026-09-02", "2026-09-29")
+    calls = [
+        record(f"{day}-{n}", owner_uin="shop", called_at=f"{day}T10:00:00+08:00")
+        for day in days
+        for n in range(10)
+    ]
+    write(tmp_path / "landing/call_logs/arrived_on=2026-09-30/all.jsonl", json_lines(*calls))
+    rows = [row("shop", day, 10, 扣费时间="") for day in days[:2]]
+    write(tmp_path / "landing/vendor_bills/arrived_on=2026-09-30/all.csv", bill(rows))
+    settle(tmp_path, date(2026, 9, 30))
+    assert found(tmp_path, "usage_date::varchar, category", "bill_month = '2026-09-01'") == [
+        ("2026-08-31", "period"),  # late with us, in time with them
+        ("2026-09-01", "none"),
+        ("2026-09-02", "missing_there"),
+    ]  # The 29th was settled on the day that the bill came.
+
+
 def test_what_was_deducted_on_the_day_it_came_is_compared_if_it_has_any(
     nights: Path, tmp_path: Path
 ) -> None:

@@ -23,19 +23,19 @@ adjustments as (
     select * from {{ ref('precision_adjustments') }}
 ),
 
--- A bill knows what was deducted before the day it arrived; what on that day, if it has any of it.
--- It is of all that its account uses.
+-- A bill knows what was settled by the day it arrived, but of the day before only if it has
+-- something that was deducted on that day. It is of all that its account uses.
 covered as (
     select
         owner_uin,
         bill_month,
+        max(arrived_on) as known_on,
         max(
             case
                 when coalesce(deducted_on, {{ plus_days('usage_date', 1) }}) >= arrived_on
                     then arrived_on
-                else {{ plus_days('arrived_on', -1) }}
             end
-        ) as known_on
+        ) as deducted_on
     from vendor_lines
     group by owner_uin, bill_month
 ),
@@ -43,7 +43,11 @@ covered as (
 our_lines as (
     select
         lines.*,
-        coalesce(lines.settled_on <= covered.known_on, false) as is_comparable
+        coalesce(lines.settled_on <= covered.known_on, false)
+        and (
+            lines.usage_date < {{ plus_days('covered.known_on', -1) }}
+            or coalesce(covered.deducted_on = covered.known_on, false)
+        ) as is_comparable
     from lines
     left join covered
         on lines.owner_uin = covered.owner_uin and lines.bill_month = covered.bill_month
