@@ -40,18 +40,56 @@ covered as (
     group by owner_uin, bill_month
 ),
 
-our_lines as (
+theirs as (
+    select
+        owner_uin,
+        bill_month,
+        usage_date,
+        component_code,
+        sum(coalesce(calls, 0)) as calls,
+        sum(vendor_cost) as real_cost,
+        sum(expected_cost) as expected_cost,
+        sum(case when is_explained then 0 else vendor_cost - expected_cost end) as unexplained,
+        max(vendor_price) as price,
+        count(distinct vendor_price)
+        + max(case when calls is not null and vendor_price is null then 1 else 0 end) as prices
+    from vendor_lines
+    where status = 'usage'
+    group by owner_uin, bill_month, usage_date, component_code
+),
+
+placed_lines as (
     select
         lines.*,
+        theirs.owner_uin is not null as is_there,
         coalesce(lines.settled_on <= covered.known_on, false)
         and (
             lines.usage_date < {{ plus_days('covered.known_on', -1) }}
             or coalesce(covered.deducted_on = covered.known_on, false)
-        ) as is_comparable
+        ) as is_known
     from lines
     left join covered
         on lines.owner_uin = covered.owner_uin and lines.bill_month = covered.bill_month
+    left join theirs
+        on
+            lines.owner_uin = theirs.owner_uin
+            and lines.bill_month = theirs.bill_month
+            and lines.usage_date = theirs.usage_date
+            and lines.component_code = theirs.component_code
     where lines.owner_uin in (select c.owner_uin from covered as c)
+),
+
+-- What the vendor had before we had any of it is the same in the end.
+our_lines as (
+    select
+        *,
+        is_known or (
+            is_there
+            and max(case when is_known then 1 else 0 end) over (
+                partition by owner_uin, bill_month, usage_date, component_code
+            ) = 0
+        ) as is_comparable
+    from placed_lines
 ),
 
 ours as (
@@ -82,24 +120,6 @@ elsewhere as (
     from our_lines
     where not is_comparable
     group by owner_uin, usage_date, component_code
-),
-
-theirs as (
-    select
-        owner_uin,
-        bill_month,
-        usage_date,
-        component_code,
-        sum(coalesce(calls, 0)) as calls,
-        sum(vendor_cost) as real_cost,
-        sum(expected_cost) as expected_cost,
-        sum(case when is_explained then 0 else vendor_cost - expected_cost end) as unexplained,
-        max(vendor_price) as price,
-        count(distinct vendor_price)
-        + max(case when calls is not null and vendor_price is null then 1 else 0 end) as prices
-    from vendor_lines
-    where status = 'usage'
-    group by owner_uin, bill_month, usage_date, component_code
 ),
 
 keys as (
