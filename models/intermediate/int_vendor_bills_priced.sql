@@ -1,0 +1,111 @@
+-- What lines of the vendor's bills say of calls, price and cost, and whether their own price makes
+-- their cost.
+with lines as (
+    select * from {{ ref('int_vendor_bills_fetched_again') }}
+),
+
+components as (
+    select * from {{ ref('components') }}
+),
+
+counted as (
+    select
+        lines.*,
+        components.calls_per_price_unit,
+        cast(lines.used_amount as decimal(20, 8)) * cast(
+            case
+                when
+                    lines.used_amount_unit is null
+                    or lines.used_amount_unit = components.used_amount_unit
+                    then components.calls_per_price_unit
+                when lines.used_amount_unit = '次' then 1
+                when lines.used_amount_unit = '千次' then 1000
+                when lines.used_amount_unit = '万次' then 10000
+            end as decimal(10, 0)
+        ) as exact_calls
+    from lines
+    left join components on lines.known_component_code = components.component_code
+),
+
+measured as (
+    select
+        *,
+        -- Of a line over several days it is not known how many calls are of each; more than 10^9
+        -- are none. What costs less than nothing takes calls back.
+        case
+            when
+                exact_calls = round(exact_calls, 0)
+                and abs(exact_calls) <= 1000000000
+                and coalesce(last_usage_date, usage_date) = usage_date
+                then cast(
+                    case when real_cost < 0 then -abs(exact_calls) else exact_calls end as bigint
+                )
+        end as calls
+    from counted
+),
+
+-- The price is what makes the cost: bills have it as a price of its own, or as a list price with a
+-- discount, and the other column need not agree.
+priced as (
+    select
+        *,
+        {{ used_amount('calls', 'calls_per_price_unit') }} as price_units,
+        {{ discounted_price('list_price', 'discount') }} as discounted_price
+    from measured
+),
+
+chosen as (
+    select
+        *,
+        case
+            when
+                discounted_price is not null
+                and (
+                    unit_price is null
+                    or abs(real_cost - {{ line_cost('price_units', 'discounted_price') }})
+                    < abs(real_cost - {{ line_cost('price_units', 'unit_price') }})
+                )
+                then discounted_price
+            else coalesce(unit_price, list_price)
+        end as price
+    from priced
+),
+
+multiplied as (
+    select
+        *,
+        cast(price_units as decimal(20, 8)) * price as exact_cost
+    from chosen
+)
+
+select
+    source_file_id,
+    line_number,
+    arrived_on,
+    owner_uin,
+    usage_date,
+    paid_on,
+    product_name,
+    sub_product_name,
+    component_type,
+    component_name,
+    known_component_code,
+    is_adjustment,
+    is_ours,
+    of_month,
+    is_superseded,
+    is_repeated,
+    calls,
+    price,
+    real_cost,
+    -- What the line's own price comes to; where it names none, what it costs.
+    case
+        when calls is null then cast(0 as decimal(38, 8))
+        when price is null then real_cost
+        else coalesce({{ line_cost('price_units', 'price') }}, real_cost)
+    end as expected_cost,
+    coalesce(
+        {{ is_rounded_from('real_cost', 'exact_cost') }},
+        calls is not null and (price is null or price_units is null)
+    ) as is_explained
+from multiplied

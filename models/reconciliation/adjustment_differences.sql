@@ -1,0 +1,92 @@
+-- Why the two sides differ in a month's precision adjustment (月度计费精度差异), where the vendor's bill
+-- shows it: of all that the account uses.
+with vendor_lines as (
+    select * from {{ ref('vendor_bill_lines') }}
+),
+
+settlements as (
+    select * from {{ ref('settlements') }}
+),
+
+adjustments as (
+    select * from {{ ref('precision_adjustments') }}
+),
+
+vendor_adjustments as (
+    select
+        owner_uin,
+        bill_month,
+        sum(vendor_cost) as vendor_cost
+    from vendor_lines
+    where status = 'adjustment'
+    group by owner_uin, bill_month
+),
+
+settled as (
+    select
+        owner_uin,
+        bill_month,
+        count(*) as deductions
+    from settlements
+    group by owner_uin, bill_month
+),
+
+lines_of_theirs as (
+    select
+        owner_uin,
+        bill_month,
+        sum(case when status = 'usage' then 1 else 0 end) as of_ours,
+        sum(case when status = 'other_product' then 1 else 0 end) as of_others
+    from vendor_lines
+    group by owner_uin, bill_month
+),
+
+-- Each deduction can be off by less than 0.01, and either side may have split them otherwise.
+allowed as (
+    select
+        lines_of_theirs.owner_uin,
+        lines_of_theirs.bill_month,
+        cast(0.01 as decimal(3, 2)) * (
+            greatest(lines_of_theirs.of_ours, coalesce(settled.deductions, 0))
+            + lines_of_theirs.of_others
+        ) as rounding
+    from lines_of_theirs
+    left join settled
+        on
+            lines_of_theirs.owner_uin = settled.owner_uin
+            and lines_of_theirs.bill_month = settled.bill_month
+),
+
+compared as (
+    select
+        vendor_adjustments.owner_uin,
+        vendor_adjustments.bill_month,
+        adjustments.owner_uin is not null as is_here,
+        coalesce(adjustments.adjustment_amount, 0) as real_cost,
+        vendor_adjustments.vendor_cost,
+        vendor_adjustments.vendor_cost - coalesce(adjustments.adjustment_amount, 0)
+            as cost_difference,
+        allowed.rounding as allowed_rounding
+    from vendor_adjustments
+    left join adjustments
+        on
+            vendor_adjustments.owner_uin = adjustments.owner_uin
+            and vendor_adjustments.bill_month = adjustments.bill_month
+    inner join allowed
+        on
+            vendor_adjustments.owner_uin = allowed.owner_uin
+            and vendor_adjustments.bill_month = allowed.bill_month
+)
+
+select
+    owner_uin,
+    bill_month,
+    is_here,
+    real_cost,
+    vendor_cost,
+    case when is_here then 0 else cost_difference end as missing_difference,
+    case when is_here and abs(cost_difference) < allowed_rounding then cost_difference else 0 end
+        as rounding_difference,
+    case when is_here and abs(cost_difference) >= allowed_rounding then cost_difference else 0 end
+        as unexplained_difference
+from compared

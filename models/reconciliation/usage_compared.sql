@@ -1,0 +1,115 @@
+-- What the vendor's bill and ours have of a usage date's calls and what they cost.
+with our_lines as (
+    select * from {{ ref('our_lines_compared') }}
+),
+
+vendor_lines as (
+    select * from {{ ref('vendor_bill_lines') }}
+),
+
+ours as (
+    select
+        owner_uin,
+        bill_month,
+        usage_date,
+        component_code,
+        sum(calls) as calls,
+        sum(real_cost) as real_cost,
+        -- The price that stands in the end.
+        max_by(contract_price, concat(cast(settled_on as string), cast(calls > 0 as string)))
+            as contract_price,
+        count(distinct contract_price) as prices
+    from our_lines
+    where is_comparable
+    group by owner_uin, bill_month, usage_date, component_code
+),
+
+theirs as (
+    select
+        owner_uin,
+        bill_month,
+        usage_date,
+        component_code,
+        sum(coalesce(calls, 0)) as calls,
+        sum(vendor_cost) as real_cost,
+        sum(expected_cost) as expected_cost,
+        sum(case when is_explained then 0 else vendor_cost - expected_cost end) as unexplained,
+        max(vendor_price) as price,
+        count(distinct vendor_price)
+        + max(case when calls is not null and vendor_price is null then 1 else 0 end) as prices
+    from vendor_lines
+    where status = 'usage'
+    group by owner_uin, bill_month, usage_date, component_code
+),
+
+-- What is in no bill of the vendor's that is known, so far.
+elsewhere as (
+    select
+        owner_uin,
+        usage_date,
+        component_code,
+        max_by(contract_price, settled_on) as contract_price
+    from our_lines
+    where not is_comparable
+    group by owner_uin, usage_date, component_code
+),
+
+keys as (
+    select
+        owner_uin,
+        bill_month,
+        usage_date,
+        component_code
+    from ours
+    union
+    select
+        owner_uin,
+        bill_month,
+        usage_date,
+        component_code
+    from theirs
+),
+
+compared as (
+    select
+        keys.owner_uin,
+        keys.bill_month,
+        keys.usage_date,
+        keys.component_code,
+        ours.owner_uin is not null as is_here,
+        theirs.owner_uin is not null as is_there,
+        coalesce(ours.calls, 0) as calls,
+        coalesce(theirs.calls, 0) as vendor_calls,
+        coalesce(theirs.calls, 0) - coalesce(ours.calls, 0) as more_calls,
+        coalesce(ours.real_cost, 0) as real_cost,
+        coalesce(theirs.real_cost, 0) as vendor_cost,
+        coalesce(theirs.expected_cost, 0) as expected_cost,
+        coalesce(theirs.unexplained, 0) as unexplained,
+        coalesce(
+            ours.contract_price, elsewhere.contract_price, theirs.price, cast(0 as decimal(18, 8))
+        ) as price,
+        ours.contract_price,
+        theirs.price as vendor_price,
+        coalesce(ours.prices, 0) as our_prices,
+        coalesce(theirs.prices, 0) as their_prices
+    from keys
+    left join ours
+        on
+            keys.owner_uin = ours.owner_uin
+            and keys.bill_month = ours.bill_month
+            and keys.usage_date = ours.usage_date
+            and keys.component_code = ours.component_code
+    left join theirs
+        on
+            keys.owner_uin = theirs.owner_uin
+            and keys.bill_month = theirs.bill_month
+            and keys.usage_date = theirs.usage_date
+            and keys.component_code = theirs.component_code
+    left join elsewhere
+        on
+            keys.owner_uin = elsewhere.owner_uin
+            and keys.usage_date = elsewhere.usage_date
+            and keys.component_code = elsewhere.component_code
+)
+
+select * from compared
