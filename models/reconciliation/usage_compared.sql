@@ -1,4 +1,9 @@
 -- What the vendor's bill and ours have of a usage date's calls and what they cost.
+{#- Of the last settlement date that of what it charges, not of what it takes back. #}
+{%- set price_in_the_end %}
+        max_by(contract_price, concat(cast(settled_on as string), cast(calls > 0 as string)))
+{%- endset %}
+
 with our_lines as (
     select * from {{ ref('our_lines_compared') }}
 ),
@@ -15,9 +20,7 @@ ours as (
         component_code,
         sum(calls) as calls,
         sum(real_cost) as real_cost,
-        -- The price that stands in the end.
-        max_by(contract_price, concat(cast(settled_on as string), cast(calls > 0 as string)))
-            as contract_price,
+        {{ price_in_the_end }} as contract_price,
         count(distinct contract_price) as prices
     from our_lines
     where is_comparable
@@ -48,7 +51,7 @@ elsewhere as (
         owner_uin,
         usage_date,
         component_code,
-        max_by(contract_price, settled_on) as contract_price
+        {{ price_in_the_end }} as contract_price
     from our_lines
     where not is_comparable
     group by owner_uin, usage_date, component_code
