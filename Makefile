@@ -4,24 +4,16 @@ BIN := .venv/bin
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 SAMPLE_THROUGH := 2026-10-02
 
-.PHONY: install install-spark install-browser run test test-long test-spark test-browser reliability bench bench-engines bench-spark lint docs lock clean
+.PHONY: install install-browser run test test-long test-browser reliability bench bench-engines lint docs lock clean
 
 install: .venv/.installed
 
-# The project itself needs no build environment of its own: setuptools is in the lock file.
+# The project itself needs no build environment of its own: hatchling is in the lock file.
 .venv/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--no-deps --no-build-isolation --editable .
-	touch $@
-
-# The other engine. Spark itself needs Java 17 or later.
-install-spark: .venv/.installed-spark
-
-.venv/.installed-spark: .venv/.installed requirements-spark.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--no-build-isolation -r requirements-spark.lock
 	touch $@
 
 # Debian's Chromium and letters for Chinese, if they are not there, and what drives it.
@@ -40,9 +32,6 @@ run: install
 
 test: install
 	$(BIN)/python -m pytest
-
-test-spark: install-spark
-	$(BIN)/python -m pytest -m spark
 
 # Leaves pictures of the pages in screenshots/.
 test-browser: install-browser
@@ -66,22 +55,17 @@ lint: install
 # What a night costs, beside other engines if `make bench-engines` was run before (Spark needs Java).
 bench: install
 	$(BIN)/python -m benchmarks
-	$(BIN)/python -m benchmarks.page performance > docs/performance.md
-
-# Nights of up to 30 million calls with Spark, beside DuckDB: half an hour and 30 GB.
-bench-spark: install-spark
-	$(BIN)/python -m benchmarks spark
-	$(BIN)/python -m benchmarks.page scale > docs/scale.md
+	$(BIN)/python -m benchmarks.page > docs/performance.md
 
 bench-engines:
 	$(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check setuptools wheel
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check hatchling editables
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check \
 		--no-build-isolation --editable '.[bench]'
 
 # Pages that are made of what runs.
 docs: install
-	$(BIN)/python -m pipelines.quality.page > docs/controls.md
+	$(BIN)/python -m callbill.quality.page > docs/controls.md
 	$(MAKE) run
 	$(BIN)/python -m tests.guide data
 
@@ -89,14 +73,8 @@ docs: install
 lock:
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python -m pip install --quiet --upgrade '.[dev]' setuptools
+	.venv-lock/bin/python -m pip install --quiet --upgrade '.[dev]' hatchling editables
 	.venv-lock/bin/python -m pip freeze --all --exclude callbill --exclude pip > requirements.lock
-	.venv-lock/bin/python -m pip install --quiet --no-build-isolation '.[spark]'
-	.venv-lock/bin/python -m pip freeze --all --exclude callbill --exclude pip \
-		| grep --invert-match --line-regexp --file requirements.lock > requirements-spark.lock
-	rm -rf .venv-lock
-	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python -m pip install --quiet -r requirements.lock
 	.venv-lock/bin/python -m pip install --quiet --no-build-isolation '.[browser]'
 	.venv-lock/bin/python -m pip freeze --all --exclude callbill --exclude pip \
 		| grep --invert-match --line-regexp --file requirements.lock > requirements-browser.lock

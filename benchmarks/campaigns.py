@@ -11,7 +11,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.events import event_log
 from benchmarks.measure import OTHERS, Timing, middle, timed
 from benchmarks.place import FIRST, Night, Place
 
@@ -93,28 +92,8 @@ def window(folder: Path, sizes: Sizes) -> list[dict[str, Any]]:
     return _growth(folder, sizes, calls=sizes.few, days=62)
 
 
-def spark(folder: Path, sizes: Sizes) -> list[dict[str, Any]]:
-    """Days of calls settled with Spark on this machine, beside DuckDB, and what Spark shuffled."""
-    results = []
-    for calls in (sizes.few, sizes.many, 3 * sizes.many):
-        nights = {}
-        for engine in ("duckdb", "spark"):
-            place = Place(folder / f"day-{calls}", FIRST + timedelta(days=1), engine)
-            place.history(min(calls, 100_000), OWNERS)
-            place.calls(calls, OWNERS)
-            with event_log(folder / "events") as work:
-                nights[engine] = place.night()
-        if nights["duckdb"].bill != nights["spark"].bill:
-            raise SystemExit("the bills differ")
-        results.append(
-            {"calls": calls, "duckdb": _told([nights["duckdb"]]),
-             **_told([nights["spark"]]), "work": work}
-        )  # fmt: skip
-    return results
-
-
 CAMPAIGNS: dict[str, Callable[[Path, Sizes], list[dict[str, Any]]]] = {
-    function.__name__: function for function in (day, small, owners, packed, year, window, spark)
+    function.__name__: function for function in (day, small, owners, packed, year, window)
 }
 
 

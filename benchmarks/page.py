@@ -1,9 +1,8 @@
-"""docs/performance.md and docs/scale.md, from what was measured: benchmarks/results."""
+"""docs/performance.md, from what was measured: benchmarks/results."""
 
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 import jinja2
@@ -13,7 +12,7 @@ from benchmarks.measure import PROJECT
 RESULTS = PROJECT / "benchmarks" / "results"
 
 
-def page(name: str) -> str:
+def page() -> str:
     """A page's text, in Markdown. Raises FileNotFoundError if something was never measured."""
     environment = jinja2.Environment(  # noqa: S701  not HTML
         loader=jinja2.FileSystemLoader(PROJECT / "benchmarks"),
@@ -25,8 +24,8 @@ def page(name: str) -> str:
         path.stem: json.loads(path.read_text(encoding="utf-8"))
         for path in sorted(RESULTS.glob("*.json"))
     }
-    return environment.get_template(f"{name}.md.j2").render(**measured) + "\n"
+    return environment.get_template("performance.md.j2").render(**measured) + "\n"
 
 
 if __name__ == "__main__":
-    print(page(sys.argv[1]), end="")
+    print(page(), end="")

@@ -35,15 +35,10 @@ class Place:
 
     folder: Path
     day: date
-    engine: str = "duckdb"
     settled: Path = field(init=False)
 
     def __post_init__(self) -> None:
-        self.settled = self.folder / f"settled before {self.day}{self._on}"
-
-    @property
-    def _on(self) -> str:
-        return "" if self.engine == "duckdb" else f" on {self.engine}"
+        self.settled = self.folder / f"settled before {self.day}"
 
     def history(self, calls: int, owners: int, *, files: int = 1) -> None:
         """Settle the days before, each with so many calls, in one run."""
@@ -72,20 +67,20 @@ class Place:
                 Path(sys.executable).with_name("callbill"), "run", "--json-logs",
                 *("--landing", self.landing), *("--warehouse", place / "warehouse.duckdb"),
                 *("--published", place / "published"),
-                *("--through", used_on + timedelta(days=1)), *("--engine", self.engine), *arguments,
+                *("--through", used_on + timedelta(days=1)), *arguments,
             ]
         )  # fmt: skip
 
     def night(self) -> Night:
         """The run that settles the day, in a fresh copy of the warehouse."""
-        place = self.folder / f"night{self._on}"
+        place = self.folder / "night"
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(self.settled, place, symlinks=True, copy_function=_copy)
         return self._night(place)
 
     def again(self) -> Night:
         """The run after that: nothing is due any more."""
-        return self._night(self.folder / f"night{self._on}")
+        return self._night(self.folder / "night")
 
     def _night(self, place: Path) -> Night:
         timing = self.run(place, self.day)

@@ -22,13 +22,15 @@ from typing import Any
 import duckdb
 import jinja2
 import pytest
-
-from pipelines import build, seeds, settings
-from pipelines.cli import main
-from pipelines.ingest import queries, shapes
-from pipelines.site import dbt_docs
+from callbill.base import catalogue, settings
+from callbill.cli.main import main
+from callbill.ingest import queries, shapes
+from callbill.release.site import dbt_docs
+from callbill.warehouse import dbt
 
 PROJECT = Path(__file__).resolve().parent.parent
+# What judges lines, in a checkout.
+INGEST = "pipelines/callbill/ingest"
 CALLBILL = Path(sys.executable).with_name("callbill")
 
 # The last day of the sample's story.
@@ -105,9 +107,9 @@ def _command(
     os.environ.update(environment)
     if cwd is not None:
         os.chdir(cwd)
-    for module in (build, dbt_docs, seeds, settings):
+    for module in (catalogue, dbt, dbt_docs, settings):
         module.PROJECT = project  # type: ignore[attr-defined]
-    ingest = project / "pipelines" / "ingest"
+    ingest = project / INGEST
     shapes.SHAPES = ingest / "shapes"
     queries.TEMPLATES.loader = jinja2.FileSystemLoader(ingest)
     sys.argv = command
@@ -119,20 +121,6 @@ def _command(
 def run_job(place: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     """`callbill run` with a folder's own landing, warehouse and published places."""
     return _run(place, *arguments, project=PROJECT)
-
-
-@contextmanager
-def with_spark() -> Iterator[None]:
-    os.environ["CALLBILL_ENGINE"] = "spark"
-    try:
-        yield
-    finally:
-        del os.environ["CALLBILL_ENGINE"]
-
-
-def run_on_spark(place: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    with with_spark():
-        return run_job(place, *arguments)
 
 
 def succeed(ended: subprocess.CompletedProcess[str]) -> None:
@@ -231,7 +219,7 @@ class ProjectCopy:
 
     @classmethod
     def in_folder(cls, folder: Path) -> ProjectCopy:
-        for name in ("models", "macros", "seeds", "pipelines/ingest"):
+        for name in ("models", "macros", "seeds", INGEST):
             shutil.copytree(PROJECT / name, folder / name)
         for name in ("dbt_project.yml", "profiles.yml"):
             shutil.copy(PROJECT / name, folder / name)

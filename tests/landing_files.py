@@ -19,11 +19,10 @@ from unittest import mock
 import duckdb
 import polars
 import zstandard
-
-from pipelines.ingest import lines
-from pipelines.ingest.load import load_landing
-from pipelines.settings import load_settings, load_vars
-from pipelines.warehouse import open_warehouse
+from callbill.base.settings import load_settings, load_vars
+from callbill.ingest import lines
+from callbill.ingest.load import load_landing
+from callbill.warehouse.warehouse import open_warehouse
 
 OWNER = "100000000081"
 Fields = dict[str, Any]

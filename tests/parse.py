@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipelines.build import run_dbt
-from pipelines.settings import load_settings, load_vars
+from callbill.base.settings import load_settings, load_vars
+from callbill.warehouse.dbt import run_dbt
 
 with TemporaryDirectory() as folder:
     settings = load_settings(warehouse=str(Path(folder, "warehouse.duckdb")))

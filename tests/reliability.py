@@ -11,8 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import jinja2
-
-from pipelines import __version__
+from callbill import __version__
 
 _PAGE = """\
 # What was tried against the job

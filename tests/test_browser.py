@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
+from callbill.release.site.data import COLUMNS
 
-from pipelines.site.data import COLUMNS
 from tests.conftest import PROJECT, query, run_job, succeed
 from tests.landing_files import json_lines, record, write
 from tests.test_site import HOSTILE, site_of

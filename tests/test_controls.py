@@ -16,9 +16,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from callbill.quality.catalogue import catalogue
+from callbill.quality.page import page
 
-from pipelines.quality.catalogue import catalogue
-from pipelines.quality.page import page
 from tests.conftest import PROJECT, ProjectCopy, copy_of, query, run_job, unpublishable
 from tests.landing_files import csv_file, json_lines, record, write
 

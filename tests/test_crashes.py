@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from callbill.base import stopping
+from callbill.jobs import run
+from callbill.release import release
 
-from pipelines import run, stopping
-from pipelines.publish import release
 from tests.conftest import figures, query, run_after, run_job
 from tests.landing_files import csv_file, json_lines, record, write
 
@@ -30,29 +31,29 @@ FIRST = date(2026, 3, 2)
 
 # What a run does one after the other, as the module that calls it names it.
 STEPS = (
-    ("pipelines.run", "adopted_warehouse"),
-    ("pipelines.run", "record_start"),
-    ("pipelines.run", "load_landing"),
-    ("pipelines.ingest.load", "load_batch"),
+    ("callbill.jobs.run", "adopted_warehouse"),
+    ("callbill.jobs.run", "record_start"),
+    ("callbill.jobs.run", "load_landing"),
+    ("callbill.ingest.load", "load_batch"),
     # Records are committed, and not yet where they are seen.
-    ("pipelines.ingest.batch", "finish_loads"),
-    ("pipelines.ingest.load", "judge_account_events"),
-    ("pipelines.run", "drop_files_aside"),
-    ("pipelines.run", "prepare_partitions"),
-    ("pipelines.run", "build_models"),
-    ("pipelines.run", "complete_partitions"),
-    ("pipelines.run", "refresh_hashes"),
-    ("pipelines.run", "run_controls"),
-    ("pipelines.run", "keep_results"),
-    ("pipelines.run", "write_release"),
-    ("pipelines.publish.release", "_write_database"),
+    ("callbill.ingest.batch", "finish_loads"),
+    ("callbill.ingest.load", "judge_account_events"),
+    ("callbill.jobs.run", "drop_files_aside"),
+    ("callbill.jobs.run", "prepare_partitions"),
+    ("callbill.jobs.run", "build_models"),
+    ("callbill.jobs.run", "complete_partitions"),
+    ("callbill.jobs.run", "refresh_hashes"),
+    ("callbill.jobs.run", "run_controls"),
+    ("callbill.jobs.run", "keep_results"),
+    ("callbill.jobs.run", "write_release"),
+    ("callbill.release.writing", "_write_database"),
     # From here on it is published.
-    ("pipelines.run", "switch_to"),
-    ("pipelines.run", "set_built_through"),
-    ("pipelines.run", "adopt"),
-    ("pipelines.run", "remove_old_releases"),
-    ("pipelines.run", "write_status"),
-    ("pipelines.warehouse", "close_warehouse"),
+    ("callbill.jobs.run", "switch_to"),
+    ("callbill.jobs.run", "set_built_through"),
+    ("callbill.jobs.run", "adopt"),
+    ("callbill.jobs.run", "remove_old_releases"),
+    ("callbill.jobs.run", "write_status"),
+    ("callbill.warehouse.warehouse", "close_warehouse"),
 )
 MOMENTS = [
     *((module, name, "before") for module, name in STEPS[:-1]),

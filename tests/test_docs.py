@@ -35,7 +35,7 @@ def test_every_guarantee_names_a_test_that_is_there() -> None:
                 if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"
             ]
             marks = [*found.decorator_list, *module_marks]
-            for name in ("long", "spark", "browser"):
+            for name in ("long", "browser"):
                 is_marked = any(f"mark.{name}" in ast.unparse(mark) for mark in marks)
                 assert is_marked == (f"{name}: `{path}::{test}`" in held_by), (path, test)
 
@@ -61,6 +61,5 @@ def test_the_guides_python_runs(sample_place: Path, tmp_path: Path) -> None:
         assert "171.98" in ended.stdout or "17.15475966" in ended.stdout
 
 
-@pytest.mark.parametrize("name", ["performance", "scale"])
-def test_the_pages_on_speed_are_of_the_results_that_are_kept(name: str) -> None:
-    assert (PROJECT / "docs" / f"{name}.md").read_text(encoding="utf-8") == page(name)
+def test_the_page_on_speed_is_made_of_the_results_that_are_kept() -> None:
+    assert (PROJECT / "docs" / "performance.md").read_text(encoding="utf-8") == page()

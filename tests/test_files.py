@@ -8,9 +8,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from callbill.base.errors import ControlFailedError
+from callbill.jobs import run
 
-from pipelines import run
-from pipelines.errors import ControlFailedError
 from tests.conftest import (
     ProjectCopy,
     callbill,
@@ -63,7 +63,7 @@ def rebuilt(place: Path, tmp_path: Path, project: ProjectCopy | None = None) -> 
 
 def edited(folder: Path, path: str, old: str, new: str) -> ProjectCopy:
     project = ProjectCopy.in_folder(folder)
-    project.edit(f"pipelines/ingest/{path}", old, new)
+    project.edit(f"pipelines/callbill/ingest/{path}", old, new)
     return project
 
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import duckdb
 import pytest
+from callbill.ingest.lines import MAX_LINE_BYTES
 
-from pipelines.ingest.lines import MAX_LINE_BYTES
 from tests.conftest import run_job
 from tests.landing_files import (
     OWNER,

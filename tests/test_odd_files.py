@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from callbill.ingest.batch import BatchLoad
 
-from pipelines.ingest.batch import BatchLoad
 from tests.conftest import callbill, places, query, run_after, run_job
 from tests.landing_files import csv_file, json_lines, record, write, zst
 

@@ -16,10 +16,10 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
+from callbill import __version__
+from callbill.release.writing import RUN_ID
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from pipelines import __version__
-from pipelines.publish.release import RUN_ID
 from tests.conftest import (
     CALLBILL,
     PROJECT,

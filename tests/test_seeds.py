@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from callbill.base.catalogue import figure_seeds
+from callbill.base.errors import UsageError
 
-from pipelines.errors import UsageError
-from pipelines.seeds import figure_seeds
 from tests.conftest import PROJECT
 
 PRICE = "wimgs_search_by_text,2020-01-01,2020-01-01"

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from callbill.release.site.data import COLUMNS, FORMAT, LAST_ENTRIES
 
-from pipelines.site.data import COLUMNS, FORMAT, LAST_ENTRIES
 from tests.conftest import PROJECT, SAMPLE_THROUGH, query, run_job, settle, succeed
 from tests.landing_files import json_lines, record, write
 
-VENDOR = PROJECT / "pipelines" / "site" / "vendor"
+VENDOR = PROJECT / "pipelines" / "callbill" / "release" / "site" / "vendor"
 # What somebody could have an account called.
 HOSTILE = (
     "<img src=x onerror=alert(1)>",

@@ -15,9 +15,9 @@ from typing import Any
 import duckdb
 import polars
 import pytest
+from callbill.base.settings import load_settings
+from callbill.verify import calls, texts, verify_job
 
-from pipelines.settings import load_settings
-from pipelines.verify import calls, texts, verify_job
 from tests import test_ingest_fuzz as odd_lines
 from tests.conftest import ProjectCopy, callbill, copy_of, places, run_job
 from tests.landing_files import csv_file, gz, json_lines, parquet_file, record, zst

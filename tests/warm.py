@@ -13,15 +13,12 @@ from pathlib import Path
 import dbt.adapters.duckdb
 import dbt.cli.main  # noqa: F401
 import polars  # noqa: F401
+from callbill.quality import import_expectations
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.contracts.graph.manifest import Manifest
 from dbt.contracts.project import Configuration, PackageConfig, ProfileConfig, Project, ProjectFlags
 from dbt.contracts.selection import SelectorFile
 from dbt.task.test import TestResultData
-
-import pipelines.run
-import pipelines.show  # noqa: F401
-from pipelines.quality import import_expectations
 
 for described in (
     *(Configuration, DuckDBCredentials, PackageConfig, ProfileConfig, Project, ProjectFlags),

@@ -1,0 +1,207 @@
+"""Where things are and how a command behaves: options, `CALLBILL_*` variables, defaults.
+
+A figure-changing setting is not here: it is a dbt var in dbt_project.yml, because a bill is a
+function of it (see `FIGURE_VARS`).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from callbill.base.errors import UsageError
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+# The dbt project: inside the package where a wheel was installed, in a checkout at its top.
+PROJECT = _PACKAGE / "project" if (_PACKAGE / "project").is_dir() else _PACKAGE.parent.parent
+
+FIGURE_VARS = (
+    "billing_timezone",
+    "max_usage_age_days",
+    "dedup_horizon_days",
+    "deduction_rounding",
+)
+
+
+THRESHOLDS = (
+    "max_reject_ratio",
+    "hourly_check_min_records",
+    "usual_volume_days",
+    "usual_volume_factor",
+)
+
+
+class _Places(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="CALLBILL_", extra="ignore")
+
+    landing: Path = Path("data/landing")
+    warehouse: Path = Path("data/warehouse.duckdb")
+    published: Path = Path("data/published")
+
+
+class Settings(_Places):
+    """Every field can be set by an option of the same name or by `CALLBILL_<NAME>`."""
+
+    through: date | None = None
+    vars: str = ""
+    keep_releases: int = Field(default=30, ge=2)
+    threads: int | None = Field(default=None, ge=1, le=1024)
+    # Less than some 100 MB would not do for a single day.
+    memory_limit: str = Field(
+        default="1500MB",
+        pattern=r"^([1-9]\d{2,5} ?Mi?B|[1-9]\d{0,4}(\.\d{1,3})? ?Gi?B|\d{1,2} ?Ti?B)$",
+    )
+
+    @property
+    def warehouse_files(self) -> Path:
+        """The folder beside the warehouse file that holds its Parquet files."""
+        return self.warehouse.with_name(self.warehouse.name + ".files")
+
+
+@dataclass(frozen=True)
+class BillingVars:
+    """The dbt vars that a bill depends on."""
+
+    billing_timezone: str
+    max_usage_age_days: int
+    dedup_horizon_days: int
+    deduction_rounding: str
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.billing_timezone)
+
+    def today(self) -> date:
+        """Today in the billing timezone: the only use of the wall clock in a figure's way."""
+        return datetime.now(self.zone).date()
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """The dbt vars that say from when on a control warns. No figure depends on them."""
+
+    max_reject_ratio: Decimal
+    hourly_check_min_records: int
+    usual_volume_days: int
+    usual_volume_factor: int
+
+
+_TAKEN = (
+    *("billing", "ops", "raw", "staging", "intermediate", "seeds"),
+    *("release", "sealed", "main", "system", "temp", "memory"),
+)
+
+
+def published_place(**options: Any) -> Path:
+    """Where the published folder is said to be, whatever else of the settings is wrong."""
+    given = {key: value for key, value in options.items() if value is not None}
+    return _Places(**given).published.expanduser().absolute()
+
+
+def load_settings(**options: Any) -> Settings:
+    """Settings from options that were given, then the environment, then defaults.
+
+    Raises UsageError where a value cannot be read.
+    """
+    engine = os.environ.get("CALLBILL_ENGINE", "duckdb").lower()
+    if engine != "duckdb":
+        raise UsageError(
+            f"CALLBILL_ENGINE is {engine!r}, but callbill has one engine now, DuckDB: unset it; "
+            "`callbill rebuild` makes a warehouse anew that was built with Spark"
+        )
+    try:
+        settings = Settings(**{key: value for key, value in options.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"setting {name}: {first['msg']} (got {first['input']!r})") from error
+    for name in ("warehouse", "published"):
+        # The engine takes these characters of a path for patterns.
+        if set(str(getattr(settings, name).absolute())) & set("*?[]"):
+            raise UsageError(f"--{name} may not lie under a name with any of * ? [ ]")
+    # The engine calls a database by its file's name, and then finds no schema of that name.
+    if settings.warehouse.name.split(".")[0].lower() in _TAKEN:
+        raise UsageError(
+            f"--warehouse may not be named {settings.warehouse.name}: that is the name of a part "
+            "of it"
+        )
+    return settings.model_copy(
+        update={
+            name: getattr(settings, name).expanduser().absolute()
+            for name in ("landing", "warehouse", "published")
+        }
+    )
+
+
+def load_vars(settings: Settings) -> BillingVars:
+    """The figure-changing vars of dbt_project.yml, with those of `--vars` over them.
+
+    Raises UsageError for a var with a value that has no meaning.
+    """
+    values = _vars(settings)
+    billing_vars = BillingVars(**{name: values[name] for name in FIGURE_VARS})
+    try:
+        _ = billing_vars.zone
+    except (ZoneInfoNotFoundError, ValueError, TypeError) as error:
+        raise UsageError(
+            f"var billing_timezone: {billing_vars.billing_timezone!r} is not a time zone"
+        ) from error
+    for name in ("max_usage_age_days", "dedup_horizon_days"):
+        value = getattr(billing_vars, name)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 36_500:
+            raise UsageError(f"var {name}: {value!r} is not a number of days")
+    if billing_vars.deduction_rounding not in ("half_up", "down"):
+        raise UsageError(
+            f"var deduction_rounding: {billing_vars.deduction_rounding!r} is neither half_up "
+            "nor down"
+        )
+    return billing_vars
+
+
+def today_or_utc(settings: Settings) -> date:
+    """Today in the billing timezone; where that is mistyped, as UTC has it."""
+    try:
+        return load_vars(settings).today()
+    except UsageError:
+        return datetime.now(UTC).date()
+
+
+def load_thresholds(settings: Settings) -> Thresholds:
+    """The thresholds of dbt_project.yml, with those of `--vars` over them.
+
+    Raises UsageError for one with a value that has no meaning.
+    """
+    values = _vars(settings)
+    for name in THRESHOLDS:
+        least = 0 if name in ("max_reject_ratio", "hourly_check_min_records") else 1
+        value = values[name]
+        kinds = (int, float) if name == "max_reject_ratio" else (int,)
+        if not isinstance(value, kinds) or isinstance(value, bool) or not least <= value < 10**6:
+            raise UsageError(f"var {name}: {value!r} is not a number from {least} on")
+    ratio = Decimal(str(values["max_reject_ratio"]))
+    return Thresholds(**{name: values[name] for name in THRESHOLDS} | {"max_reject_ratio": ratio})
+
+
+def _vars(settings: Settings) -> dict[str, Any]:
+    project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
+    return dict(project["vars"]) | _parse_overrides(settings.vars)
+
+
+def _parse_overrides(text: str) -> dict[str, Any]:
+    try:
+        overrides = yaml.safe_load(text) if text else {}
+    except yaml.YAMLError as error:
+        raise UsageError(f"--vars is not YAML: {text!r}") from error
+    names = (*FIGURE_VARS, *THRESHOLDS)
+    if not isinstance(overrides, dict) or set(overrides) - set(names):
+        raise UsageError(f"--vars takes a YAML mapping of {', '.join(names)}; got {text!r}")
+    return overrides

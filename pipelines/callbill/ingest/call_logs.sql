@@ -1,0 +1,75 @@
+{% from 'fields.sql' import instant, is_mangled_number with context %}
+-- One row per record of a call log, typed, with the reason why it cannot be accepted, if any.
+--
+-- `texts` gives every field's text as the file has it (empty is null), `has_error` (an error
+-- object is there, whatever it holds), `odd_field` (a value is not of a kind that has a text),
+-- source_file_id, arrived_on, settlement_floor and line_number. It is the only thing that differs
+-- between the ways of reading, so the same line gives the same row whichever way it was read.
+with texts as (
+    {{ texts }}
+),
+
+instants as (
+    select
+        *,
+        {{ instant('called_at', naive_timezone) }} as called_ts,
+        case
+            when http_status = '200' then 200
+            when regexp_full_match(http_status, '[+-]?\d{1,9}(\.0*)?')
+                then cast(try_cast(http_status as decimal(18, 6)) as integer)
+        end as status
+    from texts
+),
+
+dated as (
+    select
+        *,
+        {{ billing_date }} as usage_date
+    from instants
+),
+
+typed as (
+    select
+        source_file_id,
+        line_number,
+        request_id,
+        called_ts as called_at,
+        owner_uin,
+        coalesce(operate_uin, owner_uin) as operate_uin,
+        action,
+        region,
+        status as http_status,
+        error_code,
+        try_cast(latency_ms as integer) as latency_ms,
+        usage_date,
+        -- The settlement date of a record: the rule of the whole warehouse.
+        greatest(usage_date + 1, settlement_floor) as settled_on,
+        settlement_floor,
+        case
+            when odd_field is not null then 'invalid_' || odd_field
+            when request_id is null then 'missing_request_id'
+            when called_at is null then 'missing_called_at'
+            when called_ts is null
+                then case
+                    when regexp_full_match(called_at, '{{ iso_naive }}')
+                        then 'called_at_without_offset'
+                    else 'invalid_called_at'
+                end
+            when called_ts < timestamptz '0001-01-01 00:00:00+00' then 'invalid_called_at'
+            when owner_uin is null then 'missing_owner_uin'
+            when
+                {{ is_mangled_number('owner_uin') }}
+                then 'invalid_owner_uin'
+            when
+                {{ is_mangled_number('operate_uin') }}
+                then 'invalid_operate_uin'
+            when action is null then 'missing_action'
+            when status is null and http_status is not null then 'invalid_http_status'
+            when error_code is null and (has_error or status is null) then 'unknown_outcome'
+            when usage_date > arrived_on + 1 then 'future_timestamp'
+        end as reason,
+        {{ kept_fields }} as fields
+    from dated
+)
+
+select * from typed

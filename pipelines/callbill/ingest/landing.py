@@ -1,0 +1,250 @@
+"""What lies in the landing folder: which files a run reads, and what their paths say of them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from callbill.base.errors import UsageError
+
+FEEDS = ("account_events", "call_logs", "contracts", "vendor_bills")
+KINDS = {".jsonl": "json", ".ndjson": "json", ".csv": "csv", ".parquet": "parquet"}
+COMPRESSIONS = (".gz", ".zst")
+DEFAULT_SHAPE = "canonical"
+MANIFEST_SUFFIX = ".manifest.json"
+# A year mistyped in a path would have every day since settled.
+EARLIEST_ARRIVAL = date(2010, 1, 1)
+_BLOCK = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    """A file that lies there, with what its path and its directory entry say of it."""
+
+    path: Path
+    name: str  # relative to the landing folder, with forward slashes
+    arrived_on: date
+    size: int
+    mtime_ns: int
+    inode: int
+
+    @property
+    def entry(self) -> tuple[str, int, int, int]:
+        """The directory entry that stands for the content as long as it does not change."""
+        return self.name, self.size, self.mtime_ns, self.inode
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandingFile(_Entry):
+    """A file to read."""
+
+    feed: str
+    kind: str  # json, csv or parquet; document for JSON that is no lines
+    compression: str  # "", ".gz" or ".zst"
+    shape: str
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether a file of no bytes at all is one of its kind."""
+        return self.kind != "parquet" and not self.compression
+
+    def is_unchanged(self) -> bool:
+        """Whether the file is still what it was when the run's list was made."""
+        try:
+            entry = self.path.stat()
+        except OSError:
+            return False
+        return (entry.st_size, entry.st_mtime_ns, entry.st_ino) == (
+            self.size,
+            self.mtime_ns,
+            self.inode,
+        )
+
+    def digest(self) -> str | None:
+        """The SHA-256 of the file's bytes; None if it cannot be read."""
+        try:
+            # Read in large blocks: after each the interpreter is waited for (imports_ahead.py).
+            block = bytearray(min(max(self.size, 1), _BLOCK))
+            digest = hashlib.sha256()
+            with self.path.open("rb", buffering=0) as stream:
+                while length := stream.readinto(block):
+                    digest.update(memoryview(block)[:length])
+            return digest.hexdigest()
+        except OSError:
+            return None
+
+
+class FileManifest(_Entry):
+    """`<file>.manifest.json`: what the sender says of the file beside it."""
+
+    @property
+    def file_name(self) -> str:
+        """Of the file that it speaks of."""
+        return self.name.removesuffix(MANIFEST_SUFFIX)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that a run leaves where it is, and why."""
+
+    name: str
+    why: str
+
+
+@dataclass
+class Landing:
+    """What lies in a landing folder: files in order of arrival, and those nobody can read."""
+
+    files: list[LandingFile] = field(default_factory=list)
+    manifests: list[FileManifest] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+def list_landing(landing: Path, shapes: frozenset[str], zone: ZoneInfo) -> Landing:
+    """What lies there.
+
+    Files that are still being written (`.tmp`, `.part`) or hidden are not mentioned. Raises
+    UsageError where the landing folder cannot be read.
+    """
+    found = Landing()
+    root = os.path.realpath(landing)
+    for path in _walk(landing):
+        # A name is text from here on; bytes of it that are no UTF-8 are shown escaped.
+        name = os.fsencode(path.relative_to(landing)).decode("utf-8", "backslashreplace")
+        try:
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
+                found.skipped.append(Skipped(name, "is a link that leads out of the folder"))
+                continue
+            one = _describe(path, name, shapes, zone)
+        except _UnreadableNameError as problem:
+            found.skipped.append(Skipped(name, str(problem)))
+            continue
+        except OSError as error:
+            found.skipped.append(Skipped(name, f"cannot be read: {error.strerror}"))
+            continue
+        if isinstance(one, LandingFile):
+            found.files.append(one)
+        else:
+            found.manifests.append(one)
+    found.files.sort(key=lambda file: (file.arrived_on, file.name))
+    return found
+
+
+def _arrival_date(text: str) -> date:
+    try:
+        arrived_on = date.fromisoformat(text)
+    except ValueError as error:
+        raise _UnreadableNameError(f"arrived_on={text} is not a date") from error
+    if str(arrived_on) != text or arrived_on < EARLIEST_ARRIVAL:
+        raise _UnreadableNameError(
+            f"arrived_on={text} is not a date YYYY-MM-DD from {EARLIEST_ARRIVAL} on"
+        )
+    return arrived_on
+
+
+class _UnreadableNameError(Exception):
+    """A path that does not say what its file is."""
+
+
+def _walk(landing: Path) -> Iterator[Path]:
+    if not landing.is_dir():
+        raise UsageError(f"landing folder {landing} is not there; name it with --landing")
+
+    def stop(error: OSError) -> None:
+        raise UsageError(f"landing folder {error.filename} cannot be read: {error.strerror}")
+
+    for folder, folders, names in os.walk(landing, onerror=stop):
+        folders[:] = sorted(name for name in folders if not _is_not_meant(name))
+        # Links to folders are not followed; they are named, so that nothing is left out silently.
+        names += [name for name in folders if Path(folder, name).is_symlink()]
+        for name in sorted(names):
+            if not _is_not_meant(name):
+                yield Path(folder, name)
+
+
+def _is_not_meant(name: str) -> bool:
+    return name.startswith((".", "_")) or name.endswith((".tmp", ".part"))
+
+
+def _describe(
+    path: Path, name: str, shapes: frozenset[str], zone: ZoneInfo
+) -> LandingFile | FileManifest:
+    *folders, filename = name.split("/")
+    if path.is_dir():
+        raise _UnreadableNameError("is a link to a folder")
+    if not folders or folders[0] not in FEEDS:
+        raise _UnreadableNameError(f"lies in none of the feeds {', '.join(FEEDS)}")
+    if filename.endswith(MANIFEST_SUFFIX):
+        entry = _entry(path)
+        return FileManifest(
+            path=path,
+            name=name,
+            arrived_on=_arrived_on(folders, entry, zone),
+            size=entry.st_size,
+            mtime_ns=entry.st_mtime_ns,
+            inode=entry.st_ino,
+        )
+    stem, compression = filename, ""
+    for suffix in COMPRESSIONS:
+        if stem.endswith(suffix):
+            stem, compression = stem.removesuffix(suffix), suffix
+    kind = KINDS.get(Path(stem).suffix)
+    # What an API answered, as it was saved.
+    if folders[0] == "vendor_bills" and stem.endswith(".json"):
+        kind = "document"
+    if kind is None or (kind == "parquet" and compression):
+        raise _UnreadableNameError(
+            "is neither .jsonl, .ndjson, .csv (or these .gz, .zst) nor .parquet"
+        )
+    entry = _entry(path)
+    shape = _said(folders).get("format", DEFAULT_SHAPE)
+    if folders[0] == "call_logs" and shape not in shapes:
+        raise _UnreadableNameError(f"has no log shape named {shape!r}")
+    return LandingFile(
+        path=path,
+        name=name,
+        feed=folders[0],
+        kind=kind,
+        compression=compression,
+        shape=shape,
+        arrived_on=_arrived_on(folders, entry, zone),
+        size=entry.st_size,
+        mtime_ns=entry.st_mtime_ns,
+        inode=entry.st_ino,
+    )
+
+
+def _entry(path: Path) -> os.stat_result:
+    entry = path.stat()
+    if not stat.S_ISREG(entry.st_mode):
+        raise _UnreadableNameError("is not a regular file")
+    return entry
+
+
+def _said(folders: Iterable[str]) -> dict[str, str]:
+    """What the folders say: their segments of the form key=value."""
+    return dict(part.split("=", 1) for part in folders if "=" in part)
+
+
+def _arrived_on(folders: Iterable[str], entry: os.stat_result, zone: ZoneInfo) -> date:
+    said = _said(folders)
+    if "arrived_on" in said:
+        return _arrival_date(said["arrived_on"])
+    try:
+        arrived_on = datetime.fromtimestamp(entry.st_mtime, zone).date()
+    except (ValueError, OverflowError, OSError) as error:
+        raise _UnreadableNameError(
+            "has a modification time that is no date; name its arrival (arrived_on=YYYY-MM-DD)"
+        ) from error
+    if arrived_on < EARLIEST_ARRIVAL:
+        raise _UnreadableNameError(
+            f"was modified on {arrived_on}, which is no arrival date; name it "
+            "(arrived_on=YYYY-MM-DD)"
+        )
+    return arrived_on

@@ -1,0 +1,59 @@
+"""What senders announce of their files: `<file>.manifest.json`, with a number and a hash.
+
+It changes no figure. The control `files_are_as_announced` holds it against what was loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from datetime import date
+
+import duckdb
+
+from callbill.ingest.landing import FileManifest
+
+_LONGEST = 1 << 20
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+
+
+def read_manifests(
+    con: duckdb.DuckDBPyConnection, manifests: Iterable[FileManifest], through: date
+) -> None:
+    """Keep what those say that arrived by `through` and are new or have changed."""
+    known = {
+        tuple(entry)
+        for entry in con.execute(
+            "select path, size_bytes, mtime_ns, inode from ops.landing_manifests"
+        ).fetchall()
+    }
+    for manifest in manifests:
+        if manifest.entry in known or manifest.arrived_on > through:
+            continue
+        con.execute(
+            "insert or replace into ops.landing_manifests values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [*manifest.entry, manifest.file_name, *_announced(manifest), through],
+        )
+
+
+def _announced(manifest: FileManifest) -> tuple[int | None, str | None, str | None]:
+    """Records, SHA-256, and what is wrong with the announcement itself."""
+    if manifest.size > _LONGEST:
+        return None, None, "is too long to be a manifest"
+    try:
+        said = json.loads(manifest.path.read_bytes())
+    except OSError as error:
+        return None, None, f"cannot be read: {error.strerror}"
+    except (ValueError, RecursionError):
+        return None, None, "is not JSON"
+    if not isinstance(said, dict) or not {"records", "sha256"} & said.keys():
+        return None, None, "has neither records nor sha256"
+    records, sha256 = said.get("records"), said.get("sha256")
+    if records is not None and (
+        not isinstance(records, int) or isinstance(records, bool) or not 0 <= records < 2**63
+    ):
+        return None, None, "records is not a number of records"
+    if sha256 is not None and not (isinstance(sha256, str) and _SHA256.fullmatch(sha256)):
+        return None, None, "sha256 is not 64 hexadecimal digits"
+    return records, sha256, None

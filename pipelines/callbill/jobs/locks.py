@@ -1,0 +1,64 @@
+"""One run at a time: a lock on the warehouse and one on the published folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from callbill.base.errors import LockedError, UsageError
+from callbill.base.settings import Settings
+
+
+@contextmanager
+def run_lock(settings: Settings) -> Iterator[None]:
+    """Hold both locks while a run lasts; LockedError, saying who holds it, if one is taken.
+
+    The locks are the operating system's: those of a process that died are free.
+    """
+    with (
+        _lock(settings.warehouse.with_name(settings.warehouse.name + ".lock")),
+        _lock(settings.published / ".lock"),
+    ):
+        yield
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    holder = path.with_name(path.name + "-holder.json")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise LockedError(f"another run holds {path}: {_describe(holder)}") from error
+    except OSError as error:
+        raise UsageError(f"{path.parent} cannot be written to: {error.strerror}") from error
+    said = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    try:
+        try:
+            holder.write_text(json.dumps(said))
+        except OSError as error:
+            raise UsageError(f"{path.parent} cannot be written to: {error.strerror}") from error
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _describe(holder: Path) -> str:
+    try:
+        said = json.loads(holder.read_text())
+        return f"process {said['pid']} on {said['host']} since {said['since']}"
+    except (OSError, ValueError, KeyError):
+        return "a process that has not said who it is"

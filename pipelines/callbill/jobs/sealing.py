@@ -1,0 +1,271 @@
+"""What is sealed: `published/current` decides, and a run begins by taking over what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+
+from callbill.base.catalogue import figure_seeds
+from callbill.base.errors import UsageError
+from callbill.base.settings import BillingVars, Settings
+from callbill.base.sql import literal
+from callbill.ingest.account_events import REASONS_BESIDE_OTHERS
+from callbill.release.manifest import Manifest, figure_vars
+from callbill.release.writing import DATABASE
+from callbill.warehouse.warehouse import (
+    check_files,
+    close_warehouse,
+    finish_loads,
+    last_sealed,
+    open_warehouse,
+    relation_exists,
+)
+
+
+@contextmanager
+def adopted_warehouse(
+    settings: Settings, current: Manifest | None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse, with what a broken run left behind brought into line and what is sealed taken
+    over. Raises LockedError if another process has it open, UsageError as `check_files` and
+    `adopt` do."""
+    con = open_warehouse(settings)
+    try:
+        finish_loads(con, settings)
+        check_files(con, settings)
+        adopt(con, current)
+        yield con
+    finally:
+        close_warehouse(con)
+
+
+def adopt(con: duckdb.DuckDBPyConnection, current: Manifest | None) -> None:
+    """Take over what the current release says is sealed.
+
+    Raises UsageError if the warehouse was sealed further than the release it finds, or otherwise:
+    then one of the two is not the other's.
+    """
+    sealed_through = last_sealed(con)
+    if sealed_through is not None and (current is None or current.through < sealed_through):
+        found = f"the current release only through {current.through}" if current else "no release"
+        raise UsageError(
+            f"the warehouse is sealed through {sealed_through}, but there is {found}: "
+            "name the published folder that belongs to this warehouse with --published"
+        )
+    if current is None:
+        return
+    sealed = dict(
+        con.execute("select settled_on, content_hash from ops.sealed_settlements").fetchall()
+    )
+    for settled_on, content_hash in sorted(sealed.items()):
+        if current.settlement_hashes.get(settled_on) != content_hash:
+            raise UsageError(
+                f"the current release says otherwise of {settled_on} than what this warehouse "
+                "sealed: they do not belong together"
+            )
+    floors = con.execute(
+        "select feed, source_file_id, settlement_floor, path from ops.source_files"
+    )
+    for feed, source_file_id, floor, path in floors.fetchall():
+        known = current.known.get((feed, source_file_id))
+        if known is not None and known.settlement_floor != floor:
+            raise UsageError(
+                f"the warehouse loaded {path} for settlement from {floor} on, the current release "
+                f"from {known.settlement_floor} on: `callbill rebuild` makes a new one from the "
+                "release"
+            )
+    new = [day for day in current.settlement_hashes if day not in sealed]
+    con.execute(
+        "insert into ops.sealed_settlements select unnest(?::date[]), unnest(?::varchar[]), ?",
+        [new, [current.settlement_hashes[day] for day in new], current.run_id],
+    )
+
+
+def check_all_loaded(con: duckdb.DuckDBPyConnection, current: Manifest | None) -> None:
+    """UsageError if a file that the release was made from is neither loaded nor in landing."""
+    if current is None:
+        return
+    loaded = set(con.execute("select feed, source_file_id from ops.source_files").fetchall())
+    missing = [
+        load
+        for load in current.loads
+        if (load.feed, load.source_file_id) not in loaded and load.quarantine_reason is None
+    ]
+    if missing:
+        raise UsageError(
+            f"{len(missing)} file(s) that the current release was made from are neither in the "
+            f"warehouse nor in the landing folder, {missing[0].path} among them "
+            f"(SHA-256 {missing[0].source_file_id}): put them back"
+        )
+
+
+def check_judged_alike(
+    con: duckdb.DuckDBPyConnection, current: Manifest | None, run_id: str
+) -> None:
+    """UsageError if a line that the release counts was rejected when its file was loaded anew."""
+    files = con.execute(
+        "select distinct feed, source_file_id from ops.rejected_records where run_id = ?", [run_id]
+    ).fetchall()
+    for key in files:
+        load = current.known.get(key) if current else None
+        if load is None or load.rejected_lines is None or load.quarantine_reason is not None:
+            continue  # new, or withdrawn; an older callbill did not say which lines were rejected
+        lines = con.execute(
+            """
+            select r.line_number, r.reason
+            from ops.rejected_records as r
+            where r.feed = ? and r.source_file_id = ? and r.run_id = ?
+                and not list_contains(?, r.reason)
+            order by r.line_number nulls first
+            """,
+            [load.feed, load.source_file_id, run_id, REASONS_BESIDE_OTHERS],
+        ).fetchall()
+        rejected = load.rejected
+        today = [row for row in lines if rejected is None or row[0] not in rejected]
+        if today:
+            line, reason = today[0]
+            raise UsageError(
+                f"{len(today)} line(s) of {load.path} that the current release counts are rejected "
+                f"by today's rules, line {line} ({reason}) among them: bring the rule or shape back"
+            )
+
+
+def check_figures_unchanged(
+    con: duckdb.DuckDBPyConnection, current: Manifest | None, billing_vars: BillingVars
+) -> None:
+    """UsageError if a var or a seed row now says otherwise of a sealed date than it did, or if a
+    seed row has no meaning at all."""
+    now = figure_seeds()
+    if current is None:
+        return
+    for name, value in figure_vars(billing_vars).items():
+        sealed_value = current.vars.get(name)
+        if sealed_value != value:
+            raise UsageError(
+                f"var {name} is {value!r}, but what is sealed through {current.through} was made "
+                f"with {sealed_value!r}: set it back, or start another warehouse and published "
+                "folder"
+            )
+    for seed, rows in now.items():
+        before = current.seeds.get(seed, [])
+        for row in [*rows, *before]:
+            if (row in rows) != (row in before) and _touches_sealed(
+                con, seed, row, before, current.through
+            ):
+                verb = "added to" if row in rows else "removed from"
+                raise UsageError(
+                    f"seeds/{seed}.csv: row {','.join(row)} was {verb} what the sealed releases "
+                    f"used, and would change what is sealed through {current.through}: "
+                    "seeds are history, add a row that is known from a later date"
+                )
+
+
+def _touches_sealed(
+    con: duckdb.DuckDBPyConnection,
+    seed: str,
+    row: list[str],
+    rows: list[list[str]],
+    sealed_through: date,
+) -> bool:
+    """Whether a row, beside the rows that were sealed with, can matter to a sealed settlement."""
+    if not relation_exists(con, "billing", "calls"):
+        return False
+    if seed == "component_actions":
+        return _any(
+            con,
+            "select 1 from raw.call_logs where action = ? and settled_on <= ? limit 1",
+            [row[0], sealed_through],
+        )
+    if seed == "products":
+        return False  # a component is of it or not: its own row tells
+    if seed == "components":
+        return _any(
+            con,
+            "select 1 from billing.calls where component_code = ? and settled_on <= ? limit 1",
+            [row[0], sealed_through],
+        )
+    component, effective_from, known_from, _price = row
+    if date.fromisoformat(known_from) > sealed_through:
+        return False
+    # Usage from here on was priced by a later row whenever this one was known.
+    until = min(
+        (
+            other_from
+            for other, other_from, other_known, _other_price in rows
+            if other == component and other_from > effective_from and other_known <= known_from
+        ),
+        default="9999-12-31",
+    )
+    # Also what was settled before known_from: it would have been re-rated on that date.
+    return _any(
+        con,
+        """
+        select 1 from billing.calls
+        where component_code = ? and usage_date >= ? and usage_date < ? and settled_on <= ? limit 1
+        """,
+        [component, effective_from, until, sealed_through],
+    )
+
+
+def _any(con: duckdb.DuckDBPyConnection, query: str, parameters: list[object]) -> bool:
+    return bool(con.execute(query, parameters).fetchall())
+
+
+def built_through(con: duckdb.DuckDBPyConnection) -> date | None:
+    """The last settlement date whose rows this warehouse holds for good."""
+    value: date | None = con.execute("select built_through from ops.warehouse").fetchall()[0][0]
+    return value
+
+
+def set_built_through(con: duckdb.DuckDBPyConnection, through: date) -> None:
+    con.execute("update ops.warehouse set built_through = ?", [through])
+
+
+def first_due(con: duckdb.DuckDBPyConnection, through: date) -> date | None:
+    """The first date that a run has to settle; None if nothing was loaded ever."""
+    built = built_through(con)
+    if built is not None:
+        return built + timedelta(days=1)
+    # The vendor's bills settle nothing.
+    first: date | None = con.execute(
+        "select min(settlement_floor) from ops.source_files"
+        " where settlement_floor <= ? and feed <> 'vendor_bills'",
+        [through],
+    ).fetchall()[0][0]
+    return first
+
+
+def take_over_history(con: duckdb.DuckDBPyConnection, release: Path) -> None:
+    """Runs, their controls, when a file was loaded and why a line was rejected, as far as the
+    release tells of them; nothing if this warehouse knows the release."""
+    is_known = con.execute("select 1 from ops.runs where run_id = ?", [release.name]).fetchall()
+    if is_known or not (release / DATABASE).exists():
+        return
+    con.execute(f"attach {literal(str(release / DATABASE))} as sealed (read_only)")
+    try:
+        con.execute("insert or ignore into ops.runs by name from sealed.ops.runs")
+        con.execute("insert into ops.control_results by name from sealed.ops.control_results")
+        con.execute(
+            """
+            update ops.source_files set run_id = known.run_id, loaded_at = known.loaded_at
+            from sealed.ops.source_files as known
+            where source_files.feed = known.feed
+                and source_files.source_file_id = known.source_file_id
+            """
+        )
+        con.execute(
+            """
+            update ops.rejected_records as again
+            set run_id = known.run_id, reason = known.reason, detail = known.detail,
+                fields = known.fields
+            from sealed.ops.rejected_records as known
+            where again.feed = known.feed and again.source_file_id = known.source_file_id
+                and again.line_number is not distinct from known.line_number
+            """
+        )
+    finally:
+        con.execute("detach sealed")

@@ -1,0 +1,129 @@
+"""What a run leaves in `published/status/` for whoever watches it, also one that published nothing:
+`last_run.json`, and `callbill.prom`, a textfile for Prometheus's node exporter (OpenMetrics)."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from callbill import __version__
+
+if TYPE_CHECKING:
+    from callbill.jobs.run import RunSummary
+
+# What a run can come to that needs nobody's attention.
+_WELL = ("published", "nothing_due")
+
+
+def write_status(
+    folder: Path, summary: RunSummary, step_seconds: dict[str, float], today: date
+) -> None:
+    """Write both files; each is whole at any moment. `today` is that of the billing timezone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    now = datetime.now(UTC)
+    finished_at = now.isoformat(timespec="seconds")
+    is_well = summary.outcome in _WELL
+    said = {
+        "run_id": summary.run_id,
+        "callbill_version": __version__,
+        "finished_at": finished_at,
+        "last_success_at": finished_at if is_well else _last_success(folder),
+        "outcome": summary.outcome,
+        "message": summary.message,
+        "through": summary.through,
+        "settle_from": summary.settle_from,
+        "sealed_through": summary.sealed_through,
+        "files_loaded": summary.loaded.files,
+        "lines_read": summary.loaded.lines_read,
+        "records_accepted": summary.loaded.accepted,
+        "records_rejected": summary.loaded.rejected,
+        "files_unreadable": summary.loaded.unreadable_files,
+        "files_not_read": [vars(skipped) for skipped in summary.loaded.skipped],
+        "controls_failed": [r.control_id for r in summary.results if not r.passed],
+        "step_seconds": step_seconds,
+    }
+    text = json.dumps(said, indent=1, default=str, ensure_ascii=False) + "\n"
+    # A path may have bytes that are no UTF-8.
+    _replace(folder / "last_run.json", text.encode("utf-8", "backslashreplace"))
+    _replace(folder / "callbill.prom", _metrics(summary, said, now, today))
+
+
+def _last_success(folder: Path) -> str | None:
+    try:
+        said = json.loads((folder / "last_run.json").read_bytes())
+        at = datetime.fromisoformat(said["last_success_at"])
+        return at.isoformat(timespec="seconds")
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _replace(path: Path, content: bytes) -> None:
+    # A run that finds the lock taken tells so too, maybe while the other one does.
+    building = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    building.write_bytes(content)
+    building.replace(path)
+
+
+def _metrics(summary: RunSummary, said: dict[str, Any], now: datetime, today: date) -> bytes:
+    # Gauges only: the node exporter's parser knows no newer type.
+    from prometheus_client import CollectorRegistry, Gauge
+    from prometheus_client.openmetrics.exposition import generate_latest
+
+    registry = CollectorRegistry()
+
+    def gauge(name: str, about: str, value: float) -> None:
+        Gauge(f"callbill_{name}", about, registry=registry).set(value)
+
+    built = Gauge(
+        "callbill_build_info", "The callbill that ran last.", ["version"], registry=registry
+    )
+    built.labels(__version__).set(1)
+    gauge("last_run_timestamp_seconds", "When the last run ended.", now.timestamp())
+    gauge(
+        "last_run_success",
+        "1 if the last run published or had nothing to do.",
+        summary.outcome in _WELL,
+    )
+    if said["last_success_at"]:
+        at = datetime.fromisoformat(said["last_success_at"])
+        gauge("last_success_timestamp_seconds", "When a run last ended well.", at.timestamp())
+    if summary.sealed_through is not None:
+        midnight = datetime.combine(summary.sealed_through, datetime.min.time(), UTC)
+        gauge(
+            "sealed_through_timestamp_seconds",
+            "The last settlement date that is published, as its midnight UTC.",
+            midnight.timestamp(),
+        )
+        gauge(
+            "lag_days",
+            "Days from the last published settlement date to today.",
+            (today - summary.sealed_through).days,
+        )
+    loaded = summary.loaded
+    gauge("files_loaded", "Files that the last run loaded.", loaded.files)
+    gauge("files_unreadable", "Files that it rejected whole.", loaded.unreadable_files)
+    gauge("files_not_read", "Files that it left where they are.", len(loaded.skipped))
+    gauge("records_accepted", "Records that it accepted.", loaded.accepted)
+    gauge("records_rejected", "Lines that it rejected.", loaded.rejected)
+    failed = Gauge(
+        "callbill_controls_failed",
+        "Controls that failed in the last run, by severity.",
+        ["severity"],
+        registry=registry,
+    )
+    for severity in ("error", "warning"):
+        failed.labels(severity).set(
+            sum(not r.passed and r.severity == severity for r in summary.results)
+        )
+    seconds = Gauge(
+        "callbill_step_duration_seconds",
+        "How long each step of the last run took.",
+        ["step"],
+        registry=registry,
+    )
+    for step, duration in said["step_seconds"].items():
+        seconds.labels(step).set(duration)
+    return bytes(generate_latest(registry))  # type: ignore[no-untyped-call]

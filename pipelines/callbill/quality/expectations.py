@@ -1,0 +1,264 @@
+"""Controls as Great Expectations sees them: a dialect, a metric, an expectation and their run.
+
+Importing this module imports Great Expectations; go through `callbill.quality` instead.
+"""
+# mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import duckdb
+import duckdb_engine
+import great_expectations as gx
+from great_expectations.core import (
+    ExpectationSuiteValidationResult,
+    ExpectationValidationResult,
+)
+from great_expectations.data_context.types.base import (
+    DataContextConfig,
+    InMemoryStoreBackendDefaults,
+    ProgressBarsConfig,
+)
+from great_expectations.execution_engine import ExecutionEngine, SqlAlchemyExecutionEngine
+from great_expectations.expectations.expectation import BatchExpectation
+from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+from great_expectations.expectations.metadata_types import FailureSeverity
+from great_expectations.expectations.metrics.metric_provider import metric_value
+from great_expectations.expectations.metrics.query_metric_provider import QueryMetricProvider
+from great_expectations.render import (
+    LegacyDiagnosticRendererType,
+    RenderedStringTemplateContent,
+    RenderedTableContent,
+)
+from great_expectations.render.renderer import ValidationResultsPageRenderer
+from great_expectations.render.renderer.renderer import renderer
+from great_expectations.render.view import DefaultJinjaPageView
+from sqlalchemy.dialects import registry
+
+from callbill.quality import BrokenControlError, Control, ControlReport, ControlResult
+
+_DATA_DOCS = Path(__file__).parent / "data_docs"
+
+# One pass over the control's rows counts them all and keeps the smallest few; only those few are
+# turned into text and leave DuckDB. The control starts the text, for the line numbers in errors.
+OUTCOME_SQL = """with control_row_ as not materialized ({sql}
+),
+
+found as materialized (
+    select
+        count(*) as unexpected_rows,
+        min(control_row_, {sample_rows}) as smallest,
+    from control_row_
+),
+
+sample as (
+    select columns(*)::varchar
+    from (select unnest(smallest, max_depth := 2) from found)
+)
+
+select
+    unexpected_rows,
+    (select to_json(list(sample))::varchar from sample),
+from found
+"""
+
+
+class Dialect(duckdb_engine.Dialect):
+    """duckdb_engine's dialect, made fit for Great Expectations.
+
+    Great Expectations fetches rows after it has given their connection back, and the rollback that
+    comes with that discards them (its issues #10738 and #11579). Its validations only read, so
+    there is nothing to begin or to roll back. Connections are made with DuckDB's default
+    configuration: a second one in a process must be configured as the first.
+    """
+
+    supports_statement_cache = False
+
+    def connect(self, *cargs: Any, **cparams: Any) -> Any:
+        connection = duckdb.connect(cparams["database"])
+        connection.execute("set session timezone = ?", [cparams["timezone"]])
+        connection.execute("set enable_progress_bar = false")
+        return duckdb_engine.ConnectionWrapper(connection)
+
+    def do_begin(self, connection: Any) -> None:
+        pass
+
+    def do_rollback(self, connection: Any) -> None:
+        pass
+
+    def do_commit(self, connection: Any) -> None:
+        pass
+
+
+registry.register("callbill_duckdb", __name__, "Dialect")
+
+
+class Outcome(NamedTuple):
+    unexpected_rows: int
+    sample: list[dict[str, str | None]]
+
+
+class ControlOutcome(QueryMetricProvider):
+    metric_name = "control.outcome"
+    value_keys = ("sql", "sample_rows")
+
+    @metric_value(engine=SqlAlchemyExecutionEngine)
+    def _sqlalchemy(
+        cls,  # noqa: N805  # passed by this name
+        execution_engine: SqlAlchemyExecutionEngine,
+        metric_value_kwargs: dict[str, Any],
+        **_: Any,
+    ) -> Outcome | Exception:
+        query = OUTCOME_SQL.format(**metric_value_kwargs)
+        try:
+            with execution_engine.get_connection() as connection:
+                unexpected_rows, sample = connection.exec_driver_sql(query).one()
+        except Exception as error:
+            # A metric that raises is tried three times, and each time all others with it.
+            return getattr(error, "orig", None) or error  # DuckDB's own, unwrapped
+        return Outcome(unexpected_rows, json.loads(sample or "[]"))
+
+
+class ExpectControlToFindNothing(BatchExpectation):
+    """A control, named and worded as the catalogue has it."""
+
+    control_id: str
+    sql: str
+    sample_rows: int
+
+    metric_dependencies: ClassVar[tuple[str, ...]] = ("control.outcome",)
+    success_keys: ClassVar[tuple[str, ...]] = ("control_id", "sql", "sample_rows")
+
+    def _validate(
+        self,
+        metrics: dict[str, Any],
+        runtime_configuration: dict[str, Any] | None = None,
+        execution_engine: ExecutionEngine | None = None,
+    ) -> dict[str, Any]:
+        outcome: Outcome | Exception = metrics["control.outcome"]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return {
+            "success": outcome.unexpected_rows == 0,
+            "result": {
+                "observed_value": outcome.unexpected_rows,
+                "details": {"unexpected_rows": outcome.sample},
+            },
+        }
+
+    @classmethod
+    @renderer(renderer_type=LegacyDiagnosticRendererType.UNEXPECTED_TABLE)
+    def _diagnostic_unexpected_table_renderer(
+        cls,
+        configuration: ExpectationConfiguration | None = None,
+        result: ExpectationValidationResult | None = None,
+        runtime_configuration: dict[str, Any] | None = None,
+    ) -> list[RenderedTableContent] | None:
+        """The first of the rows that should not exist, in Data Docs."""
+        sample = result.result.get("details", {}).get("unexpected_rows") if result else None
+        if not sample:
+            return None
+        return [
+            RenderedTableContent(
+                content_block_type="table",
+                header_row=[_text("$name", {"name": name}) for name in sample[0]],
+                table=[
+                    [_text("$value", {"value": "" if value is None else value})
+                     for value in row.values()]
+                    for row in sample
+                ],
+            )
+        ]  # fmt: skip
+
+
+def _text(template: str, params: dict[str, str]) -> RenderedStringTemplateContent:
+    """Text for Data Docs, which escapes what is filled in."""
+    return RenderedStringTemplateContent(
+        content_block_type="string_template",
+        string_template={"template": template, "params": params},
+    )
+
+
+def data_docs(result: ExpectationSuiteValidationResult, heading: str) -> str:
+    """Great Expectations' page of what was validated, as one file that loads nothing else."""
+    page = ValidationResultsPageRenderer().render(result)
+    # Of its overview the statistics: the rest links to pages of a store that is not kept.
+    page.sections[0].content_blocks = page.sections[0].content_blocks[1:2]
+    view = DefaultJinjaPageView(custom_views_directory=str(_DATA_DOCS))
+    said: str = view.render(page, template="controls.j2", heading=heading)
+    return said
+
+
+def run_controls(
+    database: Path, controls: Sequence[Control], *, sample_rows: int, timezone: str, heading: str
+) -> ControlReport:
+    suite = gx.ExpectationSuite(
+        name="controls",
+        expectations=[
+            ExpectControlToFindNothing(
+                control_id=control.control_id,
+                description=(
+                    f"{control.control_id} ({control.severity}): {control.sentence}"
+                    f" Expected: {control.expected}."
+                ),
+                severity=(
+                    FailureSeverity.CRITICAL
+                    if control.severity == "error"
+                    else FailureSeverity.WARNING
+                ),
+                sql=control.sql.rstrip().rstrip(";"),
+                sample_rows=sample_rows,
+            )
+            for control in controls
+        ],
+    )
+    context = gx.get_context(
+        mode="ephemeral",
+        project_config=DataContextConfig(
+            store_backend_defaults=InMemoryStoreBackendDefaults(),
+            progress_bars=ProgressBarsConfig(globally=False),
+            analytics_enabled=False,
+        ),
+    )
+    source = context.data_sources.add_sql(
+        "warehouse",
+        connection_string="callbill_duckdb://",
+        kwargs={"connect_args": {"database": str(database), "timezone": timezone}},
+    )
+    try:
+        # The controls name their own tables; the batch is there because validations need one.
+        asset = source.add_query_asset("nothing", "select 1")
+        batch = asset.add_batch_definition_whole_table("nothing").get_batch()
+        validated = batch.validate(suite)
+    finally:
+        source.get_engine().dispose()
+        source.get_execution_engine().close()
+
+    by_control = {
+        result.expectation_config.kwargs["control_id"]: result for result in validated.results
+    }
+    broken = {
+        control_id: str(result.exception_info.get("exception_message") or result.exception_info)
+        for control_id, result in by_control.items()
+        if "observed_value" not in result.result
+    }
+    if broken:
+        raise BrokenControlError(broken)
+    results = [
+        ControlResult(
+            control_id=control.control_id,
+            sentence=control.sentence,
+            expected=control.expected,
+            severity=control.severity,
+            passed=bool(result.success),
+            unexpected_rows=result.result["observed_value"],
+            sample=result.result["details"]["unexpected_rows"],
+        )
+        for control in controls
+        for result in [by_control[control.control_id]]
+    ]
+    return ControlReport(results, data_docs(validated, heading))

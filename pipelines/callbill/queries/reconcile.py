@@ -1,0 +1,155 @@
+"""The vendor's bills held against ours: what `callbill reconcile` finds in the current release."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+
+from callbill.base.errors import UsageError
+from callbill.base.settings import Settings
+from callbill.release.manifest import read_manifest
+from callbill.release.writing import DATABASE, current_release
+
+# What a difference is made of, in the order in which it is told, and where the mart has it.
+_PARTS = {
+    "missing here": "missing_difference) filter (where contains(category, 'missing_here')",
+    "missing there": "missing_difference) filter (where contains(category, 'missing_there')",
+    "volume": "volume_difference",
+    "price": "price_difference",
+    "rounding": "rounding_difference",
+    "period": "period_difference",
+    "unexplained": "unexplained_difference",
+}
+
+_ASKED = """
+    from billing.reconciliation
+    where ($month is null or bill_month = $month::date) and ($owner is null or owner_uin = $owner)
+"""
+_BILLS = f"""
+    select bill_month, owner_uin, sum(real_cost), sum(vendor_cost), sum(cost_difference),
+        {", ".join(f"coalesce(sum({part}), 0)" for part in _PARTS.values())}
+    {_ASKED}
+    group by bill_month, owner_uin order by bill_month, owner_uin
+"""
+# Of the bills compared what the vendor's could not have yet.
+_SINCE = f"""
+    select coalesce(sum(real_cost), 0) - (
+        select coalesce(sum(real_cost), 0) {_ASKED} and component_code <> 'billVirtualId'
+    )
+    from billing.bill_lines
+    where (owner_uin, bill_month) in (select (owner_uin, bill_month) {_ASKED})
+"""
+_DIFFERENCES = f"""
+    select bill_month, owner_uin, usage_date, component_code, category, calls, vendor_calls,
+        contract_price, vendor_price, real_cost, vendor_cost, cost_difference
+    {_ASKED} and category <> 'none'
+    order by bill_month, owner_uin, usage_date, component_code
+"""
+_UNEXPLAINED = f"select count(*) {_ASKED} and unexplained_difference <> 0"
+# Lines that could not be read, as far as they may be of what was asked for.
+_REJECTED = """
+    select count(*)
+    from ops.rejected_records as r
+    inner join ops.source_files as f on r.source_file_id = f.source_file_id and r.feed = f.feed
+    where r.feed = 'vendor_bills' and f.quarantine_reason is null
+        and ($owner is null or coalesce(r.fields ->> 'owner_uin', $owner) = $owner)
+        and (
+            $month is null
+            or coalesce(
+                try_cast(left(r.fields ->> 'fee_begin_time', 10) as date) not between
+                $month::date - interval 2 month and last_day($month::date),
+                false
+            ) is false
+        )
+"""
+_LEFT_OUT = """
+    select count(*)
+    from billing.vendor_bill_lines
+    where status = 'other_product' and ($month is null or bill_month = $month::date)
+        and ($owner is null or owner_uin = $owner)
+"""
+_WITHOUT = """
+    select count(*)
+    from (
+        select distinct b.owner_uin, b.bill_month
+        from billing.monthly_bills as b
+        anti join billing.reconciliation as r using (owner_uin, bill_month)
+        where ($month is null or b.bill_month = $month::date)
+            and ($owner is null or b.owner_uin = $owner)
+    )
+"""
+
+
+@dataclass(frozen=True)
+class Bill:
+    """An account's month: what ours and the vendor's bill have, and what makes the difference."""
+
+    bill_month: date
+    owner_uin: str
+    real_cost: Decimal
+    vendor_cost: Decimal
+    cost_difference: Decimal
+    parts: dict[str, Decimal]
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """What was compared: bills, the rows that differ, and what is open."""
+
+    bills: Sequence[Bill]
+    through: date
+    differences: Sequence[tuple[Any, ...]]
+    unexplained: int
+    rejected: int
+    left_out: int
+    settled_since: Decimal
+    without_vendor_bill: int
+
+
+def reconcile(settings: Settings, of_month: date | None, of_owner: str | None) -> Reconciliation:
+    """Of a month or all, of an account or all.
+
+    Raises UsageError if no bill of the vendor's is known for what was asked.
+    """
+    release = current_release(settings.published)
+    if release is None:
+        raise UsageError(f"nothing was published in {settings.published} yet")
+    through = read_manifest(release).through
+    with closing(duckdb.connect(str(release / DATABASE), read_only=True)) as con:
+        if not con.execute(
+            "select 1 from duckdb_tables() where table_name = 'vendor_bill_lines'"
+        ).fetchall():
+            raise UsageError(f"release {release.name} was published by a callbill before 0.6")
+        asked = {"month": of_month, "owner": of_owner}
+
+        def rows(query: str) -> list[tuple[Any, ...]]:
+            return con.execute(query, asked).fetchall()
+
+        bills = [
+            Bill(month, owner, ours, theirs, difference, dict(zip(_PARTS, parts, strict=True)))
+            for month, owner, ours, theirs, difference, *parts in rows(_BILLS)
+        ]
+        [(rejected,)] = rows(_REJECTED)
+        if not bills and not rejected:
+            of = f" of {of_month:%Y-%m}" if of_month else ""
+            of += f" of account {of_owner}" if of_owner else ""
+            raise UsageError(
+                f"no bill of the vendor's{of} with a line of ours was known by {through}: put it "
+                "into landing/vendor_bills; the run that settles the next date reads it"
+            )
+        return Reconciliation(
+            bills=bills,
+            through=through,
+            differences=rows(_DIFFERENCES),
+            unexplained=rows(_UNEXPLAINED)[0][0],
+            rejected=rejected,
+            left_out=rows(_LEFT_OUT)[0][0],
+            settled_since=rows(_SINCE)[0][0],
+            without_vendor_bill=rows(_WITHOUT)[0][0],
+        )

@@ -1,0 +1,132 @@
+"""The pages of a site: what is the same whoever looks, and the frame for what `data/` holds."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import jinja2
+import yaml
+
+from callbill import __version__
+from callbill.base.settings import BillingVars
+from callbill.release.site.data import COLUMNS, FORMAT, LAST_ENTRIES, SHARES, shares_written
+
+_FOLDER = Path(__file__).parent
+_PAGES = ("index", "bills", "bill", "accounts", "account", "runs")
+# Runs that are told of.
+_LAST_RUNS = 30
+_QUERIES = {
+    "totals": """
+        select
+            bill_month, count(distinct owner_uin) as accounts, sum(calls) as calls,
+            sum(list_cost) as list_cost, sum(discount_amount) as discount_amount,
+            sum(rated_amount) as rated_amount, sum(adjustment_amount) as adjustment_amount,
+            sum(deducted_amount) as deducted_amount,
+            bill_month + interval 1 month <= ? as is_final
+        from billing.monthly_bills group by bill_month order by bill_month desc
+    """,
+    "arrears": """
+        select
+            owner_uin, state, amount_due, local_time(since) as since,
+            local_time(stops_at) as stops_at
+        from billing.arrears_notices order by stops_at, owner_uin
+    """,
+    "runs": f"""
+        select
+            run_id, local_time(started_at) as started_at, through_date, settle_from, outcome,
+            files_loaded, records_accepted, records_rejected
+        from ops.runs order by run_id desc limit {_LAST_RUNS}
+    """,
+    "controls": """
+        select control_id, sentence, severity, passed, unexpected_rows
+        from ops.control_results where run_id = ? order by passed, severity, control_id
+    """,
+    "found": f"""
+        select run_id, control_id, severity, unexpected_rows
+        from ops.control_results
+        where
+            not passed
+            and run_id in (select run_id from ops.runs order by run_id desc limit {_LAST_RUNS})
+        order by run_id desc, severity, control_id
+    """,
+    "products": "select product_code, product_name from seeds.products order by product_code",
+    "rejected": """
+        select feed, reason, count(*) as lines, count(distinct source_file_id) as files
+        from ops.rejected_records group by feed, reason order by lines desc, feed, reason
+    """,
+}
+
+
+def write_pages(
+    con: duckdb.DuckDBPyConnection,
+    billing_vars: BillingVars,
+    site: Path,
+    run_id: str,
+    through: date,
+    months: Sequence[date],
+) -> None:
+    """Write the pages and what they look like. `write_data` comes first."""
+    for folder in ("assets", "vendor"):
+        # Not with what may be done to the files here.
+        shutil.copytree(
+            _FOLDER / folder, site / "assets", copy_function=shutil.copyfile, dirs_exist_ok=True
+        )
+    terms = yaml.safe_load((_FOLDER / "terms.yml").read_text(encoding="utf-8"))
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # Python would write 0.00000000 as 0E-8.
+        finalize=lambda value: f"{value:f}" if isinstance(value, Decimal) else value,
+    )
+    said = {
+        "totals": _rows(con, _QUERIES["totals"], [through]),
+        "arrears": _rows(con, _QUERIES["arrears"]),
+        "runs": _rows(con, _QUERIES["runs"]),
+        "controls": _rows(con, _QUERIES["controls"], [run_id]),
+        "found": _rows(con, _QUERIES["found"]),
+        "rejected": _rows(con, _QUERIES["rejected"]),
+        "products": _rows(con, _QUERIES["products"]),
+    }
+    # What scripts need to know.
+    facts = {
+        "format": FORMAT,
+        "release": run_id,
+        "products": {row["product_code"]: row["product_name"] for row in said["products"]},
+        "shares": SHARES,
+        "written": shares_written(site),
+        "lastEntries": LAST_ENTRIES,
+        "columns": COLUMNS,
+        "terms": terms,
+        "months": [f"{month:%Y-%m}" for month in months],
+        "billed": [f"{row['bill_month']:%Y-%m}" for row in said["totals"]],
+        "rounding": billing_vars.deduction_rounding,
+    }
+    for name in _PAGES:
+        page = environment.get_template(f"{name}.html.j2").render(
+            said,
+            page=name,
+            run_id=run_id,
+            through=through,
+            zone=billing_vars.billing_timezone,
+            version=__version__,
+            terms=terms,
+            facts=facts,
+        )
+        (site / f"{name}.html").write_text(page + "\n", encoding="utf-8")
+
+
+def _rows(
+    con: duckdb.DuckDBPyConnection, query: str, values: Sequence[object] = ()
+) -> list[dict[str, Any]]:
+    found = con.execute(query, values) if values else con.execute(query)
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
