@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from callbill.quality import ControlResult
-    from callbill.release.differences import Differences
-    from callbill.verify import compare
+from callbill.base.findings import ControlResult, TableDifference
 
 
 class CallbillError(Exception):
@@ -27,7 +23,7 @@ class ControlFailedError(CallbillError):
         self,
         message: str,
         results: Sequence[ControlResult] = (),
-        differences: Sequence[Differences] = (),
+        differences: Sequence[TableDifference] = (),
     ) -> None:
         super().__init__(message)
         self.results = list(results)
@@ -39,7 +35,7 @@ class VerificationError(CallbillError):
 
     exit_code = 1
 
-    def __init__(self, message: str, differences: Sequence[compare.Differences]) -> None:
+    def __init__(self, message: str, differences: Sequence[TableDifference]) -> None:
         super().__init__(message)
         self.differences = list(differences)
 

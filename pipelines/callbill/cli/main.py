@@ -146,14 +146,15 @@ def run(
     usage or configuration, 3 another run holds the lock, 4 anything else.
     """
     from callbill.cli.show import show_failed_controls, show_run
-    from callbill.jobs.run import run_job, tell_refused, told
+    from callbill.jobs.run import leave_status_of_refusal, run_job
+    from callbill.release.release import Published
 
     try:
         settings = load_settings(
             through=through.date() if through else None, vars=overrides, **places
         )
     except UsageError as error:
-        tell_refused(published_place(**places), error)
+        leave_status_of_refusal(Published(published_place(**places)), error)
         raise
     try:
         summary = run_job(settings, reporter, dry_run=dry_run)
@@ -162,7 +163,7 @@ def run(
             _show(show_failed_controls, error)
         raise
     if json_logs:
-        reporter.log("end", exit_code=0, **told(summary))
+        reporter.log("end", exit_code=0, **summary.log_fields())
     else:
         _show(show_run, settings, summary)
 
@@ -331,12 +332,11 @@ def diff(release: str, other_release: str, **places: str) -> None:
     1 if a date that was sealed is not what it was.
     """
     from callbill.cli.show_why import show_changes
-    from callbill.queries.changes import changes_between, find_release
+    from callbill.queries.changes import changes_between
+    from callbill.release.release import Published
 
-    published = load_settings(**places).published
-    changes = changes_between(
-        find_release(published, release), find_release(published, other_release)
-    )
+    published = Published(load_settings(**places).published)
+    changes = changes_between(published.find(release), published.find(other_release))
     show_changes(changes)
     if changes.changed_dates:
         raise ControlFailedError(
@@ -403,7 +403,6 @@ def rebuild(reporter: Reporter, /, json_logs: bool, **places: str) -> None:
     """
     from callbill.cli.show import show_failed_controls, show_rebuild
     from callbill.jobs.rebuild import rebuild_job
-    from callbill.jobs.run import told
 
     settings = load_settings(**places)
     try:
@@ -413,7 +412,7 @@ def rebuild(reporter: Reporter, /, json_logs: bool, **places: str) -> None:
             _show(show_failed_controls, error)
         raise
     if json_logs:
-        reporter.log("end", exit_code=0, **told(summary))
+        reporter.log("end", exit_code=0, **summary.log_fields())
     else:
         _show(show_rebuild, summary, replaced)
 

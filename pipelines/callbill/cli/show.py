@@ -17,39 +17,25 @@ import duckdb
 from rich.console import Console
 from rich.text import Text
 
-from callbill.base.errors import LockedError, UsageError
+from callbill.base.errors import CallbillError, LockedError, UsageError, VerificationError
+from callbill.base.findings import ControlResult, TableDifference
 from callbill.base.settings import Settings
 from callbill.base.sql import literal
 from callbill.base.text import printable
 from callbill.cli.tables import open_console, table_of
-from callbill.ingest import lines as reading
-from callbill.release.manifest import read_manifest
-from callbill.release.writing import DATABASE, current_release
-from callbill.warehouse.warehouse import open_read_only
+from callbill.ingest.readers import json_lines
+from callbill.ingest.readers.unpacking import open_unpacked
+from callbill.release.release import Published
+from callbill.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    from callbill.base.errors import CallbillError, VerificationError
-    from callbill.jobs.run import RunSummary
-    from callbill.quality import ControlResult
+    from callbill.jobs.summary import RunSummary
     from callbill.queries.reconcile import Reconciliation
-    from callbill.release.differences import Differences
     from callbill.verify import Verification
 
 
-def _release(settings: Settings) -> Path:
-    release = current_release(settings.published)
-    if release is None:
-        raise UsageError(
-            f"nothing was published in {settings.published} yet; "
-            "run `callbill run`, or name another place with --published"
-        )
-    return release
-
-
 def _open_release(settings: Settings) -> duckdb.DuckDBPyConnection:
-    con = duckdb.connect(str(_release(settings) / DATABASE), read_only=True)
-    con.execute("set TimeZone = 'UTC'")
-    return con
+    return Published(settings.published).require_current().open()
 
 
 def show_run(settings: Settings, summary: RunSummary) -> None:
@@ -64,10 +50,11 @@ def show_run(settings: Settings, summary: RunSummary) -> None:
             f"Dry run: would settle {summary.settle_from} to {summary.through}; nothing was kept."
         )
         return
-    release = current_release(settings.published)
+    published = Published(settings.published)
+    release = published.current()
     if release is None:
         return
-    con = _open_release(settings)
+    con = release.open()
     try:
         _show_months(console, con)
         _show_arrears(console, con, settings)
@@ -76,9 +63,9 @@ def show_run(settings: Settings, summary: RunSummary) -> None:
     if summary.outcome == "published":
         console.print(f"Settled {summary.settle_from} to {summary.through}.")
     console.print("The bills are published in", soft_wrap=True)
-    console.print(f"  {settings.published / 'current'}", soft_wrap=True)
-    console.print(f"  (release {release.name})", soft_wrap=True)
-    index = (settings.published / "current" / "site" / "index.html").absolute()
+    console.print(f"  {published.link}", soft_wrap=True)
+    console.print(f"  (release {release.run_id})", soft_wrap=True)
+    index = (published.link / "site" / "index.html").absolute()
     if index.exists():  # releases before 0.5 have none
         console.print("To look at them, open")
         console.print(f"  {index.as_uri()}", soft_wrap=True)
@@ -262,7 +249,7 @@ def show_arrears(settings: Settings) -> None:
 
 def _show_arrears(console: Console, con: duckdb.DuckDBPyConnection, settings: Settings) -> bool:
     # Times as the account's holder reads them.
-    zone = read_manifest(_release(settings)).vars["billing_timezone"]
+    zone = Published(settings.published).require_current().manifest.vars["billing_timezone"]
     con.execute(f"set TimeZone = {literal(zone)}")
     rows = con.execute(
         """
@@ -280,7 +267,7 @@ def _show_arrears(console: Console, con: duckdb.DuckDBPyConnection, settings: Se
 def show_failed_controls(error: CallbillError) -> None:
     """What the controls that stopped a run found."""
     results: list[ControlResult] = getattr(error, "results", [])
-    differences: list[Differences] = getattr(error, "differences", [])
+    differences: list[TableDifference] = getattr(error, "differences", [])
     console = open_console(stderr=True)
     for result in results:
         if not result.passed:
@@ -322,15 +309,11 @@ def show_verification(verification: Verification, month: date | None) -> None:
 def show_differences(error: VerificationError, *, limit: int = 20) -> None:
     """Where a release says otherwise than its landing files."""
     console = open_console(stderr=True)
-    for found in error.differences:
-        rows = [
-            (*row.key, row.published or "(none)", row.computed or "(none)")
-            for row in found.rows[:limit]
-        ]
-        columns = [*found.kind.keys, "the release says", "verify says"]
-        console.print(table_of(f"{found.name}: differences", columns, rows))
-        if len(found.rows) > limit:
-            console.print(f"  and {len(found.rows) - limit} more")
+    for difference in error.differences:
+        title = f"{difference.table}: differences"
+        console.print(table_of(title, difference.columns, difference.rows[:limit]))
+        if len(difference.rows) > limit:
+            console.print(f"  and {len(difference.rows) - limit} more")
 
 
 def _show_control(console: Console, result: ControlResult) -> None:
@@ -440,15 +423,14 @@ def _line_of(settings: Settings, name: str, source_file_id: str, line_number: in
             [str(path), line_number - 1],
         ).fetchall()
         return found[0][0] if found else "(the file has no such row any more)"
-    return reading.line_at(path, compression, line_number)
+    with path.open("rb") as source:
+        return json_lines.line_at(open_unpacked(source, compression), line_number)
 
 
 def _open_warehouse(settings: Settings) -> duckdb.DuckDBPyConnection:
     """The warehouse for reading; while a run has it, the current release instead."""
-    if not settings.warehouse.exists():
-        raise UsageError(f"there is no warehouse {settings.warehouse}; name it with --warehouse")
     try:
-        con = open_read_only(settings.warehouse)
+        con = Warehouse.open_read_only(settings.warehouse).con
     except LockedError:
         return _open_release(settings)
     con.execute("set TimeZone = 'UTC'")

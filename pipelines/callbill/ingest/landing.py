@@ -12,12 +12,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from callbill.base.errors import UsageError
+from callbill.ingest.feed import feeds
 
-FEEDS = ("account_events", "call_logs", "contracts", "vendor_bills")
 KINDS = {".jsonl": "json", ".ndjson": "json", ".csv": "csv", ".parquet": "parquet"}
 COMPRESSIONS = (".gz", ".zst")
 DEFAULT_SHAPE = "canonical"
-MANIFEST_SUFFIX = ".manifest.json"
+ANNOUNCEMENT_SUFFIX = ".manifest.json"
 # A year mistyped in a path would have every day since settled.
 EARLIEST_ARRIVAL = date(2010, 1, 1)
 _BLOCK = 16 * 1024 * 1024
@@ -80,13 +80,13 @@ class LandingFile(_Entry):
             return None
 
 
-class FileManifest(_Entry):
+class Announcement(_Entry):
     """`<file>.manifest.json`: what the sender says of the file beside it."""
 
     @property
     def file_name(self) -> str:
         """Of the file that it speaks of."""
-        return self.name.removesuffix(MANIFEST_SUFFIX)
+        return self.name.removesuffix(ANNOUNCEMENT_SUFFIX)
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Landing:
     """What lies in a landing folder: files in order of arrival, and those nobody can read."""
 
     files: list[LandingFile] = field(default_factory=list)
-    manifests: list[FileManifest] = field(default_factory=list)
+    announcements: list[Announcement] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
 
 
@@ -112,28 +112,28 @@ def list_landing(landing: Path, shapes: frozenset[str], zone: ZoneInfo) -> Landi
     Files that are still being written (`.tmp`, `.part`) or hidden are not mentioned. Raises
     UsageError where the landing folder cannot be read.
     """
-    found = Landing()
+    listing = Landing()
     root = os.path.realpath(landing)
     for path in _walk(landing):
         # A name is text from here on; bytes of it that are no UTF-8 are shown escaped.
         name = os.fsencode(path.relative_to(landing)).decode("utf-8", "backslashreplace")
         try:
             if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
-                found.skipped.append(Skipped(name, "is a link that leads out of the folder"))
+                listing.skipped.append(Skipped(name, "is a link that leads out of the folder"))
                 continue
             one = _describe(path, name, shapes, zone)
         except _UnreadableNameError as problem:
-            found.skipped.append(Skipped(name, str(problem)))
+            listing.skipped.append(Skipped(name, str(problem)))
             continue
         except OSError as error:
-            found.skipped.append(Skipped(name, f"cannot be read: {error.strerror}"))
+            listing.skipped.append(Skipped(name, f"cannot be read: {error.strerror}"))
             continue
         if isinstance(one, LandingFile):
-            found.files.append(one)
+            listing.files.append(one)
         else:
-            found.manifests.append(one)
-    found.files.sort(key=lambda file: (file.arrived_on, file.name))
-    return found
+            listing.announcements.append(one)
+    listing.files.sort(key=lambda file: (file.arrived_on, file.name))
+    return listing
 
 
 def _arrival_date(text: str) -> date:
@@ -174,15 +174,16 @@ def _is_not_meant(name: str) -> bool:
 
 def _describe(
     path: Path, name: str, shapes: frozenset[str], zone: ZoneInfo
-) -> LandingFile | FileManifest:
+) -> LandingFile | Announcement:
     *folders, filename = name.split("/")
     if path.is_dir():
         raise _UnreadableNameError("is a link to a folder")
-    if not folders or folders[0] not in FEEDS:
-        raise _UnreadableNameError(f"lies in none of the feeds {', '.join(FEEDS)}")
-    if filename.endswith(MANIFEST_SUFFIX):
+    feed = feeds().get(folders[0]) if folders else None
+    if feed is None:
+        raise _UnreadableNameError(f"lies in none of the feeds {', '.join(feeds())}")
+    if filename.endswith(ANNOUNCEMENT_SUFFIX):
         entry = _entry(path)
-        return FileManifest(
+        return Announcement(
             path=path,
             name=name,
             arrived_on=_arrived_on(folders, entry, zone),
@@ -195,21 +196,20 @@ def _describe(
         if stem.endswith(suffix):
             stem, compression = stem.removesuffix(suffix), suffix
     kind = KINDS.get(Path(stem).suffix)
-    # What an API answered, as it was saved.
-    if folders[0] == "vendor_bills" and stem.endswith(".json"):
+    if feed.reads_documents and stem.endswith(".json"):
         kind = "document"
     if kind is None or (kind == "parquet" and compression):
         raise _UnreadableNameError(
             "is neither .jsonl, .ndjson, .csv (or these .gz, .zst) nor .parquet"
         )
     entry = _entry(path)
-    shape = _said(folders).get("format", DEFAULT_SHAPE)
-    if folders[0] == "call_logs" and shape not in shapes:
+    shape = _key_values(folders).get("format", DEFAULT_SHAPE)
+    if feed.name == "call_logs" and shape not in shapes:
         raise _UnreadableNameError(f"has no log shape named {shape!r}")
     return LandingFile(
         path=path,
         name=name,
-        feed=folders[0],
+        feed=feed.name,
         kind=kind,
         compression=compression,
         shape=shape,
@@ -227,15 +227,15 @@ def _entry(path: Path) -> os.stat_result:
     return entry
 
 
-def _said(folders: Iterable[str]) -> dict[str, str]:
-    """What the folders say: their segments of the form key=value."""
+def _key_values(folders: Iterable[str]) -> dict[str, str]:
+    """The folders of the form key=value."""
     return dict(part.split("=", 1) for part in folders if "=" in part)
 
 
 def _arrived_on(folders: Iterable[str], entry: os.stat_result, zone: ZoneInfo) -> date:
-    said = _said(folders)
-    if "arrived_on" in said:
-        return _arrival_date(said["arrived_on"])
+    values = _key_values(folders)
+    if "arrived_on" in values:
+        return _arrival_date(values["arrived_on"])
     try:
         arrived_on = datetime.fromtimestamp(entry.st_mtime, zone).date()
     except (ValueError, OverflowError, OSError) as error:

@@ -5,29 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
-import duckdb
-
-from callbill import __version__
 from callbill.base.errors import UsageError
 from callbill.base.settings import Settings, load_vars
-from callbill.ingest.account_events import REASONS_BESIDE_OTHERS
-from callbill.ingest.batch import Incoming, Loader, LoadReport
+from callbill.ingest.committing import LoadReport
+from callbill.ingest.incoming import Incoming, settlement_floor
 from callbill.ingest.landing import LandingFile, list_landing
-from callbill.ingest.load import (
-    know_file,
-    load_batch,
-    settlement_floor,
-    withdraw,
-    withdraw_retries,
-)
 from callbill.ingest.shapes import call_log_shapes
+from callbill.ingest.withdrawals import know_file, withdraw, withdraw_retries
+from callbill.jobs.loading import load_batch
 from callbill.jobs.locks import run_lock
-from callbill.jobs.run import new_run_id, who
 from callbill.jobs.sealing import adopted_warehouse, check_figures_unchanged
-from callbill.release.manifest import Lines, SourceLoad
-from callbill.release.writing import current_manifest
+from callbill.jobs.summary import record_correction
+from callbill.release.release import Published, new_run_id
+from callbill.warehouse.loads import REASONS_BESIDE_OTHERS, LineSelection, SourceLoad
+from callbill.warehouse.warehouse import Warehouse
 
 _SHORTEST_ID = 8
 _NO_SUCH_FILE = (
@@ -77,25 +70,26 @@ def quarantine(settings: Settings, name: str, reason: str) -> Withdrawn:
     """
     if not reason.strip():
         raise UsageError("--reason is empty: say why, it is kept for whoever asks later")
-    with _warehouse(settings) as (con, sealed, run_id):
-        file = _find(con, name) or _find_landed(con, settings, name, sealed, run_id)
+    with _warehouse(settings) as (warehouse, sealed, run_id):
+        file = _find(warehouse, name) or _find_landed(warehouse, settings, name, sealed, run_id)
         if file is None:
             raise UsageError(_NO_SUCH_FILE.format(name))
         if file.quarantine_reason is not None:
             raise UsageError(f"{file.path} was withdrawn already: {file.quarantine_reason}")
         # Nothing that is sealed depends on a bill of the vendor's.
         if sealed is None or file.settlement_floor > sealed or file.feed == "vendor_bills":
-            withdraw(con, settings, file.feed, file.source_file_id, reason)
-            _record(con, run_id, "quarantined", f"{file.path}: {reason}")
+            withdraw(warehouse, file.feed, file.source_file_id, reason)
+            record_correction(warehouse, run_id, "quarantined", f"{file.path}: {reason}")
             return Withdrawn(file, file.records_accepted, whole=True)
-        records = withdraw_retries(con, settings, file.feed, file.source_file_id, sealed)
+        records = withdraw_retries(warehouse, file.feed, file.source_file_id, sealed)
         if not records:
             raise UsageError(
                 f"{file.path} counts from {file.settlement_floor} on, and all dates through "
                 f"{sealed} are sealed: what is sealed never changes. Calls can still be voided by "
                 "a record of their failure, contracts and events by later ones"
             )
-        _record(con, run_id, "quarantined", f"{file.path}, lines read again: {reason}")
+        what = f"{file.path}, lines read again: {reason}"
+        record_correction(warehouse, run_id, "quarantined", what)
         return Withdrawn(file, records, whole=False)
 
 
@@ -107,24 +101,26 @@ def retry(settings: Settings, name: str) -> Retried:
     to read again.
     """
     billing_vars = load_vars(settings)
-    with _warehouse(settings) as (con, sealed, run_id):
-        file = _find(con, name)
+    with _warehouse(settings) as (warehouse, sealed, run_id):
+        file = _find(warehouse, name)
         if file is None:
             raise UsageError(_NO_SUCH_FILE.format(name))
         if file.quarantine_reason is not None:
             raise UsageError(f"{file.path} was withdrawn: {file.quarantine_reason}")
-        numbers = _rejected_lines(con, file)
+        numbers = _rejected_lines(warehouse, file)
         landed = _landed(settings, file)
         floor = settlement_floor(file.arrived_on, _day_after(sealed))
         report = LoadReport()
-        scratch = settings.warehouse_files / "scratch"
-        loader = Loader(con, settings, billing_vars, run_id, scratch, report)
-        lines = Lines(frozenset(numbers), only=True)
-        load_batch(loader, [Incoming(landed, file.source_file_id, floor, lines)], run_id)
+        lines = LineSelection(frozenset(numbers), only=True)
+        again = Incoming(landed, file.source_file_id, floor, lines)
+        load_batch(warehouse, billing_vars, [again], run_id, run_id, report)
         if report.skipped:
             raise UsageError(f"{file.path} {report.skipped[0].why}: try again")
-        _record(
-            con, run_id, "retried", f"{file.path}: {report.accepted} of {len(numbers)} accepted"
+        record_correction(
+            warehouse,
+            run_id,
+            "retried",
+            f"{file.path}: {report.accepted} of {len(numbers)} accepted",
         )
         return Retried(file, floor, report.accepted, report.rejected)
 
@@ -132,19 +128,19 @@ def retry(settings: Settings, name: str) -> Retried:
 @contextmanager
 def _warehouse(
     settings: Settings,
-) -> Iterator[tuple[duckdb.DuckDBPyConnection, date | None, str]]:
+) -> Iterator[tuple[Warehouse, date | None, str]]:
     """The warehouse under the lock of a run, the last sealed date, and an id for what is done."""
     if not settings.warehouse.exists():
         raise UsageError(f"there is no warehouse {settings.warehouse}; name it with --warehouse")
     with run_lock(settings):
-        current = current_manifest(settings.published)
-        with adopted_warehouse(settings, current) as con:
-            check_figures_unchanged(con, current, load_vars(settings))
-            yield con, current.through if current else None, new_run_id(current)
+        current = Published(settings.published).current_manifest()
+        with adopted_warehouse(settings, current) as warehouse:
+            check_figures_unchanged(warehouse, current, load_vars(settings))
+            yield warehouse, current.through if current else None, new_run_id(current)
 
 
-def _find(con: duckdb.DuckDBPyConnection, name: str) -> LoadedFile | None:
-    rows = con.execute(
+def _find(warehouse: Warehouse, name: str) -> LoadedFile | None:
+    rows = warehouse.rows(
         f"""
         select {", ".join(_COLUMNS)}
         from ops.source_files
@@ -152,7 +148,7 @@ def _find(con: duckdb.DuckDBPyConnection, name: str) -> LoadedFile | None:
         order by path
         """,
         {"name": name, "shortest": _SHORTEST_ID},
-    ).fetchall()
+    )
     if not rows:
         return None
     if len(rows) > 1:
@@ -163,7 +159,7 @@ def _find(con: duckdb.DuckDBPyConnection, name: str) -> LoadedFile | None:
 
 
 def _find_landed(
-    con: duckdb.DuckDBPyConnection,
+    warehouse: Warehouse,
     settings: Settings,
     name: str,
     sealed: date | None,
@@ -182,9 +178,9 @@ def _find_landed(
                 arrived_on=one.arrived_on,
                 settlement_floor=settlement_floor(one.arrived_on, _day_after(sealed)),
             )
-            know_file(con, file, size=one.size, run_id=run_id)
+            know_file(warehouse, file, size=one.size, run_id=run_id)
             # The same content may have been loaded under another name.
-            return _find(con, source_file_id)
+            return _find(warehouse, source_file_id)
     return None
 
 
@@ -192,14 +188,14 @@ def _day_after(sealed: date | None) -> date | None:
     return sealed + timedelta(days=1) if sealed else None
 
 
-def _rejected_lines(con: duckdb.DuckDBPyConnection, file: LoadedFile) -> list[int]:
-    rows = con.execute(
+def _rejected_lines(warehouse: Warehouse, file: LoadedFile) -> list[int]:
+    rows = warehouse.rows(
         """
         select line_number, list_contains(?, reason) from ops.rejected_records
         where feed = ? and source_file_id = ? order by line_number
         """,
         [REASONS_BESIDE_OTHERS, file.feed, file.source_file_id],
-    ).fetchall()
+    )
     if not rows:
         raise UsageError(f"no line of {file.path} was rejected")
     numbers = [number for number, is_judged_anyway in rows if not is_judged_anyway]
@@ -228,13 +224,4 @@ def _landed(settings: Settings, file: LoadedFile) -> LandingFile:
     raise UsageError(
         f"{file.path} is no longer in the landing folder as it was loaded "
         f"(SHA-256 {file.source_file_id}): put it back"
-    )
-
-
-def _record(con: duckdb.DuckDBPyConnection, run_id: str, outcome: str, message: str) -> None:
-    now = datetime.now(UTC)
-    con.execute(
-        "insert into ops.runs (run_id, callbill_version, started_by, started_at, finished_at,"
-        " outcome, message) values (?, ?, ?, ?, ?, ?, ?)",
-        [run_id, __version__, who(), now, now, outcome, message],
     )

@@ -14,6 +14,8 @@ from filelock import FileLock, Timeout
 
 from callbill.base.errors import LockedError, UsageError
 from callbill.base.settings import Settings
+from callbill.release.release import Published
+from callbill.warehouse.layout import Layout
 
 
 @contextmanager
@@ -23,8 +25,8 @@ def run_lock(settings: Settings) -> Iterator[None]:
     The locks are the operating system's: those of a process that died are free.
     """
     with (
-        _lock(settings.warehouse.with_name(settings.warehouse.name + ".lock")),
-        _lock(settings.published / ".lock"),
+        _lock(Layout(settings.warehouse).lock),
+        _lock(Published(settings.published).lock),
     ):
         yield
 

@@ -18,29 +18,23 @@ import duckdb
 from callbill.base.errors import CallbillError, ControlFailedError, UsageError
 from callbill.base.progress import Reporter
 from callbill.base.settings import BillingVars, Settings
-from callbill.ingest.load import load_landing
+from callbill.jobs.loading import load_landing
 from callbill.jobs.locks import run_lock
-from callbill.jobs.run import (
-    RunSummary,
-    check_landing,
-    new_run_id,
-    record_end,
-    record_start,
-    settle_dates,
-)
+from callbill.jobs.run import check_landing, settle_dates
 from callbill.jobs.sealing import (
     adopted_warehouse,
     check_all_loaded,
     check_figures_unchanged,
     check_judged_alike,
-    first_due,
-    set_built_through,
     take_over_history,
 )
+from callbill.jobs.summary import RunSummary, record_end, record_start
 from callbill.release.differences import differences_from_release
-from callbill.release.manifest import Manifest, Retry, SourceLoad
-from callbill.release.writing import DATABASE, current_manifest, current_release
-from callbill.warehouse.warehouse import open_replaceable
+from callbill.release.manifest import Manifest
+from callbill.release.release import Published, Release, new_run_id
+from callbill.warehouse.layout import Layout
+from callbill.warehouse.loads import FileKey, Retry, SourceLoad
+from callbill.warehouse.warehouse import Record, Warehouse
 
 
 def rebuild_job(settings: Settings, reporter: Reporter) -> tuple[RunSummary, list[Path]]:
@@ -54,29 +48,24 @@ def rebuild_job(settings: Settings, reporter: Reporter) -> tuple[RunSummary, lis
     """
     check_landing(settings)
     with run_lock(settings):
-        release = current_release(settings.published)
-        current = current_manifest(settings.published)
-        if release is None or current is None:
-            raise UsageError(
-                f"nothing was published in {settings.published} yet: there is nothing to rebuild, "
-                "`callbill run` makes a new warehouse"
-            )
+        release = Published(settings.published).require_current(
+            "there is nothing to rebuild, `callbill run` makes a new warehouse"
+        )
+        current = release.manifest
         summary = RunSummary(new_run_id(current), current.through)
         reporter.run_id = summary.run_id
         unreleased = _unreleased(settings, current)
-        aside = settings.warehouse.with_name(f"{settings.warehouse.name}.replaced-{summary.run_id}")
-        with _moved_aside(settings, aside) as moved:
-            _rebuild(settings, current, release, unreleased, summary, reporter)
-    replaced = sorted(aside.parent.glob(f"{settings.warehouse.name}.replaced-*"))
-    return summary, replaced if moved else []
+        layout = Layout(settings.warehouse)
+        with _moved_aside(layout, layout.replaced(summary.run_id)) as moved:
+            _rebuild(settings, release, unreleased, summary, reporter)
+    return summary, layout.all_replaced if moved else []
 
 
 @contextmanager
-def _moved_aside(settings: Settings, aside: Path) -> Iterator[bool]:
+def _moved_aside(layout: Layout, aside: Path) -> Iterator[bool]:
     """Have the warehouse out of the way; if what then happens fails, put it back."""
-    log = settings.warehouse.with_name(settings.warehouse.name + ".wal")
     # The database first: whoever finds the other files without it keeps them aside.
-    parts = [path for path in (settings.warehouse, log, settings.warehouse_files) if path.exists()]
+    parts = [path for path in (layout.database, layout.log, layout.files) if path.exists()]
     if parts:
         aside.mkdir()
     for path in parts:
@@ -84,9 +73,9 @@ def _moved_aside(settings: Settings, aside: Path) -> Iterator[bool]:
     try:
         yield bool(parts)
     except BaseException:
-        settings.warehouse.unlink(missing_ok=True)
-        log.unlink(missing_ok=True)
-        shutil.rmtree(settings.warehouse_files, ignore_errors=True)
+        layout.database.unlink(missing_ok=True)
+        layout.log.unlink(missing_ok=True)
+        shutil.rmtree(layout.files, ignore_errors=True)
         for path in reversed(parts):
             (aside / path.name).rename(path)
         if parts:
@@ -96,19 +85,19 @@ def _moved_aside(settings: Settings, aside: Path) -> Iterator[bool]:
 
 def _rebuild(
     settings: Settings,
-    current: Manifest,
-    release: Path,
+    release: Release,
     unreleased: _Unreleased,
     summary: RunSummary,
     reporter: Reporter,
 ) -> None:
+    current = release.manifest
     billing_vars = BillingVars(**current.vars)
-    with adopted_warehouse(settings, current) as con:
-        record_start(con, summary)
+    with adopted_warehouse(settings, current) as warehouse:
+        record_start(warehouse, summary)
         with reporter.step("ingest", landing=settings.landing):
             summary.loaded = load_landing(
-                con,
-                settings,
+                warehouse,
+                settings.landing,
                 billing_vars,
                 summary.run_id,
                 current.through,
@@ -117,27 +106,29 @@ def _rebuild(
                 reporter.announce,
                 only_known=True,
             )
-        check_all_loaded(con, current)
-        check_judged_alike(con, current, summary.run_id)
-        _check_still_there(con, unreleased.paths)
-        settle_from = first_due(con, current.through)
+        check_all_loaded(warehouse, current)
+        check_judged_alike(warehouse, current, summary.run_id)
+        _check_still_there(warehouse, unreleased.paths)
+        settle_from = warehouse.first_due(current.through)
         if settle_from is None:
             raise CallbillError("the current release names no file, and yet settled something")
-        settle_dates(con, settings, billing_vars, summary, reporter, settle_from)
-        check_figures_unchanged(con, current, billing_vars)
-        _check_nothing_changed(con, release, summary)
-        set_built_through(con, current.through)
-        take_over_history(con, release)
+        settle_dates(warehouse, settings, billing_vars, summary, reporter, settle_from)
+        check_figures_unchanged(warehouse, current, billing_vars)
+        _check_nothing_changed(warehouse, release, summary)
+        warehouse.built_through = current.through
+        take_over_history(warehouse, release)
         for table, rows in (
             ("ops.source_files", unreleased.withdrawn),
             ("ops.runs", unreleased.runs),
         ):
             for row in rows:
-                con.execute(
-                    f"insert or ignore into {table} values ({', '.join('?' * len(row))})", row
+                names, marks = ", ".join(row), ", ".join("?" * len(row))
+                warehouse.execute(
+                    f"insert or ignore into {table} ({names}) values ({marks})",
+                    list(row.values()),
                 )
         summary.outcome, summary.sealed_through = "rebuilt", current.through
-        record_end(con, summary, reporter)
+        record_end(warehouse, summary, reporter.seconds)
 
 
 @dataclass(frozen=True)
@@ -147,31 +138,31 @@ class _Unreleased:
     # Files to come, by content; what counts of them is loaded anew by the next run.
     paths: dict[str, str] = field(default_factory=dict)
     # Files as they are to be known: withdrawn, or with lines read again.
-    loads: dict[tuple[str, str], SourceLoad] = field(default_factory=dict)
-    withdrawn: list[tuple[object, ...]] = field(default_factory=list)
-    runs: list[tuple[object, ...]] = field(default_factory=list)
+    loads: dict[FileKey, SourceLoad] = field(default_factory=dict)
+    withdrawn: list[Record] = field(default_factory=list)
+    runs: list[Record] = field(default_factory=list)
 
 
 def _unreleased(settings: Settings, current: Manifest) -> _Unreleased:
-    con = open_replaceable(settings.warehouse)
-    if con is None:
+    warehouse = Warehouse.open_replaceable(settings.warehouse)
+    if warehouse is None:
         return _Unreleased()
     try:
-        files = con.execute("from ops.source_files").fetchall()
-        retries = con.execute(
+        files = warehouse.records("from ops.source_files")
+        retries = warehouse.rows(
             "select feed, source_file_id, settlement_floor, line_numbers from ops.retries"
             " where settlement_floor > ? order by run_id",
             [current.through],
-        ).fetchall()
-        runs = con.execute("from ops.runs where run_id > ?", [current.run_id]).fetchall()
-        reasons = con.execute(
+        )
+        runs = warehouse.records("from ops.runs where run_id > ?", [current.run_id])
+        reasons = warehouse.rows(
             "select feed, source_file_id, quarantine_reason from ops.source_files"
             " where quarantine_reason is not null"
-        ).fetchall()
+        )
     except duckdb.Error:
         return _Unreleased()  # damaged, or an older callbill's
     finally:
-        con.close()
+        warehouse.close()
     loads = dict(current.known)
     for feed, name, reason in reasons:
         if (feed, name) in loads:
@@ -182,17 +173,23 @@ def _unreleased(settings: Settings, current: Manifest) -> _Unreleased:
             again = (*load.retries, Retry(floor, tuple(numbers)))
             loads[feed, name] = replace(load, retries=again)
     withdrawn = {(feed, name) for feed, name, _reason in reasons}
-    unknown = [row for row in files if (row[1], row[0]) not in current.known]
+    unknown = {(file["feed"], file["source_file_id"]): file for file in files}
+    for key in current.known:
+        unknown.pop(key, None)
     return _Unreleased(
-        {str(r[0]): str(r[2]) for r in unknown if (r[1], r[0]) not in withdrawn},
+        {
+            name: file["path"]
+            for (feed, name), file in unknown.items()
+            if (feed, name) not in withdrawn
+        },
         loads,
-        [row for row in unknown if (row[1], row[0]) in withdrawn],
+        [file for key, file in unknown.items() if key in withdrawn],
         runs,
     )
 
 
-def _check_still_there(con: duckdb.DuckDBPyConnection, unsealed: Mapping[str, str]) -> None:
-    found = con.execute("select source_file_id from ops.landing_entries").fetchall()
+def _check_still_there(warehouse: Warehouse, unsealed: Mapping[str, str]) -> None:
+    found = warehouse.rows("select source_file_id from ops.landing_entries")
     gone = [path for name, path in unsealed.items() if (name,) not in found]
     if gone:
         raise UsageError(
@@ -202,19 +199,17 @@ def _check_still_there(con: duckdb.DuckDBPyConnection, unsealed: Mapping[str, st
         )
 
 
-def _check_nothing_changed(
-    con: duckdb.DuckDBPyConnection, release: Path, summary: RunSummary
-) -> None:
+def _check_nothing_changed(warehouse: Warehouse, release: Release, summary: RunSummary) -> None:
     changed: list[date] = [
         row[0]
-        for row in con.execute(
+        for row in warehouse.rows(
             """
             select settled_on from ops.sealed_settlements
             full outer join ops.settlement_hashes as h using (settled_on)
             where ops.sealed_settlements.content_hash is distinct from h.content_hash
             order by settled_on
             """
-        ).fetchall()
+        )
     ]
     if changed:
         days = ", ".join(map(str, changed[:5])) + (" ..." if len(changed) > 5 else "")
@@ -223,8 +218,8 @@ def _check_nothing_changed(
             "nothing was replaced",
             results=summary.errors,
             differences=(
-                differences_from_release(con, release, changed)
-                if (release / DATABASE).exists()
+                differences_from_release(warehouse, release, changed)
+                if release.database.exists()
                 else ()
             ),
         )

@@ -4,52 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, timedelta
-from pathlib import Path
-
-import duckdb
+from datetime import date
 
 from callbill.base.catalogue import figure_seeds
 from callbill.base.errors import UsageError
 from callbill.base.settings import BillingVars, Settings
-from callbill.base.sql import literal
-from callbill.ingest.account_events import REASONS_BESIDE_OTHERS
+from callbill.ingest.feed import raw_tables
 from callbill.release.manifest import Manifest, figure_vars
-from callbill.release.writing import DATABASE
-from callbill.warehouse.warehouse import (
-    check_files,
-    close_warehouse,
-    finish_loads,
-    last_sealed,
-    open_warehouse,
-    relation_exists,
-)
+from callbill.release.release import Release
+from callbill.warehouse.loads import REASONS_BESIDE_OTHERS
+from callbill.warehouse.warehouse import Warehouse
 
 
 @contextmanager
-def adopted_warehouse(
-    settings: Settings, current: Manifest | None
-) -> Iterator[duckdb.DuckDBPyConnection]:
+def adopted_warehouse(settings: Settings, current: Manifest | None) -> Iterator[Warehouse]:
     """The warehouse, with what a broken run left behind brought into line and what is sealed taken
     over. Raises LockedError if another process has it open, UsageError as `check_files` and
     `adopt` do."""
-    con = open_warehouse(settings)
+    warehouse = Warehouse.open(settings, raw_tables())
     try:
-        finish_loads(con, settings)
-        check_files(con, settings)
-        adopt(con, current)
-        yield con
+        warehouse.finish_loads()
+        warehouse.check_files()
+        adopt(warehouse, current)
+        yield warehouse
     finally:
-        close_warehouse(con)
+        warehouse.close()
 
 
-def adopt(con: duckdb.DuckDBPyConnection, current: Manifest | None) -> None:
+def adopt(warehouse: Warehouse, current: Manifest | None) -> None:
     """Take over what the current release says is sealed.
 
     Raises UsageError if the warehouse was sealed further than the release it finds, or otherwise:
     then one of the two is not the other's.
     """
-    sealed_through = last_sealed(con)
+    sealed_through = warehouse.sealed_through
     if sealed_through is not None and (current is None or current.through < sealed_through):
         found = f"the current release only through {current.through}" if current else "no release"
         raise UsageError(
@@ -58,8 +46,8 @@ def adopt(con: duckdb.DuckDBPyConnection, current: Manifest | None) -> None:
         )
     if current is None:
         return
-    sealed = dict(
-        con.execute("select settled_on, content_hash from ops.sealed_settlements").fetchall()
+    sealed: dict[date, str] = dict(
+        warehouse.rows("select settled_on, content_hash from ops.sealed_settlements")
     )
     for settled_on, content_hash in sorted(sealed.items()):
         if current.settlement_hashes.get(settled_on) != content_hash:
@@ -67,10 +55,10 @@ def adopt(con: duckdb.DuckDBPyConnection, current: Manifest | None) -> None:
                 f"the current release says otherwise of {settled_on} than what this warehouse "
                 "sealed: they do not belong together"
             )
-    floors = con.execute(
+    floors = warehouse.rows(
         "select feed, source_file_id, settlement_floor, path from ops.source_files"
     )
-    for feed, source_file_id, floor, path in floors.fetchall():
+    for feed, source_file_id, floor, path in floors:
         known = current.known.get((feed, source_file_id))
         if known is not None and known.settlement_floor != floor:
             raise UsageError(
@@ -79,17 +67,17 @@ def adopt(con: duckdb.DuckDBPyConnection, current: Manifest | None) -> None:
                 "release"
             )
     new = [day for day in current.settlement_hashes if day not in sealed]
-    con.execute(
+    warehouse.execute(
         "insert into ops.sealed_settlements select unnest(?::date[]), unnest(?::varchar[]), ?",
         [new, [current.settlement_hashes[day] for day in new], current.run_id],
     )
 
 
-def check_all_loaded(con: duckdb.DuckDBPyConnection, current: Manifest | None) -> None:
+def check_all_loaded(warehouse: Warehouse, current: Manifest | None) -> None:
     """UsageError if a file that the release was made from is neither loaded nor in landing."""
     if current is None:
         return
-    loaded = set(con.execute("select feed, source_file_id from ops.source_files").fetchall())
+    loaded = set(warehouse.rows("select feed, source_file_id from ops.source_files"))
     missing = [
         load
         for load in current.loads
@@ -103,18 +91,16 @@ def check_all_loaded(con: duckdb.DuckDBPyConnection, current: Manifest | None) -
         )
 
 
-def check_judged_alike(
-    con: duckdb.DuckDBPyConnection, current: Manifest | None, run_id: str
-) -> None:
+def check_judged_alike(warehouse: Warehouse, current: Manifest | None, run_id: str) -> None:
     """UsageError if a line that the release counts was rejected when its file was loaded anew."""
-    files = con.execute(
+    files = warehouse.rows(
         "select distinct feed, source_file_id from ops.rejected_records where run_id = ?", [run_id]
-    ).fetchall()
+    )
     for key in files:
         load = current.known.get(key) if current else None
         if load is None or load.rejected_lines is None or load.quarantine_reason is not None:
             continue  # new, or withdrawn; an older callbill did not say which lines were rejected
-        lines = con.execute(
+        lines = warehouse.rows(
             """
             select r.line_number, r.reason
             from ops.rejected_records as r
@@ -123,7 +109,7 @@ def check_judged_alike(
             order by r.line_number nulls first
             """,
             [load.feed, load.source_file_id, run_id, REASONS_BESIDE_OTHERS],
-        ).fetchall()
+        )
         rejected = load.rejected
         today = [row for row in lines if rejected is None or row[0] not in rejected]
         if today:
@@ -135,7 +121,7 @@ def check_judged_alike(
 
 
 def check_figures_unchanged(
-    con: duckdb.DuckDBPyConnection, current: Manifest | None, billing_vars: BillingVars
+    warehouse: Warehouse, current: Manifest | None, billing_vars: BillingVars
 ) -> None:
     """UsageError if a var or a seed row now says otherwise of a sealed date than it did, or if a
     seed row has no meaning at all."""
@@ -154,7 +140,7 @@ def check_figures_unchanged(
         before = current.seeds.get(seed, [])
         for row in [*rows, *before]:
             if (row in rows) != (row in before) and _touches_sealed(
-                con, seed, row, before, current.through
+                warehouse, seed, row, before, current.through
             ):
                 verb = "added to" if row in rows else "removed from"
                 raise UsageError(
@@ -165,18 +151,18 @@ def check_figures_unchanged(
 
 
 def _touches_sealed(
-    con: duckdb.DuckDBPyConnection,
+    warehouse: Warehouse,
     seed: str,
     row: list[str],
     rows: list[list[str]],
     sealed_through: date,
 ) -> bool:
     """Whether a row, beside the rows that were sealed with, can matter to a sealed settlement."""
-    if not relation_exists(con, "billing", "calls"):
+    if not warehouse.has("billing", "calls"):
         return False
     if seed == "component_actions":
         return _any(
-            con,
+            warehouse,
             "select 1 from raw.call_logs where action = ? and settled_on <= ? limit 1",
             [row[0], sealed_through],
         )
@@ -184,7 +170,7 @@ def _touches_sealed(
         return False  # a component is of it or not: its own row tells
     if seed == "components":
         return _any(
-            con,
+            warehouse,
             "select 1 from billing.calls where component_code = ? and settled_on <= ? limit 1",
             [row[0], sealed_through],
         )
@@ -202,7 +188,7 @@ def _touches_sealed(
     )
     # Also what was settled before known_from: it would have been re-rated on that date.
     return _any(
-        con,
+        warehouse,
         """
         select 1 from billing.calls
         where component_code = ? and usage_date >= ? and usage_date < ? and settled_on <= ? limit 1
@@ -211,55 +197,31 @@ def _touches_sealed(
     )
 
 
-def _any(con: duckdb.DuckDBPyConnection, query: str, parameters: list[object]) -> bool:
-    return bool(con.execute(query, parameters).fetchall())
+def _any(warehouse: Warehouse, query: str, parameters: list[object]) -> bool:
+    return bool(warehouse.rows(query, parameters))
 
 
-def built_through(con: duckdb.DuckDBPyConnection) -> date | None:
-    """The last settlement date whose rows this warehouse holds for good."""
-    value: date | None = con.execute("select built_through from ops.warehouse").fetchall()[0][0]
-    return value
-
-
-def set_built_through(con: duckdb.DuckDBPyConnection, through: date) -> None:
-    con.execute("update ops.warehouse set built_through = ?", [through])
-
-
-def first_due(con: duckdb.DuckDBPyConnection, through: date) -> date | None:
-    """The first date that a run has to settle; None if nothing was loaded ever."""
-    built = built_through(con)
-    if built is not None:
-        return built + timedelta(days=1)
-    # The vendor's bills settle nothing.
-    first: date | None = con.execute(
-        "select min(settlement_floor) from ops.source_files"
-        " where settlement_floor <= ? and feed <> 'vendor_bills'",
-        [through],
-    ).fetchall()[0][0]
-    return first
-
-
-def take_over_history(con: duckdb.DuckDBPyConnection, release: Path) -> None:
+def take_over_history(warehouse: Warehouse, release: Release) -> None:
     """Runs, their controls, when a file was loaded and why a line was rejected, as far as the
     release tells of them; nothing if this warehouse knows the release."""
-    is_known = con.execute("select 1 from ops.runs where run_id = ?", [release.name]).fetchall()
-    if is_known or not (release / DATABASE).exists():
+    is_known = warehouse.rows("select 1 from ops.runs where run_id = ?", [release.run_id])
+    if is_known or not release.database.exists():
         return
-    con.execute(f"attach {literal(str(release / DATABASE))} as sealed (read_only)")
+    release.attach(warehouse.con, "sealed")
     try:
-        con.execute("insert or ignore into ops.runs by name from sealed.ops.runs")
-        con.execute("insert into ops.control_results by name from sealed.ops.control_results")
-        con.execute(
+        warehouse.execute("insert or ignore into ops.runs by name from sealed.ops.runs")
+        warehouse.execute("insert into ops.control_results by name from sealed.ops.control_results")
+        warehouse.execute(
             """
-            update ops.source_files set run_id = known.run_id, loaded_at = known.loaded_at
+            update ops.loaded_files set run_id = known.run_id, loaded_at = known.loaded_at
             from sealed.ops.source_files as known
-            where source_files.feed = known.feed
-                and source_files.source_file_id = known.source_file_id
+            where loaded_files.feed = known.feed
+                and loaded_files.source_file_id = known.source_file_id
             """
         )
-        con.execute(
+        warehouse.execute(
             """
-            update ops.rejected_records as again
+            update ops.rejected_lines as again
             set run_id = known.run_id, reason = known.reason, detail = known.detail,
                 fields = known.fields
             from sealed.ops.rejected_records as known
@@ -268,4 +230,4 @@ def take_over_history(con: duckdb.DuckDBPyConnection, release: Path) -> None:
             """
         )
     finally:
-        con.execute("detach sealed")
+        warehouse.execute("detach sealed")

@@ -7,12 +7,10 @@ import json
 import os
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from callbill import __version__
-
-if TYPE_CHECKING:
-    from callbill.jobs.run import RunSummary
+from callbill.jobs.summary import RunSummary
 
 # What a run can come to that needs nobody's attention.
 _WELL = ("published", "nothing_due")

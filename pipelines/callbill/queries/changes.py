@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from callbill.base.errors import UsageError
-from callbill.base.sql import literal
-from callbill.release.manifest import Manifest, SourceLoad, read_manifest
-from callbill.release.writing import DATABASE, current_release
+from callbill.release.manifest import Manifest
+from callbill.release.release import Release
+from callbill.warehouse.loads import SourceLoad
 
 Rows = list[tuple[Any, ...]]
 
@@ -60,35 +59,16 @@ class Changes:
     bills: Rows
 
 
-def find_release(published: Path, name: str) -> Path:
-    """A release by its run id, the beginning of that, or `current`. UsageError if there is none
-    such, or several."""
-    if name == "current":
-        release = current_release(published)
-        if release is None:
-            raise UsageError(f"nothing was published in {published} yet")
-        return release
-    folder = published / "releases"
-    found = sorted(path for path in folder.glob("*") if path.name.startswith(name))
-    if len(found) != 1:
-        kept = [path.name for path in found or sorted(folder.glob("*"))]
-        raise UsageError(
-            f"{'several releases begin' if found else 'no release begins'} with {name!r}; "
-            f"there are {', '.join(kept[-5:]) or 'none'}"
-        )
-    return found[0]
-
-
-def changes_between(one: Path, other: Path) -> Changes:
-    """What changed between two release folders, the earlier one first whichever way they are
+def changes_between(one: Release, other: Release) -> Changes:
+    """What changed between two releases, the earlier one first whichever way they are
     named. Raises UsageError if one of them cannot be read."""
-    pairs = sorted(((read_manifest(p), p) for p in (one, other)), key=lambda pair: pair[0].run_id)
-    (earlier, earlier_path), (later, later_path) = pairs
+    earlier_release, later_release = sorted((one, other), key=lambda r: r.manifest.run_id)
+    earlier, later = earlier_release.manifest, later_release.manifest
     both = earlier.settlement_hashes.keys() & later.settlement_hashes.keys()
     con = duckdb.connect()
     try:
-        for name, path in (("earlier", earlier_path), ("later", later_path)):
-            con.execute(f"attach {literal(str(path / DATABASE))} as {name} (read_only)")
+        earlier_release.attach(con, "earlier")
+        later_release.attach(con, "later")
         return Changes(
             earlier=earlier,
             later=later,
@@ -96,7 +76,7 @@ def changes_between(one: Path, other: Path) -> Changes:
             loads=[
                 load
                 for load in later.loads
-                if (before := earlier.known.get((load.feed, load.source_file_id))) is None
+                if (before := earlier.known.get(load.key)) is None
                 or (before.quarantine_reason, before.retries)
                 != (load.quarantine_reason, load.retries)
             ],

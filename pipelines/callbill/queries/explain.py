@@ -18,9 +18,9 @@ import duckdb
 from callbill.base.errors import UsageError
 from callbill.base.settings import Settings
 from callbill.base.sql import literal
-from callbill.release.manifest import Manifest, read_manifest
-from callbill.release.writing import DATABASE, current_release, published_calls
-from callbill.warehouse.warehouse import open_read_only
+from callbill.release.manifest import Manifest
+from callbill.release.release import Published
+from callbill.warehouse.warehouse import Warehouse
 
 Facts = dict[str, Any]
 
@@ -186,20 +186,18 @@ def explain_request(settings: Settings, request_id: str) -> Facts:
 @contextmanager
 def _books(settings: Settings) -> Iterator[tuple[duckdb.DuckDBPyConnection, Manifest]]:
     """The warehouse with the current release beside it, as `release`."""
-    release = current_release(settings.published)
-    if release is None:
-        raise UsageError(f"nothing was published in {settings.published} yet; run `callbill run`")
+    release = Published(settings.published).require_current()
     if not settings.warehouse.exists():
         raise UsageError(
             f"there is no warehouse {settings.warehouse}, which holds the records; name it with "
             "--warehouse, or make it anew with `callbill rebuild`"
         )
-    manifest = read_manifest(release)
-    con = open_read_only(settings.warehouse)
+    manifest = release.manifest
+    con = Warehouse.open_read_only(settings.warehouse).con
     try:
         con.execute(f"set TimeZone = {literal(manifest.vars['billing_timezone'])}")
-        con.execute(f"attach {literal(str(release / DATABASE))} as release (read_only)")
-        con.execute(f"create temp view published_calls as from {published_calls(release)}")
+        release.attach(con, "release")
+        con.execute(f"create temp view published_calls as from {release.calls}")
         yield con, manifest
     finally:
         con.close()

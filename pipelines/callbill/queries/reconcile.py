@@ -9,12 +9,9 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-import duckdb
-
 from callbill.base.errors import UsageError
 from callbill.base.settings import Settings
-from callbill.release.manifest import read_manifest
-from callbill.release.writing import DATABASE, current_release
+from callbill.release.release import Published
 
 # What a difference is made of, in the order in which it is told, and where the mart has it.
 _PARTS = {
@@ -117,15 +114,13 @@ def reconcile(settings: Settings, of_month: date | None, of_owner: str | None) -
 
     Raises UsageError if no bill of the vendor's is known for what was asked.
     """
-    release = current_release(settings.published)
-    if release is None:
-        raise UsageError(f"nothing was published in {settings.published} yet")
-    through = read_manifest(release).through
-    with closing(duckdb.connect(str(release / DATABASE), read_only=True)) as con:
+    release = Published(settings.published).require_current()
+    through = release.manifest.through
+    with closing(release.open()) as con:
         if not con.execute(
             "select 1 from duckdb_tables() where table_name = 'vendor_bill_lines'"
         ).fetchall():
-            raise UsageError(f"release {release.name} was published by a callbill before 0.6")
+            raise UsageError(f"release {release.run_id} was published by a callbill before 0.6")
         asked = {"month": of_month, "owner": of_owner}
 
         def rows(query: str) -> list[tuple[Any, ...]]:

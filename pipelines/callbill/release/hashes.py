@@ -23,9 +23,9 @@ from pathlib import Path
 
 import duckdb
 
-from callbill.base.settings import Settings
 from callbill.base.sql import identifier, literal
-from callbill.warehouse.dbt import calls_folder
+from callbill.warehouse.layout import Layout
+from callbill.warehouse.warehouse import Warehouse
 
 TABLES = (
     "calls",
@@ -102,12 +102,13 @@ def figure_columns(con: duckdb.DuckDBPyConnection, table: str) -> list[str]:
     return [name for name, _type in _columns(con, table) if name not in NAMES_FROM_SEEDS]
 
 
-def refresh_hashes(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+def refresh_hashes(warehouse: Warehouse) -> None:
     """Compute `ops.fingerprints`, and of them `ops.settlement_hashes`, a row per settlement date up
     to the one settled last.
 
     Only days of a table that are not as they were when they were hashed last are hashed again.
     """
+    con = warehouse.con
     con.execute(
         """
         create table if not exists ops.fingerprints (
@@ -118,7 +119,7 @@ def refresh_hashes(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
         drop table if exists ops.call_fingerprints
         """
     )
-    _refresh_calls(con, settings)
+    _refresh_calls(con, warehouse.layout)
     for table in _DAYS:
         if table != "calls":
             _refresh_rows(con, table)
@@ -177,7 +178,7 @@ def table_hashes(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
     return hashes
 
 
-def _refresh_calls(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+def _refresh_calls(con: duckdb.DuckDBPyConnection, layout: Layout) -> None:
     """A day of calls is as it was if its files are the same."""
     columns = _columns(con, "calls")
     by_row = {
@@ -188,10 +189,8 @@ def _refresh_calls(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
         ).fetchall()
     }
     current = {}
-    for folder in calls_folder(settings).glob("settled_on=*"):
-        settled_on = date.fromisoformat(folder.name.removeprefix("settled_on="))
-        if settled_on != date.min:
-            current[settled_on] = ("" if settled_on in by_row else _SHARED) + _entries(folder)
+    for settled_on, folder in layout.call_dates().items():
+        current[settled_on] = ("" if settled_on in by_row else _SHARED) + _entries(folder)
     days = list(current)
     for day in _forget_changed(
         con,
@@ -199,7 +198,7 @@ def _refresh_calls(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
         "select unnest(?::date[]) as day, unnest(?::varchar[]) as seen",
         [days, [current[day] for day in days]],
     ):
-        files = literal(str(calls_folder(settings) / f"settled_on={day}" / "*.parquet"))
+        files = literal(str(layout.calls_of(day) / "*.parquet"))
         source = f"read_parquet({files}, hive_types = {{'settled_on': date}})"
         counted = call_fingerprint(columns, source, is_shared=day not in by_row)
         con.execute(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -11,80 +10,11 @@ from typing import Any
 
 from callbill.base.errors import UsageError
 from callbill.base.settings import BillingVars
+from callbill.warehouse.loads import FileKey, Retry, SourceLoad
 
 MANIFEST = "manifest.json"
 # 1 (callbill 0.1) does not say which lines were rejected, withdrawn or read again.
 FORMAT = 2
-
-
-@dataclass(frozen=True)
-class Lines:
-    """Some lines of a file: only those of some numbers, or all but those."""
-
-    numbers: frozenset[int]
-    only: bool
-
-    def __contains__(self, number: int) -> bool:
-        return (number in self.numbers) is self.only
-
-    @property
-    def condition(self) -> str:
-        """The same for SQL, of a `line_number`."""
-        if not self.numbers:
-            return str(not self.only)
-        numbers = ", ".join(map(str, sorted(self.numbers)))
-        return f"line_number {'' if self.only else 'not '}in ({numbers})"
-
-
-ALL_LINES = Lines(frozenset(), only=False)
-
-
-@dataclass(frozen=True)
-class Retry:
-    """Lines of a file that were rejected at first, and accepted when they were read again."""
-
-    settlement_floor: date
-    line_numbers: tuple[int, ...]
-
-    @property
-    def lines(self) -> Lines:
-        return Lines(frozenset(self.line_numbers), only=True)
-
-
-@dataclass(frozen=True)
-class SourceLoad:
-    """A loaded file, as the warehouse can be made again from it."""
-
-    source_file_id: str
-    feed: str
-    path: str
-    format: str
-    arrived_on: date
-    settlement_floor: date
-    quarantine_reason: str | None = None
-    retries: tuple[Retry, ...] = ()
-    # Lines that were rejected by themselves and never accepted since, such as "3-17,20"; "all" of a
-    # file that could not be read; None where it is not known.
-    rejected_lines: str | None = None
-
-    @property
-    def rejected(self) -> Lines | None:
-        """The lines that stay rejected, whatever today's rules say of them; None for none."""
-        if not self.rejected_lines:
-            return None
-        if self.rejected_lines == "all":
-            return ALL_LINES
-        numbers: set[int] = set()
-        for part in self.rejected_lines.split(","):
-            first, _, last = part.partition("-")
-            numbers.update(range(int(first), int(last or first) + 1))
-        return Lines(frozenset(numbers), only=True)
-
-    @property
-    def lines_at_first(self) -> Lines | None:
-        """What to read of it before the retries; None for all."""
-        later = frozenset(number for retry in self.retries for number in retry.line_numbers)
-        return Lines(later, only=False) if later else None
 
 
 @dataclass(frozen=True)
@@ -105,9 +35,9 @@ class Manifest:
         return min(self.settlement_hashes)
 
     @property
-    def known(self) -> dict[tuple[str, str], SourceLoad]:
+    def known(self) -> dict[FileKey, SourceLoad]:
         """The loads by feed and content."""
-        return {(load.feed, load.source_file_id): load for load in self.loads}
+        return {load.key: load for load in self.loads}
 
     def write(self, folder: Path) -> None:
         said = {
@@ -167,17 +97,6 @@ def read_manifest(folder: Path) -> Manifest:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"the manifest of release {folder} cannot be read: {error}") from error
-
-
-def as_ranges(numbers: Iterable[int]) -> str:
-    """Ascending numbers as a manifest has them: 1, 2, 3 and 7 are "1-3,7"."""
-    ranges: list[tuple[int, int]] = []
-    for number in numbers:
-        if ranges and ranges[-1][1] == number - 1:
-            ranges[-1] = ranges[-1][0], number
-        else:
-            ranges.append((number, number))
-    return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in ranges)
 
 
 def figure_vars(billing_vars: BillingVars) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from callbill.base.settings import BillingVars, Settings
 from callbill.base.sql import literal
 from callbill.ingest.landing import LandingFile, list_landing
 from callbill.ingest.shapes import call_log_shapes
-from callbill.release.manifest import ALL_LINES, Manifest, SourceLoad, read_manifest
-from callbill.release.writing import current_release
+from callbill.release.manifest import Manifest
+from callbill.release.release import Published
 from callbill.verify import compare
 from callbill.verify.calls import Spill, charges_of
 from callbill.verify.compare import Row
@@ -39,6 +39,7 @@ from callbill.verify.rating import (
 )
 from callbill.verify.records import accepted_records, contract_row, floor_of
 from callbill.verify.texts import texts_of
+from callbill.warehouse.loads import ALL_LINES, SourceLoad
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,8 @@ def verify_job(settings: Settings, month: date | None = None) -> Verification:
     anything differs; UsageError if there is no release, or a file that it was made from is not in
     the landing folder as it was loaded.
     """
-    release = current_release(settings.published)
-    if release is None:
-        raise UsageError(
-            f"nothing was published in {settings.published} yet: there is nothing to verify"
-        )
-    manifest = read_manifest(release)
+    release = Published(settings.published).require_current("there is nothing to verify")
+    manifest = release.manifest
     # Nothing that is settled later is billed in the month.
     through = min(manifest.through, next_month(month)) if month else manifest.through
     loads = [
@@ -88,8 +85,8 @@ def verify_job(settings: Settings, month: date | None = None) -> Verification:
     ]
     reporter = Reporter()
     with (
-        closing(compare.Published(release)) as published,
-        reporter.step("verify", release=release.name),
+        closing(compare.PublishedTables(release)) as published,
+        reporter.step("verify", release=release.run_id),
     ):
         bill = _compute(settings, manifest, loads, through, reporter)
         lines = [line for line in bill.lines if month in (None, line.bill_month)]
@@ -115,7 +112,7 @@ def verify_job(settings: Settings, month: date | None = None) -> Verification:
     if differing:
         raise VerificationError(
             f"release {manifest.run_id} does not say what its landing files come to: "
-            + ", ".join(f"{len(one.rows)} difference(s) in {one.name}" for one in differing),
+            + ", ".join(f"{len(one.rows)} difference(s) in {one.table}" for one in differing),
             differing,
         )
     return Verification(

@@ -7,13 +7,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 import duckdb
 
 from callbill.base.errors import UsageError
+from callbill.base.findings import TableDifference
 from callbill.base.sql import literal
-from callbill.release.writing import DATABASE
+from callbill.release.release import Release
 from callbill.verify.rating import BillLine, Settlement, next_month
 
 Row = tuple[str | None, ...]
@@ -53,36 +53,12 @@ FILES = Kind(
 )
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A key of which a release and the computation say different things. None: no such row."""
-
-    key: Row
-    published: str | None
-    computed: str | None
-
-
-@dataclass(frozen=True)
-class Differences:
-    """What differs of a kind, in order of the keys."""
-
-    name: str
-    kind: Kind
-    rows: list[Difference]
-
-
-class Published:
+class PublishedTables:
     """The tables of a release, from its database and from the Parquet files beside it."""
 
-    def __init__(self, release: Path) -> None:
+    def __init__(self, release: Release) -> None:
         self._release = release
-        database = release / DATABASE
-        try:
-            self._con = duckdb.connect(str(database), read_only=True)
-        except duckdb.Error as error:
-            raise UsageError(
-                f"{database} cannot be opened: {str(error).splitlines()[0]}"
-            ) from error
+        self._con = release.open()
 
     def close(self) -> None:
         self._con.close()
@@ -92,7 +68,7 @@ class Published:
         found = {kind.table: self._rows(kind, kind.table, condition)}
         schema, _, table = kind.table.partition(".")
         if schema == "billing":
-            parquet = self._release / "parquet" / f"{table}.parquet"
+            parquet = self._release.table(table)
             rows = self._rows(kind, f"read_parquet({literal(str(parquet))})", condition)
             if sorted(rows, key=str) != sorted(found[kind.table], key=str):
                 found[f"parquet/{parquet.name}"] = rows
@@ -106,24 +82,23 @@ class Published:
             ).fetchall()
         except duckdb.Error as error:
             raise UsageError(
-                f"{relation} of release {self._release} cannot be read: "
+                f"{relation} of release {self._release.folder} cannot be read: "
                 f"{str(error).splitlines()[0]}"
             ) from error
 
 
 def differences(
     name: str, kind: Kind, published: Iterable[Row], computed: Iterable[Row]
-) -> Differences:
-    """The keys of which two do not say the same."""
-    said, ours = _by_key(kind, published), _by_key(kind, computed)
-    found = [
-        Difference(key, _told(kind, one, other), _told(kind, other, one))
-        for key in said.keys() | ours.keys()
-        for one, other in [(said.get(key, []), ours.get(key, []))]
+) -> TableDifference:
+    """The keys of which a release and the computation do not say the same, in their order."""
+    theirs, ours = _by_key(kind, published), _by_key(kind, computed)
+    rows = [
+        (*key, _text(kind, one, other) or "(none)", _text(kind, other, one) or "(none)")
+        for key in sorted(theirs.keys() | ours.keys(), key=lambda k: tuple(t or "" for t in k))
+        for one, other in [(theirs.get(key, []), ours.get(key, []))]
         if one != other
     ]
-    found.sort(key=lambda difference: tuple(text or "" for text in difference.key))
-    return Differences(name, kind, found)
+    return TableDifference(name, [*kind.keys, "the release says", "verify says"], rows)
 
 
 def _by_key(kind: Kind, rows: Iterable[Row]) -> Mapping[Row, list[Row]]:
@@ -135,20 +110,20 @@ def _by_key(kind: Kind, rows: Iterable[Row]) -> Mapping[Row, list[Row]]:
     return by_key
 
 
-def _told(kind: Kind, rows: list[Row], others: list[Row]) -> str | None:
+def _text(kind: Kind, rows: list[Row], others: list[Row]) -> str | None:
     """What rows say that others do not say: only the columns that differ, where there is one of
     each."""
-    told = []
+    texts = []
     for row in rows:
         alike = others[0] if len(rows) == len(others) == 1 else (None,) * len(row)
-        told.append(
+        texts.append(
             " ".join(
                 f"{name}={value}"
                 for name, value, other in zip(kind.values, row, alike, strict=True)
                 if value != other or len(others) != 1 or len(rows) != 1
             )
         )
-    return "; ".join(told) or None
+    return "; ".join(texts) or None
 
 
 # --- what was computed, as the release writes it -------------------------------------------------

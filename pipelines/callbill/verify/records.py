@@ -15,7 +15,7 @@ import polars as pl
 
 from callbill.base.settings import BillingVars
 from callbill.ingest.shapes import shape_of
-from callbill.release.manifest import SourceLoad
+from callbill.warehouse.loads import SourceLoad
 
 
 @dataclass(frozen=True)

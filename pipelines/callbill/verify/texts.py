@@ -14,10 +14,13 @@ from typing import Any
 
 import polars as pl
 
-from callbill.ingest import lines
 from callbill.ingest.landing import COMPRESSIONS, KINDS
-from callbill.ingest.shapes import FEED_FIELDS, Shape, shape_of
-from callbill.release.manifest import SourceLoad
+from callbill.ingest.readers.delimited import csv_records, read_header
+from callbill.ingest.readers.json_lines import json_lines
+from callbill.ingest.readers.lines import BadLine, Line, UnreadableFileError
+from callbill.ingest.readers.unpacking import decompress
+from callbill.ingest.shapes import Shape, shape_of
+from callbill.warehouse.loads import SourceLoad
 
 ROWS_AT_ONCE = 50_000
 
@@ -43,7 +46,7 @@ def texts_of(path: Path, load: SourceLoad, scratch: Path) -> Iterator[tuple[pl.D
     compression = next((suffix for suffix in COMPRESSIONS if stem.endswith(suffix)), "")
     kind = KINDS[Path(stem.removesuffix(compression)).suffix]
     schema: dict[str, pl.DataType] = {
-        **dict.fromkeys(FEED_FIELDS[load.feed], pl.String()),
+        **dict.fromkeys(shape.feed.fields, pl.String()),
         "odd": pl.Boolean(),
         "has_error": pl.Boolean(),
         "line": pl.Int64(),
@@ -52,19 +55,19 @@ def texts_of(path: Path, load: SourceLoad, scratch: Path) -> Iterator[tuple[pl.D
     try:
         if compression:
             plain = scratch / "plain"
-            lines.decompress(path, compression, plain)
+            decompress(path, compression, plain)
         if kind == "parquet":
             yield from _parquet_texts(plain, shape, schema)
             return
-        header = lines.csv_header(plain) if kind == "csv" else []
-    except (lines.UnreadableFileError, pl.exceptions.PolarsError):
+        header = read_header(plain) if kind == "csv" else []
+    except (UnreadableFileError, pl.exceptions.PolarsError):
         return
     size = plain.stat().st_size
     with plain.open("rb") as stream:
         rows = (
-            _csv_rows(lines.csv_records(stream, header), header, shape)
+            _csv_rows(csv_records(stream, header), header, shape)
             if kind == "csv"
-            else _json_rows(lines.json_lines(stream), shape)
+            else _json_rows(json_lines(stream), shape)
         )
         while some := list(islice(rows, ROWS_AT_ONCE)):
             # A reader of CSV closes the file that it has read to its end.
@@ -165,11 +168,11 @@ def _shallow(line: str) -> str:
     return "".join([*kept, line[start:]])
 
 
-def _json_rows(found: Iterable[lines.Line | lines.BadLine], shape: Shape) -> Iterator[Row]:
+def _json_rows(found: Iterable[Line | BadLine], shape: Shape) -> Iterator[Row]:
     odd = _odd_row(shape)
     row_of = _object_reader(shape)
     for line in found:
-        said = None if isinstance(line, lines.BadLine) else parse_object(line.values[0])
+        said = None if isinstance(line, BadLine) else parse_object(line.values[0])
         yield (*((said is not None and row_of(said)) or odd), line.number)
 
 
@@ -182,7 +185,7 @@ def _object_reader(shape: Shape) -> Callable[[dict[str, Any]], Row | None]:
             field in _NAMES,
             field in _EXACT,
         )
-        for field in FEED_FIELDS[shape.feed]
+        for field in shape.feed.fields
     ]
     parents = [path for path in shape.paths_and_parents if path not in shape.paths]
     # The root is the parent without a name.
@@ -230,29 +233,27 @@ def _nothing(shape: Shape, field: str) -> tuple[str, ...]:
 
 
 def _odd_row(shape: Shape) -> Row:
-    return (*(None for _ in FEED_FIELDS[shape.feed]), True, False)
+    return (*(None for _ in shape.feed.fields), True, False)
 
 
 def _with_implied_status(texts: list[str | bool | None], shape: Shape, has_error: bool) -> Row:
     if shape.implied_http_status is not None:
-        texts[FEED_FIELDS[shape.feed].index("http_status")] = str(shape.implied_http_status)
+        texts[list(shape.feed.fields).index("http_status")] = str(shape.implied_http_status)
     return (*texts, False, has_error)
 
 
 # --- CSV and Parquet ---------------------------------------------------------------------------
 
 
-def _csv_rows(
-    found: Iterable[lines.Line | lines.BadLine], header: list[str], shape: Shape
-) -> Iterator[Row]:
-    fields = FEED_FIELDS[shape.feed]
+def _csv_rows(found: Iterable[Line | BadLine], header: list[str], shape: Shape) -> Iterator[Row]:
+    fields = shape.feed.fields
     places = {
         field: [header.index(path) for path in shape.fields.get(field, ()) if path in header]
         for field in fields
     }
     errors = [header.index(parent) for parent in _error_parents(shape) if parent in header]
     for line in found:
-        if isinstance(line, lines.BadLine):
+        if isinstance(line, BadLine):
             yield (*_odd_row(shape), line.number)
             continue
         values = line.values
@@ -277,7 +278,7 @@ def _parquet_texts(
     total = rows.select(pl.len()).collect().item()
     texts: dict[str, pl.Expr] = {}
     odd = [pl.lit(False)]
-    for field in FEED_FIELDS[shape.feed]:
+    for field in shape.feed.fields:
         candidates = []
         for wanted in shape.fields.get(field, ()):
             found = _column(wanted, columns)

@@ -1,66 +1,29 @@
-"""Building the models with dbt, in this process, for the settlement dates that are due."""
+"""dbt on a warehouse, in this process: building the models, writing their documentation."""
 
 from __future__ import annotations
 
 import gc
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
-from datetime import date
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from callbill.base.errors import CallbillError, ControlFailedError
 from callbill.base.machine import fault_in_text
-from callbill.base.settings import PROJECT, BillingVars, Settings
-
-# The one relation whose rows are kept as Parquet, and the table of it that a release publishes.
-CALLS_FOLDER = "int_calls"
+from callbill.base.settings import PROJECT, BillingVars
+from callbill.warehouse.layout import Layout
 
 
-def calls_folder(settings: Settings) -> Path:
-    """Where the warehouse keeps its calls, a folder per settlement date."""
-    return settings.warehouse_files / CALLS_FOLDER
-
-
-def dbt_state(settings: Settings) -> Path:
-    """Where dbt keeps what it parsed and has to say."""
-    return settings.warehouse_files / "dbt"
-
-
-def prepare_partitions(settings: Settings, built_through: date | None, through: date) -> None:
-    """Make room for the due dates' calls: no folder of a date that is not built may be left."""
-    folder = calls_folder(settings)
-    for path in folder.glob("settled_on=*"):
-        settled_on = date.fromisoformat(path.name.removeprefix("settled_on="))
-        if settled_on > (built_through or date.min):
-            shutil.rmtree(path)
-    (folder / "settled_on=0001-01-01").mkdir(parents=True, exist_ok=True)
-    (folder / f"settled_on={through}").mkdir(exist_ok=True)
-
-
-def complete_partitions(settings: Settings, dates: list[date]) -> None:
-    """Give a due date without any call a folder with an empty file, as every sealed date has."""
-    folder = calls_folder(settings)
-    empty = folder / "settled_on=0001-01-01" / "empty.parquet"
-    for settled_on in dates:
-        target = folder / f"settled_on={settled_on}"
-        if not target.is_dir() or not any(target.iterdir()):
-            target.mkdir(exist_ok=True)
-            shutil.copyfile(empty, target / f"{CALLS_FOLDER}.parquet")
-
-
-def build_models(settings: Settings, billing_vars: BillingVars) -> None:
+def build_models(layout: Layout, billing_vars: BillingVars) -> None:
     """Run `dbt build` on the warehouse.
 
     Raises ControlFailedError if a test of a model failed, CallbillError if a model could not be
     built. dbt keeps the warehouse file open until this process ends.
     """
-    results = run_dbt(settings, billing_vars, "build", "--exclude-resource-type", "unit_test")
+    results = run_dbt(layout, billing_vars, "build", "--exclude-resource-type", "unit_test")
     broken = [r for r in results if r.status in ("error", "runtime error")]
     failed = [r for r in results if r.status == "fail"]
     if broken:
@@ -78,19 +41,18 @@ def import_dbt() -> Any:
     return dbtRunner()
 
 
-def run_dbt(settings: Settings, billing_vars: BillingVars, *command: str) -> list[Any]:
+def run_dbt(layout: Layout, billing_vars: BillingVars, *command: str) -> list[Any]:
     """What a dbt command says of each node. Raises CallbillError if dbt itself fails."""
     runner = import_dbt()
     # dbt makes locks that outlive a process which ends on the spot. They are cleared away, but not
     # without a word on standard error, by a process that inherits this.
     sys.warnoptions.append("ignore:resource_tracker:UserWarning")
-    state = dbt_state(settings)
     arguments = [
         *command,
         "--project-dir", str(PROJECT),
         "--profiles-dir", str(PROJECT),
-        "--target-path", str(state / "target"),
-        "--log-path", str(state / "logs"),
+        "--target-path", str(layout.dbt / "target"),
+        "--log-path", str(layout.dbt / "logs"),
         "--vars", yaml.safe_dump(vars(billing_vars)),
         "--write-json" if command[0] == "docs" else "--no-write-json",
         "--quiet",
@@ -99,11 +61,11 @@ def run_dbt(settings: Settings, billing_vars: BillingVars, *command: str) -> lis
     ]  # fmt: skip
     # By its name, from its folder: dbt parses everything anew where it sees another path.
     places = {
-        "CALLBILL_WAREHOUSE": settings.warehouse.name,
-        "CALLBILL_WAREHOUSE_FILES": str(settings.warehouse_files),
+        "CALLBILL_WAREHOUSE": layout.database.name,
+        "CALLBILL_WAREHOUSE_FILES": str(layout.files),
         "DO_NOT_TRACK": "1",
     }
-    with chdir(settings.warehouse.parent), _environment(places), _uncollected():
+    with chdir(layout.database.parent), _environment(places), _uncollected():
         outcome = runner.invoke(arguments)
     if outcome.exception is not None:
         raise CallbillError(f"dbt stopped: {_one_line(outcome.exception)}") from outcome.exception

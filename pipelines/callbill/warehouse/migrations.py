@@ -2,18 +2,42 @@
 
 Schema versions: 1 (callbill 0.1), 2 (0.2: who started a run, files withdrawn and read again, what
 senders announce, the texts of contracts and events), 3 and 4 (0.6: the vendor's bills, the months
-that they state). Models are dbt's: their tables did not change.
+that they state), 5 (0.7: versions of the rules; verdicts on account events beside what was loaded).
 """
 
 from __future__ import annotations
 
 import duckdb
 
+SCHEMA_VERSION = 5
+
+# Tables that were called otherwise before.
+_RENAMED = {
+    "ops.source_files": "ops.loaded_files",
+    "ops.rejected_records": "ops.rejected_lines",
+}
 # Columns that are new and may not be empty, and what they say of rows from before.
 _NEW_COLUMNS = {
-    "raw.contracts": ("fields", "'{}'"),
-    "raw.account_events": ("fields", "'{}'"),
+    "raw.contracts": {"fields": "'{}'"},
+    "raw.account_events": {"fields": "'{}'"},
 }
+# The verdicts on account events, which up to schema 4 stood in the events themselves, with the
+# counts of their files and the rejects rewritten accordingly.
+_VERDICTS_BEFORE_5 = """
+    create or replace table ops.event_verdicts as
+        select source_file_id, line_number, rejected_as as reason
+        from raw.account_events where rejected_as is not null;
+    delete from ops.rejected_records as r
+    using ops.event_verdicts as v
+    where r.feed = 'account_events' and r.source_file_id = v.source_file_id
+        and r.line_number = v.line_number and r.reason = v.reason;
+    update ops.source_files set
+        records_accepted = records_accepted + verdicts,
+        records_rejected = records_rejected - verdicts
+    from (select source_file_id, count(*) as verdicts from ops.event_verdicts group by all) as v
+    where source_files.feed = 'account_events' and source_files.source_file_id = v.source_file_id;
+    alter table raw.account_events drop column rejected_as;
+"""
 
 _NAMES = """
     select concat_ws('.', schema_name, table_name) from duckdb_tables()
@@ -21,22 +45,42 @@ _NAMES = """
 """
 
 
-def migrate(con: duckdb.DuckDBPyConnection, tables: str, version: int) -> None:
+def migrate(con: duckdb.DuckDBPyConnection, tables: str, views: str) -> None:
     """Make the job's own tables anew as `tables` has them, with the rows they have, at once."""
+    con.begin()
+    if _has_column(con, "raw", "account_events", "rejected_as"):
+        con.execute(_VERDICTS_BEFORE_5)
     with duckdb.connect() as empty:
         empty.execute(tables)
-        known = empty.execute(_NAMES).fetchall()
-    con.begin()
-    names = [name for (name,) in con.execute(_NAMES).fetchall() if (name,) in known]
+        known = {name for (name,) in empty.execute(_NAMES).fetchall()}
+    names = [
+        name for (name,) in con.execute(_NAMES).fetchall() if name in known or name in _RENAMED
+    ]
     for n, name in enumerate(names):
         con.execute(f"create temp table before_{n} as from {name}")
         con.execute(f"drop table {name}")
+    con.execute("drop table if exists ops.spark_partitions")
     con.execute(tables)
     for n, name in enumerate(names):
-        column, said = _NEW_COLUMNS.get(name, (None, None))
+        target = _RENAMED.get(name, name)
         had = {row[0] for row in con.execute(f"describe before_{n}").fetchall()}
-        also = f", {said} as {column}" if column and column not in had else ""
-        con.execute(f"insert into {name} by name select *{also} from before_{n}")
+        added = "".join(
+            f", {value} as {column}"
+            for column, value in _NEW_COLUMNS.get(target, {}).items()
+            if column not in had
+        )
+        con.execute(f"insert into {target} by name select *{added} from before_{n}")
         con.execute(f"drop table before_{n}")
-    con.execute("update ops.warehouse set schema_version = ?", [version])
+    con.execute(views)
+    con.execute("update ops.warehouse set schema_version = ?", [SCHEMA_VERSION])
     con.commit()
+
+
+def _has_column(con: duckdb.DuckDBPyConnection, schema: str, table: str, column: str) -> bool:
+    return bool(
+        con.execute(
+            "select 1 from duckdb_columns()"
+            " where schema_name = ? and table_name = ? and column_name = ?",
+            [schema, table, column],
+        ).fetchall()
+    )

@@ -27,8 +27,9 @@ create table if not exists ops.runs (
     step_seconds varchar
 );
 
--- The manifest: one row per file content that was ever loaded, known by feed and SHA-256.
-create table if not exists ops.source_files (
+-- One row per file content that was ever loaded, known by feed and SHA-256, as its lines were judged
+-- by themselves. `ops.source_files` adds what became of account events beside others.
+create table if not exists ops.loaded_files (
     source_file_id varchar not null,
     feed varchar not null,
     path varchar not null,
@@ -43,6 +44,9 @@ create table if not exists ops.source_files (
     loaded_at timestamptz not null,
     -- Why it was withdrawn before any of its dates was sealed; null if it counts.
     quarantine_reason varchar,
+    -- The version of the reading rules that it was read by, and the SHA-256 of its log shape.
+    reading_rules integer not null default 1,
+    shape_sha256 varchar,
     primary key (feed, source_file_id)
 );
 
@@ -53,6 +57,7 @@ create table if not exists ops.retries (
     settlement_floor date not null,
     line_numbers bigint[] not null,
     run_id varchar not null,
+    reading_rules integer not null default 1,
     -- The rejects that they were, for as long as they may be withdrawn.
     rejects struct(
         line_number bigint, reason varchar, detail varchar, fields varchar, run_id varchar
@@ -60,7 +65,7 @@ create table if not exists ops.retries (
 );
 
 -- What was not accepted: a line with its number and reason, or a whole file (no line number).
-create table if not exists ops.rejected_records (
+create table if not exists ops.rejected_lines (
     source_file_id varchar not null,
     feed varchar not null,
     path varchar not null,
@@ -71,6 +76,15 @@ create table if not exists ops.rejected_records (
     line_length bigint,
     line_sha256 varchar,
     run_id varchar not null
+);
+
+-- Account events that are right by themselves and do not count beside those known before them. Each
+-- run judges all events; the verdicts are the only thing that it writes of them.
+create table if not exists ops.event_verdicts (
+    source_file_id varchar not null,
+    line_number bigint not null,
+    reason varchar not null,
+    primary key (source_file_id, line_number)
 );
 
 create table if not exists ops.control_results (
@@ -88,7 +102,10 @@ create table if not exists ops.control_results (
 create table if not exists ops.sealed_settlements (
     settled_on date primary key,
     content_hash varchar not null,
-    run_id varchar not null
+    run_id varchar not null,
+    -- The versions of the rules by which it was billed and hashed.
+    billing_rules integer not null default 1,
+    hash_recipe integer not null default 1
 );
 
 -- The dates that the run at hand settles; the models read it to know what is due.
@@ -135,86 +152,3 @@ create table if not exists ops.landing_manifests (
 create table if not exists ops.raw_files (
     file_name varchar primary key
 );
-
-create table if not exists raw.contracts (
-    source_file_id varchar not null,
-    line_number bigint not null,
-    owner_uin varchar not null,
-    component_code varchar not null,
-    effective_from date not null,
-    effective_to date,
-    discount decimal(9, 6),
-    contract_price decimal(18, 8),
-    settlement_floor date not null,
-    -- The line's own texts, as a JSON object.
-    fields varchar not null
-);
-
-create table if not exists raw.account_events (
-    source_file_id varchar not null,
-    line_number bigint not null,
-    event_id varchar not null,
-    owner_uin varchar not null,
-    operate_uin varchar not null,
-    occurred_at timestamptz not null,
-    event_type varchar not null,
-    amount decimal(18, 2),
-    memo varchar,
-    settlement_floor date not null,
-    -- The line's own texts, as a JSON object.
-    fields varchar not null,
-    -- Why it does not count beside the events known before it; null if it does.
-    rejected_as varchar
-);
-
--- Lines of the vendor's own bills; of the API's, a row per component of an item.
-create table if not exists raw.vendor_bills (
-    source_file_id varchar not null,
-    line_number bigint not null,
-    owner_uin varchar not null,
-    user_uin varchar,
-    operate_uin varchar,
-    product_name varchar,
-    sub_product_name varchar,
-    region varchar,
-    resource_id varchar,
-    transaction_type varchar,
-    order_id varchar,
-    bill_id varchar,
-    component_type varchar,
-    component_name varchar,
-    fee_begin_time timestamptz not null,
-    -- In billing time, as are the vendor's.
-    paid_on date,
-    usage_date date not null,
-    last_usage_date date,
-    -- If the bill says to which month it is charged.
-    bill_month date,
-    list_price decimal(18, 8),
-    unit_price decimal(18, 8),
-    discount decimal(18, 8),
-    used_amount decimal(18, 8),
-    used_amount_unit varchar,
-    real_cost decimal(38, 8) not null,
-    arrived_on date not null,
-    settlement_floor date not null,
-    -- The line's own texts, as a JSON object.
-    fields varchar not null
-);
-
--- The columns of raw.call_logs, a view over Parquet files that lie in folders by settlement_floor.
-create or replace view raw.call_logs_layout as
-select
-    null::varchar as request_id,
-    null::timestamptz as called_at,
-    null::varchar as owner_uin,
-    null::varchar as operate_uin,
-    null::varchar as action,
-    null::varchar as region,
-    null::integer as http_status,
-    null::varchar as error_code,
-    null::integer as latency_ms,
-    null::date as usage_date,
-    null::date as settled_on,
-    null::varchar as source_file_id
-where false;

@@ -22,8 +22,7 @@ from callbill.base.settings import Settings
 from callbill.base.sql import literal
 from callbill.queries.export.csv_file import write_csv
 from callbill.queries.export.workbook import write_workbook
-from callbill.release.manifest import read_manifest
-from callbill.release.writing import DATABASE, current_release
+from callbill.release.release import Published
 
 # The tables of each layout, by what their files are called.
 LAYOUTS = {"vendor": ("detail", "deductions"), "focus": ("cost_and_usage",)}
@@ -52,17 +51,14 @@ def export_month(
 
     Raises UsageError if there is no bill to write, or no such folder can be.
     """
-    release = current_release(settings.published)
-    if release is None:
-        raise UsageError(f"nothing was published in {settings.published} yet")
-    with closing(duckdb.connect(str(release / DATABASE), read_only=True)) as con:
-        con.execute("set TimeZone = 'UTC'")
+    release = Published(settings.published).require_current()
+    with closing(release.open()) as con:
         if not con.execute("select 1 from duckdb_tables() where schema_name = 'seeds'").fetchall():
-            raise UsageError(f"release {release.name} was published by a callbill before 0.6")
+            raise UsageError(f"release {release.run_id} was published by a callbill before 0.6")
         con.execute(
             "create temp table asked as select $1::date as bill_month, $2::varchar as owner_uin,"
             " timezone($3, $1::date::timestamp) as period_start",
-            [month, owner, read_manifest(release).vars["billing_timezone"]],
+            [month, owner, release.manifest.vars["billing_timezone"]],
         )
         tables = LAYOUTS[layout]
         queries = {name: (_HERE / f"{name}.sql").read_text(encoding="utf-8") for name in tables}

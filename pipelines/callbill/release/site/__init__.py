@@ -7,33 +7,31 @@ a month to a file, so that a release writes what its run changed and links the r
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 
-import duckdb
-
-from callbill.base.settings import BillingVars, Settings
+from callbill.base.settings import BillingVars
+from callbill.release.release import Release
 from callbill.release.site.data import write_data
 from callbill.release.site.dbt_docs import write_dbt_docs
 from callbill.release.site.pages import write_pages
+from callbill.warehouse.warehouse import Warehouse
 
 __all__ = ["write_site"]
 
 
 def write_site(
-    con: duckdb.DuckDBPyConnection,
-    settings: Settings,
+    warehouse: Warehouse,
     billing_vars: BillingVars,
-    release: Path,
-    before: Path | None,
+    release: Release,
+    before: Release | None,
     settled: tuple[date, date],
     data_docs: str,
 ) -> None:
     """Write `site` into a release whose marts are done, of a run that settled the dates from the
     first to the last of `settled`. `before` is the release before, `data_docs` the controls' page.
     """
-    site = release / "site"
+    site = release.site
     (site / "controls").mkdir(parents=True)
     (site / "controls" / "index.html").write_text(data_docs, encoding="utf-8")
-    months = write_data(con, billing_vars, site, before and before / "site", settled)
-    write_pages(con, billing_vars, site, release.name, settled[1], months)
-    write_dbt_docs(settings, billing_vars, site)
+    months = write_data(warehouse.con, billing_vars, site, before.site if before else None, settled)
+    write_pages(warehouse.con, billing_vars, site, release.run_id, settled[1], months)
+    write_dbt_docs(warehouse.layout, billing_vars, site)

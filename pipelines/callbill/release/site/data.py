@@ -12,7 +12,7 @@ import jinja2
 
 from callbill.base.settings import BillingVars
 from callbill.base.sql import literal
-from callbill.warehouse.warehouse import link_or_copy
+from callbill.storage.files import link_or_copy
 
 # Of what the scripts hold. Those of another format are not taken over from the release before.
 FORMAT = 1

@@ -7,26 +7,27 @@ import re
 from importlib.metadata import version
 from pathlib import Path
 
-from callbill.base.settings import PROJECT, BillingVars, Settings
-from callbill.warehouse.dbt import dbt_state, run_dbt
-from callbill.warehouse.warehouse import link_or_copy
+from callbill.base.settings import PROJECT, BillingVars
+from callbill.storage.files import link_or_copy
+from callbill.warehouse.dbt import run_dbt
+from callbill.warehouse.layout import Layout
 
 _DOCUMENTED = ("models/**/*", "macros/**/*", "seeds/*.yml", "dbt_project.yml")
 
 
-def write_dbt_docs(settings: Settings, billing_vars: BillingVars, site: Path) -> None:
+def write_dbt_docs(layout: Layout, billing_vars: BillingVars, site: Path) -> None:
     """Write `dbt/index.html`. It is the same until a model, or what is said of one, changes: only
     then dbt is asked for it."""
-    made = dbt_state(settings) / "docs" / f"{_project_hash()}.html"
+    made = layout.dbt / "docs" / f"{_project_hash()}.html"
     if not made.exists():
         made.parent.mkdir(parents=True, exist_ok=True)
         for old in made.parent.iterdir():
             old.unlink()
-        run_dbt(settings, billing_vars, "docs", "generate", "--static")
-        page = dbt_state(settings) / "target" / "static_index.html"
+        run_dbt(layout, billing_vars, "docs", "generate", "--static")
+        page = layout.dbt / "target" / "static_index.html"
         text = page.read_text(encoding="utf-8")
         # A reader has no use for where things lie on the machine that made the page.
-        for place in (dbt_state(settings), settings.warehouse.parent.resolve(), PROJECT):
+        for place in (layout.dbt, layout.database.parent.resolve(), PROJECT):
             if place != Path(place.anchor):
                 text = re.sub(rf"(?<![\w./-]){re.escape(str(place))}(?![\w.-])", ".", text)
         # Else a browser looks for icons by the names of variables, and for one that is not there.

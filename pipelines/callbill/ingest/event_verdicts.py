@@ -14,13 +14,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-import duckdb
-
-# The reasons that are given here, not by a line itself.
-ID_REUSED = "event_id_of_another_event"
-UNBLOCKS_TOO_MUCH = "unblocks_more_than_is_frozen"
-MOVES_TOO_MUCH = "account_beyond_range"
-REASONS_BESIDE_OTHERS = (ID_REUSED, UNBLOCKS_TOO_MUCH, MOVES_TOO_MUCH)
+from callbill.warehouse.loads import ID_REUSED, MOVES_TOO_MUCH, UNBLOCKS_TOO_MUCH
+from callbill.warehouse.warehouse import Row, Warehouse
 
 # All that an account's events move, in CNY, so that no balance can leave its 16 digits before the
 # point: what remains is for deductions.
@@ -31,7 +26,8 @@ _MOST = Decimal(10) ** 15
 _SAME_ID = """
     with contents as (
         select
-            rowid as line,
+            source_file_id,
+            line_number,
             event_id,
             settlement_floor,
             (owner_uin, operate_uin, occurred_at, event_type, amount, memo)::varchar as content
@@ -52,7 +48,7 @@ _SAME_ID = """
         group by event_id
     )
 
-    select contents.line
+    select contents.source_file_id, contents.line_number
     from contents
     left join standing using (event_id)
     where
@@ -67,7 +63,10 @@ _MOVEMENTS = f"""
             any_value(occurred_at) as occurred_at, any_value(event_type) as event_type,
             any_value(amount) as amount
         from raw.account_events
-        where rejected_as is null and event_type <> 'activate'
+        where event_type <> 'activate'
+            and (source_file_id, line_number) not in (
+                select (source_file_id, line_number) from event_id_verdicts
+            )
         group by event_id
     )
 
@@ -106,70 +105,53 @@ class _Movement:
         )
 
 
-def judge_account_events(con: duckdb.DuckDBPyConnection, run_id: str) -> int:
-    """Judge all events that were loaded, and bring rejects and counts of their files into line.
+def judge_account_events(warehouse: Warehouse, run_id: str) -> int:
+    """Judge all events that were loaded, and keep the verdicts in `ops.event_verdicts`.
 
-    Gives the number of lines rejected of the files that this run loaded.
+    Gives the number of lines that do not count of the files that this run loaded.
     """
-    # Verdicts on events that were withdrawn since are to go.
-    if not con.execute(
-        "select 1 from raw.account_events union all"
-        " select 1 from ops.rejected_records where feed = 'account_events' limit 1"
-    ).fetchall():
+    # Without events there may be verdicts on those that were withdrawn since.
+    if not warehouse.rows("select 1 from raw.account_events limit 1") and not warehouse.rows(
+        "select 1 from ops.event_verdicts limit 1"
+    ):
         return 0
-    con.begin()
-    con.execute("update raw.account_events set rejected_as = null where rejected_as is not null")
-    con.execute(
-        f"update raw.account_events set rejected_as = ? where rowid in ({_SAME_ID})", [ID_REUSED]
-    )
-    movements = [_Movement(*row) for row in con.execute(_MOVEMENTS).fetchall()]
-    for event_id, reason in _too_much(movements):
-        con.execute(
-            "update raw.account_events set rejected_as = ?"
-            " where rejected_as is null and event_id = ?",
-            [reason, event_id],
-        )
-    con.execute(
-        "delete from ops.rejected_records"
-        " where feed = 'account_events' and list_contains(?, reason)",
-        [REASONS_BESIDE_OTHERS],
-    )
-    con.execute(
+    verdicts = sorted(_verdicts(warehouse))
+    before = warehouse.rows("from ops.event_verdicts order by source_file_id, line_number")
+    if verdicts != before:
+        with warehouse.transaction():
+            warehouse.execute("delete from ops.event_verdicts")
+            warehouse.insert("ops.event_verdicts", verdicts)
+    count: int = warehouse.value(
         """
-        insert into ops.rejected_records by name
-        select
-            e.source_file_id, 'account_events' as feed, f.path, e.line_number,
-            e.rejected_as as reason, e.fields, f.run_id
-        from raw.account_events as e
-        inner join ops.source_files as f
-            on e.source_file_id = f.source_file_id and f.feed = 'account_events'
-        where e.rejected_as is not null
-        """
+        select count(*)
+        from ops.event_verdicts as v
+        inner join ops.loaded_files as f
+            on v.source_file_id = f.source_file_id and f.feed = 'account_events'
+        where f.run_id = ?
+        """,
+        [run_id],
     )
-    con.execute(
+    return count
+
+
+def _verdicts(warehouse: Warehouse) -> list[Row]:
+    """The lines that do not count, each with the reason."""
+    warehouse.execute(f"create or replace temp table event_id_verdicts as {_SAME_ID}")
+    verdicts = [(*line, ID_REUSED) for line in warehouse.rows("from event_id_verdicts")]
+    movements = [_Movement(*row) for row in warehouse.rows(_MOVEMENTS)]
+    reasons = dict(_too_much(movements))
+    lines = warehouse.rows(
         """
-        update ops.source_files set
-            records_rejected = counted.rejected,
-            records_accepted = lines_read - counted.rejected
-        from (
-            select f.source_file_id, count(r.line_number) as rejected
-            from ops.source_files as f
-            left join ops.rejected_records as r
-                on f.source_file_id = r.source_file_id and f.feed = r.feed
-            where f.feed = 'account_events'
-            group by f.source_file_id
-        ) as counted
-        where source_files.feed = 'account_events'
-            and source_files.source_file_id = counted.source_file_id
-        """
+        select source_file_id, line_number, event_id
+        from raw.account_events
+        where list_contains(?, event_id)
+            and (source_file_id, line_number) not in (
+                select (source_file_id, line_number) from event_id_verdicts
+            )
+        """,
+        [list(reasons)],
     )
-    con.commit()
-    rejected: int = con.execute(
-        "select count(*) from ops.rejected_records"
-        " where feed = 'account_events' and list_contains(?, reason) and run_id = ?",
-        [REASONS_BESIDE_OTHERS, run_id],
-    ).fetchall()[0][0]
-    return rejected
+    return verdicts + [(file, line, reasons[event_id]) for file, line, event_id in lines]
 
 
 def _too_much(movements: Iterable[_Movement]) -> list[tuple[str, str]]:

@@ -1,22 +1,20 @@
-"""The validation queries of the feeds, filled in for a way of reading."""
+"""The queries that judge records: each feed's judge.sql, filled in for a way of reading."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import jinja2
 
-from callbill.base.settings import BillingVars
 from callbill.base.sql import identifier, literal
-from callbill.ingest.shapes import FEED_FIELDS, Shape
+from callbill.ingest.feed import FEEDS
+from callbill.ingest.shapes import Shape
 
-_HERE = Path(__file__).parent
 TEMPLATES = jinja2.Environment(  # noqa: S701  SQL, not HTML
-    loader=jinja2.FileSystemLoader(_HERE), undefined=jinja2.StrictUndefined
+    loader=jinja2.FileSystemLoader(FEEDS), undefined=jinja2.StrictUndefined
 )
 
 _ISO_OFFSET = r"\s?([Zz]|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)"
@@ -27,24 +25,23 @@ _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _MANGLED_NUMBER = r"[+-]?\d*\.?\d*([eE][+-]?\d+)?"
 
 
-def validation_query(
-    shape: Shape, texts: str, billing_vars: BillingVars, *, keep_fields: bool
+def judging_query(
+    shape: Shape, texts: str, zone: ZoneInfo, reading_rules: int, *, keep_fields: bool
 ) -> str:
     """SQL that types the texts of a feed's records and says why one cannot be accepted.
 
-    `texts` selects field texts as `callbill.ingest.shapes` makes them, with source_file_id,
-    line_number, arrived_on and settlement_floor. With `keep_fields` the texts come along as a JSON
-    object, for the rejects.
+    `texts` selects what a reader's relation does, with arrived_on and settlement_floor.
+    `reading_rules` is the version of the rules to judge by. With `keep_fields` the texts come along
+    as a JSON object, for the rejects.
     """
-    relation = "dated" if shape.feed == "call_logs" else "texts"
-    fields = _kept_fields(relation, FEED_FIELDS[shape.feed]) if keep_fields else "null::varchar"
-    return TEMPLATES.get_template(f"{shape.feed}.sql").render(
+    relation = "dated" if shape.feed.name == "call_logs" else "texts"
+    fields = _kept_fields(relation, shape.feed.fields) if keep_fields else "null::varchar"
+    return TEMPLATES.get_template(f"{shape.feed.name}/judge.sql").render(
         texts=texts,
-        billing_date=billing_date("called_ts", billing_vars.zone),
-        billing_timezone=billing_vars.billing_timezone,
-        naive_timezone=(
-            billing_vars.billing_timezone if shape.naive_times_in_billing_timezone else None
-        ),
+        reading_rules=reading_rules,
+        billing_date=_billing_date("called_ts", zone),
+        billing_timezone=zone.key,
+        naive_timezone=zone.key if shape.naive_times_in_billing_timezone else None,
         iso_extended=_ISO_TIME + _ISO_OFFSET,
         iso_basic=_ISO_BASIC,
         iso_naive=_ISO_NAIVE,
@@ -54,12 +51,17 @@ def validation_query(
     )
 
 
+def pages_query(shape: Shape, lines: str) -> str:
+    """SQL that adds `items` to lines, the list of what each holds."""
+    return TEMPLATES.get_template(f"{shape.feed.name}/pages.sql").render(lines=lines)
+
+
 def _kept_fields(relation: str, fields: Iterable[str]) -> str:
     pairs = ", ".join(f"{literal(name)}, {relation}.{identifier(name)}" for name in fields)
     return f"cast(json_object({pairs}) as varchar)"
 
 
-def billing_date(instant: str, zone: ZoneInfo) -> str:
+def _billing_date(instant: str, zone: ZoneInfo) -> str:
     """SQL for the calendar date of an instant in the billing timezone.
 
     Where the zone has had one offset since 1992 (Beijing has), whole days are counted for later

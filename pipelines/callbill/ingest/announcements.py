@@ -10,46 +10,45 @@ import re
 from collections.abc import Iterable
 from datetime import date
 
-import duckdb
-
-from callbill.ingest.landing import FileManifest
+from callbill.ingest.landing import Announcement
+from callbill.warehouse.warehouse import Warehouse
 
 _LONGEST = 1 << 20
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
-def read_manifests(
-    con: duckdb.DuckDBPyConnection, manifests: Iterable[FileManifest], through: date
+def keep_announcements(
+    warehouse: Warehouse, announcements: Iterable[Announcement], through: date
 ) -> None:
-    """Keep what those say that arrived by `through` and are new or have changed."""
+    """Keep those that arrived by `through` and are new or have changed."""
     known = {
         tuple(entry)
-        for entry in con.execute(
+        for entry in warehouse.rows(
             "select path, size_bytes, mtime_ns, inode from ops.landing_manifests"
-        ).fetchall()
+        )
     }
-    for manifest in manifests:
-        if manifest.entry in known or manifest.arrived_on > through:
+    for announcement in announcements:
+        if announcement.entry in known or announcement.arrived_on > through:
             continue
-        con.execute(
+        warehouse.execute(
             "insert or replace into ops.landing_manifests values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [*manifest.entry, manifest.file_name, *_announced(manifest), through],
+            [*announcement.entry, announcement.file_name, *_content(announcement), through],
         )
 
 
-def _announced(manifest: FileManifest) -> tuple[int | None, str | None, str | None]:
+def _content(announcement: Announcement) -> tuple[int | None, str | None, str | None]:
     """Records, SHA-256, and what is wrong with the announcement itself."""
-    if manifest.size > _LONGEST:
+    if announcement.size > _LONGEST:
         return None, None, "is too long to be a manifest"
     try:
-        said = json.loads(manifest.path.read_bytes())
+        content = json.loads(announcement.path.read_bytes())
     except OSError as error:
         return None, None, f"cannot be read: {error.strerror}"
     except (ValueError, RecursionError):
         return None, None, "is not JSON"
-    if not isinstance(said, dict) or not {"records", "sha256"} & said.keys():
+    if not isinstance(content, dict) or not {"records", "sha256"} & content.keys():
         return None, None, "has neither records nor sha256"
-    records, sha256 = said.get("records"), said.get("sha256")
+    records, sha256 = content.get("records"), content.get("sha256")
     if records is not None and (
         not isinstance(records, int) or isinstance(records, bool) or not 0 <= records < 2**63
     ):

@@ -1,0 +1,158 @@
+"""Committing what was read: a file's records, its rejects and its manifest row, together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from callbill.base.sql import literal
+from callbill.ingest.incoming import Incoming
+from callbill.ingest.landing import Skipped
+from callbill.ingest.reading import FileOutcome, ReadOutcome
+from callbill.ingest.shapes import Shape, shape_of
+from callbill.storage.files import sync_file
+from callbill.warehouse.warehouse import Warehouse
+
+
+@dataclass
+class LoadReport:
+    """What a run's loading came to."""
+
+    files: int = 0
+    lines_read: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    unreadable_files: int = 0
+    skipped: list[Skipped] = field(default_factory=list)
+
+    def count(self, files: Iterable[Incoming], outcome: ReadOutcome) -> None:
+        """Add what a batch came to."""
+        for file in files:
+            counts = outcome.files[file.source_file_id]
+            self.files += not file.is_retry
+            self.lines_read += counts.accepted + counts.rejected
+            self.accepted += counts.accepted
+            self.rejected += counts.rejected
+            self.unreadable_files += counts.unreadable is not None
+
+
+def commit(
+    warehouse: Warehouse, files: Sequence[Incoming], outcome: ReadOutcome, run_id: str
+) -> None:
+    """Commit what was read of files of one feed and shape, in one transaction.
+
+    Parts of records that are kept as Parquet are named in it and moved to their place afterwards;
+    where a run ends in between, the next one does it (`Warehouse.finish_loads`).
+    """
+    shape = shape_of(files[0].file.feed, files[0].file.shape)
+    folder = warehouse.layout.loading
+    parts = [folder / part for part in outcome.parts]
+    is_parquet = shape.feed.kept_as == "parquet"
+    if is_parquet:
+        for part in parts:
+            sync_file(part)
+    with warehouse.transaction():
+        _have_rejects(warehouse, folder / outcome.rejects if outcome.rejects else None)
+        for file in files:
+            counts = outcome.files[file.source_file_id]
+            if file.is_retry:
+                _update_row(warehouse, file, counts, run_id)
+            else:
+                _insert_row(warehouse, file, counts, shape, run_id)
+        warehouse.execute(
+            """
+            insert into ops.rejected_lines by name
+            select r.*, f.feed, f.path, $run_id as run_id
+            from committing_rejects as r
+            inner join ops.loaded_files as f
+                on r.source_file_id = f.source_file_id and f.feed = $feed
+            """,
+            {"feed": shape.feed.name, "run_id": run_id},
+        )
+        if is_parquet:
+            warehouse.insert(
+                "ops.raw_files", [(f"{part.parent.name}/{part.name}",) for part in parts]
+            )
+        elif parts:
+            names = ", ".join(literal(str(part)) for part in parts)
+            warehouse.execute(
+                f"insert into raw.{shape.feed.name} by name"
+                f" from read_parquet([{names}], hive_partitioning = false)"
+            )
+    warehouse.finish_loads()
+
+
+def _have_rejects(warehouse: Warehouse, path: Path | None) -> None:
+    """Have what was rejected as the table `committing_rejects`."""
+    warehouse.execute(
+        "create or replace temp table committing_rejects as "
+        "select * exclude (feed, path, run_id) from ops.rejected_lines where false"
+    )
+    if path is not None:
+        warehouse.execute(
+            f"insert into committing_rejects by name from read_parquet({literal(str(path))},"
+            " hive_partitioning = false)"
+        )
+
+
+def _insert_row(
+    warehouse: Warehouse, one: Incoming, counts: FileOutcome, shape: Shape, run_id: str
+) -> None:
+    warehouse.insert(
+        "ops.loaded_files",
+        [
+            (
+                one.source_file_id, one.file.feed, one.file.name, one.file.shape,
+                one.file.arrived_on, one.settlement_floor, one.file.size,
+                counts.accepted + counts.rejected, counts.accepted, counts.rejected, run_id,
+                datetime.now(UTC), None, one.reading_rules, shape.sha256,
+            )
+        ],
+    )  # fmt: skip
+
+
+def _update_row(warehouse: Warehouse, one: Incoming, counts: FileOutcome, run_id: str) -> None:
+    """Of a file whose rejected lines are read again its counts change, and it is noted what came of
+    it."""
+    assert one.lines is not None  # noqa: S101  a retry
+    of_file = f"feed = {literal(one.file.feed)} and source_file_id = {literal(one.source_file_id)}"
+    warehouse.execute(
+        f"""
+        insert into ops.retries by name
+        select $name as source_file_id, $feed as feed, $floor as settlement_floor,
+            list(n order by n) as line_numbers, $run_id as run_id, $rules as reading_rules, (
+                select list({{
+                    'line_number': line_number, 'reason': reason, 'detail': detail,
+                    'fields': fields, 'run_id': run_id
+                }})
+                from ops.rejected_records where {of_file} and {one.lines.condition}
+            ) as rejects
+        from (select unnest($numbers) as n)
+        where n not in (select line_number from committing_rejects)
+        having count(*) > 0
+        """,
+        {
+            "name": one.source_file_id,
+            "feed": one.file.feed,
+            "floor": one.settlement_floor,
+            "numbers": sorted(one.lines.numbers),
+            "run_id": run_id,
+            "rules": one.reading_rules,
+        },
+    )
+    again = warehouse.rows(
+        f"delete from ops.rejected_lines where {of_file} and {one.lines.condition}"
+        " returning line_number"
+    )
+    warehouse.execute(
+        f"""
+        update ops.loaded_files set
+            lines_read = lines_read - $again + $good + $bad,
+            records_accepted = records_accepted + $good,
+            records_rejected = records_rejected - $again + $bad
+        where {of_file}
+        """,
+        {"again": len(again), "good": counts.accepted, "bad": counts.rejected},
+    )

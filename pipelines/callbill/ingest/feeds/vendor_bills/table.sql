@@ -1,0 +1,34 @@
+-- Lines of the vendor's own bills; of the API's, a row per component of an item.
+create table if not exists raw.vendor_bills (
+    source_file_id varchar not null,
+    line_number bigint not null,
+    owner_uin varchar not null,
+    user_uin varchar,
+    operate_uin varchar,
+    product_name varchar,
+    sub_product_name varchar,
+    region varchar,
+    resource_id varchar,
+    transaction_type varchar,
+    order_id varchar,
+    bill_id varchar,
+    component_type varchar,
+    component_name varchar,
+    fee_begin_time timestamptz not null,
+    -- In billing time, as are the vendor's.
+    paid_on date,
+    usage_date date not null,
+    last_usage_date date,
+    -- If the bill says to which month it is charged.
+    bill_month date,
+    list_price decimal(18, 8),
+    unit_price decimal(18, 8),
+    discount decimal(18, 8),
+    used_amount decimal(18, 8),
+    used_amount_unit varchar,
+    real_cost decimal(38, 8) not null,
+    arrived_on date not null,
+    settlement_floor date not null,
+    -- The line's own texts, as a JSON object.
+    fields varchar not null
+);

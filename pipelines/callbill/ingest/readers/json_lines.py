@@ -1,0 +1,255 @@
+"""Lines of JSON: read whole with declared columns, or line by line as text.
+
+The engine's own reader is fast and all or nothing. Line by line the same parser is asked, by few
+functions in few statements: each parses the line anew and keeps some times its length in memory
+until the statement ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from callbill.base.sql import identifier, literal
+from callbill.ingest.readers.field_texts import field_texts, select_list
+from callbill.ingest.readers.lines import (
+    CHUNK,
+    MAX_LINE_BYTES,
+    BadLine,
+    Line,
+    UnreadableFileError,
+    bad_line,
+)
+from callbill.ingest.relation import Relation
+from callbill.ingest.shapes import Shape
+
+# --- whole files ---------------------------------------------------------------------------------
+
+
+def whole_files(shape: Shape, paths: Sequence[Path], *, ignore_errors: bool = False) -> Relation:
+    """The records of whole files. With `ignore_errors` lines that cannot be read are records
+    without fields; without it they are an error of the statement."""
+    return Relation(
+        f"""
+        select {_texts_of_json(shape)},
+            parse_filename(filename, true) as source_file_id,
+            null::bigint as line_number
+        from read_json(
+            -- Told that lines are records, the reader does not sniff at them first, which would
+            -- overflow its stack where they are nested deeply.
+            $names, columns = {_json_columns(shape)}, format = 'newline_delimited',
+            records = true, filename = true, ignore_errors = {ignore_errors}
+        )
+        """,
+        {"names": [str(path) for path in paths]},
+    )
+
+
+def _json_columns(shape: Shape) -> str:
+    """The `columns` argument of read_json: text leaves under the paths the shape names."""
+    columns = ", ".join(
+        f"{literal(name)}: {literal(_json_type(node))}" for name, node in _tree(shape).items()
+    )
+    return f"{{{columns}}}"
+
+
+def _tree(shape: Shape) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for path in shape.paths:
+        node = tree
+        for part in path.split("."):
+            node = node.setdefault(part, {})
+    return tree
+
+
+def _json_type(node: dict[str, Any]) -> str:
+    if not node:
+        return "varchar"
+    return "struct(" + ", ".join(f"{identifier(k)} {_json_type(v)}" for k, v in node.items()) + ")"
+
+
+def _texts_of_json(shape: Shape) -> str:
+    """Select list of a shape's field texts from the columns that `_json_columns` declares.
+
+    read_json does not tell a value's JSON type. Texts that objects, arrays and booleans turn into
+    therefore set `odd_field`, so that the file is read again line by line.
+    """
+
+    def reference(path: str) -> str:
+        return ".".join(identifier(part) for part in path.split("."))
+
+    texts = field_texts(shape, reference)
+    odd = " or ".join(
+        f"({text} >= '[' and {text} < '\\') or ({text} >= '{{' and {text} < '|')"
+        f" or {text} in ('true', 'false')"
+        for text in _paths_of_texts(shape, reference)
+    )
+    errors = [f"{reference(parent)} is not null" for parent in shape.error_parents]
+    return select_list(texts, errors, f"case when {odd} then 'value' end")
+
+
+def _paths_of_texts(shape: Shape, reference: Callable[[str], str]) -> list[str]:
+    """What the shape reads text fields from, each by itself where a field has several paths."""
+    return [
+        reference(path) for field in shape.feed.text_fields for path in shape.fields.get(field, ())
+    ]
+
+
+# --- line by line --------------------------------------------------------------------------------
+
+
+def json_lines(stream: BinaryIO) -> Iterator[Line | BadLine]:
+    """The lines of a JSON lines file that are not blank."""
+    for line_number, raw in _numbered_lines(stream):
+        if isinstance(raw, BadLine):
+            yield raw
+            continue
+        stripped = raw.strip()
+        if line_number == 1:
+            stripped = stripped.removeprefix(b"\xef\xbb\xbf")
+        if not stripped:
+            continue
+        try:
+            yield Line(line_number, (stripped.decode("utf-8"),))
+        except UnicodeDecodeError:
+            yield bad_line(line_number, "invalid_encoding", stripped)
+
+
+def line_at(stream: BinaryIO, line_number: int) -> str:
+    """A physical line of a file as text, bytes that are no UTF-8 escaped.
+
+    Raises UnreadableFileError if the file does not decompress that far, or has no such line.
+    """
+    for number, raw in _numbered_lines(stream):
+        if number == line_number:
+            if isinstance(raw, BadLine):
+                return f"({raw.length} bytes)"
+            return raw.decode("utf-8", "backslashreplace")
+    raise UnreadableFileError(f"has no line {line_number} any more")
+
+
+def _numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadLine]]:
+    line_number, pending = 0, bytearray()
+    oversized: hashlib._Hash | None = None
+    oversized_length = 0
+    while chunk := stream.read(CHUNK):
+        *whole, last = chunk.split(b"\n")
+        for piece in whole:
+            line_number += 1
+            if oversized is not None:
+                oversized.update(piece)
+                yield (
+                    line_number,
+                    BadLine(
+                        line_number,
+                        "line_too_long",
+                        oversized_length + len(piece),
+                        oversized.hexdigest(),
+                    ),
+                )
+                oversized = None
+            else:
+                yield line_number, bytes(pending) + piece
+            pending.clear()
+        if oversized is not None:
+            oversized.update(last)
+            oversized_length += len(last)
+        else:
+            pending += last
+            if len(pending) > MAX_LINE_BYTES:
+                oversized, oversized_length = hashlib.sha256(pending), len(pending)
+                pending.clear()
+    if oversized is not None:
+        bad = BadLine(line_number + 1, "line_too_long", oversized_length, oversized.hexdigest())
+        yield line_number + 1, bad
+    elif pending:
+        yield line_number + 1, bytes(pending)
+
+
+# One call of a JSON function gives all paths, and no statement has more than two: see above.
+
+
+def fault_of_line(shape: Shape) -> str:
+    """SQL for the reason why `line` is no JSON object that can be read; null if it is one."""
+    parents = ["", *shape.parents]
+    duplicate = " or ".join(
+        f"coalesce(len({names}) <> list_unique({names}), false)"
+        for n, parent in enumerate(parents, 1)
+        for names in [
+            f"list_filter(json_keys(line, {_json_paths(parents)})[{n}], "
+            f"lambda k: k in {_mapped_keys(shape, parent)})"
+        ]
+    )
+    return f"""case
+        when not json_valid(line) then 'invalid_json'
+        when not starts_with(line, '{{') then 'not_an_object'
+        when {duplicate} then 'duplicate_key'
+    end"""
+
+
+def values_of_line(shape: Shape) -> str:
+    """Select list of what the JSON object in `line` has at the shape's paths, for
+    `texts_of_values`."""
+    return (
+        f"json_extract_string(line, {_json_paths(shape.paths)}) as texts,"
+        f" json_type(line, {_json_paths(shape.paths_and_parents)}) as types"
+    )
+
+
+def texts_of_values(shape: Shape) -> str:
+    """Select list of a shape's field texts from the columns of `values_of_line`."""
+    number = {path: n for n, path in enumerate(shape.paths_and_parents, 1)}
+
+    def type_of(path: str) -> str:
+        return f"coalesce(types[{number[path]}], 'NULL')"
+
+    def reference(path: str) -> str:
+        text = f"texts[{number[path]}]"
+        if not shape.feed.read_whole:
+            return text
+        # A number with a fraction or an exponent is written as read_json writes it.
+        return (
+            f"case when {type_of(path)} = 'DOUBLE' and regexp_matches({text}, '[.eE]')"
+            f" and isfinite(try_cast({text} as double))"
+            f" then cast(try_cast({text} as double) as varchar) else {text} end"
+        )
+
+    odd = "\n".join(
+        [
+            f"        when {type_of(path)} in ('OBJECT', 'ARRAY', 'BOOLEAN') then {literal(field)}"
+            for field, paths in shape.fields.items()
+            if field in shape.feed.text_fields
+            for path in paths
+        ]
+        # The JSON parser holds 15 digits of a number for sure: of more, some may be gone already.
+        + [
+            f"        when {type_of(path)} = 'DOUBLE' and strlen(regexp_replace("
+            f"{reference(path)}, '[^0-9]', '', 'g')) > 15 then {literal(field)}"
+            for field in shape.feed.exact_fields
+            for path in shape.fields.get(field, ())
+        ]
+        + [
+            f"        when {type_of(parent)} not in ('OBJECT', 'NULL') then 'structure'"
+            for parent in shape.parents
+        ]
+    )
+    errors = [f"{type_of(parent)} <> 'NULL'" for parent in shape.error_parents]
+    return select_list(field_texts(shape, reference), errors, f"case\n{odd}\n    end")
+
+
+def _mapped_keys(shape: Shape, parent: str) -> str:
+    """The keys that the shape reads of an object, as an SQL list: only these may not repeat."""
+    names = [path.rpartition(".") for path in shape.paths_and_parents]
+    keys = dict.fromkeys(literal(name) for of, _, name in names if of == parent)
+    return f"({', '.join(keys)})"
+
+
+def _json_paths(paths: Iterable[str]) -> str:
+    """Paths into an object, as an SQL list; the empty one is the object itself."""
+    return f"[{', '.join(literal(_json_path(path)) for path in paths)}]"
+
+
+def _json_path(path: str) -> str:
+    return "$" + "".join(f'."{part}"' for part in path.split(".") if part)

@@ -1,0 +1,145 @@
+"""Files and lines that count no longer: they stay known, so that they are not loaded again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+
+from callbill.ingest.feed import feeds
+from callbill.warehouse.loads import SourceLoad
+from callbill.warehouse.warehouse import Row, Warehouse
+
+
+def withdraw_known(warehouse: Warehouse, loads: Iterable[SourceLoad], run_id: str) -> None:
+    """Know the files as withdrawn that a release names so, whether they are still there or not."""
+    withdrawn = warehouse.rows(
+        "select feed, source_file_id from ops.source_files where quarantine_reason is not null"
+    )
+    for load in loads:
+        if load.quarantine_reason is not None and load.key not in withdrawn:
+            know_file(warehouse, load, size=0, run_id=run_id)
+            withdraw(warehouse, load.feed, load.source_file_id, load.quarantine_reason)
+
+
+def know_file(warehouse: Warehouse, load: SourceLoad, *, size: int, run_id: str) -> None:
+    """Have a file known that is not to be loaded, unless it is."""
+    warehouse.execute(
+        """
+        insert or ignore into ops.loaded_files (
+            source_file_id, feed, path, format, arrived_on, settlement_floor, size_bytes,
+            lines_read, records_accepted, records_rejected, run_id, loaded_at, reading_rules,
+            shape_sha256
+        )
+        values (
+            $id, $feed, $path, $format, $arrived, $floor, $size, 0, 0, 0, $run, $now, $rules, $shape
+        )
+        """,
+        {
+            "id": load.source_file_id,
+            "feed": load.feed,
+            "path": load.path,
+            "format": load.format,
+            "arrived": load.arrived_on,
+            "floor": load.settlement_floor,
+            "size": size,
+            "run": run_id,
+            "now": datetime.now(UTC),
+            "rules": load.reading_rules,
+            "shape": load.shape_sha256,
+        },
+    )
+
+
+def withdraw(warehouse: Warehouse, feed: str, source_file_id: str, reason: str) -> None:
+    """Have a file count no longer."""
+    with warehouse.transaction():
+        warehouse.execute(
+            "update ops.loaded_files set quarantine_reason = ?"
+            " where feed = ? and source_file_id = ?",
+            [reason, feed, source_file_id],
+        )
+        if feeds()[feed].kept_as == "table":
+            warehouse.execute(f"delete from raw.{feed} where source_file_id = ?", [source_file_id])
+            _forget_verdicts(warehouse, feed, source_file_id)
+    warehouse.create_raw_views()
+
+
+def withdraw_retries(
+    warehouse: Warehouse,
+    feed: str,
+    source_file_id: str,
+    sealed: date,
+) -> int:
+    """Have the lines of a file that were read again count no longer, as far as they settle after
+    `sealed`: they are rejected as before. Gives their number."""
+    of_file = "feed = $feed and source_file_id = $file"
+    names = {"feed": feed, "file": source_file_id}
+    is_table = feeds()[feed].kept_as == "table"
+    parts: list[Row] = []
+    counted = 0
+    with warehouse.transaction():
+        retries = warehouse.rows(
+            f"delete from ops.retries where {of_file} and settlement_floor > $sealed"
+            " returning run_id, settlement_floor, line_numbers, rejects",
+            names | {"sealed": sealed},
+        )
+        for run_id, floor, numbers, rejects in retries:
+            counted += len(numbers)
+            # A reading again writes files of its own, named by its run.
+            parts += warehouse.rows(
+                "delete from ops.raw_files where starts_with(file_name, ?) returning file_name",
+                [f"settlement_floor={floor}/{run_id}-"],
+            )
+            if is_table:
+                warehouse.execute(
+                    f"delete from raw.{feed} where source_file_id = ?"
+                    " and list_contains(?, line_number) and settlement_floor = ?",
+                    [source_file_id, numbers, floor],
+                )
+                _forget_verdicts(warehouse, feed, source_file_id)
+            warehouse.execute(
+                f"delete from ops.rejected_lines where {of_file}"
+                " and list_contains($numbers, line_number)",
+                names | {"numbers": numbers},
+            )
+            # Of what a rebuild read again it is not known what it was rejected for.
+            warehouse.execute(
+                f"""
+                insert into ops.rejected_lines by name
+                select
+                    f.source_file_id, f.feed, f.path, n.line_number,
+                    coalesce(r.reason, 'read_again_and_withdrawn') as reason, r.detail, r.fields,
+                    coalesce(r.run_id, f.run_id) as run_id
+                from ops.loaded_files as f
+                cross join (select unnest($numbers) as line_number) as n
+                left join (select unnest($rejects, recursive := true)) as r using (line_number)
+                where {of_file}
+                """,
+                names | {"numbers": numbers, "rejects": rejects or []},
+            )
+        warehouse.execute(
+            f"""
+            update ops.loaded_files set
+                records_accepted = records_accepted - $counted,
+                records_rejected = records_rejected + $counted
+            where {of_file}
+            """,
+            names | {"counted": counted},
+        )
+    for (name,) in parts:
+        (warehouse.layout.raw(feed) / name).unlink()
+    return counted
+
+
+def _forget_verdicts(warehouse: Warehouse, feed: str, source_file_id: str) -> None:
+    """Forget the verdicts on events that are gone; the next run judges what is left."""
+    if feed == "account_events":
+        warehouse.execute(
+            """
+            delete from ops.event_verdicts
+            where source_file_id = ? and (source_file_id, line_number) not in (
+                select (source_file_id, line_number) from raw.account_events
+            )
+            """,
+            [source_file_id],
+        )

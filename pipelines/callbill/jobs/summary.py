@@ -1,0 +1,127 @@
+"""What a run comes to, and how the warehouse keeps a record of it in `ops.runs`."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import socket
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+from callbill import __version__
+from callbill.base.errors import CallbillError, ControlFailedError
+from callbill.base.findings import ControlResult
+from callbill.base.machine import fault_of_machine
+from callbill.base.stopping import is_told
+from callbill.ingest.committing import LoadReport
+from callbill.release.release import Release
+from callbill.warehouse.warehouse import Warehouse
+
+STOPPED = "stopped"
+
+
+@dataclass
+class RunSummary:
+    """What a run came to."""
+
+    run_id: str
+    through: date
+    outcome: str = "running"
+    settle_from: date | None = None
+    sealed_through: date | None = None
+    release: Release | None = None
+    message: str = ""
+    loaded: LoadReport = field(default_factory=LoadReport)
+    results: list[ControlResult] = field(default_factory=list)
+    data_docs: str = ""
+
+    @property
+    def errors(self) -> list[ControlResult]:
+        """The controls that stop publication."""
+        return [r for r in self.results if not r.passed and r.severity == "error"]
+
+    def fail(self, error: BaseException) -> None:
+        """Have the summary tell of the error that ended the run."""
+        is_control = isinstance(error, ControlFailedError)
+        self.outcome = "control_failed" if is_control else "failed"
+        self.message = _message(error)
+
+    def log_fields(self) -> dict[str, object]:
+        """The summary for a line of log."""
+        return {
+            "outcome": self.outcome,
+            "message": self.message,
+            "settle_from": self.settle_from,
+            "sealed_through": self.sealed_through,
+            "files_loaded": self.loaded.files,
+            "records_accepted": self.loaded.accepted,
+            "records_rejected": self.loaded.rejected,
+        }
+
+
+def _message(error: BaseException) -> str:
+    if is_told() or isinstance(error, KeyboardInterrupt):
+        return STOPPED
+    if isinstance(error, CallbillError):
+        return str(error)
+    return fault_of_machine(error) or f"{type(error).__name__}: {error}"
+
+
+def user_and_machine() -> str:
+    """Who runs this process, as the audit trail names them."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def record_start(warehouse: Warehouse, summary: RunSummary) -> None:
+    """Begin a row of `ops.runs`, and end those of runs that crashed."""
+    warehouse.execute(
+        """
+        update ops.runs set outcome = 'crashed', message = 'ended without saying how'
+        where outcome = 'running'
+        """
+    )
+    warehouse.execute(
+        "insert into ops.runs"
+        " (run_id, callbill_version, started_by, started_at, through_date, outcome)"
+        " values (?, ?, ?, ?, ?, 'running')",
+        [summary.run_id, __version__, user_and_machine(), datetime.now(UTC), summary.through],
+    )
+
+
+def record_end(warehouse: Warehouse, summary: RunSummary, step_seconds: dict[str, float]) -> None:
+    """Complete the row that `record_start` began."""
+    warehouse.execute(
+        """
+        update ops.runs set
+            finished_at = ?, settle_from = ?, outcome = ?, files_loaded = ?, lines_read = ?,
+            records_accepted = ?, records_rejected = ?, message = ?, step_seconds = ?
+        where run_id = ?
+        """,
+        [
+            datetime.now(UTC),
+            summary.settle_from,
+            summary.outcome,
+            summary.loaded.files,
+            summary.loaded.lines_read,
+            summary.loaded.accepted,
+            summary.loaded.rejected,
+            summary.message or None,
+            json.dumps(step_seconds),
+            summary.run_id,
+        ],
+    )
+
+
+def record_correction(warehouse: Warehouse, run_id: str, outcome: str, message: str) -> None:
+    """Write down what an operator did about a file."""
+    now = datetime.now(UTC)
+    warehouse.execute(
+        "insert into ops.runs (run_id, callbill_version, started_by, started_at, finished_at,"
+        " outcome, message) values (?, ?, ?, ?, ?, ?, ?)",
+        [run_id, __version__, user_and_machine(), now, now, outcome, message],
+    )

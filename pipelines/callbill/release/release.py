@@ -1,0 +1,208 @@
+"""Releases that were published: one of them, and the folder that holds them all.
+
+data/published/
+    current -> releases/<run id>     the switch of this link is the seal
+    releases/<run id>/
+        callbill.duckdb              the marts and what the job knows of itself
+        parquet/                     the marts once more; calls only here, a folder per date
+        site/                        pages
+        manifest.json                what it was made of, and the hashes of what it says
+    status/                          how the last run ended
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+
+import duckdb
+
+from callbill.base.errors import UsageError
+from callbill.base.sql import literal
+from callbill.release.manifest import Manifest, read_manifest
+from callbill.storage.files import sync_folder
+
+# In order of time; there are no two in a microsecond.
+_RUN_ID = "%Y%m%dT%H%M%S.%fZ"
+
+
+@dataclass(frozen=True)
+class Release:
+    """A published release, or one that is being written."""
+
+    folder: Path
+
+    @property
+    def run_id(self) -> str:
+        return self.folder.name
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "callbill.duckdb"
+
+    @property
+    def parquet(self) -> Path:
+        return self.folder / "parquet"
+
+    @property
+    def site(self) -> Path:
+        """The pages; releases before 0.5 have none."""
+        return self.folder / "site"
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """Raises UsageError if it cannot be made out."""
+        return read_manifest(self.folder)
+
+    @property
+    def calls(self) -> str:
+        """What to select its calls from, where it lies: its own view knows its files by the paths
+        that they were published under."""
+        files = literal(str(self.parquet / "calls" / "*" / "*.parquet"))
+        return (
+            f"read_parquet({files}, hive_partitioning = true, hive_types = {{'settled_on': date}})"
+        )
+
+    def calls_of(self, settled_on: date) -> Path:
+        return self.parquet / "calls" / f"settled_on={settled_on}"
+
+    def table(self, name: str) -> Path:
+        """The Parquet file of a mart, other than calls."""
+        return self.parquet / f"{name}.parquet"
+
+    def open(self) -> duckdb.DuckDBPyConnection:
+        """Its database, for reading, with times in UTC. Raises UsageError if it cannot be opened.
+
+        Whoever has it open keeps what he opened, whatever is published meanwhile.
+        """
+        try:
+            con = duckdb.connect(str(self.database), read_only=True)
+        except duckdb.Error as error:
+            raise UsageError(
+                f"{self.database} cannot be opened: {str(error).splitlines()[0]}"
+            ) from error
+        con.execute("set TimeZone = 'UTC'")
+        return con
+
+    def attach(self, con: duckdb.DuckDBPyConnection, name: str) -> None:
+        """Attach its database to a connection, for reading."""
+        con.execute(f"attach {literal(str(self.database))} as {name} (read_only)")
+
+
+@dataclass(frozen=True)
+class Published:
+    """The folder of all releases."""
+
+    folder: Path
+
+    @property
+    def link(self) -> Path:
+        """The link that names the current release."""
+        return self.folder / "current"
+
+    @property
+    def status(self) -> Path:
+        return self.folder / "status"
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / ".lock"
+
+    @property
+    def _releases(self) -> Path:
+        return self.folder / "releases"
+
+    def releases(self) -> list[Release]:
+        """All of them, in order of time. What was never a release is left alone."""
+        if not self._releases.is_dir():
+            return []
+        return [Release(path) for path in sorted(self._releases.iterdir()) if _is_run_id(path.name)]
+
+    def current(self) -> Release | None:
+        """The release that `current` leads to; None if nothing was published yet.
+
+        Raises UsageError if it is no link to a release, as after a copy that does not know of
+        links.
+        """
+        if not self.link.is_symlink() and not self.link.exists():
+            return None
+        if not self.link.is_symlink():
+            raise UsageError(
+                f"{self.link} is not a link: put it away, and link the newest release instead "
+                f"(ln -s releases/RUN_ID {self.link})"
+            )
+        if not self.link.is_dir() or not _is_run_id(self.link.resolve().name):
+            raise UsageError(f"{self.link} leads to {self.link.readlink()}, which is no release")
+        return Release(self.link.resolve())
+
+    def require_current(
+        self, why: str = "run `callbill run`, or name another place with --published"
+    ) -> Release:
+        """The current release. Raises UsageError, which ends with `why`, if there is none."""
+        release = self.current()
+        if release is None:
+            raise UsageError(f"nothing was published in {self.folder} yet; {why}")
+        return release
+
+    def current_manifest(self) -> Manifest | None:
+        release = self.current()
+        return None if release is None else release.manifest
+
+    def find(self, name: str) -> Release:
+        """A release by its run id, the beginning of that, or `current`. UsageError if there is none
+        such, or several."""
+        if name == "current":
+            return self.require_current()
+        paths = sorted(self._releases.glob("*"))
+        named = [path for path in paths if path.name.startswith(name)]
+        if len(named) != 1:
+            kept = [path.name for path in named or paths]
+            raise UsageError(
+                f"{'several releases begin' if named else 'no release begins'} with {name!r}; "
+                f"there are {', '.join(kept[-5:]) or 'none'}"
+            )
+        return Release(named[0])
+
+    def new(self, run_id: str) -> Release:
+        """The release of a run, whose folder is not there yet."""
+        return Release(self._releases / run_id)
+
+    def switch_to(self, release: Release) -> None:
+        """Have `current` lead to a release, in one step: this seals what the release holds."""
+        building = self.folder / ".current.tmp"
+        building.unlink(missing_ok=True)
+        building.symlink_to(release.folder.relative_to(self.folder))
+        building.replace(self.link)
+        sync_folder(self.folder)
+
+    def remove_unfinished(self) -> None:
+        """Remove what runs wrote that never came to switch: it is newer than the current
+        release."""
+        current = self.current()
+        for release in self.releases():
+            if current is None or release.run_id > current.run_id:
+                shutil.rmtree(release.folder, ignore_errors=True)
+
+    def remove_old(self, keep: int) -> None:
+        """Keep the newest releases, so many of them."""
+        for release in self.releases()[:-keep]:
+            shutil.rmtree(release.folder, ignore_errors=True)
+
+
+def new_run_id(current: Manifest | None) -> str:
+    """Run ids sort in the order of their runs, even if the clock was set back between two."""
+    instant = datetime.now(UTC)
+    if current is not None:
+        last = datetime.strptime(current.run_id, _RUN_ID).replace(tzinfo=UTC)
+        instant = max(instant, last + timedelta(microseconds=1))
+    return instant.strftime(_RUN_ID)
+
+
+def _is_run_id(name: str) -> bool:
+    try:
+        return datetime.strptime(name, _RUN_ID).replace(tzinfo=UTC).strftime(_RUN_ID) == name
+    except ValueError:
+        return False

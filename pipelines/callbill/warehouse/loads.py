@@ -1,0 +1,105 @@
+"""What was loaded: files, the lines of them that were rejected, and those that were read again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+# Why an account event was rejected that is right by itself: beside the events known before it.
+ID_REUSED = "event_id_of_another_event"
+UNBLOCKS_TOO_MUCH = "unblocks_more_than_is_frozen"
+MOVES_TOO_MUCH = "account_beyond_range"
+REASONS_BESIDE_OTHERS = (ID_REUSED, UNBLOCKS_TOO_MUCH, MOVES_TOO_MUCH)
+
+# Known by its feed and the SHA-256 of its bytes.
+FileKey = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class LineSelection:
+    """Some lines of a file: only those of some numbers, or all but those."""
+
+    numbers: frozenset[int]
+    only: bool
+
+    def __contains__(self, number: int) -> bool:
+        return (number in self.numbers) is self.only
+
+    @property
+    def condition(self) -> str:
+        """The same for SQL, of a `line_number`."""
+        if not self.numbers:
+            return str(not self.only)
+        numbers = ", ".join(map(str, sorted(self.numbers)))
+        return f"line_number {'' if self.only else 'not '}in ({numbers})"
+
+
+ALL_LINES = LineSelection(frozenset(), only=False)
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Lines of a file that were rejected at first, and accepted when they were read again."""
+
+    settlement_floor: date
+    line_numbers: tuple[int, ...]
+    reading_rules: int = 1
+
+    @property
+    def lines(self) -> LineSelection:
+        return LineSelection(frozenset(self.line_numbers), only=True)
+
+
+@dataclass(frozen=True)
+class SourceLoad:
+    """A loaded file, as the warehouse can be made again from it."""
+
+    source_file_id: str
+    feed: str
+    path: str
+    format: str
+    arrived_on: date
+    settlement_floor: date
+    quarantine_reason: str | None = None
+    retries: tuple[Retry, ...] = ()
+    # Lines that were rejected by themselves and never accepted since, such as "3-17,20"; "all" of a
+    # file that could not be read; None where it is not known.
+    rejected_lines: str | None = None
+    # The version of the reading rules, and the SHA-256 of the log shape, that it was read by.
+    reading_rules: int = 1
+    shape_sha256: str | None = None
+
+    @property
+    def key(self) -> FileKey:
+        return self.feed, self.source_file_id
+
+    @property
+    def rejected(self) -> LineSelection | None:
+        """The lines that stay rejected, whatever today's rules say of them; None for none."""
+        if not self.rejected_lines:
+            return None
+        if self.rejected_lines == "all":
+            return ALL_LINES
+        numbers: set[int] = set()
+        for part in self.rejected_lines.split(","):
+            first, _, last = part.partition("-")
+            numbers.update(range(int(first), int(last or first) + 1))
+        return LineSelection(frozenset(numbers), only=True)
+
+    @property
+    def lines_at_first(self) -> LineSelection | None:
+        """What to read of it before the retries; None for all."""
+        later = frozenset(number for retry in self.retries for number in retry.line_numbers)
+        return LineSelection(later, only=False) if later else None
+
+
+def as_ranges(numbers: Iterable[int]) -> str:
+    """Ascending numbers as a manifest has them: 1, 2, 3 and 7 are "1-3,7"."""
+    ranges: list[tuple[int, int]] = []
+    for number in numbers:
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1] = ranges[-1][0], number
+        else:
+            ranges.append((number, number))
+    return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in ranges)
