@@ -34,8 +34,7 @@ from pipelines.publish.release import (
     switch_to,
     write_release,
 )
-from pipelines.quality import ControlResult, run_controls
-from pipelines.quality.catalogue import due_controls, keep_results
+from pipelines.quality import ControlResult, due_controls, keep_results, run_controls
 from pipelines.seal import (
     adopt,
     adopted_warehouse,
