@@ -7,7 +7,7 @@ import textwrap
 import jinja2
 
 from pipelines.quality.catalogue import CONTROLS, catalogue
-from pipelines.settings import PROJECT, Settings, load_thresholds, load_vars
+from pipelines.settings import PROJECT, Settings, load_thresholds
 
 _PAGE = """\
 # Controls
@@ -47,8 +47,7 @@ shows the values of dbt_project.yml.
 
 def page() -> str:
     """The page's text, in Markdown."""
-    settings = Settings()
-    values = vars(load_vars(settings)) | vars(load_thresholds(settings))
+    values = vars(load_thresholds(Settings()))
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)  # noqa: S701  not HTML
     environment.filters["paragraph"] = lambda text: textwrap.fill(
         environment.from_string(text).render(values),
