@@ -24,7 +24,7 @@ import jinja2
 import pytest
 from callbill.base import catalogue, settings
 from callbill.cli.main import main
-from callbill.ingest import queries, shapes
+from callbill.ingest import judging, shapes
 from callbill.release.site import dbt_docs
 from callbill.warehouse import dbt
 
@@ -110,8 +110,8 @@ def _command(
     for module in (catalogue, dbt, dbt_docs, settings):
         module.PROJECT = project  # type: ignore[attr-defined]
     ingest = project / INGEST
-    shapes.SHAPES = ingest / "shapes"
-    queries.TEMPLATES.loader = jinja2.FileSystemLoader(ingest)
+    shapes.SHAPES = ingest / "feeds" / "call_logs" / "shapes"
+    judging.TEMPLATES.loader = jinja2.FileSystemLoader(ingest / "feeds")
     sys.argv = command
     if before is not None:
         before()

@@ -9,7 +9,7 @@ import json
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,9 +20,12 @@ import duckdb
 import polars
 import zstandard
 from callbill.base.settings import load_settings, load_vars
-from callbill.ingest import lines
-from callbill.ingest.load import load_landing
-from callbill.warehouse.warehouse import open_warehouse
+from callbill.ingest.feed import raw_tables
+from callbill.ingest.readers import delimited
+from callbill.ingest.readers import json_lines as json_reader
+from callbill.ingest.readers.lines import BadLine, Line
+from callbill.jobs.loading import load_landing
+from callbill.warehouse.warehouse import Warehouse
 
 OWNER = "100000000081"
 Fields = dict[str, Any]
@@ -141,11 +144,13 @@ def load(
         warehouse=place / "warehouse.duckdb",
         published=place / "published",
     )
-    with open_warehouse(settings) as con, _watched(line_by_line) as read_line_by_line:
+    warehouse = Warehouse.open(settings, raw_tables())
+    with closing(warehouse), _watched(line_by_line) as read_line_by_line:
         load_landing(
-            con, settings, load_vars(settings), "run", through, None, {}, lambda _: lambda _: None
-        )
-        return _loaded(con, read_line_by_line)
+            warehouse, settings.landing, load_vars(settings), "run", through, None, {},
+            lambda _: lambda _: None,
+        )  # fmt: skip
+        return _loaded(warehouse.con, read_line_by_line)
 
 
 def _loaded(con: duckdb.DuckDBPyConnection, read_line_by_line: set[str]) -> Loaded:
@@ -178,18 +183,18 @@ def _loaded(con: duckdb.DuckDBPyConnection, read_line_by_line: set[str]) -> Load
 def _watched(line_by_line: bool) -> Iterator[set[str]]:
     """The files, by their contents' hashes, that are read line by line meanwhile."""
     seen: set[str] = set()
-    json_reader, csv_reader = lines.json_lines, lines.csv_records
+    read_json_lines, read_csv_records = json_reader.json_lines, delimited.csv_records
 
-    def read_json(stream: BinaryIO) -> Iterator[lines.Line | lines.BadLine]:
+    def read_json(stream: BinaryIO) -> Iterator[Line | BadLine]:
         seen.add(Path(stream.name).stem)
-        return json_reader(stream) if line_by_line else iter([])
+        return read_json_lines(stream) if line_by_line else iter([])
 
-    def read_csv(stream: BinaryIO, header: Sequence[str]) -> Iterator[lines.Line | lines.BadLine]:
+    def read_csv(stream: BinaryIO, header: Sequence[str]) -> Iterator[Line | BadLine]:
         seen.add(Path(stream.name).stem)
-        return csv_reader(stream, header) if line_by_line else iter([])
+        return read_csv_records(stream, header) if line_by_line else iter([])
 
     with (
-        mock.patch.object(lines, "json_lines", read_json),
-        mock.patch.object(lines, "csv_records", read_csv),
+        mock.patch.object(json_reader, "json_lines", read_json),
+        mock.patch.object(delimited, "csv_records", read_csv),
     ):
         yield seen

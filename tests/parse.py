@@ -9,9 +9,11 @@ from tempfile import TemporaryDirectory
 
 from callbill.base.settings import load_settings, load_vars
 from callbill.warehouse.dbt import run_dbt
+from callbill.warehouse.layout import Layout
 
 with TemporaryDirectory() as folder:
     settings = load_settings(warehouse=str(Path(folder, "warehouse.duckdb")))
-    run_dbt(settings, load_vars(settings), "parse")
-    parsed = settings.warehouse_files / "dbt" / "target" / "partial_parse.msgpack"
+    layout = Layout(settings.warehouse)
+    run_dbt(layout, load_vars(settings), "parse")
+    parsed = layout.dbt / "target" / "partial_parse.msgpack"
     shutil.copyfile(parsed, sys.argv[1])

@@ -1,7 +1,7 @@
-"""For each control the fault that it is there for, planted where it would arise.
+"""For each control a planted fault that it must catch; the catalogue; the pages made of it.
 
-All faults are planted in the same night: ten days are sealed, and the files of the 1st of April lie
-there. Without a fault it passes all controls.
+All faults are planted in the same night: ten days are sealed, and the files of the 1st of April
+have arrived. Without a fault that night passes all controls.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -16,7 +17,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from callbill.quality.catalogue import catalogue
+from callbill.base.settings import Settings, load_thresholds, load_vars
+from callbill.quality.catalogue import CONTROLS, CatalogueError, catalogue, load_controls
+from callbill.quality.due import variables
 from callbill.quality.page import page
 
 from tests.conftest import PROJECT, ProjectCopy, copy_of, query, run_job, unpublishable
@@ -28,8 +31,8 @@ TONIGHT = f"call_logs/arrived_on={NIGHT}/calls.jsonl"
 
 
 def call(name: str, owner: str, used_on: date, **fields: object) -> dict:
-    said = {"called_at": f"{used_on}T10:00:00+08:00", "owner_uin": owner, "http_status": 200}
-    return record(f"{name} {used_on}", **(said | fields))
+    usual = {"called_at": f"{used_on}T10:00:00+08:00", "owner_uin": owner, "http_status": 200}
+    return record(f"{name} {used_on}", **(usual | fields))
 
 
 def calls_of(used_on: date) -> list[dict]:
@@ -50,7 +53,7 @@ def tonights_calls() -> list[dict]:
         # Delivered again: one that was charged yesterday, one of tonight.
         call("d", THIRD, used_on - timedelta(days=1)),
         call("d", THIRD, used_on),
-        # Failed yesterday, and now said not to have.
+        # Failed according to yesterday's record, succeeded according to tonight's.
         call("x", THIRD, used_on - timedelta(days=1)),
         # Charged once, and now known to have failed.
         call("c", PREPAID, used_on - timedelta(days=9), error_code="InternalError"),
@@ -86,9 +89,9 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def contract(owner: str, **terms: str) -> dict[str, object]:
-    said = {"owner_uin": owner, "component_code": "wimgs_search_by_text"}
+    parties = {"owner_uin": owner, "component_code": "wimgs_search_by_text"}
     dates = {"effective_from": "2026-03-01", "effective_to": ""}
-    return {**said, **dates, "discount": "", "contract_price": "", **terms}
+    return {**parties, **dates, "discount": "", "contract_price": "", **terms}
 
 
 def event(event_id: str, kind: str, amount: str | None, owner: str = PREPAID) -> dict[str, object]:
@@ -102,7 +105,7 @@ def event(event_id: str, kind: str, amount: str | None, owner: str = PREPAID) ->
 
 @dataclass(frozen=True)
 class Fault:
-    """Something wrong, planted by `plant`; controls that must fail, beside the one it is for."""
+    """Something wrong, planted by `plant`. `beside` are controls that fail as well."""
 
     what: str
     plant: Callable[[Path, ProjectCopy], None]
@@ -116,7 +119,7 @@ def model(path: str, old: str, new: str) -> Callable[[Path, ProjectCopy], None]:
 
 
 def in_warehouse(*statements: str) -> Callable[[Path, ProjectCopy], None]:
-    """A hand in the warehouse."""
+    """A change of the warehouse by hand."""
 
     def plant(place: Path, _project: ProjectCopy) -> None:
         with duckdb.connect(str(place / "warehouse.duckdb")) as con:
@@ -127,7 +130,7 @@ def in_warehouse(*statements: str) -> Callable[[Path, ProjectCopy], None]:
 
 
 def landed(path: str, content: bytes) -> Callable[[Path, ProjectCopy], None]:
-    """A file that comes, or is replaced."""
+    """A file that arrives, or is replaced."""
 
     def plant(place: Path, _project: ProjectCopy) -> None:
         write(place / "landing" / path, content)
@@ -138,18 +141,18 @@ def landed(path: str, content: bytes) -> Callable[[Path, ProjectCopy], None]:
 def both(
     plants: Iterable[Callable[[Path, ProjectCopy], None]],
 ) -> Callable[[Path, ProjectCopy], None]:
-    """One after the other."""
-    some = list(plants)
+    """Several faults, one after the other."""
+    all_plants = list(plants)
 
     def plant(place: Path, project: ProjectCopy) -> None:
-        for one in some:
-            one(place, project)
+        for plant_next in all_plants:
+            plant_next(place, project)
 
     return plant
 
 
 def loaded_and_then(statement: str) -> Callable[[Path, ProjectCopy], None]:
-    """A hand in the warehouse after a run that loaded tonight's files and failed."""
+    """A change by hand, after a run that loaded tonight's files and failed."""
 
     def plant(place: Path, project: ProjectCopy) -> None:
         with unpublishable(place):
@@ -444,7 +447,86 @@ def hash_of(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def test_the_page_is_the_catalogue_that_runs() -> None:
+# --- the catalogue ---
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda folder: (folder / "line_arithmetic.sql").unlink(), "line_arithmetic has no"),
+        (lambda folder: (folder / "another.sql").write_text("select 1"), "another.sql: "),
+        (
+            lambda folder: edit_texts(folder, "  severity: warning\n", "  severity: grave\n"),
+            "contracts_are_for_known_components: severity is neither error nor warning",
+        ),
+        (
+            lambda folder: edit_texts(folder, "  about: >-\n", "  abuot: >-\n"),
+            "no_failed_call_billed: abuot is none of",
+        ),
+        (
+            lambda folder: edit_texts(folder, "  severity: error\n", ""),
+            "no_failed_call_billed: severity is missing",
+        ),
+        (
+            lambda folder: edit_texts(folder, "No call is billed twice.", "12"),
+            "no_call_billed_twice: sentence is no text",
+        ),
+        (
+            lambda folder: edit_texts(
+                folder, "- id: no_call_billed_twice\n", "- id: no_failed_call_billed\n"
+            ),
+            "no_failed_call_billed is there twice",
+        ),
+        (lambda folder: edit_texts(folder, "- id: no_call_billed_twice\n", "-\n"), "without id"),
+    ],
+)
+def test_a_catalogue_that_is_incomplete_is_refused(
+    edit: Callable[[Path], object], message: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "controls"
+    shutil.copytree(CONTROLS, folder)
+    assert load_controls(folder) == catalogue()
+    edit(folder)
+    with pytest.raises(CatalogueError, match=re.escape(message)) as refused:
+        load_controls(folder)
+    assert str(folder) in str(refused.value)
+
+
+def edit_texts(folder: Path, old: str, new: str) -> None:
+    """Replace what occurs first in the texts of controls."""
+    texts = folder / "_controls.yml"
+    before = texts.read_text()
+    assert old in before
+    texts.write_text(before.replace(old, new, 1))
+
+
+def test_the_guide_names_all_variables_of_a_control() -> None:
+    guide = (CONTROLS / "README.md").read_text().partition("## Variables")[2]
+    named = {
+        name
+        for row in re.findall(r"^\| (`.*?) \|", guide, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
+    }
+    settings = Settings()
+    values = variables(SEALED, NIGHT, load_vars(settings), load_thresholds(settings))
+    assert named == set(values)
+
+
+def test_files_that_controls_name_exist() -> None:
+    """A control that restates a rule says where the rule is."""
+    paths = {
+        path
+        for control in catalogue().values()
+        for path in re.findall(r"\b(?:macros|models)/[\w/]+\.sql", control.sql)
+    }
+    assert paths
+    assert {path for path in paths if not (PROJECT / path).exists()} == set()
+
+
+# --- pages ---
+
+
+def test_the_page_shows_the_catalogue_that_runs() -> None:
     assert (PROJECT / "docs" / "controls.md").read_text() == page()
 
 

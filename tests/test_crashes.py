@@ -22,6 +22,7 @@ import pytest
 from callbill.base import stopping
 from callbill.jobs import run
 from callbill.release import release
+from callbill.release.release import Published
 
 from tests.conftest import figures, query, run_after, run_job
 from tests.landing_files import csv_file, json_lines, record, write
@@ -34,26 +35,26 @@ STEPS = (
     ("callbill.jobs.run", "adopted_warehouse"),
     ("callbill.jobs.run", "record_start"),
     ("callbill.jobs.run", "load_landing"),
-    ("callbill.ingest.load", "load_batch"),
+    ("callbill.jobs.loading", "load_batch"),
     # Records are committed, and not yet where they are seen.
-    ("callbill.ingest.batch", "finish_loads"),
-    ("callbill.ingest.load", "judge_account_events"),
-    ("callbill.jobs.run", "drop_files_aside"),
-    ("callbill.jobs.run", "prepare_partitions"),
+    ("callbill.ingest.committing", "show_records"),
+    ("callbill.jobs.loading", "judge_account_events"),
+    ("callbill.warehouse.warehouse:Warehouse", "drop_unknown_files"),
+    ("callbill.warehouse.warehouse:Warehouse", "prepare_call_partitions"),
     ("callbill.jobs.run", "build_models"),
-    ("callbill.jobs.run", "complete_partitions"),
+    ("callbill.warehouse.warehouse:Warehouse", "complete_call_partitions"),
     ("callbill.jobs.run", "refresh_hashes"),
     ("callbill.jobs.run", "run_controls"),
     ("callbill.jobs.run", "keep_results"),
     ("callbill.jobs.run", "write_release"),
     ("callbill.release.writing", "_write_database"),
     # From here on it is published.
-    ("callbill.jobs.run", "switch_to"),
-    ("callbill.jobs.run", "set_built_through"),
+    ("callbill.release.release:Published", "switch_to"),
+    ("callbill.jobs.run", "seal"),
     ("callbill.jobs.run", "adopt"),
-    ("callbill.jobs.run", "remove_old_releases"),
+    ("callbill.release.release:Published", "remove_old"),
     ("callbill.jobs.run", "write_status"),
-    ("callbill.warehouse.warehouse", "close_warehouse"),
+    ("callbill.warehouse.warehouse:Warehouse", "close"),
 )
 MOMENTS = [
     *((module, name, "before") for module, name in STEPS[:-1]),
@@ -63,7 +64,9 @@ MOMENTS = [
 
 def die(module: str, name: str, moment: Literal["before", "after"]) -> None:
     """Have the process killed where it comes to a step."""
+    module, _, owner = module.partition(":")
     home = importlib.import_module(module)
+    home = getattr(home, owner) if owner else home
     step = getattr(home, name)
 
     def dying(*arguments: Any, **options: Any) -> None:
@@ -157,7 +160,9 @@ def test_files_that_cannot_grow(tmp_path: Path) -> None:
 
 def stop_at(module: str, name: str) -> None:
     """Have the process get SIGTERM where it comes to a step."""
+    module, _, owner = module.partition(":")
     home = importlib.import_module(module)
+    home = getattr(home, owner) if owner else home
     step = getattr(home, name)
 
     def stopped(*arguments: Any, **options: Any) -> Any:
@@ -234,13 +239,13 @@ def test_what_is_not_out_is_not_told_as_published(tmp_path: Path) -> None:
 
 
 def stopped_too_late() -> None:
-    switch_to = run.switch_to
+    switch_to = Published.switch_to
 
     def switch(*arguments: Any) -> None:
         switch_to(*arguments)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    run.switch_to = switch
+    Published.switch_to = switch  # type: ignore[method-assign]
 
 
 def test_what_is_out_is_told_as_published(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def edited(folder: Path, path: str, old: str, new: str) -> ProjectCopy:
     return project
 
 
-ENVELOPE_OWNER = ("shapes/envelope.yml", "owner_uin: [owner_uin]")
+ENVELOPE_OWNER = ("feeds/call_logs/shapes/envelope.yml", "owner_uin: [owner_uin]")
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def mended(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
     """A project that takes no discount of less than a tenth."""
-    rule = ("contracts.sql", "exact_discount <= 0\n", "exact_discount < 0.1\n")
+    rule = ("feeds/contracts/judge.sql", "exact_discount <= 0\n", "exact_discount < 0.1\n")
     return edited(tmp_path_factory.mktemp("strict"), *rule)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from callbill.ingest.lines import MAX_LINE_BYTES
+from callbill.ingest.readers.lines import MAX_LINE_BYTES
 
 from tests.conftest import run_job
 from tests.landing_files import (

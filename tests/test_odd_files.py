@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from callbill.ingest.batch import BatchLoad
+from callbill.ingest.reading import ReadOutcome, _Reading
 
 from tests.conftest import callbill, places, query, run_after, run_job
 from tests.landing_files import csv_file, json_lines, record, write, zst
@@ -28,14 +28,14 @@ def call(name: str, owner: str, **fields: object) -> dict:
 
 def write_while_it_is_read(path: Path, more: bytes) -> None:
     """Have somebody append to a file while the job reads it."""
-    read = BatchLoad.read
+    read = _Reading.read
 
-    def disturbed(self: BatchLoad) -> None:
+    def disturbed(self: _Reading) -> ReadOutcome:
         read(self)
         with path.open("ab") as stream:
             stream.write(more)
 
-    BatchLoad.read = disturbed  # type: ignore[method-assign]
+    _Reading.read = disturbed  # type: ignore[method-assign]
 
 
 def test_a_file_that_is_still_written_is_left_for_the_next_run(tmp_path: Path) -> None:
@@ -54,14 +54,14 @@ def test_a_file_that_is_still_written_is_left_for_the_next_run(tmp_path: Path) -
 
 def remove_before_it_is_read(gone: Path, cut: Path) -> None:
     """Have somebody remove a file that the job has listed, and empty another."""
-    read = BatchLoad.read
+    read = _Reading.read
 
-    def disturbed(self: BatchLoad) -> None:
+    def disturbed(self: _Reading) -> ReadOutcome:
         gone.unlink(missing_ok=True)
         cut.write_bytes(b"")
-        read(self)
+        return read(self)
 
-    BatchLoad.read = disturbed  # type: ignore[method-assign]
+    _Reading.read = disturbed  # type: ignore[method-assign]
 
 
 def test_a_file_that_vanishes_holds_up_no_other(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pytest
 from callbill import __version__
-from callbill.release.writing import RUN_ID
+from callbill.release.release import RUN_ID
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from tests.conftest import (

@@ -1,8 +1,10 @@
 -- Account events that count and are known by now, each once: a line that comes again says nothing
 -- new.
 with account_events as (
-    select * from {{ source('raw', 'account_events') }}
-    where rejected_as is null and settlement_floor <= {{ settle_through() }}
+    select *
+    from {{ source('raw', 'account_events') }}
+    anti join {{ source('ops', 'event_verdicts') }} using (source_file_id, line_number)
+    where settlement_floor <= {{ settle_through() }}
 ),
 
 events as (

@@ -81,6 +81,11 @@ def commit(
                 f"insert into raw.{shape.feed.name} by name"
                 f" from read_parquet([{names}], hive_partitioning = false)"
             )
+    show_records(warehouse)
+
+
+def show_records(warehouse: Warehouse) -> None:
+    """Move what was committed to where `raw.call_logs` sees it."""
     warehouse.finish_loads()
 
 

@@ -34,8 +34,7 @@ from callbill.jobs.sealing import (
 )
 from callbill.jobs.status import write_status
 from callbill.jobs.summary import STOPPED, RunSummary, record_end, record_start
-from callbill.quality import run_controls
-from callbill.quality.catalogue import due_controls, keep_results
+from callbill.quality import due_controls, keep_results, run_controls
 from callbill.release.hashes import refresh_hashes
 from callbill.release.manifest import Manifest
 from callbill.release.release import Published, new_run_id
@@ -211,9 +210,14 @@ def _settle(
         published.switch_to(summary.release)
         summary.outcome = "published"
         summary.sealed_through = summary.through
-        warehouse.built_through = summary.through
+        seal(warehouse, summary.through)
         adopt(warehouse, published.current_manifest())
         published.remove_old(settings.keep_releases)
+
+
+def seal(warehouse: Warehouse, through: date) -> None:
+    """Have the warehouse hold its rows for good up to a date."""
+    warehouse.built_through = through
 
 
 def settle_dates(

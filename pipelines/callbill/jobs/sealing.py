@@ -68,7 +68,8 @@ def adopt(warehouse: Warehouse, current: Manifest | None) -> None:
             )
     new = [day for day in current.settlement_hashes if day not in sealed]
     warehouse.execute(
-        "insert into ops.sealed_settlements select unnest(?::date[]), unnest(?::varchar[]), ?",
+        "insert into ops.sealed_settlements (settled_on, content_hash, run_id)"
+        " select unnest(?::date[]), unnest(?::varchar[]), ?",
         [new, [current.settlement_hashes[day] for day in new], current.run_id],
     )
 

@@ -1,108 +1,85 @@
-"""The catalogue of controls, and the table that keeps what they found."""
+"""The catalogue of controls: reads the folder `controls`, and refuses it where it is incomplete.
+
+controls/README.md says how a control is written.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
+from typing import Any, get_args
 
-import duckdb
-import jinja2
 import yaml
 
-from callbill.base.settings import BillingVars, Thresholds
-from callbill.quality import Control, ControlResult
+from callbill.base.errors import CallbillError
+from callbill.base.findings import Severity
 
-_CATALOGUE = Path(__file__).parent / "controls.yml"
-_EARLIER_RECORDS = Path(__file__).parent / "earlier_records.sql.j2"
+CONTROLS = Path(__file__).parent / "controls"
 
 
 @dataclass(frozen=True)
-class CatalogueEntry:
-    """A control as it is written down: its query is a template over the due dates and vars."""
+class Control:
+    """A named check over the finished figures.
+
+    In the catalogue `expected` and `sql` are templates. The controls that a run gets are filled in.
+    """
 
     id: str
-    severity: str
+    severity: Severity
     sentence: str
     expected: str
     about: str
     sql: str
-    # What an operator does about it, where a control does not say otherwise.
+    """Selects the rows that should not exist: one statement, in DuckDB's dialect."""
     action: str = (
-        "A fault of callbill, or a hand in the warehouse: `callbill rebuild`, and report it if it "
-        "comes again."
+        "A fault of callbill, or somebody changed the warehouse by hand: `callbill rebuild`, and "
+        "report it if it comes again."
     )
+    """What an operator does about a failure."""
+
+
+class CatalogueError(CallbillError):
+    """A control is written down incompletely or wrongly."""
 
 
 @cache
-def catalogue() -> dict[str, CatalogueEntry]:
+def catalogue() -> dict[str, Control]:
     """All controls by id, in the order in which they are reported."""
-    entries = yaml.safe_load(_CATALOGUE.read_text(encoding="utf-8"))
-    return {entry["id"]: CatalogueEntry(**entry) for entry in entries}
+    return load_controls(CONTROLS)
 
 
-@contextmanager
-def due_controls(
-    con: duckdb.DuckDBPyConnection,
-    settle_from: date,
-    settle_through: date,
-    billing_vars: BillingVars,
-    thresholds: Thresholds,
-) -> Iterator[list[Control]]:
-    """The controls of a run that settles these dates, while what several of them need is there, in
-    a database `checks` beside the warehouse."""
-    horizon_days = max(billing_vars.dedup_horizon_days, billing_vars.max_usage_age_days)
-    values: dict[str, object] = {
-        **vars(billing_vars),
-        **vars(thresholds),
-        "settle_from": settle_from,
-        "settle_through": settle_through,
-        "horizon": settle_from - timedelta(days=horizon_days),
-        "horizon_days": horizon_days,
-    }
+def load_controls(folder: Path) -> dict[str, Control]:
+    """The controls of a folder by id, in the order of its `_controls.yml`.
 
-    def filled_in(template: str) -> str:
-        return jinja2.Template(template, undefined=jinja2.StrictUndefined).render(values)
-
-    controls = [
-        Control(
-            control_id=entry.id,
-            sentence=entry.sentence,
-            expected=filled_in(entry.expected),
-            severity="error" if entry.severity == "error" else "warning",
-            sql=filled_in(entry.sql),
-        )
-        for entry in catalogue().values()
-    ]
-    con.execute("attach ':memory:' as checks")
-    try:
-        con.execute(filled_in(_EARLIER_RECORDS.read_text(encoding="utf-8")))
-        yield controls
-    finally:
-        con.execute("detach checks")
+    Raises CatalogueError where texts and queries do not belong together.
+    """
+    texts = folder / "_controls.yml"
+    controls: dict[str, Control] = {}
+    for entry in yaml.safe_load(texts.read_text(encoding="utf-8")):
+        _check_entry(texts, entry)
+        query = folder / f"{entry['id']}.sql"
+        if entry["id"] in controls:
+            raise CatalogueError(f"{texts}: control {entry['id']} is there twice")
+        if not query.exists():
+            raise CatalogueError(f"{texts}: control {entry['id']} has no {query.name} beside it")
+        controls[entry["id"]] = Control(**entry, sql=query.read_text(encoding="utf-8"))
+    for query in sorted(folder.glob("*.sql")):
+        if query.stem not in controls:
+            raise CatalogueError(f"{query}: {texts.name} has no control {query.stem}")
+    return controls
 
 
-def keep_results(
-    con: duckdb.DuckDBPyConnection, run_id: str, results: Sequence[ControlResult]
-) -> None:
-    """Write down in `ops.control_results` what was expected and what was found."""
-    con.executemany(
-        "insert into ops.control_results values (?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                run_id,
-                result.control_id,
-                result.severity,
-                result.sentence,
-                result.passed,
-                result.expected,
-                result.unexpected_rows,
-                json.dumps(result.sample, ensure_ascii=False),
-            )
-            for result in results
-        ],
-    )
+def _check_entry(texts: Path, entry: dict[str, Any]) -> None:
+    """Raise CatalogueError unless an entry of `_controls.yml` says what it has to, and no more."""
+    name = f"{texts}: control {entry.get('id', '(without id)')}"
+    known = {field.name for field in fields(Control)} - {"sql"}
+    for key in sorted(entry.keys() - known):
+        raise CatalogueError(f"{name}: {key} is none of {', '.join(sorted(known))}")
+    for key in sorted(known - {"action"} - entry.keys()):
+        raise CatalogueError(f"{name}: {key} is missing")
+    for key, value in entry.items():
+        if not isinstance(value, str) or not value:
+            raise CatalogueError(f"{name}: {key} is no text")
+    if entry["severity"] not in get_args(Severity):
+        raise CatalogueError(f"{name}: severity is neither error nor warning")

@@ -1,6 +1,6 @@
 """Controls as Great Expectations sees them: a dialect, a metric, an expectation and their run.
 
-Importing this module imports Great Expectations; go through `callbill.quality` instead.
+Importing this module imports Great Expectations, which takes seconds: `lean_import` does it.
 """
 # mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
 
@@ -39,12 +39,14 @@ from great_expectations.render.renderer.renderer import renderer
 from great_expectations.render.view import DefaultJinjaPageView
 from sqlalchemy.dialects import registry
 
-from callbill.quality import BrokenControlError, Control, ControlReport, ControlResult
+from callbill.base.findings import ControlResult
+from callbill.quality.catalogue import Control
+from callbill.quality.results import BrokenControlError, ControlReport
 
 _DATA_DOCS = Path(__file__).parent / "data_docs"
 
-# One pass over the control's rows counts them all and keeps the smallest few; only those few are
-# turned into text and leave DuckDB. The control starts the text, for the line numbers in errors.
+# One pass over a control's rows counts them all and keeps the smallest few. Only those few become
+# text and leave DuckDB. The control's SQL comes first, for the line numbers in DuckDB's errors.
 OUTCOME_SQL = """with control_row_ as not materialized ({sql}
 ),
 
@@ -70,10 +72,10 @@ from found
 class Dialect(duckdb_engine.Dialect):
     """duckdb_engine's dialect, made fit for Great Expectations.
 
-    Great Expectations fetches rows after it has given their connection back, and the rollback that
-    comes with that discards them (its issues #10738 and #11579). Its validations only read, so
-    there is nothing to begin or to roll back. Connections are made with DuckDB's default
-    configuration: a second one in a process must be configured as the first.
+    Great Expectations fetches rows after it has returned their connection to the pool. The return
+    rolls back, and the rollback discards the rows (its issues #10738 and #11579). Validations only
+    read, so there is nothing to begin or to roll back. Connections have DuckDB's default
+    configuration, because all connections of a process to one file must have the same.
     """
 
     supports_statement_cache = False
@@ -118,13 +120,13 @@ class ControlOutcome(QueryMetricProvider):
             with execution_engine.get_connection() as connection:
                 unexpected_rows, sample = connection.exec_driver_sql(query).one()
         except Exception as error:
-            # A metric that raises is tried three times, and each time all others with it.
-            return getattr(error, "orig", None) or error  # DuckDB's own, unwrapped
+            # Great Expectations would try a metric that raises three times, and all others with it.
+            return getattr(error, "orig", None) or error  # DuckDB's own error, unwrapped
         return Outcome(unexpected_rows, json.loads(sample or "[]"))
 
 
 class ExpectControlToFindNothing(BatchExpectation):
-    """A control, named and worded as the catalogue has it."""
+    """A control as an expectation: no rows are unexpected."""
 
     control_id: str
     sql: str
@@ -176,7 +178,7 @@ class ExpectControlToFindNothing(BatchExpectation):
 
 
 def _text(template: str, params: dict[str, str]) -> RenderedStringTemplateContent:
-    """Text for Data Docs, which escapes what is filled in."""
+    """Text for Data Docs, which escapes the parameters."""
     return RenderedStringTemplateContent(
         content_block_type="string_template",
         string_template={"template": template, "params": params},
@@ -184,25 +186,26 @@ def _text(template: str, params: dict[str, str]) -> RenderedStringTemplateConten
 
 
 def data_docs(result: ExpectationSuiteValidationResult, heading: str) -> str:
-    """Great Expectations' page of what was validated, as one file that loads nothing else."""
+    """Great Expectations' page of a validation, as one file that loads nothing else."""
     page = ValidationResultsPageRenderer().render(result)
-    # Of its overview the statistics: the rest links to pages of a store that is not kept.
+    # Only the statistics of its overview: the rest links to pages of a store that is not kept.
     page.sections[0].content_blocks = page.sections[0].content_blocks[1:2]
     view = DefaultJinjaPageView(custom_views_directory=str(_DATA_DOCS))
-    said: str = view.render(page, template="controls.j2", heading=heading)
-    return said
+    html: str = view.render(page, template="controls.j2", heading=heading)
+    return html
 
 
 def run_controls(
     database: Path, controls: Sequence[Control], *, sample_rows: int, timezone: str, heading: str
 ) -> ControlReport:
+    """Validate all controls in one suite; see `callbill.quality.run`."""
     suite = gx.ExpectationSuite(
         name="controls",
         expectations=[
             ExpectControlToFindNothing(
-                control_id=control.control_id,
+                control_id=control.id,
                 description=(
-                    f"{control.control_id} ({control.severity}): {control.sentence}"
+                    f"{control.id} ({control.severity}): {control.sentence}"
                     f" Expected: {control.expected}."
                 ),
                 severity=(
@@ -230,7 +233,7 @@ def run_controls(
         kwargs={"connect_args": {"database": str(database), "timezone": timezone}},
     )
     try:
-        # The controls name their own tables; the batch is there because validations need one.
+        # Controls name their own tables. The batch is there because a validation needs one.
         asset = source.add_query_asset("nothing", "select 1")
         batch = asset.add_batch_definition_whole_table("nothing").get_batch()
         validated = batch.validate(suite)
@@ -250,7 +253,7 @@ def run_controls(
         raise BrokenControlError(broken)
     results = [
         ControlResult(
-            control_id=control.control_id,
+            control_id=control.id,
             sentence=control.sentence,
             expected=control.expected,
             severity=control.severity,
@@ -259,6 +262,6 @@ def run_controls(
             sample=result.result["details"]["unexpected_rows"],
         )
         for control in controls
-        for result in [by_control[control.control_id]]
+        for result in [by_control[control.id]]
     ]
     return ControlReport(results, data_docs(validated, heading))

@@ -1,4 +1,4 @@
-"""docs/controls.md, written from the catalogue that runs: `make docs`."""
+"""Writes docs/controls.md from the catalogue of controls: `make docs`."""
 
 from __future__ import annotations
 
@@ -6,21 +6,25 @@ import textwrap
 
 import jinja2
 
-from callbill.base.settings import Settings, load_thresholds, load_vars
-from callbill.quality.catalogue import CatalogueEntry, catalogue
+from callbill.base.settings import PROJECT, Settings, load_thresholds
+from callbill.quality.catalogue import CONTROLS, catalogue
 
 _PAGE = """\
 # Controls
 
 Every run checks its figures before it publishes them. Each control is a query for rows that should
-not exist ([controls.yml](../pipelines/quality/controls.yml)); Great Expectations runs it inside
-DuckDB. If an *error* control finds any, nothing is published or sealed, the run ends with exit code
-1, and the last release stands; a *warning* is shown and published. What each found is in
-`ops.control_results`, with sample rows. For each, `tests/test_controls.py` plants the fault that it
-is there for and sees it fail.
+not exist, and Great Expectations runs it inside DuckDB. The queries are in
+[{{ folder }}](../{{ folder }}).
 
-Thresholds are vars of dbt_project.yml, to be set there or with `callbill run --vars`; this page
-shows them as they are there.
+- If a control of severity *error* finds rows, nothing is published or sealed, the run ends with
+  exit code 1, and the last release stands.
+- If a control of severity *warning* finds rows, the run shows them and publishes.
+
+The results are in `ops.control_results`, with sample rows. For each control
+`tests/test_controls.py` plants the fault that it guards against and sees it fail.
+
+Thresholds are vars of dbt_project.yml. Set them there or with `callbill run --vars`. This page
+shows the values of dbt_project.yml.
 
 | control | |
 |---|---|
@@ -43,8 +47,7 @@ shows them as they are there.
 
 def page() -> str:
     """The page's text, in Markdown."""
-    settings = Settings()
-    values = vars(load_vars(settings)) | vars(load_thresholds(settings))
+    values = vars(load_thresholds(Settings()))
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)  # noqa: S701  not HTML
     environment.filters["paragraph"] = lambda text: textwrap.fill(
         environment.from_string(text).render(values),
@@ -52,8 +55,13 @@ def page() -> str:
         break_long_words=False,
         break_on_hyphens=False,
     )
-    controls: list[CatalogueEntry] = list(catalogue().values())
-    return environment.from_string(_PAGE).render(controls=controls) + "\n"
+    return (
+        environment.from_string(_PAGE).render(
+            controls=list(catalogue().values()),
+            folder=CONTROLS.relative_to(PROJECT).as_posix(),
+        )
+        + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from callbill.release.manifest import Manifest, read_manifest
 from callbill.storage.files import sync_folder
 
 # In order of time; there are no two in a microsecond.
-_RUN_ID = "%Y%m%dT%H%M%S.%fZ"
+RUN_ID = "%Y%m%dT%H%M%S.%fZ"
 
 
 @dataclass(frozen=True)
@@ -196,13 +196,13 @@ def new_run_id(current: Manifest | None) -> str:
     """Run ids sort in the order of their runs, even if the clock was set back between two."""
     instant = datetime.now(UTC)
     if current is not None:
-        last = datetime.strptime(current.run_id, _RUN_ID).replace(tzinfo=UTC)
+        last = datetime.strptime(current.run_id, RUN_ID).replace(tzinfo=UTC)
         instant = max(instant, last + timedelta(microseconds=1))
-    return instant.strftime(_RUN_ID)
+    return instant.strftime(RUN_ID)
 
 
 def _is_run_id(name: str) -> bool:
     try:
-        return datetime.strptime(name, _RUN_ID).replace(tzinfo=UTC).strftime(_RUN_ID) == name
+        return datetime.strptime(name, RUN_ID).replace(tzinfo=UTC).strftime(RUN_ID) == name
     except ValueError:
         return False

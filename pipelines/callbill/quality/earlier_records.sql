@@ -1,5 +1,6 @@
--- Which due records' ids have records within the horizon before, and when those were settled, by
--- hashes of the ids. Several controls need it; to look back over the horizon is what costs.
+-- Hashes of the ids of due records that also have records within the horizon before, and the dates
+-- on which those were settled. Looking back over the horizon is expensive: several controls share
+-- this table.
 create table checks.earlier_records as
 with due as (
     select hash(request_id) as request_hash

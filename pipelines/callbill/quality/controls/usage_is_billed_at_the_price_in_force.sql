@@ -1,0 +1,141 @@
+-- Restates which price is in force, on purpose: a control does not trust what it checks. Prices
+-- are whole numbers of 10^-8 CNY here (`_e8`), discounts of 10^-6, rounded half away from zero.
+with billed as (
+    select
+        owner_uin,
+        component_code,
+        usage_date,
+        list_price,
+        contract_price,
+        sum(calls) as calls
+    from billing.bill_lines
+    group by owner_uin, component_code, usage_date, list_price, contract_price
+    having sum(calls) <> 0
+),
+
+usage_days as (
+    select distinct
+        component_code,
+        usage_date
+    from billed
+),
+
+account_usage_days as (
+    select distinct
+        owner_uin,
+        component_code,
+        usage_date
+    from billed
+),
+
+list_prices as (
+    select
+        usage_days.component_code,
+        usage_days.usage_date,
+        max_by(
+            list_prices.list_price, (list_prices.effective_from, list_prices.known_from)
+        ) as list_price
+    from usage_days
+    inner join seeds.list_prices on usage_days.component_code = list_prices.component_code
+    where
+        list_prices.effective_from <= usage_days.usage_date
+        and list_prices.known_from <= date '{{ settle_through }}'
+    group by usage_days.component_code, usage_days.usage_date
+),
+
+-- What is known of each contract: the files of its latest floor, and of each its last line.
+versions as (
+    select *
+    from raw.contracts
+    where settlement_floor <= date '{{ settle_through }}'
+    qualify
+        rank() over (
+            partition by owner_uin, component_code, effective_from
+            order by settlement_floor desc
+        ) = 1
+        and rank() over (
+            partition by
+                source_file_id, settlement_floor, owner_uin, component_code, effective_from
+            order by line_number desc
+        ) = 1
+),
+
+offers as (
+    select
+        account_usage_days.owner_uin,
+        account_usage_days.component_code,
+        account_usage_days.usage_date,
+        versions.effective_from,
+        -- Of versions of one floor the lowest price counts, then the earliest end.
+        min(
+            (
+                coalesce(
+                    (versions.contract_price * 100000000::decimal(19, 0))::hugeint,
+                    (
+                        (list_prices.list_price * 100000000::decimal(19, 0))::hugeint
+                        * (versions.discount * 1000000::decimal(19, 0))::hugeint
+                        + 500000
+                    ) // 1000000
+                ),
+                coalesce(versions.effective_to, date '9999-12-31')
+            )
+        ) as price_e8_and_end
+    from account_usage_days
+    inner join list_prices
+        on
+            account_usage_days.component_code = list_prices.component_code
+            and account_usage_days.usage_date = list_prices.usage_date
+    inner join versions
+        on
+            account_usage_days.owner_uin = versions.owner_uin
+            and account_usage_days.component_code = versions.component_code
+            and account_usage_days.usage_date >= versions.effective_from
+    group by
+        account_usage_days.owner_uin,
+        account_usage_days.component_code,
+        account_usage_days.usage_date,
+        versions.effective_from
+),
+
+contracts as (
+    select
+        owner_uin,
+        component_code,
+        usage_date,
+        max_by(price_e8_and_end[1], effective_from) as contract_price_e8
+    from offers
+    where usage_date < price_e8_and_end[2]
+    group by owner_uin, component_code, usage_date
+),
+
+compared as (
+    select
+        billed.owner_uin,
+        billed.component_code,
+        billed.usage_date,
+        billed.calls,
+        billed.list_price,
+        billed.contract_price,
+        list_prices.list_price as list_price_in_force,
+        coalesce(
+            contracts.contract_price_e8,
+            (list_prices.list_price * 100000000::decimal(19, 0))::hugeint
+        ) as contract_price_in_force_in_1e8ths
+    from billed
+    left join list_prices
+        on
+            billed.component_code = list_prices.component_code
+            and billed.usage_date = list_prices.usage_date
+    left join contracts
+        on
+            billed.owner_uin = contracts.owner_uin
+            and billed.component_code = contracts.component_code
+            and billed.usage_date = contracts.usage_date
+)
+
+select *
+from compared
+where
+    list_price is distinct from list_price_in_force
+    or (contract_price * 100000000::decimal(19, 0))::hugeint
+    is distinct from contract_price_in_force_in_1e8ths

@@ -1,0 +1,71 @@
+"""The controls of the settlement dates that a run settles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+import jinja2
+
+from callbill.base.settings import BillingVars, Thresholds
+from callbill.quality.catalogue import Control, catalogue
+
+_EARLIER_RECORDS = Path(__file__).parent / "earlier_records.sql"
+
+
+@contextmanager
+def due_controls(
+    con: duckdb.DuckDBPyConnection,
+    settle_from: date,
+    settle_through: date,
+    billing_vars: BillingVars,
+    thresholds: Thresholds,
+) -> Iterator[list[Control]]:
+    """The controls of these settlement dates, filled in.
+
+    Meanwhile a database `checks` lies beside the warehouse, with the table that several of them
+    read: `checks.earlier_records`.
+    """
+    values = variables(settle_from, settle_through, billing_vars, thresholds)
+    controls = [
+        replace(
+            control,
+            expected=fill_in(control.expected, values),
+            sql=fill_in(control.sql, values),
+        )
+        for control in catalogue().values()
+    ]
+    con.execute("attach ':memory:' as checks")
+    try:
+        con.execute(fill_in(_EARLIER_RECORDS.read_text(encoding="utf-8"), values))
+        yield controls
+    finally:
+        con.execute("detach checks")
+
+
+def variables(
+    settle_from: date, settle_through: date, billing_vars: BillingVars, thresholds: Thresholds
+) -> dict[str, object]:
+    """All that the template of a control may name; controls/README.md says what each is."""
+    horizon_days = max(billing_vars.dedup_horizon_days, billing_vars.max_usage_age_days)
+    return {
+        "settle_from": settle_from,
+        "settle_through": settle_through,
+        "horizon": settle_from - timedelta(days=horizon_days),
+        "horizon_days": horizon_days,
+        "billing_timezone": billing_vars.billing_timezone,
+        "deduction_rounding": billing_vars.deduction_rounding,
+        "max_reject_ratio": thresholds.max_reject_ratio,
+        "hourly_check_min_records": thresholds.hourly_check_min_records,
+        "usual_volume_days": thresholds.usual_volume_days,
+        "usual_volume_factor": thresholds.usual_volume_factor,
+    }
+
+
+def fill_in(template: str, values: dict[str, object]) -> str:
+    """A template with its variables filled in. One that is not among `values` is an error."""
+    return jinja2.Template(template, undefined=jinja2.StrictUndefined).render(values)

@@ -1,0 +1,94 @@
+"""Imports Great Expectations in little more than half its time, and without telemetry."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
+
+# A third of the import's time goes to these, which only few expectations use.
+_DEFERRED = ("altair", "scipy.stats")
+
+
+def import_expectations() -> Any:
+    """The module that runs controls, and with it Great Expectations, which takes seconds."""
+    with _lean_import():
+        from callbill.quality import expectations
+    return expectations
+
+
+@contextmanager
+def _lean_import() -> Iterator[None]:
+    """Meanwhile modules of `_DEFERRED` are loaded only when something uses them.
+
+    A tenth of the time would go to garbage collections that find nothing to collect: there are
+    none meanwhile.
+    """
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    logger = logging.getLogger("great_expectations")
+    if logger.level == logging.NOTSET:  # at INFO it logs hundreds of lines about itself
+        logger.setLevel(logging.WARNING)
+    showwarning = warnings.showwarning
+    collecting = gc.isenabled()
+    gc.disable()
+    sys.meta_path.insert(0, _DeferringFinder)
+    # The command line hides pandas (see `main` there). Great Expectations needs it.
+    if "pandas" in sys.modules and not sys.modules["pandas"]:
+        del sys.modules["pandas"]
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(_DeferringFinder)
+        if collecting:
+            gc.enable()
+        if warnings.showwarning is not showwarning:  # it diverts the whole process's warnings
+            logging.captureWarnings(False)
+
+
+class _DeferringFinder(MetaPathFinder):
+    @classmethod
+    def find_spec(
+        cls, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name not in _DEFERRED:
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _DeferredLoader(spec.loader)
+        return spec
+
+
+class _DeferredLoader(Loader):
+    """Loads a module when a name that it defines is first used.
+
+    The standard library's LazyLoader already loads a module that is only looked at, and dbt looks
+    at every module there is.
+    """
+
+    def __init__(self, loader: Any) -> None:
+        self.loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return _DeferredModule(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        pass
+
+
+class _DeferredModule(ModuleType):
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or self.__spec__ is None:
+            raise AttributeError(name)
+        loader: Any = self.__spec__.loader
+        self.__class__ = ModuleType  # type: ignore[assignment]
+        self.__spec__.loader = self.__loader__ = loader.loader
+        loader.loader.exec_module(self)
+        return getattr(self, name)

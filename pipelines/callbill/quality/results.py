@@ -1,0 +1,53 @@
+"""What controls found, and the table that keeps it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import duckdb
+
+from callbill.base.errors import CallbillError
+from callbill.base.findings import ControlResult
+
+
+@dataclass(frozen=True)
+class ControlReport:
+    """The results of all controls of a run, and Great Expectations' page of them (HTML)."""
+
+    results: list[ControlResult] = field(default_factory=list)
+    data_docs: str = ""
+
+
+class BrokenControlError(CallbillError):
+    """Some controls could not be evaluated: they neither passed nor failed."""
+
+    def __init__(self, reasons: dict[str, str]) -> None:
+        self.reasons = reasons
+        super().__init__(
+            "could not be evaluated: "
+            + "; ".join(f"control {name} ({why.splitlines()[0]})" for name, why in reasons.items())
+        )
+
+
+def keep_results(
+    con: duckdb.DuckDBPyConnection, run_id: str, results: Sequence[ControlResult]
+) -> None:
+    """Insert the results of a run into `ops.control_results`."""
+    con.executemany(
+        "insert into ops.control_results values (?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                run_id,
+                result.control_id,
+                result.severity,
+                result.sentence,
+                result.passed,
+                result.expected,
+                result.unexpected_rows,
+                json.dumps(result.sample, ensure_ascii=False),
+            )
+            for result in results
+        ],
+    )
