@@ -6,7 +6,7 @@ They are checked before anything is built, so that a mistyped row is one sentenc
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -26,6 +26,8 @@ _PRICE_UNITS = {str(10**exponent) for exponent in range(9)}
 _LIMIT = Decimal(10) ** 10
 
 Seeds = dict[str, list[list[str]]]
+# Of a seed and one of its rows: the first settlement date that the row counts for.
+CountsFrom = dict[tuple[str, tuple[str, ...]], date]
 
 
 def figure_seeds(folder: Path | None = None) -> Seeds:
@@ -46,6 +48,38 @@ def figure_seeds(folder: Path | None = None) -> Seeds:
     _check_references(seeds, "component_actions", 1, "components")
     _check_references(seeds, "list_prices", 0, "components")
     return seeds
+
+
+def known_from(seed: str, row: Sequence[str]) -> date:
+    """The settlement date that a row itself says it is known from; the first of all where it does
+    not say."""
+    columns = SEED_COLUMNS[seed]
+    if "known_from" not in columns:
+        return date.min
+    return date.fromisoformat(row[columns.index("known_from")])
+
+
+def counts_from(seeds: Seeds, before: CountsFrom, first_open: date | None) -> CountsFrom:
+    """From which settlement date on each row counts.
+
+    A row that a release names keeps its date. One that is seen for the first time counts from the
+    date that it is known from, but from no date that is sealed: `first_open` is the first that is
+    not, None if none is.
+    """
+    counts: CountsFrom = {}
+    for seed, rows in seeds.items():
+        for row in rows:
+            key = (seed, tuple(row))
+            counts[key] = before.get(key) or max(known_from(seed, row), first_open or date.min)
+    return counts
+
+
+def as_counted(seeds: Seeds, counts: CountsFrom) -> Seeds:
+    """Seeds whose prices are known from the date that they count from."""
+    prices = [
+        [*row[:2], str(counts[("list_prices", tuple(row))]), row[3]] for row in seeds["list_prices"]
+    ]
+    return seeds | {"list_prices": prices}
 
 
 def _rows(path: Path, columns: Iterable[str]) -> Iterable[list[str]]:

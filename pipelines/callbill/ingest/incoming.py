@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
 
-from callbill.base.rules import READING_RULES
+from callbill.base import rules
 from callbill.ingest.landing import LandingFile, Skipped
 from callbill.ingest.reading import FileToRead
 from callbill.warehouse.loads import FileKey, LineSelection, SourceLoad
@@ -27,9 +27,9 @@ class Incoming:
     file: LandingFile
     source_file_id: str
     settlement_floor: date
+    reading_rules: int
     lines: LineSelection | None = None
     rejected: LineSelection | None = None
-    reading_rules: int = READING_RULES
 
     @property
     def key(self) -> FileKey:
@@ -107,7 +107,7 @@ def list_incoming(
             incoming[key] = _as_known(file, known[key])
         elif file.arrived_on <= through:
             floor = settlement_floor(file.arrived_on, first_open)
-            incoming[key] = Incoming(file, source_file_id, floor)
+            incoming[key] = Incoming(file, source_file_id, floor, rules.READING_RULES)
     _remember(warehouse, unknown, digests, through)
     _note_missing(warehouse, listed, through)
     return list(incoming.values()), skipped
@@ -164,9 +164,9 @@ def _as_known(file: LandingFile, load: SourceLoad) -> Incoming:
         replace(file, arrived_on=load.arrived_on, shape=load.format),
         load.source_file_id,
         load.settlement_floor,
+        load.reading_rules,
         lines=load.lines_at_first,
         rejected=load.rejected,
-        reading_rules=load.reading_rules,
     )
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
+from callbill.base import rules
 from callbill.base.errors import UsageError
 from callbill.base.settings import Settings, load_vars
 from callbill.ingest.committing import LoadReport
@@ -112,7 +113,7 @@ def retry(settings: Settings, name: str) -> Retried:
         floor = settlement_floor(file.arrived_on, _day_after(sealed))
         report = LoadReport()
         lines = LineSelection(frozenset(numbers), only=True)
-        again = Incoming(landed, file.source_file_id, floor, lines)
+        again = Incoming(landed, file.source_file_id, floor, rules.READING_RULES, lines)
         load_batch(warehouse, billing_vars, [again], run_id, run_id, report)
         if report.skipped:
             raise UsageError(f"{file.path} {report.skipped[0].why}: try again")

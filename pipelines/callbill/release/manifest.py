@@ -8,13 +8,16 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from callbill.base.catalogue import CountsFrom, known_from
 from callbill.base.errors import UsageError
+from callbill.base.rules import DateRules, RuleRange, as_rule_ranges, rules_by_date
 from callbill.base.settings import BillingVars
 from callbill.warehouse.loads import FileKey, Retry, SourceLoad
 
 MANIFEST = "manifest.json"
-# 1 (callbill 0.1) does not say which lines were rejected, withdrawn or read again.
-FORMAT = 2
+# 1 (callbill 0.1) does not say which lines were rejected, withdrawn or read again; 1 and 2 (up to
+# 0.6) were made by version 1 of all rules, and their catalogue counts from `known_from` on.
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -29,10 +32,10 @@ class Manifest:
     loads: list[SourceLoad]
     settlement_hashes: dict[date, str]
     table_hashes: dict[str, str]
-
-    @property
-    def first_settlement(self) -> date:
-        return min(self.settlement_hashes)
+    # The rules that each settlement date was billed and hashed by.
+    date_rules: dict[date, DateRules]
+    # From which settlement date on each row of the catalogue counts.
+    counts_from: CountsFrom
 
     @property
     def known(self) -> dict[FileKey, SourceLoad]:
@@ -40,63 +43,92 @@ class Manifest:
         return {load.key: load for load in self.loads}
 
     def write(self, folder: Path) -> None:
-        said = {
+        content = {
             "format": FORMAT,
             "run_id": self.run_id,
             "through": self.through,
             "versions": self.versions,
             "vars": self.vars,
             "seeds": self.seeds,
+            "counts_from": [
+                {"seed": seed, "row": list(row), "counts_from": day}
+                for (seed, row), day in sorted(self.counts_from.items())
+            ],
+            "rules": [
+                {"from": r.first, **asdict(r.rules)} for r in as_rule_ranges(self.date_rules)
+            ],
             "table_hashes": self.table_hashes,
             "settlement_hashes": {str(day): text for day, text in self.settlement_hashes.items()},
             "loads": [asdict(load) for load in self.loads],
         }
-        text = json.dumps(said, indent=1, default=str, ensure_ascii=False)
+        text = json.dumps(content, indent=1, default=str, ensure_ascii=False)
         (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a release folder; UsageError if it cannot be made out."""
     try:
-        said = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        if said["format"] not in (1, FORMAT):
+        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if content["format"] not in range(1, FORMAT + 1):
             raise UsageError(
-                f"release {folder} has manifest format {said['format']}; "
+                f"release {folder} has manifest format {content['format']}; "
                 f"this callbill reads formats up to {FORMAT}"
             )
+        hashes = {
+            date.fromisoformat(day): text for day, text in content["settlement_hashes"].items()
+        }
         return Manifest(
-            run_id=said["run_id"],
-            through=date.fromisoformat(said["through"]),
-            versions=said["versions"],
-            vars=said["vars"],
-            seeds=said["seeds"],
-            loads=[
-                SourceLoad(
-                    source_file_id=load["source_file_id"],
-                    feed=load["feed"],
-                    path=load["path"],
-                    format=load["format"],
-                    arrived_on=date.fromisoformat(load["arrived_on"]),
-                    settlement_floor=date.fromisoformat(load["settlement_floor"]),
-                    quarantine_reason=load.get("quarantine_reason"),
-                    rejected_lines=load.get("rejected_lines"),
-                    retries=tuple(
-                        Retry(
-                            settlement_floor=date.fromisoformat(retry["settlement_floor"]),
-                            line_numbers=tuple(retry["line_numbers"]),
-                        )
-                        for retry in load.get("retries", ())
-                    ),
-                )
-                for load in said["loads"]
-            ],
-            settlement_hashes={
-                date.fromisoformat(day): text for day, text in said["settlement_hashes"].items()
-            },
-            table_hashes=said["table_hashes"],
+            run_id=content["run_id"],
+            through=date.fromisoformat(content["through"]),
+            versions=content["versions"],
+            vars=content["vars"],
+            seeds=content["seeds"],
+            loads=[_load(load) for load in content["loads"]],
+            settlement_hashes=hashes,
+            table_hashes=content["table_hashes"],
+            date_rules=rules_by_date(map(_rule_range, content.get("rules", ())), hashes),
+            counts_from=_counts_from(content),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"the manifest of release {folder} cannot be read: {error}") from error
+
+
+def _load(load: dict[str, Any]) -> SourceLoad:
+    return SourceLoad(
+        source_file_id=load["source_file_id"],
+        feed=load["feed"],
+        path=load["path"],
+        format=load["format"],
+        arrived_on=date.fromisoformat(load["arrived_on"]),
+        settlement_floor=date.fromisoformat(load["settlement_floor"]),
+        quarantine_reason=load.get("quarantine_reason"),
+        rejected_lines=load.get("rejected_lines"),
+        reading_rules=load.get("reading_rules", 1),
+        shape_sha256=load.get("shape_sha256"),
+        retries=tuple(
+            Retry(
+                settlement_floor=date.fromisoformat(retry["settlement_floor"]),
+                line_numbers=tuple(retry["line_numbers"]),
+                reading_rules=retry.get("reading_rules", 1),
+            )
+            for retry in load.get("retries", ())
+        ),
+    )
+
+
+def _rule_range(rules: dict[str, Any]) -> RuleRange:
+    first = date.fromisoformat(rules["from"])
+    return RuleRange(first, first, DateRules(rules["billing_rules"], rules["hash_recipe"]))
+
+
+def _counts_from(content: dict[str, Any]) -> CountsFrom:
+    if content["format"] < 3:
+        seeds = content["seeds"].items()
+        return {(seed, tuple(row)): known_from(seed, row) for seed, rows in seeds for row in rows}
+    return {
+        (row["seed"], tuple(row["row"])): date.fromisoformat(row["counts_from"])
+        for row in content["counts_from"]
+    }
 
 
 def figure_vars(billing_vars: BillingVars) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import duckdb
 
 from callbill import __version__
 from callbill.base.catalogue import figure_seeds
+from callbill.base.rules import DateRules
 from callbill.base.settings import BillingVars
 from callbill.base.sql import identifier, literal
 from callbill.release.hashes import TABLES, table_hashes
@@ -23,7 +24,7 @@ from callbill.release.release import Published, Release
 from callbill.release.site import write_site
 from callbill.storage.files import link_or_copy, sync_file, sync_folder
 from callbill.warehouse.layout import CALLS
-from callbill.warehouse.loads import REASONS_BESIDE_OTHERS, Retry, SourceLoad, as_ranges
+from callbill.warehouse.loads import Retry, SourceLoad, as_ranges
 from callbill.warehouse.warehouse import Warehouse
 
 _OPS_TABLES = ("runs", "source_files", "retries", "rejected_records", "control_results")
@@ -185,26 +186,26 @@ def _manifest(
 ) -> Manifest:
     loads = con.execute(
         """
-        select source_file_id, feed, path, format, arrived_on, settlement_floor, quarantine_reason
-        from ops.source_files order by settlement_floor, feed, path, source_file_id
+        select source_file_id, feed, path, format, arrived_on, settlement_floor, quarantine_reason,
+            reading_rules, shape_sha256
+        from ops.loaded_files order by settlement_floor, feed, path, source_file_id
         """
     ).fetchall()
     retries: defaultdict[tuple[str, str], list[Retry]] = defaultdict(list)
-    for source_file_id, feed, floor, line_numbers in con.execute(
-        "select source_file_id, feed, settlement_floor, line_numbers from ops.retries"
-        " order by run_id"
+    for source_file_id, feed, floor, line_numbers, reading_rules in con.execute(
+        "select source_file_id, feed, settlement_floor, line_numbers, reading_rules"
+        " from ops.retries order by run_id"
     ).fetchall():
-        retries[source_file_id, feed].append(Retry(floor, tuple(line_numbers)))
+        retries[source_file_id, feed].append(Retry(floor, tuple(line_numbers), reading_rules))
     rejected = {
         (source_file_id, feed): "all" if whole else as_ranges(line_numbers)
         for source_file_id, feed, whole, line_numbers in con.execute(
             """
             select source_file_id, feed, bool_or(line_number is null),
                 list(line_number order by line_number)
-            from ops.rejected_records where not list_contains(?, reason)
+            from ops.rejected_lines
             group by source_file_id, feed
-            """,
-            [REASONS_BESIDE_OTHERS],
+            """
         ).fetchall()
     }
     return Manifest(
@@ -215,7 +216,9 @@ def _manifest(
         seeds=figure_seeds(),
         loads=[
             SourceLoad(
-                *load,  # type: ignore[misc]
+                *load[:-2],  # type: ignore[misc]
+                reading_rules=load[-2],
+                shape_sha256=load[-1],
                 retries=tuple(retries[load[0], load[1]]),
                 rejected_lines=rejected.get((load[0], load[1]), ""),
             )
@@ -227,6 +230,18 @@ def _manifest(
             ).fetchall()
         ),
         table_hashes=table_hashes(con),
+        date_rules={
+            day: DateRules(billing_rules, hash_recipe)
+            for day, billing_rules, hash_recipe in con.execute(
+                "select settled_on, billing_rules, hash_recipe from ops.settlement_hashes"
+            ).fetchall()
+        },
+        counts_from={
+            (seed, tuple(row)): day
+            for seed, row, day in con.execute(
+                "select seed, row, counts_from from ops.catalogue_rows"
+            ).fetchall()
+        },
     )
 
 
