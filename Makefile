@@ -4,7 +4,7 @@ BIN := .venv/bin
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 SAMPLE_THROUGH := 2026-10-02
 
-.PHONY: install install-browser run test test-long test-browser reliability bench bench-engines lint docs lock clean
+.PHONY: install install-browser run test test-long test-browser reliability bench bench-engines lint docs picture lock clean
 
 install: .venv/.installed
 
@@ -68,6 +68,13 @@ docs: install
 	$(BIN)/python -m callbill.quality.page > docs/controls.md
 	$(MAKE) run
 	$(BIN)/python -m tests.guide data
+
+# The picture of a bill in README.md, made from the sample.
+picture: run install-browser
+	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars \
+		--force-device-scale-factor=0.8 --window-size=1280,1180 --virtual-time-budget=5000 \
+		--screenshot=docs/images/bill.png \
+		"file://$(CURDIR)/data/published/current/site/bill.html#owner=100000000002&month=2026-08"
 
 # Writes requirements.lock anew from what pyproject.toml allows today.
 lock:
