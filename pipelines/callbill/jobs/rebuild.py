@@ -26,6 +26,7 @@ from callbill.jobs.sealing import (
     check_all_loaded,
     check_figures_unchanged,
     check_judged_alike,
+    take_catalogue,
     take_over_history,
 )
 from callbill.jobs.summary import RunSummary, record_end, record_start
@@ -108,6 +109,7 @@ def _rebuild(
             )
         check_all_loaded(warehouse, current)
         check_judged_alike(warehouse, current, summary.run_id)
+        take_catalogue(warehouse, current)
         _check_still_there(warehouse, unreleased.paths)
         settle_from = warehouse.first_due(current.through)
         if settle_from is None:

@@ -11,8 +11,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import duckdb
 
+from callbill.base import rules
 from callbill.base.errors import CallbillError, ControlFailedError, UsageError
 from callbill.base.progress import Reporter
+from callbill.base.rules import DateRules, RuleRange, as_rule_ranges
 from callbill.base.settings import (
     BillingVars,
     Settings,
@@ -30,11 +32,12 @@ from callbill.jobs.sealing import (
     check_all_loaded,
     check_figures_unchanged,
     check_judged_alike,
+    take_catalogue,
     take_over_history,
 )
 from callbill.jobs.status import write_status
 from callbill.jobs.summary import STOPPED, RunSummary, record_end, record_start
-from callbill.quality import due_controls, keep_results, run_controls
+from callbill.quality import due_controls, keep_results, merge_results, run_controls
 from callbill.release.hashes import refresh_hashes
 from callbill.release.manifest import Manifest
 from callbill.release.release import Published, new_run_id
@@ -136,6 +139,10 @@ def _run(
             return
         try:
             check_figures_unchanged(warehouse, current, billing_vars)
+            for seed, row, counts_from in take_catalogue(warehouse, current):
+                reporter.log(
+                    "new in the catalogue", seed=seed, row=",".join(row), counts_from=counts_from
+                )
             _settle(warehouse, settings, billing_vars, summary, reporter, current, dry_run=dry_run)
         except BaseException as error:
             summary.fail(error)
@@ -228,29 +235,52 @@ def settle_dates(
     reporter: Reporter,
     settle_from: date,
 ) -> None:
-    """Build, hash and check the settlement dates from `settle_from` to the run's last."""
+    """Build, hash and check the settlement dates from `settle_from` to the run's last.
+
+    Dates that are sealed (in a rebuild) are settled by the rules that they were sealed with, a
+    stretch of dates with one version after the other.
+    """
     through = summary.through
     summary.settle_from = settle_from
-    with reporter.step("build", settle_from=settle_from, settle_through=through):
-        build_models(warehouse, billing_vars, settle_from, through)
-    with reporter.step("hash"):
-        refresh_hashes(warehouse)
-    with reporter.step("check"):
-        thresholds = load_thresholds(settings)
-        with due_controls(
-            warehouse.con, settle_from, through, billing_vars, thresholds
-        ) as controls:
-            report = run_controls(
-                warehouse.layout.database,
-                controls,
-                timezone=billing_vars.billing_timezone,
-                heading=f"run {summary.run_id}, through {through}",
-            )
-        summary.results, summary.data_docs = report.results, report.data_docs
-        keep_results(warehouse.con, summary.run_id, summary.results)
+    for stretch in _stretches(warehouse, settle_from, through):
+        with reporter.step("build", settle_from=stretch.first, settle_through=stretch.last):
+            build_models(warehouse, billing_vars, stretch)
+        with reporter.step("hash"):
+            refresh_hashes(warehouse)
+        with reporter.step("check"):
+            _check(warehouse, settings, billing_vars, summary, stretch)
+    keep_results(warehouse.con, summary.run_id, summary.results)
     for result in summary.results:
         if not result.passed:
             reporter.log(result.severity, control=result.control_id, rows=result.unexpected_rows)
+
+
+def _stretches(warehouse: Warehouse, settle_from: date, through: date) -> list[RuleRange]:
+    """Settlement dates in a row that are settled by one version of the billing rules."""
+    sealed: dict[date, int] = dict(
+        warehouse.rows("select settled_on, billing_rules from ops.sealed_settlements")
+    )
+    days = [settle_from + timedelta(days=n) for n in range((through - settle_from).days + 1)]
+    return as_rule_ranges({day: DateRules(sealed.get(day, rules.BILLING_RULES)) for day in days})
+
+
+def _check(
+    warehouse: Warehouse,
+    settings: Settings,
+    billing_vars: BillingVars,
+    summary: RunSummary,
+    stretch: RuleRange,
+) -> None:
+    """Run the controls over a stretch of dates, and add what they find to the summary."""
+    with due_controls(warehouse.con, stretch, billing_vars, load_thresholds(settings)) as controls:
+        report = run_controls(
+            warehouse.layout.database,
+            controls,
+            timezone=billing_vars.billing_timezone,
+            heading=f"run {summary.run_id}, through {stretch.last}",
+        )
+    summary.results = merge_results(summary.results, report.results)
+    summary.data_docs = report.data_docs
 
 
 @contextmanager

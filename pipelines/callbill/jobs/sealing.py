@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 
-from callbill.base.catalogue import figure_seeds
+from callbill.base.catalogue import as_counted, counts_from, figure_seeds
 from callbill.base.errors import UsageError
 from callbill.base.settings import BillingVars, Settings
 from callbill.ingest.feed import raw_tables
@@ -68,9 +68,17 @@ def adopt(warehouse: Warehouse, current: Manifest | None) -> None:
             )
     new = [day for day in current.settlement_hashes if day not in sealed]
     warehouse.execute(
-        "insert into ops.sealed_settlements (settled_on, content_hash, run_id)"
-        " select unnest(?::date[]), unnest(?::varchar[]), ?",
-        [new, [current.settlement_hashes[day] for day in new], current.run_id],
+        """
+        insert into ops.sealed_settlements
+        select unnest($days), unnest($hashes), $run_id, unnest($billing_rules), unnest($recipes)
+        """,
+        {
+            "days": new,
+            "hashes": [current.settlement_hashes[day] for day in new],
+            "run_id": current.run_id,
+            "billing_rules": [current.date_rules[day].billing_rules for day in new],
+            "recipes": [current.date_rules[day].hash_recipe for day in new],
+        },
     )
 
 
@@ -124,8 +132,8 @@ def check_judged_alike(warehouse: Warehouse, current: Manifest | None, run_id: s
 def check_figures_unchanged(
     warehouse: Warehouse, current: Manifest | None, billing_vars: BillingVars
 ) -> None:
-    """UsageError if a var or a seed row now says otherwise of a sealed date than it did, or if a
-    seed row has no meaning at all."""
+    """UsageError if a var is not what sealed dates were settled with, if a row of the catalogue
+    that a sealed date used is gone or was edited, or if a row has no meaning at all."""
     now = figure_seeds()
     if current is None:
         return
@@ -137,18 +145,35 @@ def check_figures_unchanged(
                 f"with {sealed_value!r}: set it back, or start another warehouse and published "
                 "folder"
             )
-    for seed, rows in now.items():
-        before = current.seeds.get(seed, [])
-        for row in [*rows, *before]:
-            if (row in rows) != (row in before) and _touches_sealed(
-                warehouse, seed, row, before, current.through
+    for seed, before in as_counted(current.seeds, current.counts_from).items():
+        for row, counted_row in zip(current.seeds[seed], before, strict=True):
+            if row not in now.get(seed, []) and _touches_sealed(
+                warehouse, seed, counted_row, before, current.through
             ):
-                verb = "added to" if row in rows else "removed from"
                 raise UsageError(
-                    f"seeds/{seed}.csv: row {','.join(row)} was {verb} what the sealed releases "
-                    f"used, and would change what is sealed through {current.through}: "
-                    "seeds are history, add a row that is known from a later date"
+                    f"seeds/{seed}.csv: row {','.join(row)} was removed or edited, and what is "
+                    f"sealed through {current.through} was made with it: put it back, and add a "
+                    "row for what is otherwise from now on"
                 )
+
+
+def take_catalogue(
+    warehouse: Warehouse, current: Manifest | None
+) -> list[tuple[str, list[str], date]]:
+    """Have `ops.catalogue_rows` say from which settlement date on each row counts.
+
+    Gives the rows that were added since the current release, with that date.
+    """
+    seeds = figure_seeds()
+    known = current.counts_from if current else {}
+    counts = counts_from(seeds, known, current.through + timedelta(days=1) if current else None)
+    rows = [(seed, list(row), day) for (seed, row), day in sorted(counts.items())]
+    with warehouse.transaction():
+        warehouse.execute("delete from ops.catalogue_rows")
+        warehouse.insert("ops.catalogue_rows", rows)
+    if current is None:
+        return []
+    return [(seed, row, day) for seed, row, day in rows if (seed, tuple(row)) not in known]
 
 
 def _touches_sealed(

@@ -12,7 +12,7 @@ page.py           writes docs/controls.md
 
 from callbill.quality.due import due_controls
 from callbill.quality.lean_import import import_expectations
-from callbill.quality.results import ControlReport, keep_results
+from callbill.quality.results import ControlReport, keep_results, merge_results
 from callbill.quality.run import run_controls
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "due_controls",
     "import_expectations",
     "keep_results",
+    "merge_results",
     "run_controls",
 ]

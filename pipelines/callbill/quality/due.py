@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
 import jinja2
 
+from callbill.base.rules import RuleRange
 from callbill.base.settings import BillingVars, Thresholds
 from callbill.quality.catalogue import Control, catalogue
 
@@ -20,8 +21,7 @@ _EARLIER_RECORDS = Path(__file__).parent / "earlier_records.sql"
 @contextmanager
 def due_controls(
     con: duckdb.DuckDBPyConnection,
-    settle_from: date,
-    settle_through: date,
+    dates: RuleRange,
     billing_vars: BillingVars,
     thresholds: Thresholds,
 ) -> Iterator[list[Control]]:
@@ -30,7 +30,7 @@ def due_controls(
     Meanwhile a database `checks` lies beside the warehouse, with the table that several of them
     read: `checks.earlier_records`.
     """
-    values = variables(settle_from, settle_through, billing_vars, thresholds)
+    values = variables(dates, billing_vars, thresholds)
     controls = [
         replace(
             control,
@@ -48,14 +48,15 @@ def due_controls(
 
 
 def variables(
-    settle_from: date, settle_through: date, billing_vars: BillingVars, thresholds: Thresholds
+    dates: RuleRange, billing_vars: BillingVars, thresholds: Thresholds
 ) -> dict[str, object]:
     """All that the template of a control may name; controls/README.md says what each is."""
     horizon_days = max(billing_vars.dedup_horizon_days, billing_vars.max_usage_age_days)
     return {
-        "settle_from": settle_from,
-        "settle_through": settle_through,
-        "horizon": settle_from - timedelta(days=horizon_days),
+        "settle_from": dates.first,
+        "settle_through": dates.last,
+        "billing_rules": dates.rules.billing_rules,
+        "horizon": dates.first - timedelta(days=horizon_days),
         "horizon_days": horizon_days,
         "billing_timezone": billing_vars.billing_timezone,
         "deduction_rounding": billing_vars.deduction_rounding,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import duckdb
 
@@ -29,6 +29,23 @@ class BrokenControlError(CallbillError):
             "could not be evaluated: "
             + "; ".join(f"control {name} ({why.splitlines()[0]})" for name, why in reasons.items())
         )
+
+
+def merge_results(
+    earlier: Sequence[ControlResult], later: Sequence[ControlResult], *, sample_rows: int = 20
+) -> list[ControlResult]:
+    """The results of the same controls over two stretches of dates, as results over both."""
+    if not earlier:
+        return list(later)
+    return [
+        replace(
+            second,
+            passed=first.passed and second.passed,
+            unexpected_rows=first.unexpected_rows + second.unexpected_rows,
+            sample=[*first.sample, *second.sample][:sample_rows],
+        )
+        for first, second in zip(earlier, later, strict=True)
+    ]
 
 
 def keep_results(

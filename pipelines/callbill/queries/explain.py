@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 
+from callbill.base.catalogue import as_counted
 from callbill.base.errors import UsageError
 from callbill.base.settings import Settings
 from callbill.base.sql import literal
@@ -218,7 +219,7 @@ def _price(
     _, effective_from, known_from, list_price = max(
         (
             row
-            for row in manifest.seeds["list_prices"]
+            for row in as_counted(manifest.seeds, manifest.counts_from)["list_prices"]
             if row[0] == line["component_code"]
             and date.fromisoformat(row[1]) <= line["usage_date"]
             and date.fromisoformat(row[2]) <= known_on

@@ -17,12 +17,14 @@ Names that come from seeds are left out: renaming a product changes no figure.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
 import duckdb
 
+from callbill.base import rules
 from callbill.base.sql import identifier, literal
 from callbill.warehouse.layout import Layout
 from callbill.warehouse.warehouse import Warehouse
@@ -46,6 +48,10 @@ DATED_TABLES = ("calls", "bill_lines", "settlements")
 # The tables that are hashed by day, and their days.
 _DAYS = {**dict.fromkeys(DATED_TABLES, "settled_on"), "daily_usage": "usage_date"}
 NAMES_FROM_SEEDS = frozenset({"product_name", "component_name", "used_amount_unit", "price_unit"})
+
+# Columns that hashes are made of only from a later recipe on (callbill.base.rules): by table and
+# column, the first recipe that has it.
+LATER_COLUMNS: dict[str, dict[str, int]] = {}
 
 _SEPARATOR = "\x1f"
 # What the hashes begin with of dates whose calls are counted by what they share.
@@ -99,7 +105,8 @@ def call_fingerprint(columns: Sequence[tuple[str, str]], source: str, *, is_shar
 
 def figure_columns(con: duckdb.DuckDBPyConnection, table: str) -> list[str]:
     """The columns of a mart that say something of figures."""
-    return [name for name, _type in _columns(con, table) if name not in NAMES_FROM_SEEDS]
+    columns = _columns(con, table, rules.HASH_RECIPE)
+    return [name for name, _type in columns if name not in NAMES_FROM_SEEDS]
 
 
 def refresh_hashes(warehouse: Warehouse) -> None:
@@ -119,10 +126,13 @@ def refresh_hashes(warehouse: Warehouse) -> None:
         drop table if exists ops.call_fingerprints
         """
     )
-    _refresh_calls(con, warehouse.layout)
-    for table in _DAYS:
+    recipes: dict[date, int] = dict(
+        con.execute("select settled_on, hash_recipe from ops.sealed_settlements").fetchall()
+    )
+    _refresh_calls(con, warehouse.layout, recipes)
+    for table, day in _DAYS.items():
         if table != "calls":
-            _refresh_rows(con, table)
+            _refresh_rows(con, table, recipes if day == "settled_on" else {})
     con.execute(
         f"""
         create or replace table ops.settlement_hashes as
@@ -155,7 +165,9 @@ def refresh_hashes(warehouse: Warehouse) -> None:
         select
             by_day.settled_on,
             case when starts_with(coalesce(s.content_hash, '{_SHARED}'), '{_SHARED}')
-                then '{_SHARED}' else '' end || sha256(by_day.text) as content_hash
+                then '{_SHARED}' else '' end || sha256(by_day.text) as content_hash,
+            coalesce(s.billing_rules, {rules.BILLING_RULES}) as billing_rules,
+            coalesce(s.hash_recipe, {rules.HASH_RECIPE}) as hash_recipe
         from by_day left join ops.sealed_settlements as s on by_day.settled_on = s.settled_on
         """
     )
@@ -171,16 +183,17 @@ def table_hashes(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
                 f" where table_name = {literal(table)}"
             )
         else:
-            number = row_number_of_text(_columns(con, table))
+            number = row_number_of_text(_columns(con, table, rules.HASH_RECIPE))
             query = f"select count(*), coalesce(sum({number}::hugeint), 0) from billing.{table}"
         rows, total = con.execute(query).fetchall()[0]
         hashes[table] = hashlib.sha256(f"{table}:{rows}:{total}".encode()).hexdigest()
     return hashes
 
 
-def _refresh_calls(con: duckdb.DuckDBPyConnection, layout: Layout) -> None:
+def _refresh_calls(
+    con: duckdb.DuckDBPyConnection, layout: Layout, recipes: Mapping[date, int]
+) -> None:
     """A day of calls is as it was if its files are the same."""
-    columns = _columns(con, "calls")
     by_row = {
         row[0]
         for row in con.execute(
@@ -191,6 +204,8 @@ def _refresh_calls(con: duckdb.DuckDBPyConnection, layout: Layout) -> None:
     current = {}
     for settled_on, folder in layout.call_dates().items():
         current[settled_on] = ("" if settled_on in by_row else _SHARED) + _entries(folder)
+        if recipes.get(settled_on, rules.HASH_RECIPE) > 1:
+            current[settled_on] += f" recipe {recipes.get(settled_on, rules.HASH_RECIPE)}"
     days = list(current)
     for day in _forget_changed(
         con,
@@ -200,6 +215,7 @@ def _refresh_calls(con: duckdb.DuckDBPyConnection, layout: Layout) -> None:
     ):
         files = literal(str(layout.calls_of(day) / "*.parquet"))
         source = f"read_parquet({files}, hive_types = {{'settled_on': date}})"
+        columns = _columns(con, "calls", recipes.get(day, rules.HASH_RECIPE))
         counted = call_fingerprint(columns, source, is_shared=day not in by_row)
         con.execute(
             f"insert into ops.fingerprints select 'calls', ?, ?, rows, total from ({counted})",
@@ -207,26 +223,31 @@ def _refresh_calls(con: duckdb.DuckDBPyConnection, layout: Layout) -> None:
         )
 
 
-def _refresh_rows(con: duckdb.DuckDBPyConnection, table: str) -> None:
+def _refresh_rows(con: duckdb.DuckDBPyConnection, table: str, recipes: Mapping[date, int]) -> None:
     """A day of rows is as it was if the engine's own hashes of them, which cost a tenth, add up to
     the same."""
-    columns, day = _columns(con, table), _DAYS[table]
-    told = ", ".join(identifier(name) for name, _type in columns if name not in NAMES_FROM_SEEDS)
+    day = _DAYS[table]
+    hashed = ", ".join(map(identifier, figure_columns(con, table)))
     seen = f"""
-        select {day} as day, version() || ':' || count(*) || ':' || sum(hash({told})) as seen
+        select {day} as day, version() || ':' || count(*) || ':' || sum(hash({hashed})) as seen
         from billing.{table} group by {day}
     """
-    if _forget_changed(con, table, seen, []):
+    new = _forget_changed(con, table, seen, [])
+    by_recipe: defaultdict[int, list[date]] = defaultdict(list)
+    for new_day in new:
+        by_recipe[recipes.get(new_day, rules.HASH_RECIPE)].append(new_day)
+    for recipe, days in by_recipe.items():
         con.execute(
             f"""
             insert into ops.fingerprints
             select
                 {literal(table)}, seen_days.day, any_value(seen_days.seen), count(*),
-                sum({row_number_of_text(columns)}::hugeint)
+                sum({row_number_of_text(_columns(con, table, recipe))}::hugeint)
             from billing.{table} as t inner join seen_days on t.{day} = seen_days.day
-            where seen_days.is_new
+            where list_contains(?, seen_days.day)
             group by seen_days.day
-            """
+            """,
+            [days],
         )
 
 
@@ -267,8 +288,10 @@ def _entries(folder: Path) -> str:
     )
 
 
-def _columns(con: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]]:
-    return con.execute(
+def _columns(con: duckdb.DuckDBPyConnection, table: str, recipe: int) -> list[tuple[str, str]]:
+    """Names and types of a mart's columns, as far as a recipe has them."""
+    later = LATER_COLUMNS.get(table, {})
+    columns: list[tuple[str, str]] = con.execute(
         """
         select column_name, data_type from information_schema.columns
         where table_catalog = current_database() and table_schema = 'billing' and table_name = ?
@@ -276,3 +299,4 @@ def _columns(con: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]
         """,
         [table],
     ).fetchall()
+    return [column for column in columns if later.get(column[0], 1) <= recipe]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 
+from callbill.base.rules import RuleRange
 from callbill.base.settings import BillingVars
 from callbill.warehouse import dbt
 from callbill.warehouse.warehouse import Warehouse
 
 
-def build_models(
-    warehouse: Warehouse, billing_vars: BillingVars, settle_from: date, settle_through: date
-) -> None:
-    """Build all models for the dates from `settle_from` to `settle_through`.
+def build_models(warehouse: Warehouse, billing_vars: BillingVars, dates: RuleRange) -> None:
+    """Build all models for a range of settlement dates that have one version of the rules.
 
     What an earlier, unpublished run left of these dates or later ones is replaced. Raises
     ControlFailedError if a test of a model failed, CallbillError if a model could not be built.
@@ -20,9 +19,10 @@ def build_models(
     with warehouse.transaction():
         warehouse.execute("delete from ops.settlement_window")
         warehouse.execute(
-            "insert into ops.settlement_window values (?, ?)", [settle_from, settle_through]
+            "insert into ops.settlement_window values (?, ?, ?)",
+            [dates.first, dates.last, dates.rules.billing_rules],
         )
-    warehouse.prepare_call_partitions(settle_through)
+    warehouse.prepare_call_partitions(dates.first, dates.last)
     dbt.build_models(warehouse.layout, billing_vars)
-    days = (settle_through - settle_from).days
-    warehouse.complete_call_partitions(settle_from + timedelta(days=n) for n in range(days + 1))
+    days = (dates.last - dates.first).days
+    warehouse.complete_call_partitions(dates.first + timedelta(days=n) for n in range(days + 1))

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
+from callbill.base.catalogue import as_counted
 from callbill.base.errors import UsageError, VerificationError
 from callbill.base.progress import Advance, Reporter
 from callbill.base.settings import BillingVars, Settings
@@ -140,7 +141,10 @@ def _compute(
     files = _find(landing.files, loads, reporter)
     total = sum(file.size for file in files)
     advance = reporter.announce(total)
-    component_of = dict(manifest.seeds["component_actions"])
+    claims = {
+        action: (component, manifest.counts_from["component_actions", (action, component)])
+        for action, component in manifest.seeds["component_actions"]
+    }
     contracts: list[Contract] = []
     counts: list[Row] = []
     records = 0
@@ -156,7 +160,7 @@ def _compute(
                 if rejected:
                     texts = texts.filter(~pl.col("line").is_in(rejected.numbers))
                 if load.feed == "call_logs":
-                    some = accepted_records(texts, load, billing_vars, component_of)
+                    some = accepted_records(texts, load, billing_vars, claims)
                     accepted += len(some)
                     records += len(some)
                     spill.add(some)
@@ -175,7 +179,7 @@ def _compute(
                 raise UsageError(f"{file.name} changed while it was read: verify again")
             said = (lines_read, accepted, lines_read - accepted)
             counts.append((load.feed, load.path, load.source_file_id, *map(str, said)))
-        book = PriceBook(manifest.seeds, contracts)
+        book = PriceBook(as_counted(manifest.seeds, manifest.counts_from), contracts)
         charges = charges_of(spill, book, billing_vars, through)
     lines = bill_lines(charges, book, through)
     return _Bill(lines, settlements(lines, billing_vars.deduction_rounding), counts, records)

@@ -6,6 +6,7 @@ No reasons are given: only whether a row counts is held against the release.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -129,16 +130,32 @@ def is_mangled(text: pl.Expr) -> pl.Expr:
     return (text.str.contains(r"[.+]") & text.str.contains(_MANGLED)).fill_null(False)
 
 
+def _component(claims: Mapping[str, tuple[str, date]]) -> pl.Expr:
+    """The component that claims a record's action on its settlement date; empty if none does."""
+    action = pl.col("action")
+    components = {name: component for name, (component, _first) in claims.items()}
+    firsts = {name: first for name, (_component, first) in claims.items()}
+    return (
+        pl.when(
+            pl.col("settled_on")
+            >= action.replace_strict(firsts, default=date.max, return_dtype=pl.Date)
+        )
+        .then(action.replace_strict(components, default="", return_dtype=pl.String))
+        .otherwise(pl.lit(""))
+    )
+
+
 def accepted_records(
     texts: pl.DataFrame,
     load: SourceLoad,
     billing_vars: BillingVars,
-    component_of: dict[str, str],
+    claims: Mapping[str, tuple[str, date]],
 ) -> pl.DataFrame:
     """The records among a call log's rows, with what decides their bill.
 
     Columns: request_id, called_us (microseconds since 1970 UTC), usage_date, settled_on, owner_uin,
-    component_code (empty if none claims the action), is_failure, is_too_old.
+    component_code (empty if none claims the action), is_failure, is_too_old. `claims` gives the
+    component of an action, and the first settlement date on which it does.
     """
     shape = shape_of(load.feed, load.format)
     naive_zone = billing_vars.zone if shape.naive_times_in_billing_timezone else None
@@ -174,9 +191,7 @@ def accepted_records(
             "usage_date",
             "settled_on",
             "owner_uin",
-            pl.col("action")
-            .replace_strict(component_of, default="", return_dtype=pl.String)
-            .alias("component_code"),
+            _component(claims).alias("component_code"),
             (
                 pl.col("error_code").is_not_null()
                 | ~pl.col("status").fill_null(200).is_between(200, 299)

@@ -111,7 +111,16 @@ create table if not exists ops.sealed_settlements (
 -- The dates that the run at hand settles; the models read it to know what is due.
 create table if not exists ops.settlement_window (
     settle_from date not null,
-    settle_through date not null
+    settle_through date not null,
+    -- The version of the billing rules that they are settled by.
+    billing_rules integer not null default 1
+);
+
+-- The rows of the catalogue (the seeds), with the first settlement date that each counts for.
+create table if not exists ops.catalogue_rows (
+    seed varchar not null,
+    row varchar[] not null,
+    counts_from date not null
 );
 
 -- Directory entries whose content is known, so that a file is hashed once.

@@ -271,11 +271,11 @@ class Warehouse:
 
     # --- calls, kept as Parquet ----------------------------------------------------------------
 
-    def prepare_call_partitions(self, through: date) -> None:
-        """Make room for the due dates' calls: no folder of a date that is not built may be left."""
-        built_through = self.built_through
+    def prepare_call_partitions(self, settle_from: date, through: date) -> None:
+        """Make room for the due dates' calls: no folder of them, or of a later date, may be
+        left."""
         for settled_on, path in self.layout.call_dates().items():
-            if built_through is None or settled_on > built_through:
+            if settled_on >= settle_from:
                 shutil.rmtree(path)
         self.layout.calls_of(EMPTY_DATE).mkdir(parents=True, exist_ok=True)
         self.layout.calls_of(through).mkdir(exist_ok=True)
