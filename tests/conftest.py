@@ -24,7 +24,7 @@ import jinja2
 import pytest
 from callbill.base import catalogue, settings
 from callbill.cli.main import main
-from callbill.ingest import judging, shapes
+from callbill.ingest import shapes, templates
 from callbill.release.site import dbt_docs
 from callbill.warehouse import dbt
 
@@ -111,7 +111,7 @@ def _command(
         module.PROJECT = project  # type: ignore[attr-defined]
     ingest = project / INGEST
     shapes.SHAPES = ingest / "feeds" / "call_logs" / "shapes"
-    judging.TEMPLATES.loader = jinja2.FileSystemLoader(ingest / "feeds")
+    templates.TEMPLATES.loader = jinja2.FileSystemLoader(ingest / "feeds")
     sys.argv = command
     if before is not None:
         before()

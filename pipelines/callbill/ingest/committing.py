@@ -10,7 +10,7 @@ from pathlib import Path
 from callbill.base.sql import literal
 from callbill.ingest.incoming import Incoming
 from callbill.ingest.landing import Skipped
-from callbill.ingest.reading import FileOutcome, ReadOutcome
+from callbill.ingest.read_task import FileOutcome, ReadOutcome
 from callbill.ingest.shapes import Shape, shape_of
 from callbill.storage.files import sync_file
 from callbill.warehouse.warehouse import Warehouse
