@@ -8,9 +8,9 @@
 {# What a ledger entry names a settlement by, beside its owner. #}
 {% macro settlement_reference(settlements) -%}
     concat(
-        cast({{ settlements }}.settled_on as string), '/',
+        cast({{ settlements }}.settled_on as varchar), '/',
         {{ settlements }}.product_code, '/',
-        cast({{ settlements }}.bill_month as string)
+        cast({{ settlements }}.bill_month as varchar)
     )
 {%- endmacro %}
 

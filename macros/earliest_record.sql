@@ -5,7 +5,7 @@
                 action asc nulls first,
                 region asc nulls first,
                 error_code asc nulls first,
-                cast(http_status as string) asc nulls first,
+                cast(http_status as varchar) asc nulls first,
                 owner_uin asc,
                 source_file_id asc
 {%- endmacro %}

@@ -55,8 +55,3 @@
     {{ adapter.commit() }}
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
-
-{# On Spark all tables by settlement date are kept so. #}
-{% materialization settlement_partitions, adapter='spark' %}
-    {{ return(materialization_incremental_spark()) }}
-{% endmaterialization %}

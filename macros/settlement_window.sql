@@ -1,6 +1,6 @@
 {#
-    The settlement dates that a run settles, from ops.settlement_window, as literals: an engine can
-    then leave out what lies in other partitions. They are read at run time and are not dbt vars,
+    The settlement dates that a run settles, from ops.settlement_window, as literals: DuckDB then
+    opens only the folders of those dates. They are read at run time and are not dbt vars,
     because every new value of a var would have dbt parse the whole project again.
 #}
 {% macro settle_from(plus_days=0) -%}
@@ -41,8 +41,8 @@
 
 {#
     What is_due() implies for the folder that a record lies in: usage is at most a day after
-    arrival, so a record is settled at most two days after its floor. Told to the engine, it opens
-    only the folders that can matter.
+    arrival, so a record is settled at most two days after its floor. With this condition
+    DuckDB opens only the folders that can matter.
 #}
 {% macro may_hold_due_records() -%}
     settlement_floor between {{ callbill.settle_from(-2) }} and {{ callbill.settle_through() }}

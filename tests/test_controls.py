@@ -241,7 +241,7 @@ FAULTS = {
         model(
             "models/marts/settlements.sql",
             "{{ deducted_amount('rated_amount') }}",
-            "cast({{ truncate_to_fen('rated_amount') }} as decimal(18, 2))",
+            "cast(trunc(rated_amount, 2) as decimal(18, 2))",
         ),
     ),
     "adjustments_balance": Fault(

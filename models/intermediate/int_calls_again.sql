@@ -1,6 +1,4 @@
-{{
-    config(materialized="incremental", on_schema_change="fail", partition_by="settled_on")
-}}
+{{ config(materialized="incremental") }}
 
 -- Calls with several records, one row per settlement date on which a call had records, with the
 -- state that the call is in by then. The latest row of a call is all that later nights need of it.
@@ -187,9 +185,8 @@ faces as (
 gaps as (
     select
         *,
-        {{ days_between(
-            'settled_on', 'lag(settled_on) over (partition by request_id order by settled_on)'
-        ) }} as days_since_last
+        settled_on - lag(settled_on) over (partition by request_id order by settled_on)
+            as days_since_last
     from events
 ),
 

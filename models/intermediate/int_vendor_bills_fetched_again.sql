@@ -20,7 +20,7 @@ said as (
         is_adjustment,
         of_product,
         arrived_on,
-        {{ each_day('first_day', 'last_day') }} as deducted_on
+        unnest(generate_series(first_day, last_day, interval 1 day))::date as deducted_on
     from (
         select
             owner_uin,
@@ -28,8 +28,8 @@ said as (
             is_adjustment,
             of_product,
             arrived_on,
-            greatest(min(deducted_on), {{ plus_days('of_month', -62) }}) as first_day,
-            least(max(deducted_on), {{ plus_days('of_month', 62) }}) as last_day
+            greatest(min(deducted_on), of_month - 62) as first_day,
+            least(max(deducted_on), of_month + 62) as last_day
         from lines
         group by
             owner_uin, is_ours, is_adjustment, of_product, arrived_on, of_month, source_file_id

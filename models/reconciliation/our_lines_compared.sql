@@ -16,7 +16,7 @@ covered as (
         max(arrived_on) as known_on,
         max(
             case
-                when coalesce(deducted_on, {{ plus_days('usage_date', 1) }}) >= arrived_on
+                when coalesce(deducted_on, usage_date + 1) >= arrived_on
                     then arrived_on
             end
         ) as deducted_on
@@ -40,7 +40,7 @@ placed_lines as (
         theirs.owner_uin is not null as is_there,
         coalesce(lines.settled_on <= covered.known_on, false)
         and (
-            lines.usage_date < {{ plus_days('covered.known_on', -1) }}
+            lines.usage_date < covered.known_on - 1
             or coalesce(covered.deducted_on = covered.known_on, false)
         ) as is_known
     from lines

@@ -1,7 +1,7 @@
 -- What the vendor's bill and ours have of a usage date's calls and what they cost.
 {#- Of the last settlement date that of what it charges, not of what it takes back. #}
 {%- set price_in_the_end %}
-        max_by(contract_price, concat(cast(settled_on as string), cast(calls > 0 as string)))
+        max_by(contract_price, concat(cast(settled_on as varchar), cast(calls > 0 as varchar)))
 {%- endset %}
 
 with our_lines as (

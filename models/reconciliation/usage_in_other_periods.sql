@@ -104,7 +104,7 @@ offsets as (
     select
         *,
         coalesce(
-            usage_date_before = {{ plus_days('usage_date', -1) }}
+            usage_date_before = usage_date - 1
             and left_before <> 0
             and more_calls - moved = -left_before,
             false

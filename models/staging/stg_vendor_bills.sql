@@ -147,7 +147,7 @@ placed as (
         ) as of_month,
         case
             when is_adjustment then cast(date_trunc('month', usage_date) as date)
-            else coalesce(paid_on, {{ plus_days('usage_date', 1) }})
+            else coalesce(paid_on, usage_date + 1)
         end as deducted_on
     from owned
 )
