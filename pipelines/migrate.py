@@ -2,7 +2,8 @@
 
 Schema versions: 1 (callbill 0.1), 2 (0.2: who started a run, files withdrawn and read again, what
 senders announce, the texts of contracts and events), 3 and 4 (0.6: the vendor's bills, the months
-that they state). Models are dbt's: their tables did not change.
+that they state), 5 (0.7: the table in which a night leaves calls for the next is there before the
+first). Models are dbt's: their tables did not change.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ _NEW_COLUMNS = {
 _NAMES = """
     select concat_ws('.', schema_name, table_name) from duckdb_tables()
     where database_name = current_database() and not temporary
+        and schema_name in ('raw', 'ops')
 """
 
 

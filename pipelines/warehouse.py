@@ -15,7 +15,7 @@ from pipelines.migrate import migrate
 from pipelines.settings import Settings
 from pipelines.sql import literal
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 _TABLES = (Path(__file__).parent / "warehouse.sql").read_text(encoding="utf-8")
 

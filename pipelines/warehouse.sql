@@ -218,3 +218,38 @@ select
     null::date as settled_on,
     null::varchar as source_file_id
 where false;
+
+-- What a night leaves of calls with several records (models/intermediate/calls/int_calls_again.sql). It
+-- is read before that model writes it, so it is there before the first night.
+create schema if not exists intermediate;
+
+create table if not exists intermediate.int_calls_again (
+    request_id varchar,
+    settled_on date,
+    usage_date date,
+    called_at timestamptz,
+    owner_uin varchar,
+    operate_uin varchar,
+    component_code varchar,
+    region varchar,
+    error_code varchar,
+    source_file_id varchar,
+    records bigint,
+    disposition varchar,
+    calls_billed bigint,
+    request_hash ubigint,
+    has_failure boolean,
+    first_owner varchar,
+    last_owner varchar,
+    first_component varchar,
+    last_component varchar,
+    void_on date,
+    chargeable_on date,
+    chargeable_is_rated boolean,
+    outcome varchar,
+    previous_usage_date date,
+    previous_owner_uin varchar,
+    previous_operate_uin varchar,
+    previous_component_code varchar,
+    previous_outcome varchar
+);

@@ -202,9 +202,10 @@ FAULTS = {
     "dispositions_match_calls_billed": Fault(
         "a duplicate is called billed",
         model(
-            "models/intermediate/int_calls_again.sql",
-            "when with_previous.charged_on is not null then 'duplicate'",
-            "when with_previous.charged_on is not null then 'billed'",
+            "models/intermediate/int_calls.sql",
+            "        disposition,\n        calls_billed,\n        source_file_id\n    from calls_again\n",
+            "        case disposition when 'duplicate' then 'billed' else disposition end,\n"
+            "        calls_billed,\n        source_file_id\n    from calls_again\n",
         ),
     ),
     "lines_are_the_calls_behind_them": Fault(
