@@ -81,7 +81,7 @@
     create or replace macro billing.settlements_known_on(known_on) as table
     select * from {{ settlements }};
     create or replace macro billing.precision_adjustments_known_on(known_on) as table
-    {{ callbill.precision_adjustments_of(settlements, 'known_on') }};
+    {{ precision_adjustments_of(settlements, 'known_on') }};
     create or replace macro billing.monthly_bills_known_on(known_on) as table
-    {{ callbill.monthly_bills_of(lines, settlements) }};
+    {{ monthly_bills_of(lines, settlements) }};
 {%- endmacro %}

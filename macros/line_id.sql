@@ -10,9 +10,9 @@
             component_code,
             cast(usage_date as varchar),
             line_type,
-            {{ callbill.price_text('list_price') }},
-            coalesce({{ callbill.price_text('discount') }}, 'agreed'),
-            {{ callbill.price_text('contract_price') }},
+            {{ price_text('list_price') }},
+            coalesce({{ price_text('discount') }}, 'agreed'),
+            {{ price_text('contract_price') }},
             owner_uin
         )
     )

@@ -28,17 +28,11 @@
 
 {# What leaves the account for a rated amount: 2 decimals, by var deduction_rounding. #}
 {% macro deducted_amount(rated_amount) -%}
-    {%- if var('deduction_rounding') == 'half_up' -%}
-        cast(round({{ rated_amount }}, 2) as decimal(18, 2))
-    {%- elif var('deduction_rounding') == 'down' -%}
-        cast(trunc({{ rated_amount }}, 2) as decimal(18, 2))
-    {%- else -%}
-        {{ exceptions.raise_compiler_error('deduction_rounding is neither half_up nor down') }}
-    {%- endif -%}
+    {%- set rounding = {'half_up': 'round', 'down': 'trunc'}[var('deduction_rounding')] -%}
+    cast({{ rounding }}({{ rated_amount }}, 2) as decimal(18, 2))
 {%- endmacro %}
 
-{# Whether a cost, of somebody else's bill, is what an exact one comes to when it is rounded to the
-   nearest or cut off, at 2 to 8 decimals. #}
+{# Whether a vendor's cost is an exact one that was rounded or cut off at 2 to 8 decimals. #}
 {% macro is_rounded_from(cost, exact) -%}
     (
         {%- for decimals in range(2, 9) %}
@@ -52,4 +46,18 @@
         )
         {%- endfor %}
     )
+{%- endmacro %}
+
+{#
+    What a number of calls costs at a price. A vendor's bill may state more calls than can be
+    multiplied: those cost nothing here, so that their real cost stays to be named.
+#}
+{% macro cost_at(calls, calls_per_price_unit, price) -%}
+    {{ line_cost(
+        used_amount(
+            'case when abs(' ~ calls ~ ') < 10000000000 then ' ~ calls ~ ' else 0 end',
+            calls_per_price_unit
+        ),
+        price
+    ) }}
 {%- endmacro %}

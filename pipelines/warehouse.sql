@@ -219,8 +219,8 @@ select
     null::varchar as source_file_id
 where false;
 
--- What a night leaves of calls with several records (models/intermediate/calls/int_calls_again.sql). It
--- is read before that model writes it, so it is there before the first night.
+-- What a night leaves of calls with several records, written by the model int_calls_again. Others
+-- read it before that, so it is there before the first night.
 create schema if not exists intermediate;
 
 create table if not exists intermediate.int_calls_again (

@@ -203,8 +203,8 @@ FAULTS = {
         "a duplicate is called billed",
         model(
             "models/intermediate/int_calls.sql",
-            "        disposition,\n        calls_billed,\n        source_file_id\n    from calls_again\n",
-            "        case disposition when 'duplicate' then 'billed' else disposition end,\n"
+            "disposition,\n        calls_billed,\n        source_file_id\n    from calls_again\n",
+            "case disposition when 'duplicate' then 'billed' else disposition end,\n"
             "        calls_billed,\n        source_file_id\n    from calls_again\n",
         ),
     ),
@@ -296,7 +296,7 @@ FAULTS = {
     "ledger_adds_up": Fault(
         "balances are sums of two entries",
         model(
-            "macros/accounts.sql",
+            "macros/account_ledger.sql",
             "rows unbounded preceding)",
             "rows between 1 preceding and current row)",
         ),

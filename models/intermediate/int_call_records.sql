@@ -1,6 +1,6 @@
 -- Records of the request ids that need to be looked at together: the due ones, and those of the
--- same ids within the horizon before them, unless a state stands for those. Each tells whether it can be
--- charged, whether it is rated, and whether it is its date's earliest.
+-- same ids within the horizon before them, unless a state stands for those. Each tells whether it
+-- can be charged, whether it is rated, and whether it is its date's earliest.
 with repeated_requests as (
     select * from {{ ref('int_repeated_requests') }}
 ),

@@ -2,9 +2,9 @@
 
 -- The state of each call with several records, on each settlement date on which it had records.
 --
--- The records of one request id and settlement date are an event, and so is what earlier nights left
--- of an id. Events within the horizon of each other are one call. Its state on a date is made of all
--- its events up to that date.
+-- The records of one request id and settlement date are an event, and so is what earlier nights
+-- left of an id. Events within the horizon of each other are one call. Its state on a date is made
+-- of all its events up to that date.
 with call_records as (
     select * from {{ ref('int_call_records') }}
 ),

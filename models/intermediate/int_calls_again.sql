@@ -1,7 +1,7 @@
 {{ config(materialized="incremental") }}
 
--- Calls with several records, one row per settlement date on which a call had records: what became of
--- it by then, and the state it is in. Kept, because a call's latest row is all that later nights need.
+-- Calls with several records, one row per settlement date on which a call had records: what became
+-- of it by then, and its state. Kept, because its latest row is all that later nights need.
 with call_states as (
     select * from {{ ref('int_call_states') }}
 ),

@@ -16,13 +16,14 @@ from hashlib import sha256
 from pathlib import Path
 
 import duckdb
+from jinja2 import Template
 
 from pipelines.errors import UsageError
 from pipelines.export.csv_file import write_csv
 from pipelines.export.workbook import write_workbook
 from pipelines.publish.manifest import read_manifest
 from pipelines.publish.release import DATABASE, current_release
-from pipelines.settings import Settings
+from pipelines.settings import PROJECT, Settings
 from pipelines.sql import literal
 
 # The tables of each layout, by what their files are called.
@@ -61,7 +62,8 @@ def export_month(
             raise UsageError(f"release {release.name} was published by a callbill before 0.6")
         con.execute(
             "create temp table asked as select $1::date as bill_month, $2::varchar as owner_uin,"
-            " timezone($3, $1::date::timestamp) as period_start",
+            " timezone($3, $1::date::timestamp) as period_start,"
+            f" {_deduction_time()} as deduction_time",
             [month, owner, read_manifest(release).vars["billing_timezone"]],
         )
         tables = LAYOUTS[layout]
@@ -84,6 +86,12 @@ def export_month(
             _whole(path, partial(write, con, query))
             written.append(Exported(path, rows[name]))
         return written
+
+
+def _deduction_time() -> str:
+    """The time of day of deductions, as the models have it."""
+    macros = Template((PROJECT / "macros" / "deducted_at.sql").read_text(encoding="utf-8")).module
+    return str(macros.deduction_time())  # type: ignore[attr-defined]
 
 
 def _count(con: duckdb.DuckDBPyConnection, query: str) -> int:
