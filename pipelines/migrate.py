@@ -3,7 +3,8 @@
 Schema versions: 1 (callbill 0.1), 2 (0.2: who started a run, files withdrawn and read again, what
 senders announce, the texts of contracts and events), 3 and 4 (0.6: the vendor's bills, the months
 that they state), 5 (0.7: the table in which a night leaves calls for the next is there before the
-first). Models are dbt's: their tables did not change.
+first; models have other names). What dbt makes is made anew by every run, except what it keeps by
+settlement date, and that did not change.
 """
 
 from __future__ import annotations
@@ -15,6 +16,17 @@ _NEW_COLUMNS = {
     "raw.contracts": ("fields", "'{}'"),
     "raw.account_events": ("fields", "'{}'"),
 }
+
+# What models were called before 5, in the schema intermediate.
+_OLD_MODELS = (
+    ("view", "our_lines_compared"),
+    ("view", "usage_compared"),
+    ("view", "usage_in_other_periods"),
+    ("view", "usage_differences"),
+    ("view", "adjustment_differences"),
+    ("table", "int_vendor_bills_fetched_again"),
+    ("table", "int_vendor_bills_priced"),
+)
 
 _NAMES = """
     select concat_ws('.', schema_name, table_name) from duckdb_tables()
@@ -40,5 +52,7 @@ def migrate(con: duckdb.DuckDBPyConnection, tables: str, version: int) -> None:
         also = f", {said} as {column}" if column and column not in had else ""
         con.execute(f"insert into {name} by name select *{also} from before_{n}")
         con.execute(f"drop table before_{n}")
+    for kind, name in _OLD_MODELS:
+        con.execute(f"drop {kind} if exists intermediate.{name}")
     con.execute("update ops.warehouse set schema_version = ?", [version])
     con.commit()
