@@ -77,7 +77,7 @@ MODELS_WITH_UNIT_TESTS = {
 UNIT_TESTS_AT_LEAST = 102
 
 # Data only moves forward. First comes the bill: a mart feeds no intermediate model. Then comes its
-# reconciliation with the vendor's, which starts from the finished bill; nothing of the bill reads it.
+# reconciliation with the vendor's: it starts from the finished bill, and nothing of that reads it.
 ORDER = ("staging", "intermediate", "marts", "reconciliation's steps", "reconciliation")
 
 # What a figure may be made of, by the end of its column's name.
