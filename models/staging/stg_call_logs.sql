@@ -31,8 +31,8 @@ records as (
             or call_logs.http_status < 200
             or call_logs.http_status > 299
         ) as is_failure,
-        {{ days_between('call_logs.settled_on', 'call_logs.usage_date') }}
-        > {{ var('max_usage_age_days') }} as is_too_old
+        call_logs.settled_on - call_logs.usage_date
+        > {{ var('max_usage_age_days') | int }} as is_too_old
     from call_logs
     left join component_actions on call_logs.action = component_actions.action
 )

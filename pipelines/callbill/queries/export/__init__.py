@@ -16,9 +16,10 @@ from hashlib import sha256
 from pathlib import Path
 
 import duckdb
+from jinja2 import Template
 
 from callbill.base.errors import UsageError
-from callbill.base.settings import Settings
+from callbill.base.settings import PROJECT, Settings
 from callbill.base.sql import literal
 from callbill.queries.export.csv_file import write_csv
 from callbill.queries.export.workbook import write_workbook
@@ -57,7 +58,8 @@ def export_month(
             raise UsageError(f"release {release.run_id} was published by a callbill before 0.6")
         con.execute(
             "create temp table asked as select $1::date as bill_month, $2::varchar as owner_uin,"
-            " timezone($3, $1::date::timestamp) as period_start",
+            " timezone($3, $1::date::timestamp) as period_start,"
+            f" {_deduction_time()} as deduction_time",
             [month, owner, release.manifest.vars["billing_timezone"]],
         )
         tables = LAYOUTS[layout]
@@ -80,6 +82,12 @@ def export_month(
             _whole(path, partial(write, con, query))
             written.append(Exported(path, rows[name]))
         return written
+
+
+def _deduction_time() -> str:
+    """The time of day of deductions, as the models have it."""
+    macros = Template((PROJECT / "macros" / "deducted_at.sql").read_text(encoding="utf-8")).module
+    return str(macros.deduction_time())  # type: ignore[attr-defined]
 
 
 def _count(con: duckdb.DuckDBPyConnection, query: str) -> int:

@@ -12,7 +12,7 @@ deductions as (
         s.product_code,
         '按量计费日结' as transaction_type,
         s.settled_on,
-        s.settled_on + interval 8 hour as deducted_at,
+        s.settled_on + asked.deduction_time as deducted_at,
         s.rated_amount,
         s.deducted_amount,
         s.residual_amount,

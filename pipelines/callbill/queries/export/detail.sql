@@ -18,7 +18,7 @@ select
     case when l.calls < 0 then '按量计费冲正' else '按量计费日结' end as "交易类型",
     l.line_id as "订单ID",
     concat_ws('/', l.settled_on, l.product_code, l.bill_month) as "交易ID",
-    l.settled_on + interval 8 hour as "扣费时间",
+    l.settled_on + asked.deduction_time as "扣费时间",
     l.usage_date::timestamp as "开始使用时间",
     -- The vendor's ends are inclusive.
     l.usage_date + interval 1 day - interval 1 second as "结束使用时间",

@@ -1,11 +1,11 @@
 -- What the vendor's bill and ours have of a usage date's calls and what they cost.
 {#- Of the last settlement date that of what it charges, not of what it takes back. #}
 {%- set price_in_the_end %}
-        max_by(contract_price, concat(cast(settled_on as string), cast(calls > 0 as string)))
+        max_by(contract_price, concat(cast(settled_on as varchar), cast(calls > 0 as varchar)))
 {%- endset %}
 
 with our_lines as (
-    select * from {{ ref('our_lines_compared') }}
+    select * from {{ ref('int_comparable_lines') }}
 ),
 
 vendor_lines as (
@@ -79,8 +79,8 @@ compared as (
         keys.bill_month,
         keys.usage_date,
         keys.component_code,
-        ours.owner_uin is not null as is_here,
-        theirs.owner_uin is not null as is_there,
+        ours.owner_uin is not null as in_our_bill,
+        theirs.owner_uin is not null as in_vendor_bill,
         coalesce(ours.calls, 0) as calls,
         coalesce(theirs.calls, 0) as vendor_calls,
         coalesce(theirs.calls, 0) - coalesce(ours.calls, 0) as more_calls,

@@ -4,7 +4,7 @@
 #}
 {% macro duckdb__load_csv_rows(model, agate_table) %}
     {%- set statement -%}
-        copy {{ this.render() }} from {{ callbill.quoted(agate_table.original_abspath) }}
+        copy {{ this.render() }} from {{ quoted(agate_table.original_abspath) }}
         (format csv, header true)
     {%- endset -%}
     {% do adapter.add_query(statement, abridge_sql_log=True) %}

@@ -23,7 +23,7 @@ changed as (
             repriced_usage.owner_uin = old_prices.owner_uin
             and repriced_usage.component_code = old_prices.component_code
             and repriced_usage.usage_date = old_prices.usage_date
-            and {{ plus_days('repriced_usage.settled_on', -1) }} = old_prices.known_on
+            and repriced_usage.settled_on - 1 = old_prices.known_on
     inner join prices as new_prices
         on
             repriced_usage.owner_uin = new_prices.owner_uin

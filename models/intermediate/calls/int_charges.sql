@@ -1,6 +1,4 @@
-{{
-    config(materialized="incremental", on_schema_change="fail", partition_by="settled_on")
-}}
+{{ config(materialized="incremental") }}
 
 -- Calls charged and reversed, by settlement date and what prices them.
 with calls as (

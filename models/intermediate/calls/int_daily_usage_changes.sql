@@ -1,6 +1,4 @@
-{{
-    config(materialized="incremental", on_schema_change="fail", partition_by="settled_on")
-}}
+{{ config(materialized="incremental") }}
 
 -- What a settlement date changes in the count of calls by usage date and account: calls seen for
 -- the first time come in as they are; calls seen before leave the state they were in for the new.

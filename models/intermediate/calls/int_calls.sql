@@ -1,4 +1,4 @@
-{{ config(materialized="settlement_partitions", partition_by="settled_on") }}
+{{ config(materialized="settlement_partitions") }}
 
 -- One row per call and settlement date on which it had records.
 with calls_once as (

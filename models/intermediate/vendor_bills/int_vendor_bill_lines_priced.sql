@@ -1,7 +1,7 @@
 -- What lines of the vendor's bills say of calls, price and cost, and whether their own price makes
 -- their cost.
 with lines as (
-    select * from {{ ref('int_vendor_bills_fetched_again') }}
+    select * from {{ ref('int_vendor_bill_lines_current') }}
 ),
 
 components as (
@@ -24,7 +24,7 @@ counted as (
             end as decimal(10, 0)
         ) as exact_calls
     from lines
-    left join components on lines.known_component_code = components.component_code
+    left join components on lines.our_component_code = components.component_code
 ),
 
 measured as (
@@ -89,10 +89,10 @@ select
     sub_product_name,
     component_type,
     component_name,
-    known_component_code,
+    our_component_code,
     is_adjustment,
     is_ours,
-    of_month,
+    bill_month,
     is_superseded,
     is_repeated,
     calls,

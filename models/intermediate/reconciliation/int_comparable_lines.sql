@@ -16,7 +16,7 @@ covered as (
         max(arrived_on) as known_on,
         max(
             case
-                when coalesce(deducted_on, {{ plus_days('usage_date', 1) }}) >= arrived_on
+                when coalesce(deducted_on, usage_date + 1) >= arrived_on
                     then arrived_on
             end
         ) as deducted_on
@@ -37,10 +37,10 @@ theirs as (
 placed_lines as (
     select
         lines.*,
-        theirs.owner_uin is not null as is_there,
+        theirs.owner_uin is not null as in_vendor_bill,
         coalesce(lines.settled_on <= covered.known_on, false)
         and (
-            lines.usage_date < {{ plus_days('covered.known_on', -1) }}
+            lines.usage_date < covered.known_on - 1
             or coalesce(covered.deducted_on = covered.known_on, false)
         ) as is_known
     from lines
@@ -66,7 +66,7 @@ select
     real_cost,
     -- What the vendor had before we had any of it is the same in the end.
     is_known or (
-        is_there
+        in_vendor_bill
         and max(case when is_known then 1 else 0 end) over (
             partition by owner_uin, bill_month, usage_date, component_code
         ) = 0

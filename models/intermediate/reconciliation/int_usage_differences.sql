@@ -3,11 +3,11 @@
 {%- set with_period = "(compared.calls + in_other_periods.period_calls)" %}
 
 with compared as (
-    select * from {{ ref('usage_compared') }}
+    select * from {{ ref('int_usage_compared') }}
 ),
 
 in_other_periods as (
-    select * from {{ ref('usage_in_other_periods') }}
+    select * from {{ ref('int_usage_in_other_periods') }}
 ),
 
 components as (
@@ -21,7 +21,7 @@ explained as (
         compared.more_calls - in_other_periods.period_calls as volume_calls,
         -- What is on one side alone, and not in another period of the other.
         compared.more_calls = 0 and compared.vendor_cost = compared.real_cost as is_equal,
-        compared.is_here <> compared.is_there
+        compared.in_our_bill <> compared.in_vendor_bill
         and (
             compared.more_calls <> in_other_periods.period_calls
             or components.component_code is null
@@ -60,7 +60,7 @@ usage_differences as (
         bill_month,
         usage_date,
         component_code,
-        is_here,
+        in_our_bill,
         calls,
         vendor_calls,
         period_calls,

@@ -61,7 +61,7 @@ compared as (
     select
         vendor_adjustments.owner_uin,
         vendor_adjustments.bill_month,
-        adjustments.owner_uin is not null as is_here,
+        adjustments.owner_uin is not null as in_our_bill,
         coalesce(adjustments.adjustment_amount, 0) as real_cost,
         vendor_adjustments.vendor_cost,
         vendor_adjustments.vendor_cost - coalesce(adjustments.adjustment_amount, 0)
@@ -81,12 +81,16 @@ compared as (
 select
     owner_uin,
     bill_month,
-    is_here,
+    in_our_bill,
     real_cost,
     vendor_cost,
-    case when is_here then 0 else cost_difference end as missing_difference,
-    case when is_here and abs(cost_difference) < allowed_rounding then cost_difference else 0 end
-        as rounding_difference,
-    case when is_here and abs(cost_difference) >= allowed_rounding then cost_difference else 0 end
-        as unexplained_difference
+    case when in_our_bill then 0 else cost_difference end as missing_difference,
+    case
+        when in_our_bill and abs(cost_difference) < allowed_rounding then cost_difference
+        else 0
+    end as rounding_difference,
+    case
+        when in_our_bill and abs(cost_difference) >= allowed_rounding then cost_difference
+        else 0
+    end as unexplained_difference
 from compared

@@ -1,11 +1,11 @@
 -- Calls that differ on a usage date because the other side has them in another month, or on the day
 -- before or after.
 with compared as (
-    select * from {{ ref('usage_compared') }}
+    select * from {{ ref('int_usage_compared') }}
 ),
 
 our_lines as (
-    select * from {{ ref('our_lines_compared') }}
+    select * from {{ ref('int_comparable_lines') }}
 ),
 
 -- What the vendor's bills cannot hold yet, or that is in a month of which there is none.
@@ -104,7 +104,7 @@ offsets as (
     select
         *,
         coalesce(
-            usage_date_before = {{ plus_days('usage_date', -1) }}
+            usage_date_before = usage_date - 1
             and left_before <> 0
             and more_calls - moved = -left_before,
             false

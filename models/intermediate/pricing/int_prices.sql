@@ -37,7 +37,7 @@ wanted as (
         owner_uin,
         component_code,
         usage_date,
-        {{ plus_days('settled_on', -1) }} as known_on
+        settled_on - 1 as known_on
     from repriced_usage
 ),
 

@@ -1,11 +1,11 @@
 -- The vendor's own bill against ours, for accounts and months of which the vendor's is known: what
 -- each has of a usage date's calls and what they cost, and why they differ.
 with usage_differences as (
-    select * from {{ ref('usage_differences') }}
+    select * from {{ ref('int_usage_differences') }}
 ),
 
 adjustment_differences as (
-    select * from {{ ref('adjustment_differences') }}
+    select * from {{ ref('int_adjustment_differences') }}
 ),
 
 differences as (
@@ -16,7 +16,7 @@ differences as (
         bill_month,
         bill_month as usage_date,
         'billVirtualId' as component_code,
-        is_here,
+        in_our_bill,
         0 as calls,
         0 as vendor_calls,
         0 as period_calls,
@@ -46,7 +46,7 @@ select
                 '+',
                 case
                     when missing_calls = 0 and missing_difference = 0 then null
-                    when is_here then 'missing_there'
+                    when in_our_bill then 'missing_there'
                     else 'missing_here'
                 end,
                 case when volume_calls <> 0 or volume_difference <> 0 then 'volume' end,
