@@ -13,19 +13,25 @@
 
 {% macro settlement_window() %}
     {% if not execute %}
-        {{ return(['2000-01-01', '2000-01-01']) }}
+        {{ return(['2000-01-01', '2000-01-01', 1]) }}
     {% endif %}
     {#- Asked once per model: a result can be loaded once, so it is stored again. -#}
     {% set window = load_result('settlement_window') %}
     {% if window is none %}
         {% call statement('settlement_window', fetch_result=True, auto_begin=False) -%}
-            select settle_from, settle_through from {{ source('ops', 'settlement_window').render() }}
+            select settle_from, settle_through, billing_rules
+            from {{ source('ops', 'settlement_window').render() }}
         {%- endcall %}
         {% set window = load_result('settlement_window') %}
     {% endif %}
     {% do store_result('settlement_window', window.response, window.table) %}
-    {{ return([window.table.rows[0][0], window.table.rows[0][1]]) }}
+    {{ return(window.table.rows[0].values()) }}
 {% endmacro %}
+
+{# The version of the billing rules by which these dates are settled, as a number. #}
+{% macro billing_rules() -%}
+    {{ return(settlement_window()[2] | int) }}
+{%- endmacro %}
 
 {# True for the rows that the run at hand settles. #}
 {% macro is_due(settled_on='settled_on') -%}

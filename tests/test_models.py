@@ -37,6 +37,7 @@ FOCUS = "focus_cost_and_usage"
 # Every model that decides on a call, a price or an amount.
 MODELS_WITH_UNIT_TESTS = {
     "stg_call_logs",
+    "stg_list_prices",
     "stg_vendor_bills",
     "int_repeated_requests",
     "int_calls_once",

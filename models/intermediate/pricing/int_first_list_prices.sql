@@ -1,7 +1,7 @@
 -- From which usage date on a component has a list price, as known on settlement dates from
 -- known_from up to known_to (exclusive): usage before it is unrated.
 with list_prices as (
-    select * from {{ ref('list_prices') }}
+    select * from {{ ref('stg_list_prices') }}
 ),
 
 known as (

@@ -1,7 +1,7 @@
 -- List prices with the settlement dates on which they are what is known: of the rows with one
 -- component and effective_from, the one that became known last.
 with list_prices as (
-    select * from {{ ref('list_prices') }}
+    select * from {{ ref('stg_list_prices') }}
 ),
 
 list_prices_known as (
