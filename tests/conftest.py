@@ -228,6 +228,11 @@ class ProjectCopy:
     def run_job(self, place: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
         return _run(place, *arguments, project=self.folder)
 
+    def run_after(
+        self, before: Callable[[], None], place: Path, *arguments: object
+    ) -> subprocess.CompletedProcess[str]:
+        return _run(place, *arguments, project=self.folder, before=before)
+
     def edit(self, path: str, old: str, new: str) -> None:
         """Replace what occurs once in a file."""
         file = self.folder / path
