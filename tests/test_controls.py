@@ -227,8 +227,8 @@ FAULTS = {
     "usage_is_billed_at_the_price_in_force": Fault(
         "contracts are joined without their account",
         model(
-            "models/intermediate/pricing/int_prices.sql",
-            "list_prices_in_force.owner_uin = contracts_known.owner_uin\n            and ",
+            "macros/contract_in_force.sql",
+            "used.owner_uin = contracts.owner_uin\n                and ",
             "",
         ),
     ),

@@ -44,7 +44,7 @@ charges as (
         lines.usage_date as charged_from,
         lines.usage_date + 1 as charged_until,
         'Usage' as charge_category,
-        -- What takes back or prices anew what a closed month holds; late usage was in none.
+        -- A line that takes back or reprices calls of a closed month. Late usage was in none.
         case
             when
                 lines.line_type in ('correction', 'rerating')

@@ -1,5 +1,5 @@
--- The vendor's own bill against ours, for accounts and months of which the vendor's is known: what
--- each has of a usage date's calls and what they cost, and why they differ.
+-- The vendor's own bills compared with ours, for accounts and months with a vendor's bill: calls
+-- and cost of each usage date on both sides, and why they differ.
 with usage_differences as (
     select * from {{ ref('int_usage_differences') }}
 ),

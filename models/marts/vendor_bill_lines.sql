@@ -1,5 +1,5 @@
--- Lines of the vendor's bills that are known by now: which component each is for, what it says of
--- price and cost, and whether it is compared with ours.
+-- Lines of the vendor's bills: the component of each, its price and cost, and whether it is
+-- compared with our lines.
 with lines as (
     select * from {{ ref('int_vendor_bill_lines_priced') }}
 )

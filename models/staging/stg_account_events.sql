@@ -1,5 +1,5 @@
--- Account events that count and are known by now, each once: a line that comes again says nothing
--- new.
+-- Account events that count and are known by the last settled day, each once: a line delivered
+-- again adds nothing.
 with account_events as (
     select *
     from {{ source('raw', 'account_events') }}
@@ -20,5 +20,5 @@ events as (
 )
 
 select * from events
--- What lies after the last settled day is not yet.
+-- Events after the last settled day have not happened yet.
 where occurred_at < {{ end_of_settled_time() }}

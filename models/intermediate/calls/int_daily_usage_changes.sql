@@ -1,7 +1,7 @@
 {{ config(materialized="incremental") }}
 
--- What a settlement date changes in the count of calls by usage date and account: calls seen for
--- the first time come in as they are; calls seen before leave the state they were in for the new.
+-- What a settlement date changes in the counts of calls by usage date and account. A call seen for
+-- the first time is added in its state. A call seen before leaves its old state for the new one.
 with calls as (
     select * from {{ ref('int_calls') }}
     where {{ is_due() }}
@@ -26,7 +26,7 @@ changes as (
         end as outcome,
         count(*) as calls
     from calls
-    -- A reversed call is a failed one only if a failure was the reason.
+    -- A reversed call counts as failed only if a failure was the reason.
     where disposition <> 'reversed'
     group by all
     union all

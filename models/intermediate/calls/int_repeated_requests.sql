@@ -1,7 +1,7 @@
 -- Hashes of the request ids that need to be looked at together: those that occur twice among the
--- due records, or that have a record within the horizon before them. All other records are calls
--- of one record, which can be decided row by row. `settled_on` tells of the latter when: only those
--- dates need to be read again.
+-- due records, or that have a record within the horizon before them. `settled_on` is the date of
+-- such an earlier record: only those dates need to be read again. All other records are calls of
+-- one record, which are decided row by row.
 with due as (
     select request_hash
     from {{ ref('stg_call_ids') }}

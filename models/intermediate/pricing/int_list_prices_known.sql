@@ -1,4 +1,4 @@
--- List prices with the settlement dates on which they are what is known: of the rows with one
+-- List prices with the settlement dates on which each is the one known: of the rows with one
 -- component and effective_from, the one that became known last.
 with list_prices as (
     select * from {{ ref('stg_list_prices') }}

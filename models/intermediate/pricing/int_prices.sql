@@ -13,10 +13,6 @@ list_prices_known as (
     select * from {{ ref('int_list_prices_known') }}
 ),
 
-contracts_known as (
-    select * from {{ ref('int_contracts_known') }}
-),
-
 wanted as (
     select
         owner_uin,
@@ -41,17 +37,13 @@ wanted as (
     from repriced_usage
 ),
 
-ranked_list_prices as (
+list_prices_in_force as (
     select
         wanted.owner_uin,
         wanted.component_code,
         wanted.usage_date,
         wanted.known_on,
-        list_prices_known.list_price,
-        row_number() over (
-            partition by wanted.owner_uin, wanted.component_code, wanted.usage_date, wanted.known_on
-            order by list_prices_known.effective_from desc
-        ) as rank_from_latest
+        list_prices_known.list_price
     from wanted
     inner join list_prices_known
         on
@@ -59,70 +51,15 @@ ranked_list_prices as (
             and wanted.usage_date >= list_prices_known.effective_from
             and wanted.known_on >= list_prices_known.known_from
             and wanted.known_on < list_prices_known.known_to
-),
-
-list_prices_in_force as (
-    select *
-    from ranked_list_prices
-    where rank_from_latest = 1
-),
-
--- What a contract makes of the list price. An agreed price has no discount.
-contract_choices as (
-    select
-        list_prices_in_force.owner_uin,
-        list_prices_in_force.component_code,
-        list_prices_in_force.usage_date,
-        list_prices_in_force.known_on,
-        contracts_known.effective_from,
-        contracts_known.effective_to,
-        contracts_known.source_file_id,
-        contracts_known.discount,
-        coalesce(
-            contracts_known.contract_price,
-            {{ discounted_price('list_prices_in_force.list_price', 'contracts_known.discount') }}
-        ) as contract_price
-    from list_prices_in_force
-    inner join contracts_known
-        on
-            list_prices_in_force.owner_uin = contracts_known.owner_uin
-            and list_prices_in_force.component_code = contracts_known.component_code
-            and list_prices_in_force.usage_date >= contracts_known.effective_from
-            and list_prices_in_force.known_on >= contracts_known.known_from
-            and list_prices_in_force.known_on < contracts_known.known_to
-),
-
--- Of versions that became known on one day the lowest price counts, then the earliest end.
-ranked_versions as (
-    select
-        *,
+    qualify
         row_number() over (
-            partition by owner_uin, component_code, usage_date, known_on, effective_from
-            order by
-                contract_price asc,
-                effective_to asc,
-                discount asc nulls last,
-                source_file_id asc
-        ) as rank_of_version
-    from contract_choices
-),
-
--- One that has ended, or was withdrawn (it ends where it begins), covers nothing.
-ranked_contracts as (
-    select
-        *,
-        row_number() over (
-            partition by owner_uin, component_code, usage_date, known_on
-            order by effective_from desc
-        ) as rank_from_latest
-    from ranked_versions
-    where rank_of_version = 1 and usage_date < effective_to
+            partition by wanted.owner_uin, wanted.component_code, wanted.usage_date, wanted.known_on
+            order by list_prices_known.effective_from desc
+        ) = 1
 ),
 
 contracts_in_force as (
-    select *
-    from ranked_contracts
-    where rank_from_latest = 1
+    {{ contracts_in_force('list_prices_in_force', ref('int_contracts_known')) }}
 ),
 
 prices as (

@@ -1,5 +1,5 @@
--- Usage whose list or contract price may have become known otherwise after it was settled: the
--- net calls billed before the date on which a price row became known that can cover them.
+-- Settled usage that a list price or contract which became known later may reprice: the net calls
+-- billed before the date on which it became known.
 with charges as (
     select * from {{ ref('int_charges') }}
 ),
@@ -12,7 +12,7 @@ list_prices_known as (
     select * from {{ ref('int_list_prices_known') }}
 ),
 
-news as (
+new_prices as (
     select distinct
         owner_uin,
         component_code,
@@ -30,20 +30,20 @@ news as (
     where {{ is_due('known_from') }}
 ),
 
--- News of one day is one re-rating.
+-- Prices that become known on one day are one re-rating.
 affected as (
     select distinct
-        news.known_from as settled_on,
+        new_prices.known_from as settled_on,
         charges.owner_uin,
         charges.component_code,
         charges.usage_date
-    from news
+    from new_prices
     inner join charges
         on
-            news.component_code = charges.component_code
-            and (news.owner_uin is null or news.owner_uin = charges.owner_uin)
-            and news.effective_from <= charges.usage_date
-            and news.known_from > charges.settled_on
+            new_prices.component_code = charges.component_code
+            and (new_prices.owner_uin is null or new_prices.owner_uin = charges.owner_uin)
+            and new_prices.effective_from <= charges.usage_date
+            and new_prices.known_from > charges.settled_on
 ),
 
 repriced_usage as (

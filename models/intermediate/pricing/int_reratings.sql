@@ -1,5 +1,5 @@
--- Usage whose price is known otherwise from a date on: the same net calls once at the old price,
--- taken back, and once at the new. A change that leaves both prices as they are changes nothing.
+-- Usage whose price changed after settlement: the net calls are taken back at the old price and
+-- charged at the new. If neither price changes, there is nothing to re-rate.
 with repriced_usage as (
     select * from {{ ref('int_repriced_usage') }}
 ),

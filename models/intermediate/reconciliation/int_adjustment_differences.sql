@@ -1,5 +1,5 @@
--- Why the two sides differ in a month's precision adjustment (月度计费精度差异), where the vendor's bill
--- shows it: of all that the account uses.
+-- Why our precision adjustment (月度计费精度差异) of a month differs from the vendor's, where the
+-- vendor's bill shows one. It covers all products of the account.
 with vendor_lines as (
     select * from {{ ref('vendor_bill_lines') }}
 ),
@@ -31,30 +31,30 @@ settled as (
     group by owner_uin, bill_month
 ),
 
-lines_of_theirs as (
+vendor_line_counts as (
     select
         owner_uin,
         bill_month,
-        sum(case when status = 'usage' then 1 else 0 end) as of_ours,
-        sum(case when status = 'other_product' then 1 else 0 end) as of_others
+        count_if(status = 'usage') as lines_of_ours,
+        count_if(status = 'other_product') as lines_of_others
     from vendor_lines
     group by owner_uin, bill_month
 ),
 
--- Each deduction can be off by less than 0.01, and either side may have split them otherwise.
+-- Each deduction can be off by less than 0.01, and the two sides may have split them differently.
 allowed as (
     select
-        lines_of_theirs.owner_uin,
-        lines_of_theirs.bill_month,
+        vendor_line_counts.owner_uin,
+        vendor_line_counts.bill_month,
         cast(0.01 as decimal(3, 2)) * (
-            greatest(lines_of_theirs.of_ours, coalesce(settled.deductions, 0))
-            + lines_of_theirs.of_others
+            greatest(vendor_line_counts.lines_of_ours, coalesce(settled.deductions, 0))
+            + vendor_line_counts.lines_of_others
         ) as rounding
-    from lines_of_theirs
+    from vendor_line_counts
     left join settled
         on
-            lines_of_theirs.owner_uin = settled.owner_uin
-            and lines_of_theirs.bill_month = settled.bill_month
+            vendor_line_counts.owner_uin = settled.owner_uin
+            and vendor_line_counts.bill_month = settled.bill_month
 ),
 
 compared as (

@@ -1,4 +1,4 @@
--- Our lines of accounts of which there is a bill of the vendor's, and which of them it can hold.
+-- Our lines of accounts that have a vendor's bill, and whether that bill can hold each line.
 with lines as (
     select * from {{ ref('bill_lines') }}
 ),
@@ -7,8 +7,8 @@ vendor_lines as (
     select * from {{ ref('vendor_bill_lines') }}
 ),
 
--- A bill knows what was settled by the day it arrived, but of the day before only if it has
--- something that was deducted on that day. It is of all that its account uses.
+-- A bill can hold what was settled by the day on which it arrived. It can hold usage of the day
+-- before only if it has a deduction of its day of arrival.
 covered as (
     select
         owner_uin,
@@ -24,7 +24,7 @@ covered as (
     group by owner_uin, bill_month
 ),
 
-theirs as (
+vendor_usage as (
     select distinct
         owner_uin,
         bill_month,
@@ -37,21 +37,21 @@ theirs as (
 placed_lines as (
     select
         lines.*,
-        theirs.owner_uin is not null as in_vendor_bill,
+        vendor_usage.owner_uin is not null as in_vendor_bill,
         coalesce(lines.settled_on <= covered.known_on, false)
         and (
             lines.usage_date < covered.known_on - 1
             or coalesce(covered.deducted_on = covered.known_on, false)
-        ) as is_known
+        ) as is_covered
     from lines
     left join covered
         on lines.owner_uin = covered.owner_uin and lines.bill_month = covered.bill_month
-    left join theirs
+    left join vendor_usage
         on
-            lines.owner_uin = theirs.owner_uin
-            and lines.bill_month = theirs.bill_month
-            and lines.usage_date = theirs.usage_date
-            and lines.component_code = theirs.component_code
+            lines.owner_uin = vendor_usage.owner_uin
+            and lines.bill_month = vendor_usage.bill_month
+            and lines.usage_date = vendor_usage.usage_date
+            and lines.component_code = vendor_usage.component_code
     where lines.owner_uin in (select c.owner_uin from covered as c)
 )
 
@@ -64,11 +64,11 @@ select
     calls,
     contract_price,
     real_cost,
-    -- What the vendor had before we had any of it is the same in the end.
-    is_known or (
+    -- Usage that the vendor billed before we had settled any of it is compared once we have.
+    is_covered or (
         in_vendor_bill
-        and max(case when is_known then 1 else 0 end) over (
+        and not bool_or(is_covered) over (
             partition by owner_uin, bill_month, usage_date, component_code
-        ) = 0
+        )
     ) as is_comparable
 from placed_lines

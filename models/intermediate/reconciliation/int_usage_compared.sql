@@ -1,6 +1,6 @@
--- What the vendor's bill and ours have of a usage date's calls and what they cost.
-{#- Of the last settlement date that of what it charges, not of what it takes back. #}
-{%- set price_in_the_end %}
+-- Calls and cost of a usage date in the vendor's bill and in ours.
+{#- The price of the last settlement date: of calls that it charges, not of those it takes back. #}
+{%- set latest_price %}
         max_by(contract_price, concat(cast(settled_on as varchar), cast(calls > 0 as varchar)))
 {%- endset %}
 
@@ -20,7 +20,7 @@ ours as (
         component_code,
         sum(calls) as calls,
         sum(real_cost) as real_cost,
-        {{ price_in_the_end }} as contract_price,
+        {{ latest_price }} as contract_price,
         count(distinct contract_price) as prices
     from our_lines
     where is_comparable
@@ -45,13 +45,13 @@ theirs as (
     group by owner_uin, bill_month, usage_date, component_code
 ),
 
--- What is in no bill of the vendor's that is known, so far.
-elsewhere as (
+-- Our lines that no vendor's bill can hold so far.
+not_comparable as (
     select
         owner_uin,
         usage_date,
         component_code,
-        {{ price_in_the_end }} as contract_price
+        {{ latest_price }} as contract_price
     from our_lines
     where not is_comparable
     group by owner_uin, usage_date, component_code
@@ -89,7 +89,10 @@ compared as (
         coalesce(theirs.expected_cost, 0) as expected_cost,
         coalesce(theirs.unexplained, 0) as unexplained,
         coalesce(
-            ours.contract_price, elsewhere.contract_price, theirs.price, cast(0 as decimal(18, 8))
+            ours.contract_price,
+            not_comparable.contract_price,
+            theirs.price,
+            cast(0 as decimal(18, 8))
         ) as price,
         ours.contract_price,
         theirs.price as vendor_price,
@@ -108,11 +111,11 @@ compared as (
             and keys.bill_month = theirs.bill_month
             and keys.usage_date = theirs.usage_date
             and keys.component_code = theirs.component_code
-    left join elsewhere
+    left join not_comparable
         on
-            keys.owner_uin = elsewhere.owner_uin
-            and keys.usage_date = elsewhere.usage_date
-            and keys.component_code = elsewhere.component_code
+            keys.owner_uin = not_comparable.owner_uin
+            and keys.usage_date = not_comparable.usage_date
+            and keys.component_code = not_comparable.component_code
 )
 
 select * from compared

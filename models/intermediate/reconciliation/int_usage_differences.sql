@@ -1,4 +1,4 @@
--- Why the two sides differ on a usage date: calls and CNY by cause.
+-- Why the two bills differ on a usage date: calls and CNY by cause.
 {%- set per_unit = "coalesce(components.calls_per_price_unit, 1)" %}
 {%- set with_period = "(compared.calls + in_other_periods.period_calls)" %}
 
@@ -19,8 +19,8 @@ explained as (
         compared.*,
         in_other_periods.period_calls,
         compared.more_calls - in_other_periods.period_calls as volume_calls,
-        -- What is on one side alone, and not in another period of the other.
         compared.more_calls = 0 and compared.vendor_cost = compared.real_cost as is_equal,
+        -- Only one side has the calls, also in other periods.
         compared.in_our_bill <> compared.in_vendor_bill
         and (
             compared.more_calls <> in_other_periods.period_calls
@@ -48,7 +48,7 @@ parts as (
         *,
         vendor_cost - real_cost as cost_difference,
         cost_with_period - our_cost as period_difference,
-        -- What prices come to beyond one price for all calls.
+        -- What prices make of the difference beyond one price for all calls.
         (expected_cost - cost_of_theirs) - (real_cost - our_cost) as beyond_one_price,
         vendor_cost - expected_cost - unexplained as rounded
     from explained

@@ -1,5 +1,5 @@
--- Calls that differ on a usage date because the other side has them in another month, or on the day
--- before or after.
+-- Calls that differ on a usage date because the other side has them in another month, or on the
+-- day before or after.
 with compared as (
     select * from {{ ref('int_usage_compared') }}
 ),
@@ -8,7 +8,7 @@ our_lines as (
     select * from {{ ref('int_comparable_lines') }}
 ),
 
--- What the vendor's bills cannot hold yet, or that is in a month of which there is none.
+-- Our calls that no vendor's bill can hold so far, or of months without one.
 elsewhere as (
     select
         owner_uin,
@@ -20,8 +20,8 @@ elsewhere as (
     group by owner_uin, usage_date, component_code
 ),
 
--- Calls of a usage date that one side bills in another month than the other: what is too many there
--- is too few here. They are taken in order of the months, what is elsewhere last.
+-- Calls of a usage date that the two sides bill in different months: too many in one month, too few
+-- in another. They are matched in order of the months, those in no vendor's bill last.
 by_usage_date as (
     select
         owner_uin,
@@ -49,10 +49,10 @@ summed as (
         more_calls,
         sum(greatest(more_calls, 0)) over (
             partition by owner_uin, usage_date, component_code
-        ) as more_at_all,
+        ) as total_more,
         sum(greatest(-more_calls, 0)) over (
             partition by owner_uin, usage_date, component_code
-        ) as fewer_at_all,
+        ) as total_fewer,
         sum(greatest(more_calls, 0)) over (
             partition by owner_uin, usage_date, component_code
             order by bill_month
@@ -69,7 +69,7 @@ summed as (
 movable as (
     select
         *,
-        least(more_at_all, fewer_at_all) as movable_calls
+        least(total_more, total_fewer) as movable_calls
     from summed
 ),
 
@@ -89,8 +89,8 @@ in_other_months as (
     where bill_month < date '9999-12-01'
 ),
 
--- And calls that one side has a day earlier than the other: just as many too many as too few, on
--- two days that follow each other.
+-- Calls that one side has a day earlier than the other: on two consecutive days, as many too many
+-- as too few.
 with_day_before as (
     select
         *,

@@ -1,5 +1,4 @@
--- What lines of the vendor's bills say of calls, price and cost, and whether their own price makes
--- their cost.
+-- Lines of the vendor's bills with their calls and price, and whether that price gives their cost.
 with lines as (
     select * from {{ ref('int_vendor_bill_lines_current') }}
 ),
@@ -30,8 +29,8 @@ counted as (
 measured as (
     select
         *,
-        -- Of a line over several days it is not known how many calls are of each; more than 10^9
-        -- are none. What costs less than nothing takes calls back.
+        -- The calls of each day are unknown in a line over several days. More than 10^9 calls are a
+        -- mistake. A negative cost takes calls back.
         case
             when
                 exact_calls = round(exact_calls, 0)
@@ -44,8 +43,8 @@ measured as (
     from counted
 ),
 
--- The price is what makes the cost: bills have it as a price of its own, or as a list price with a
--- discount, and the other column need not agree.
+-- A bill states the price as a unit price, or as a list price with a discount, and the two need not
+-- agree. The price is the one that gives the cost.
 priced as (
     select
         *,
@@ -98,7 +97,7 @@ select
     calls,
     price,
     real_cost,
-    -- What the line's own price comes to; where it names none, what it costs.
+    -- Calls at the line's own price; its cost if it states no price.
     case
         when calls is null then cast(0 as decimal(38, 8))
         when price is null then real_cost
