@@ -1,0 +1,222 @@
+"""The wheel: what it holds, and that it runs with nothing else of this project at hand.
+
+It is installed as its users install it: into a fresh environment, with the dependencies that it
+names, in the versions that are locked. Beside it stands pyarrow, as with many who have data to
+look at: DuckDB takes another road where it is there. Nobody may write into what was installed,
+and no checkout is near.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.conftest import PROJECT, SAMPLE_THROUGH, manifest, places
+from tests.test_since_0_6_0 import FIXTURES, differences, lose_warehouse, read, unpack
+
+PACKAGE = "pipelines/callbill"
+# Where a wheel has what lies elsewhere in a checkout.
+IN_PROJECT = ("models", "macros", "seeds", "dbt_project.yml", "profiles.yml")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
+    subprocess.run([*build, "--directory", folder], cwd=PROJECT, check=True, capture_output=True)
+    [path] = folder.iterdir()
+    return path
+
+
+def files(folder: Path) -> list[str]:
+    """The files below a folder of the checkout, or the file itself."""
+    found = [folder] if folder.is_file() else sorted(folder.rglob("*"))
+    return [
+        path.relative_to(PROJECT).as_posix()
+        for path in found
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
+
+
+def test_a_wheel_holds_the_package_and_the_dbt_project_and_nothing_else(wheel: Path) -> None:
+    package = {path.removeprefix("pipelines/"): path for path in files(PROJECT / PACKAGE)}
+    project = {
+        f"callbill/project/{path}": path for name in IN_PROJECT for path in files(PROJECT / name)
+    }
+    expected = package | project
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+        assert held == expected.keys()
+        for name, path in expected.items():
+            assert archive.read(name) == (PROJECT / path).read_bytes(), name
+    kinds = {Path(name).suffix for name in held}
+    assert kinds >= {".py", ".sql", ".yml", ".csv", ".j2", ".js", ".css", ".svg"}
+
+
+# --- installed ---
+
+
+@dataclass(frozen=True)
+class Installed:
+    """The wheel in an environment of its own, and an empty folder to work in."""
+
+    environment: Path
+    work: Path
+
+    @property
+    def package(self) -> Path:
+        [package] = self.environment.glob("lib/python*/site-packages/callbill")
+        return package
+
+    def start(self, *command: object) -> subprocess.CompletedProcess[str]:
+        """Start a program of the environment, as somebody without a home and without rights that
+        go beyond those of files."""
+        program, *arguments = map(str, command)
+        kept = {name: os.environ[name] for name in ("LANG", "LC_ALL") if name in os.environ}
+        # Nobody may write past a file's mode, root least of all.
+        as_anybody = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if is_root() else []
+        return subprocess.run(
+            [*as_anybody, self.environment / "bin" / program, *arguments],
+            cwd=self.work,
+            env={**kept, "PATH": "/usr/bin:/bin", "HOME": "/nowhere"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def callbill(self, *arguments: object) -> str:
+        """What a command that has to succeed writes."""
+        ended = self.start("callbill", *arguments)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    def content(self) -> dict[str, str]:
+        """A hash of every file in the package, but for what Python compiled of it."""
+        return {
+            path.relative_to(self.package).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in self.package.rglob("*")
+            if path.is_file() and path.suffix != ".pyc"
+        }
+
+
+def is_root() -> bool:
+    return os.geteuid() == 0
+
+
+def read_only(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(path.stat().st_mode & ~(stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    folder = tmp_path_factory.mktemp("installed")
+    environment, work = folder / "environment", folder / "work"
+    work.mkdir()
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel]
+    locked = ["--constraint", PROJECT / "requirements.lock"]
+    beside = ["--requirement", PROJECT / "requirements-beside.lock"]
+    subprocess.run([environment / "bin" / "python", *install, *locked, *beside], check=True)
+    made = Installed(environment, work)
+    read_only(made.package)
+    return made
+
+
+@pytest.fixture(scope="module")
+def settled(installed: Installed) -> Path:
+    """The sample, settled by what was installed, all in the default places."""
+    shutil.copytree(PROJECT / "sample" / "landing", installed.work / "data" / "landing")
+    installed.callbill("run", "--through", SAMPLE_THROUGH)
+    return installed.work / "data"
+
+
+@pytest.mark.wheel
+def test_it_is_what_it_is_taken_for(installed: Installed) -> None:
+    """Else the tests below would show less than they seem to."""
+    ended = installed.start("python", "-c", "import callbill, pandas, pyarrow; print(callbill)")
+    assert (ended.returncode, str(installed.package) in ended.stdout) == (0, True), ended.stderr
+    for module in ("pytest", "hypothesis", "sqlfluff"):
+        ended = installed.start("python", "-c", f"import {module}")
+        assert "ModuleNotFoundError" in ended.stderr
+    target = installed.package / "project" / "written"
+    ended = installed.start("python", "-c", f"open({str(target)!r}, 'w')")
+    assert "PermissionError" in ended.stderr
+
+
+@pytest.mark.wheel
+def test_it_says_what_it_can_do(installed: Installed) -> None:
+    said = installed.callbill("--help")
+    for command in ("run", "bill", "explain", "verify", "rebuild", "export"):
+        assert f"  {command} " in said
+
+
+@pytest.mark.wheel
+def test_it_settles_the_sample(settled: Path) -> None:
+    assert differences(settled / "published", read(FIXTURES / "sample-0.6.0.json")) == []
+    site = settled / "published" / "current" / "site"
+    for page in ("index.html", "assets/bill.js", "assets/site.css", "controls/index.html"):
+        assert (site / page).exists(), page
+    assert (site / "dbt" / "index.html").stat().st_size > 100_000
+
+
+@pytest.mark.wheel
+def test_its_other_commands_answer(installed: Installed, settled: Path) -> None:
+    database = settled / "published" / "current" / "callbill.duckdb"
+    with duckdb.connect(str(database), read_only=True) as release:
+        owner, month, line_id = release.execute(
+            "select owner_uin, strftime(bill_month, '%Y-%m'), line_id from billing.bill_lines"
+            " where line_type = 'usage' order by settled_on desc, line_id limit 1"
+        ).fetchall()[0]
+    assert "to the last digit" in installed.callbill("verify")
+    assert owner in installed.callbill("bill", f"--owner={owner}", f"--month={month}")
+    assert owner in installed.callbill("explain", line_id)
+    assert manifest(settled)["run_id"] in installed.callbill("runs")
+    installed.callbill("rejects")
+    for kind in ("csv", "xlsx", "parquet"):
+        written = installed.callbill("export", f"--month={month}", f"--format={kind}").split()
+        assert written
+        assert all((installed.work / path).stat().st_size for path in written)
+
+
+@pytest.mark.wheel
+def test_it_makes_a_lost_warehouse_anew(installed: Installed, settled: Path) -> None:
+    lose_warehouse(settled)
+    assert "every settlement date says what it was sealed with" in installed.callbill("rebuild")
+
+
+@pytest.mark.wheel
+@pytest.mark.parametrize("name", ["clean", "dirty"])
+def test_it_reads_odd_lines_as_before(installed: Installed, tmp_path: Path, name: str) -> None:
+    """With pyarrow beside it, all that 0.6.0 read without it, line by line too."""
+    place = unpack(f"callbill-0.6.0-{name}.tar.zst", tmp_path)
+    lose_warehouse(place)
+    installed.callbill("rebuild", *places(place))
+    shutil.copytree(place / "next-night" / "landing", place / "landing", dirs_exist_ok=True)
+    expected = read(place / "next-night" / "expected.json")
+    installed.callbill("run", *places(place), "--through", expected["through"])
+    assert differences(place / "published", expected) == []
+    installed.callbill("verify", *places(place))
+
+
+@pytest.mark.wheel
+def test_what_was_installed_is_left_as_it_was(installed: Installed, wheel: Path) -> None:
+    """After all of the above: nothing was added, nothing changed."""
+    with zipfile.ZipFile(wheel) as archive:
+        held = {
+            name.removeprefix("callbill/"): hashlib.sha256(archive.read(name)).hexdigest()
+            for name in archive.namelist()
+            if name.startswith("callbill/")
+        }
+    assert installed.content() == held
