@@ -29,6 +29,8 @@ from tests.test_since_0_6_0 import FIXTURES, differences, lose_warehouse, read, 
 PACKAGE = "pipelines/callbill"
 # Allowed too, beside the version that is locked.
 OTHER_DUCKDB = "2.0.1"
+# Twice quiet: errors alone are shown.
+PIP_INSTALL = ("-m", "pip", "install", "--quiet", "--quiet", "--disable-pip-version-check")
 # Where a wheel has what lies elsewhere in a checkout.
 IN_PROJECT = ("models", "macros", "seeds", "dbt_project.yml", "profiles.yml")
 
@@ -43,12 +45,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def files(folder: Path) -> list[str]:
-    """The files below a folder of the checkout, or the file itself."""
-    found = [folder] if folder.is_file() else sorted(folder.rglob("*"))
+    """The files below a folder of the checkout, without settings of tools; or the file itself."""
+    paths = [folder] if folder.is_file() else sorted(folder.rglob("*"))
     return [
         path.relative_to(PROJECT).as_posix()
-        for path in found
-        if path.is_file() and "__pycache__" not in path.parts
+        for path in paths
+        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
     ]
 
 
@@ -137,7 +139,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     work.mkdir()
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
     python = environment / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install = [python, *PIP_INSTALL]
     locked = ["--constraint", PROJECT / "requirements.lock"]
     beside = ["--requirement", PROJECT / "requirements-beside.lock"]
     # Compiling takes as long as installing; this way it takes all processors.
@@ -229,8 +231,17 @@ def test_it_reads_odd_lines_as_before(installed: Installed, tmp_path: Path) -> N
 def test_duckdb_2_takes_turns_with_duckdb_1(installed: Installed, tmp_path: Path) -> None:
     """Each goes on with what the other wrote, and the figures are the same."""
     duckdb_2 = tmp_path / "duckdb-2"
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--quiet", "--no-deps"]
-    subprocess.run([*install, "--target", duckdb_2, f"duckdb=={OTHER_DUCKDB}"], check=True)
+    subprocess.run(
+        [
+            sys.executable,
+            *PIP_INSTALL,
+            "--no-deps",
+            "--target",
+            duckdb_2,
+            f"duckdb=={OTHER_DUCKDB}",
+        ],
+        check=True,
+    )
     other = replace(installed, python_path=duckdb_2)
     ended = other.start("python", "-c", "import duckdb; print(duckdb.__version__)")
     assert ended.stdout.strip() == OTHER_DUCKDB
