@@ -29,6 +29,9 @@ _SESSION = {
     "enable_progress_bar": False,
 }
 _EMPTY_FILE = "empty.parquet"
+# Every file that is made can be opened by DuckDB 1.0 and later. What 2.0 makes by default, 1.5
+# could not open.
+STORAGE_VERSION = "storage_version 'v1.0.0'"
 
 Row = tuple[Any, ...]
 Record = dict[str, Any]
@@ -300,8 +303,16 @@ def _configure(con: duckdb.DuckDBPyConnection, layout: Layout, settings: Setting
         con.execute(f"set threads = {settings.threads}")
 
 
+def _create(path: Path) -> None:
+    """Make a file with nothing in it. It keeps its storage version, whoever opens it later."""
+    with duckdb.connect() as con:
+        con.execute(f"attach {literal(str(path))} as created ({STORAGE_VERSION})")
+
+
 def _connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
     try:
+        if not (read_only or path.exists()):
+            _create(path)
         return duckdb.connect(str(path), read_only=read_only)
     except duckdb.Error as error:
         text = str(error)
