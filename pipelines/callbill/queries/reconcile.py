@@ -1,6 +1,7 @@
 """`callbill reconcile`: the vendor's bills held against ours, as the current release has them.
 
-The mart billing.reconciliation compares line by line and names each difference; here it is summed up.
+The mart billing.reconciliation compares line by line and names each difference. Here that is summed
+up by bill.
 """
 
 from __future__ import annotations
@@ -131,7 +132,8 @@ def reconcile(settings: Settings, month: date | None, owner: str | None) -> Reco
             return con.execute(query, selection).fetchall()
 
         bills = [
-            Bill(*row[:5], parts=dict(zip(_PARTS, row[5:], strict=True))) for row in rows(_BILLS)
+            Bill(bill_month, owner_uin, ours, theirs, less, dict(zip(_PARTS, parts, strict=True)))
+            for bill_month, owner_uin, ours, theirs, less, *parts in rows(_BILLS)
         ]
         [(rejected,)] = rows(_REJECTED)
         if not bills and not rejected:

@@ -1,4 +1,4 @@
-"""The current release beside the warehouse: bills in the one, records and contracts in the other."""
+"""The current release, which holds the bills, beside the warehouse, which holds the records."""
 
 from __future__ import annotations
 

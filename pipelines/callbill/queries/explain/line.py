@@ -9,8 +9,8 @@ from callbill.queries.explain.price import price_of_line
 from callbill.queries.explain.records import add_records
 from callbill.warehouse.warehouse import Record
 
-# A line covers calls of one settlement date, account, component and usage date. A line with a negative
-# number of calls takes them back; the others charge them.
+# A line covers calls of one settlement date, account, component and usage date. If its number of
+# calls is negative it takes them back, otherwise it charges them.
 _CALLS_CHARGED = """
     select c as call
     from published_calls as c

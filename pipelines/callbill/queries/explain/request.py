@@ -50,8 +50,8 @@ _REJECTED = """
 
 
 def explain_request(settings: Settings, request_id: str) -> Record:
-    """The calls of a request id by settlement date, each with its lines and records; and its records
-    that wait for a later date, were withdrawn with their file, or were rejected.
+    """The calls of a request id by settlement date, each with its lines and records; and what is in
+    no call: records that wait for a later date, withdrawn files, rejected lines.
 
     Raises LockedError while a run has the warehouse.
     """
