@@ -80,6 +80,12 @@ class BillingVars:
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.billing_timezone)
 
+    @property
+    def horizon_days(self) -> int:
+        """How many settlement dates the records of one call may lie apart. In SQL the macro
+        dedup_horizon_days says the same."""
+        return max(self.dedup_horizon_days, self.max_usage_age_days)
+
     def today(self) -> date:
         """Today in the billing timezone: the only use of the wall clock in a figure's way."""
         return datetime.now(self.zone).date()

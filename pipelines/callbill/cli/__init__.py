@@ -1,0 +1,15 @@
+"""The `callbill` command.
+
+main.py                 the entry: groups the commands; shows an error once, and exits
+errors.py               which sentence and exit code an error stands for
+options.py              options that several commands take
+job_commands.py         run, rebuild
+bill_commands.py        bill, arrears, export, explain
+check_commands.py       verify, reconcile
+history_commands.py     runs, rejects, diff
+correction_commands.py  quarantine, retry
+show/                   how what they find is printed, a module for each thing shown
+
+A command imports what it works with when it is called: `callbill --help`, and a night with nothing
+due, load neither dbt nor polars.
+"""

@@ -51,13 +51,12 @@ def variables(
     dates: RuleRange, billing_vars: BillingVars, thresholds: Thresholds
 ) -> dict[str, object]:
     """All that the template of a control may name; controls/README.md says what each is."""
-    horizon_days = max(billing_vars.dedup_horizon_days, billing_vars.max_usage_age_days)
     return {
         "settle_from": dates.first,
         "settle_through": dates.last,
         "billing_rules": dates.rules.billing_rules,
-        "horizon": dates.first - timedelta(days=horizon_days),
-        "horizon_days": horizon_days,
+        "horizon": dates.first - timedelta(days=billing_vars.horizon_days),
+        "horizon_days": billing_vars.horizon_days,
         "billing_timezone": billing_vars.billing_timezone,
         "deduction_rounding": billing_vars.deduction_rounding,
         "max_reject_ratio": thresholds.max_reject_ratio,

@@ -1,4 +1,4 @@
-"""What changed between two releases: what was done, what came in, what the bills say now."""
+"""`callbill diff`: what changed between two releases: runs, files, settings, lines and bills."""
 
 from __future__ import annotations
 
@@ -15,29 +15,43 @@ from callbill.warehouse.loads import SourceLoad
 
 Rows = list[tuple[Any, ...]]
 
-# In the later release's words, with the earlier one attached as `earlier`.
+# Both releases are attached, as `earlier` and `later`.
 _RUNS = """
-    select run_id, started_by, through_date, outcome, files_loaded, records_accepted,
-        records_rejected, round(epoch(finished_at - started_at), 1), step_seconds, message
+    select
+        run_id, started_by, through_date, outcome, files_loaded, records_accepted,
+        records_rejected, round(epoch(finished_at - started_at), 1) as seconds, step_seconds,
+        message
     from later.ops.runs
     where run_id > ? and run_id <= ?
     order by run_id
 """
 _BILLS = """
-    select bill_month, owner_uin, product_code, b.calls, a.calls, b.deducted_amount,
-        a.deducted_amount, coalesce(a.deducted_amount, 0) - coalesce(b.deducted_amount, 0)
-    from earlier.billing.monthly_bills as b
-    full outer join later.billing.monthly_bills as a using (bill_month, owner_uin, product_code)
-    where (b.calls, b.list_cost, b.rated_amount, b.deducted_amount)
-        is distinct from (a.calls, a.list_cost, a.rated_amount, a.deducted_amount)
+    select
+        bill_month,
+        owner_uin,
+        product_code,
+        before.calls,
+        after.calls,
+        before.deducted_amount,
+        after.deducted_amount,
+        coalesce(after.deducted_amount, 0) - coalesce(before.deducted_amount, 0)
+    from earlier.billing.monthly_bills as before
+    full outer join later.billing.monthly_bills as after
+        using (bill_month, owner_uin, product_code)
+    where
+        (before.calls, before.list_cost, before.rated_amount, before.deducted_amount)
+        is distinct from (after.calls, after.list_cost, after.rated_amount, after.deducted_amount)
     order by bill_month, owner_uin, product_code
 """
-_LINES = """
-    select settled_on, line_type, count(*), sum(calls), sum(real_cost)
-    from (
-        select * from later.billing.bill_lines
+_NEW_LINES = """
+    with new_lines as (
+        select *
+        from later.billing.bill_lines
         where line_id not in (select line_id from earlier.billing.bill_lines)
     )
+
+    select settled_on, line_type, count(*), sum(calls), sum(real_cost)
+    from new_lines
     group by settled_on, line_type
     order by settled_on, line_type
 """
@@ -51,20 +65,26 @@ class Changes:
     later: Manifest
     runs: Rows
     loads: list[SourceLoad]
+    """Files that were loaded, withdrawn or read again since."""
     settings: list[tuple[str, str, str]]
+    """Versions, vars and seed rows that differ: what, before, after."""
     new_dates: list[date]
     changed_dates: list[date]
+    """Sealed dates whose content hash differs. There should be none."""
     changed_tables: list[str]
     lines: Rows
     bills: Rows
 
 
-def changes_between(one: Release, other: Release) -> Changes:
-    """What changed between two releases, the earlier one first whichever way they are
-    named. Raises UsageError if one of them cannot be read."""
-    earlier_release, later_release = sorted((one, other), key=lambda r: r.manifest.run_id)
+def changes_between(release: Release, other_release: Release) -> Changes:
+    """What changed between two releases. The order in which they are named does not matter.
+
+    Raises UsageError if one of them cannot be read.
+    """
+    earlier_release, later_release = sorted(
+        (release, other_release), key=lambda r: r.manifest.run_id
+    )
     earlier, later = earlier_release.manifest, later_release.manifest
-    both = earlier.settlement_hashes.keys() & later.settlement_hashes.keys()
     con = duckdb.connect()
     try:
         earlier_release.attach(con, "earlier")
@@ -73,15 +93,9 @@ def changes_between(one: Release, other: Release) -> Changes:
             earlier=earlier,
             later=later,
             runs=con.execute(_RUNS, [earlier.run_id, later.run_id]).fetchall(),
-            loads=[
-                load
-                for load in later.loads
-                if (before := earlier.known.get(load.key)) is None
-                or (before.quarantine_reason, before.retries)
-                != (load.quarantine_reason, load.retries)
-            ],
-            settings=_settings(earlier, later),
-            new_dates=sorted(later.settlement_hashes.keys() - both),
+            loads=_changed_loads(earlier, later),
+            settings=_changed_settings(earlier, later),
+            new_dates=sorted(later.settlement_hashes.keys() - earlier.settlement_hashes.keys()),
             changed_dates=sorted(
                 day
                 for day, content_hash in earlier.settlement_hashes.items()
@@ -89,10 +103,10 @@ def changes_between(one: Release, other: Release) -> Changes:
             ),
             changed_tables=[
                 table
-                for table in later.table_hashes
-                if earlier.table_hashes.get(table) != later.table_hashes[table]
+                for table, content_hash in later.table_hashes.items()
+                if earlier.table_hashes.get(table) != content_hash
             ],
-            lines=con.execute(_LINES).fetchall(),
+            lines=con.execute(_NEW_LINES).fetchall(),
             bills=con.execute(_BILLS).fetchall(),
         )
     except duckdb.Error as error:
@@ -101,18 +115,31 @@ def changes_between(one: Release, other: Release) -> Changes:
         con.close()
 
 
-def _settings(earlier: Manifest, later: Manifest) -> list[tuple[str, str, str]]:
-    """Versions, vars and seed rows that are not the same: what, before, after."""
-    found = []
-    for what, before, after in (
+def _changed_loads(earlier: Manifest, later: Manifest) -> list[SourceLoad]:
+    """The files that the later release knows otherwise than the earlier one, or alone."""
+    changed = []
+    for load in later.loads:
+        before = earlier.known.get(load.key)
+        if before is None or (before.quarantine_reason, before.retries) != (
+            load.quarantine_reason,
+            load.retries,
+        ):
+            changed.append(load)
+    return changed
+
+
+def _changed_settings(earlier: Manifest, later: Manifest) -> list[tuple[str, str, str]]:
+    changed = []
+    for kind, values_before, values_after in (
         ("version of", earlier.versions, later.versions),
         ("var", earlier.vars, later.vars),
     ):
-        for name in sorted(before.keys() | after.keys()):
-            if before.get(name) != after.get(name):
-                found.append((f"{what} {name}", str(before.get(name)), str(after.get(name))))
+        for name in sorted(values_before.keys() | values_after.keys()):
+            before, after = values_before.get(name), values_after.get(name)
+            if before != after:
+                changed.append((f"{kind} {name}", str(before), str(after)))
     for seed in sorted(earlier.seeds.keys() | later.seeds.keys()):
         rows_before, rows_after = earlier.seeds.get(seed, []), later.seeds.get(seed, [])
-        found += [(f"seed {seed}", "", ",".join(r)) for r in rows_after if r not in rows_before]
-        found += [(f"seed {seed}", ",".join(r), "") for r in rows_before if r not in rows_after]
-    return found
+        changed += [(f"seed {seed}", "", ",".join(r)) for r in rows_after if r not in rows_before]
+        changed += [(f"seed {seed}", ",".join(r), "") for r in rows_before if r not in rows_after]
+    return changed

@@ -1,4 +1,8 @@
-"""The vendor's bills held against ours: what `callbill reconcile` finds in the current release."""
+"""`callbill reconcile`: the vendor's bills held against ours, as the current release has them.
+
+The mart billing.reconciliation compares line by line and names each difference. Here that is summed
+up by bill.
+"""
 
 from __future__ import annotations
 
@@ -13,43 +17,43 @@ from callbill.base.errors import UsageError
 from callbill.base.settings import Settings
 from callbill.release.release import Published
 
-# What a difference is made of, in the order in which it is told, and where the mart has it.
+# The parts of a bill's difference, in the order in which they are shown, with what sums up to each.
 _PARTS = {
-    "missing here": "missing_difference) filter (where contains(category, 'missing_here')",
-    "missing there": "missing_difference) filter (where contains(category, 'missing_there')",
-    "volume": "volume_difference",
-    "price": "price_difference",
-    "rounding": "rounding_difference",
-    "period": "period_difference",
-    "unexplained": "unexplained_difference",
+    "missing here": "sum(missing_difference) filter (where contains(category, 'missing_here'))",
+    "missing there": "sum(missing_difference) filter (where contains(category, 'missing_there'))",
+    "volume": "sum(volume_difference)",
+    "price": "sum(price_difference)",
+    "rounding": "sum(rounding_difference)",
+    "period": "sum(period_difference)",
+    "unexplained": "sum(unexplained_difference)",
 }
 
-_ASKED = """
+_SELECTION = """
     from billing.reconciliation
     where ($month is null or bill_month = $month::date) and ($owner is null or owner_uin = $owner)
 """
 _BILLS = f"""
     select bill_month, owner_uin, sum(real_cost), sum(vendor_cost), sum(cost_difference),
-        {", ".join(f"coalesce(sum({part}), 0)" for part in _PARTS.values())}
-    {_ASKED}
+        {", ".join(f"coalesce({part}, 0)" for part in _PARTS.values())}
+    {_SELECTION}
     group by bill_month, owner_uin order by bill_month, owner_uin
 """
-# Of the bills compared what the vendor's could not have yet.
-_SINCE = f"""
+# What was settled of the compared bills since the vendor made its own.
+_SETTLED_SINCE = f"""
     select coalesce(sum(real_cost), 0) - (
-        select coalesce(sum(real_cost), 0) {_ASKED} and component_code <> 'billVirtualId'
+        select coalesce(sum(real_cost), 0) {_SELECTION} and component_code <> 'billVirtualId'
     )
     from billing.bill_lines
-    where (owner_uin, bill_month) in (select (owner_uin, bill_month) {_ASKED})
+    where (owner_uin, bill_month) in (select (owner_uin, bill_month) {_SELECTION})
 """
 _DIFFERENCES = f"""
     select bill_month, owner_uin, usage_date, component_code, category, calls, vendor_calls,
         contract_price, vendor_price, real_cost, vendor_cost, cost_difference
-    {_ASKED} and category <> 'none'
+    {_SELECTION} and category <> 'none'
     order by bill_month, owner_uin, usage_date, component_code
 """
-_UNEXPLAINED = f"select count(*) {_ASKED} and unexplained_difference <> 0"
-# Lines that could not be read, as far as they may be of what was asked for.
+_UNEXPLAINED = f"select count(*) {_SELECTION} and unexplained_difference <> 0"
+# Lines of the vendor's that could not be read and may belong to the bills asked for.
 _REJECTED = """
     select count(*)
     from ops.rejected_records as r
@@ -71,7 +75,8 @@ _LEFT_OUT = """
     where status = 'other_product' and ($month is null or bill_month = $month::date)
         and ($owner is null or owner_uin = $owner)
 """
-_WITHOUT = """
+# Our bills without a bill of the vendor's.
+_WITHOUT_VENDOR_BILL = """
     select count(*)
     from (
         select distinct b.owner_uin, b.bill_month
@@ -85,7 +90,7 @@ _WITHOUT = """
 
 @dataclass(frozen=True)
 class Bill:
-    """An account's month: what ours and the vendor's bill have, and what makes the difference."""
+    """An account's month: our cost, the vendor's, and the parts of the difference."""
 
     bill_month: date
     owner_uin: str
@@ -97,7 +102,7 @@ class Bill:
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """What was compared: bills, the rows that differ, and what is open."""
+    """What was compared: bills, the rows that differ, and what could not be compared."""
 
     bills: Sequence[Bill]
     through: date
@@ -109,8 +114,8 @@ class Reconciliation:
     without_vendor_bill: int
 
 
-def reconcile(settings: Settings, of_month: date | None, of_owner: str | None) -> Reconciliation:
-    """Of a month or all, of an account or all.
+def reconcile(settings: Settings, month: date | None, owner: str | None) -> Reconciliation:
+    """Compare the bills of a month or of all, of an account or of all.
 
     Raises UsageError if no bill of the vendor's is known for what was asked.
     """
@@ -121,19 +126,19 @@ def reconcile(settings: Settings, of_month: date | None, of_owner: str | None) -
             "select 1 from duckdb_tables() where table_name = 'vendor_bill_lines'"
         ).fetchall():
             raise UsageError(f"release {release.run_id} was published by a callbill before 0.6")
-        asked = {"month": of_month, "owner": of_owner}
+        selection = {"month": month, "owner": owner}
 
         def rows(query: str) -> list[tuple[Any, ...]]:
-            return con.execute(query, asked).fetchall()
+            return con.execute(query, selection).fetchall()
 
         bills = [
-            Bill(month, owner, ours, theirs, difference, dict(zip(_PARTS, parts, strict=True)))
-            for month, owner, ours, theirs, difference, *parts in rows(_BILLS)
+            Bill(bill_month, owner_uin, ours, theirs, less, dict(zip(_PARTS, parts, strict=True)))
+            for bill_month, owner_uin, ours, theirs, less, *parts in rows(_BILLS)
         ]
         [(rejected,)] = rows(_REJECTED)
         if not bills and not rejected:
-            of = f" of {of_month:%Y-%m}" if of_month else ""
-            of += f" of account {of_owner}" if of_owner else ""
+            of = f" of {month:%Y-%m}" if month else ""
+            of += f" of account {owner}" if owner else ""
             raise UsageError(
                 f"no bill of the vendor's{of} with a line of ours was known by {through}: put it "
                 "into landing/vendor_bills; the run that settles the next date reads it"
@@ -145,6 +150,6 @@ def reconcile(settings: Settings, of_month: date | None, of_owner: str | None) -
             unexplained=rows(_UNEXPLAINED)[0][0],
             rejected=rejected,
             left_out=rows(_LEFT_OUT)[0][0],
-            settled_since=rows(_SINCE)[0][0],
-            without_vendor_bill=rows(_WITHOUT)[0][0],
+            settled_since=rows(_SETTLED_SINCE)[0][0],
+            without_vendor_bill=rows(_WITHOUT_VENDOR_BILL)[0][0],
         )

@@ -1,8 +1,11 @@
-"""Which calls are charged and taken back when, from records that lie aside by request id.
+"""Which calls are charged, and which are taken back, on which settlement date.
 
-Records are spilled to Parquet in buckets, by a hash of their request id, so that no more than a
-bucket is in memory at once. What a bucket comes to is few: counts by settlement date, account,
-component and usage date.
+A copy on purpose of the models int_calls_once, int_calls_again and int_charges, and of the horizon
+(macro dedup_horizon_days, BillingVars.horizon_days).
+
+Records are spilled to Parquet in buckets, by a hash of their request id, so that only one bucket is
+in memory at a time. A bucket comes to few counts: by account, component, usage date and settlement
+date.
 """
 
 from __future__ import annotations
@@ -11,24 +14,27 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
 from callbill.base.settings import BillingVars
-from callbill.verify.rating import PriceBook
+from callbill.verify.prices import PriceBook
 
 _ROWS_A_SPILL = 250_000
-# Rows have about half of their lines' bytes, and more for a moment while they are looked at.
+# Rows take about half the bytes of their lines, and more for a moment while they are sorted.
 _BYTES_A_BUCKET = 64 * 1024 * 1024
 
-# By owner, component and usage date, then by settlement date: calls charged, calls taken back.
-Charges = dict[tuple[str, str, date], dict[date, list[int]]]
+# Account, component, usage date.
+Usage = tuple[str, str, date]
+# By settlement date: calls charged, calls taken back.
+Charges = dict[Usage, dict[date, list[int]]]
 
 
 class Spill:
-    """Records put aside in a folder, to be read again bucket by bucket."""
+    """Records put aside in a folder, to be read back bucket by bucket."""
 
     def __init__(self, folder: Path, total_bytes: int) -> None:
         self._folder = folder
@@ -44,7 +50,7 @@ class Spill:
             self._write()
 
     def buckets(self) -> Iterator[pl.DataFrame]:
-        """All records of some request ids, then of others, until all were there."""
+        """All records, a bucket at a time. A request id is in one bucket only."""
         self._write()
         for bucket in range(self._buckets):
             parts = sorted(self._folder.glob(f"{bucket}-*.parquet"))
@@ -57,28 +63,28 @@ class Spill:
         bucket = pl.col("request_id").hash(0) % self._buckets
         records = pl.concat(self._pending).with_columns(bucket=bucket)
         self._pending, self._pending_rows = [], 0
-        for (number,), some in records.partition_by(
+        for (number,), part in records.partition_by(
             "bucket", as_dict=True, include_key=False
         ).items():
-            some.write_parquet(self._folder / f"{number}-{self._parts}.parquet")
+            part.write_parquet(self._folder / f"{number}-{self._parts}.parquet")
         self._parts += 1
 
 
 def charges_of(spill: Spill, book: PriceBook, billing_vars: BillingVars, through: date) -> Charges:
     """The calls charged and taken back on settlement dates up to `through`."""
     charges: Charges = defaultdict(lambda: defaultdict(lambda: [0, 0]))
-    horizon = max(billing_vars.dedup_horizon_days, billing_vars.max_usage_age_days)
+    horizon_days = max(billing_vars.dedup_horizon_days, billing_vars.max_usage_age_days)
     for bucket in spill.buckets():
-        # A record that is delivered again on the same date says nothing new.
+        # A record that is delivered again for the same date adds nothing.
         records = bucket.filter(pl.col("settled_on") <= through).unique()
-        is_only = pl.col("request_id").is_unique()
-        _charge_once(records.filter(is_only), book, charges)
-        _charge_again(records.filter(~is_only), book, charges, horizon)
+        is_single = pl.col("request_id").is_unique()
+        _charge_calls_of_one_record(records.filter(is_single), book, charges)
+        _charge_calls_of_several_records(records.filter(~is_single), book, charges, horizon_days)
     return charges
 
 
-def _charge_once(records: pl.DataFrame, book: PriceBook, charges: Charges) -> None:
-    """Calls of one record are charged if it is a success, young enough, and has a price."""
+def _charge_calls_of_one_record(records: pl.DataFrame, book: PriceBook, charges: Charges) -> None:
+    """A call of one record is charged if it is a success, is young enough, and has a price."""
     counts = (
         records.filter(~pl.col("is_failure") & ~pl.col("is_too_old"))
         .group_by("owner_uin", "component_code", "usage_date", "settled_on")
@@ -89,38 +95,56 @@ def _charge_once(records: pl.DataFrame, book: PriceBook, charges: Charges) -> No
             charges[owner_uin, component_code, usage_date][settled_on][0] += calls
 
 
-_COLUMNS = ("request_id", "settled_on", "called_us", "usage_date", "owner_uin", "component_code",
-            "is_failure", "is_too_old")  # fmt: skip
-_Record = tuple[str, date, int, date, str, str, bool, bool]
+class _Record(NamedTuple):
+    request_id: str
+    settled_on: date
+    called_us: int
+    usage_date: date
+    owner_uin: str
+    component_code: str
+    is_failure: bool
+    is_too_old: bool
 
 
-def _charge_again(records: pl.DataFrame, book: PriceBook, charges: Charges, horizon: int) -> None:
-    """Calls of several records, one after the other."""
-    in_order = records.select(_COLUMNS).sort("request_id", "settled_on", "called_us")
-    for _, delivered in groupby(in_order.iter_rows(), key=itemgetter(0)):
+def _charge_calls_of_several_records(
+    records: pl.DataFrame, book: PriceBook, charges: Charges, horizon_days: int
+) -> None:
+    """Records of one request id are one call while each is within the horizon of the one before."""
+    in_order = records.select(_Record._fields).sort("request_id", "settled_on", "called_us")
+    rows = (_Record(*row) for row in in_order.iter_rows())
+    for _, same_request in groupby(rows, key=attrgetter("request_id")):
         call: list[_Record] = []
-        for record in delivered:
-            if call and (record[1] - call[-1][1]).days > horizon:
-                _charge(call, book, charges)
+        for record in same_request:
+            if call and (record.settled_on - call[-1].settled_on).days > horizon_days:
+                _charge_call(call, book, charges)
                 call = []
             call.append(record)
-        _charge(call, book, charges)
+        _charge_call(call, book, charges)
 
 
-def _charge(call: Sequence[_Record], book: PriceBook, charges: Charges) -> None:
-    """One call: charged for its first success that is young enough, unless it is void by then;
-    taken back when it becomes void after it."""
-    _, _, _, _, owner, component, _, _ = call[0]
-    void_on = next((r[1] for r in call if r[6] or (r[4], r[5]) != (owner, component)), None)
-    success = next((r for r in call if not r[6] and not r[7]), None)
+def _charge_call(call: Sequence[_Record], book: PriceBook, charges: Charges) -> None:
+    """Charge a call for its first success that is young enough, unless it is void by then. Take it
+    back if it becomes void later."""
+    success = next((r for r in call if not r.is_failure and not r.is_too_old), None)
     if success is None:
         return
-    _, charged_on, _, usage_date, *_ = success
+    charged_on, void_on = success.settled_on, _void_on(call)
     if void_on is not None and void_on <= charged_on:
         return
-    if not book.is_rated(component, usage_date, charged_on):
+    first = call[0]
+    if not book.is_rated(first.component_code, success.usage_date, charged_on):
         return
-    settled = charges[owner, component, usage_date]
-    settled[charged_on][0] += 1
+    counts_by_date = charges[first.owner_uin, first.component_code, success.usage_date]
+    counts_by_date[charged_on][0] += 1
     if void_on is not None:
-        settled[void_on][1] += 1
+        counts_by_date[void_on][1] += 1
+
+
+def _void_on(call: Sequence[_Record]) -> date | None:
+    """The date from which a call is not billed: a record of it is a failure, or names another account
+    or component than the first."""
+    named = (call[0].owner_uin, call[0].component_code)
+    return next(
+        (r.settled_on for r in call if r.is_failure or (r.owner_uin, r.component_code) != named),
+        None,
+    )

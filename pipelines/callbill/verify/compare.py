@@ -1,5 +1,7 @@
-"""What a release says, held against what was computed: both as texts, so that nothing is rounded
-and a figure of another type is another figure."""
+"""A release's tables held against what was computed.
+
+Both are compared as texts: nothing is rounded, and a figure of another type is another figure.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +16,16 @@ from callbill.base.errors import UsageError
 from callbill.base.findings import TableDifference
 from callbill.base.sql import literal
 from callbill.release.release import Release
-from callbill.verify.rating import BillLine, Settlement, next_month
+from callbill.verify.accepted import FileCounts
+from callbill.verify.bill import BillLine, MonthTotal, Settlement, next_month
+from callbill.verify.money import decimal_text
 
 Row = tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A table that is compared: what a row is known by, and what it says."""
+class Comparison:
+    """A table to compare: the columns that a row is known by, and those that must be equal."""
 
     table: str
     keys: tuple[str, ...]
@@ -29,23 +33,23 @@ class Kind:
     condition: str = "true"
 
 
-BILL_LINES = Kind(
+BILL_LINES = Comparison(
     "billing.bill_lines",
     ("settled_on", "owner_uin", "component_code", "usage_date", "line_type", "list_price",
      "discount", "contract_price"),
     ("bill_month", "product_code", "calls", "used_amount", "list_cost", "real_cost"),
 )  # fmt: skip
-SETTLEMENTS = Kind(
+SETTLEMENTS = Comparison(
     "billing.settlements",
     ("settled_on", "owner_uin", "product_code", "bill_month"),
     ("rated_amount", "deducted_amount", "residual_amount"),
 )
-ADJUSTMENTS = Kind(
+ADJUSTMENTS = Comparison(
     "billing.precision_adjustments",
     ("bill_month", "owner_uin"),
     ("rated_amount", "deducted_amount", "adjustment_amount", "is_final"),
 )
-FILES = Kind(
+FILES = Comparison(
     "ops.source_files",
     ("feed", "path", "source_file_id"),
     ("lines_read", "records_accepted", "records_rejected"),
@@ -63,22 +67,25 @@ class PublishedTables:
     def close(self) -> None:
         self._con.close()
 
-    def tables(self, kind: Kind, condition: str) -> dict[str, list[Row]]:
-        """The rows of a kind by where they were found; Parquet only where it says otherwise."""
-        found = {kind.table: self._rows(kind, kind.table, condition)}
-        schema, _, table = kind.table.partition(".")
+    def tables(self, comparison: Comparison, condition: str) -> dict[str, list[Row]]:
+        """A table's rows, by where they come from: the database, and Parquet if that says
+        otherwise."""
+        rows_by_source = {comparison.table: self._rows(comparison, comparison.table, condition)}
+        schema, _, table = comparison.table.partition(".")
         if schema == "billing":
             parquet = self._release.table(table)
-            rows = self._rows(kind, f"read_parquet({literal(str(parquet))})", condition)
-            if sorted(rows, key=str) != sorted(found[kind.table], key=str):
-                found[f"parquet/{parquet.name}"] = rows
-        return found
+            rows = self._rows(comparison, f"read_parquet({literal(str(parquet))})", condition)
+            if sorted(rows, key=str) != sorted(rows_by_source[comparison.table], key=str):
+                rows_by_source[f"parquet/{parquet.name}"] = rows
+        return rows_by_source
 
-    def _rows(self, kind: Kind, relation: str, condition: str) -> list[Row]:
-        columns = ", ".join(f"cast({name} as varchar)" for name in (*kind.keys, *kind.values))
+    def _rows(self, comparison: Comparison, relation: str, condition: str) -> list[Row]:
+        columns = ", ".join(
+            f"cast({name} as varchar)" for name in (*comparison.keys, *comparison.values)
+        )
         try:
             return self._con.execute(
-                f"select {columns} from {relation} where {kind.condition} and {condition}"
+                f"select {columns} from {relation} where {comparison.condition} and {condition}"
             ).fetchall()
         except duckdb.Error as error:
             raise UsageError(
@@ -88,51 +95,71 @@ class PublishedTables:
 
 
 def differences(
-    name: str, kind: Kind, published: Iterable[Row], computed: Iterable[Row]
+    table: str, comparison: Comparison, published: Iterable[Row], computed: Iterable[Row]
 ) -> TableDifference:
-    """The keys of which a release and the computation do not say the same, in their order."""
-    theirs, ours = _by_key(kind, published), _by_key(kind, computed)
-    rows = [
-        (*key, _text(kind, one, other) or "(none)", _text(kind, other, one) or "(none)")
-        for key in sorted(theirs.keys() | ours.keys(), key=lambda k: tuple(t or "" for t in k))
-        for one, other in [(theirs.get(key, []), ours.get(key, []))]
-        if one != other
-    ]
-    return TableDifference(name, [*kind.keys, "the release says", "verify says"], rows)
+    """The keys of which a release does not say what was computed, in their order."""
+    published_by_key = _values_by_key(comparison, published)
+    computed_by_key = _values_by_key(comparison, computed)
+    rows = []
+    keys = published_by_key.keys() | computed_by_key.keys()
+    for key in sorted(keys, key=lambda texts: tuple(text or "" for text in texts)):
+        in_release, anew = published_by_key.get(key, []), computed_by_key.get(key, [])
+        if in_release != anew:
+            rows.append(
+                (
+                    *key,
+                    _show_values(comparison, in_release, beside=anew),
+                    _show_values(comparison, anew, beside=in_release),
+                )
+            )
+    return TableDifference(table, [*comparison.keys, "the release says", "verify says"], rows)
 
 
-def _by_key(kind: Kind, rows: Iterable[Row]) -> Mapping[Row, list[Row]]:
+def _values_by_key(comparison: Comparison, rows: Iterable[Row]) -> Mapping[Row, list[Row]]:
     by_key: defaultdict[Row, list[Row]] = defaultdict(list)
     for row in rows:
-        by_key[row[: len(kind.keys)]].append(row[len(kind.keys) :])
-    for some in by_key.values():
-        some.sort(key=str)
+        by_key[row[: len(comparison.keys)]].append(row[len(comparison.keys) :])
+    for values in by_key.values():
+        values.sort(key=str)
     return by_key
 
 
-def _text(kind: Kind, rows: list[Row], others: list[Row]) -> str | None:
-    """What rows say that others do not say: only the columns that differ, where there is one of
-    each."""
-    texts = []
-    for row in rows:
-        alike = others[0] if len(rows) == len(others) == 1 else (None,) * len(row)
-        texts.append(
-            " ".join(
-                f"{name}={value}"
-                for name, value, other in zip(kind.values, row, alike, strict=True)
-                if value != other or len(others) != 1 or len(rows) != 1
-            )
+def _show_values(comparison: Comparison, rows: list[Row], beside: list[Row]) -> str:
+    """The values of one side's rows. If each side has one row, only those that differ."""
+    if len(rows) == len(beside) == 1:
+        columns = [
+            name
+            for name, value, other in zip(comparison.values, rows[0], beside[0], strict=True)
+            if value != other
+        ]
+    else:
+        columns = list(comparison.values)
+    texts = [
+        " ".join(
+            f"{name}={value}"
+            for name, value in zip(comparison.values, row, strict=True)
+            if name in columns
         )
-    return "; ".join(texts) or None
+        for row in rows
+    ]
+    return "; ".join(texts) or "(none)"
 
 
 # --- what was computed, as the release writes it -------------------------------------------------
 
 
-def decimal_text(units: int, places: int) -> str:
-    """An amount in 10^-8 as a decimal of some places; it has no more than these."""
-    digits = f"{abs(units) // 10 ** (8 - places):0{places + 1}d}"
-    return f"{'-' if units < 0 else ''}{digits[:-places]}.{digits[-places:]}"
+def file_rows(files: Iterable[FileCounts]) -> list[Row]:
+    return [
+        (
+            file.load.feed,
+            file.load.path,
+            file.load.source_file_id,
+            str(file.lines_read),
+            str(file.accepted),
+            str(file.lines_read - file.accepted),
+        )
+        for file in files
+    ]
 
 
 def bill_line_rows(lines: Iterable[BillLine]) -> list[Row]:
@@ -160,29 +187,27 @@ def bill_line_rows(lines: Iterable[BillLine]) -> list[Row]:
 def settlement_rows(settled: Iterable[Settlement]) -> list[Row]:
     return [
         (
-            str(one.settled_on),
-            one.owner_uin,
-            one.product_code,
-            str(one.bill_month),
-            decimal_text(one.rated, 8),
-            decimal_text(one.deducted, 2),
-            decimal_text(one.deducted - one.rated, 8),
+            str(settlement.settled_on),
+            settlement.owner_uin,
+            settlement.product_code,
+            str(settlement.bill_month),
+            decimal_text(settlement.rated, 8),
+            decimal_text(settlement.deducted, 2),
+            decimal_text(settlement.deducted - settlement.rated, 8),
         )
-        for one in settled
+        for settlement in settled
     ]
 
 
-def adjustment_rows(
-    sums: Mapping[tuple[date, str], tuple[int, int]], sealed_through: date
-) -> list[Row]:
+def adjustment_rows(totals: Iterable[MonthTotal], sealed_through: date) -> list[Row]:
     return [
         (
-            str(month),
-            owner_uin,
-            decimal_text(rated, 8),
-            decimal_text(deducted, 2),
-            decimal_text(deducted - rated, 8),
-            str(sealed_through >= next_month(month)).lower(),
+            str(total.bill_month),
+            total.owner_uin,
+            decimal_text(total.rated, 8),
+            decimal_text(total.deducted, 2),
+            decimal_text(total.deducted - total.rated, 8),
+            str(sealed_through >= next_month(total.bill_month)).lower(),
         )
-        for (month, owner_uin), (rated, deducted) in sums.items()
+        for total in totals
     ]

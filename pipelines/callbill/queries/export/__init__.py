@@ -1,121 +1,16 @@
-"""Exporting a month's bills to files that others read: the vendor's own layout, or FOCUS.
+"""`callbill export`: a month's bills as files for others, in the vendor's layout or FOCUS.
 
-What is exported is what the current release says. A file appears under its name when it is whole.
+month.py     which tables a layout has, and how a file is written whole
+csv_file.py  CSV that spreadsheets and the vendor's readers take
+workbook.py  a workbook of Excel
+cells.py     values as text, and texts that a spreadsheet would compute
+
+detail.sql, deductions.sql   the vendor's layout: bill lines (L3), and what left the accounts
+cost_and_usage.sql           FOCUS 1.4
 """
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass
-from datetime import date
-from functools import partial
-from hashlib import sha256
-from pathlib import Path
+from callbill.queries.export.month import ExportedFile, export_month
 
-import duckdb
-from jinja2 import Template
-
-from callbill.base.errors import UsageError
-from callbill.base.settings import PROJECT, Settings
-from callbill.base.sql import literal
-from callbill.queries.export.csv_file import write_csv
-from callbill.queries.export.workbook import write_workbook
-from callbill.release.release import Published
-
-# The tables of each layout, by what their files are called.
-LAYOUTS = {"vendor": ("detail", "deductions"), "focus": ("cost_and_usage",)}
-
-_HERE = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class Exported:
-    """A file that was written, with the number of its rows."""
-
-    path: Path
-    rows: int
-
-
-def export_month(
-    settings: Settings,
-    month: date,
-    format_: str,
-    *,
-    owner: str | None = None,
-    layout: str = "vendor",
-    folder: Path,
-) -> list[Exported]:
-    """Write the bills of a month, of one account or of all, into `folder`.
-
-    Raises UsageError if there is no bill to write, or no such folder can be.
-    """
-    release = Published(settings.published).require_current()
-    with closing(release.open()) as con:
-        if not con.execute("select 1 from duckdb_tables() where schema_name = 'seeds'").fetchall():
-            raise UsageError(f"release {release.run_id} was published by a callbill before 0.6")
-        con.execute(
-            "create temp table asked as select $1::date as bill_month, $2::varchar as owner_uin,"
-            " timezone($3, $1::date::timestamp) as period_start,"
-            f" {_deduction_time()} as deduction_time",
-            [month, owner, release.manifest.vars["billing_timezone"]],
-        )
-        tables = LAYOUTS[layout]
-        queries = {name: (_HERE / f"{name}.sql").read_text(encoding="utf-8") for name in tables}
-        rows = {name: _count(con, query) for name, query in queries.items()}
-        if not any(rows.values()):
-            raise UsageError(
-                f"there is no bill of {month:%Y-%m}" + (f" of account {owner}" if owner else "")
-            )
-        stem = f"callbill-{month:%Y-%m}" + (f"-{_safe_name(owner)}" if owner else "")
-        if format_ == "xlsx":
-            name = stem if layout == "vendor" else f"{stem}-{tables[0]}"
-            path = folder / f"{name}.xlsx"
-            _whole(path, partial(write_workbook, con, queries))
-            return [Exported(path, sum(rows.values()))]
-        written = []
-        for name, query in queries.items():
-            path = folder / f"{stem}-{name}.{format_}"
-            write = write_csv if format_ == "csv" else _write_parquet
-            _whole(path, partial(write, con, query))
-            written.append(Exported(path, rows[name]))
-        return written
-
-
-def _deduction_time() -> str:
-    """The time of day of deductions, as the models have it."""
-    macros = Template((PROJECT / "macros" / "deducted_at.sql").read_text(encoding="utf-8")).module
-    return str(macros.deduction_time())  # type: ignore[attr-defined]
-
-
-def _count(con: duckdb.DuckDBPyConnection, query: str) -> int:
-    [(rows,)] = con.execute(f"select count(*) from ({query})").fetchall()
-    return int(rows)
-
-
-def _write_parquet(con: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
-    con.execute(f"copy ({query}) to {literal(str(path))} (format parquet, compression zstd)")
-
-
-def _whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Have a file there as a whole, or not at all; another export may write it at the same time."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        part.touch()
-    except OSError as error:
-        raise UsageError(f"{path.parent} cannot be written to: {error.strerror}") from error
-    try:
-        write(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _safe_name(owner: str) -> str:
-    """An account's number as part of a file's name, whatever it is."""
-    name = re.sub(r"[^0-9A-Za-z_-]", "_", owner)[:64]
-    # Two that read alike then are two all the same.
-    return name if name == owner else f"{name}-{sha256(owner.encode()).hexdigest()[:8]}"
+__all__ = ["ExportedFile", "export_month"]

@@ -1,4 +1,4 @@
-"""Values as others read them."""
+"""Values as text, and texts that a spreadsheet would take for a formula."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-# What a spreadsheet takes for a formula when a cell begins with it. One that is kept from being
-# computed already is kept once more, so that two texts stay two.
+# A spreadsheet computes a cell that begins with one of these. A text that begins with quotes before
+# it is quoted once more, so that two different texts stay different.
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 
 

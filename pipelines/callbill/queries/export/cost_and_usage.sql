@@ -2,9 +2,9 @@
 -- noqa: disable=AM04
 select f.*
 from billing.focus_cost_and_usage as f
-inner join asked
+inner join requested
     on
-        f.billingperiodstart = asked.period_start
-        and f.billingaccountid = coalesce(asked.owner_uin, f.billingaccountid)
--- What is not usage comes last.
+        f.billingperiodstart = requested.period_start
+        and f.billingaccountid = coalesce(requested.owner_uin, f.billingaccountid)
+-- Rows that are not usage come last.
 order by f.billingaccountid, f.x_settledon, f.chargeperiodstart, f.x_lineid

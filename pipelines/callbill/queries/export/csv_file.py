@@ -16,9 +16,9 @@ def write_csv(con: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
     """Write a query's rows. Texts that a spreadsheet would take for a formula begin with `'`."""
     with path.open("w", encoding="utf-8-sig", newline="") as stream:
         writer = csv.writer(stream)
-        found = con.execute(query)
-        writer.writerow(column[0] for column in found.description or ())
-        while rows := found.fetchmany(_ROWS_AT_ONCE):
+        result = con.execute(query)
+        writer.writerow(column[0] for column in result.description or ())
+        while rows := result.fetchmany(_ROWS_AT_ONCE):
             writer.writerows([_cell(value) for value in row] for row in rows)
 
 

@@ -1,5 +1,5 @@
--- What left each account in a month, and the row that explains the difference to the detail:
--- 月度计费精度差异, which moves no money. Both amounts have one sum.
+-- What left each account in a month: a row per settlement, and the month's precision adjustment
+-- (月度计费精度差异), which moves no money and makes up the difference to the detail.
 -- noqa: disable=RF05,RF06
 with accounts as (
     select distinct owner_uin from billing.account_ledger
@@ -12,18 +12,21 @@ deductions as (
         s.product_code,
         '按量计费日结' as transaction_type,
         s.settled_on,
-        s.settled_on + asked.deduction_time as deducted_at,
+        deducted_at(s.settled_on) as deducted_at,
         s.rated_amount,
         s.deducted_amount,
         s.residual_amount,
-        -- Of nothing that was deducted there is no entry.
+        -- The ledger has no entry of a settlement that deducts nothing. An account without ledger has
+        -- no such split.
         case when accounts.owner_uin is not null then coalesce(l.credit_amount, 0.00) end
             as credit_amount,
         case when accounts.owner_uin is not null then coalesce(l.cash_amount, 0.00) end
             as cash_amount
     from billing.settlements as s
-    inner join asked
-        on s.bill_month = asked.bill_month and s.owner_uin = coalesce(asked.owner_uin, s.owner_uin)
+    inner join requested
+        on
+            s.bill_month = requested.bill_month
+            and s.owner_uin = coalesce(requested.owner_uin, s.owner_uin)
     left join billing.account_ledger as l
         on
             s.owner_uin = l.owner_uin
@@ -46,8 +49,10 @@ adjustments as (
         null::decimal(18, 2) as credit_amount,
         null::decimal(18, 2) as cash_amount
     from billing.precision_adjustments as p
-    inner join asked
-        on p.bill_month = asked.bill_month and p.owner_uin = coalesce(asked.owner_uin, p.owner_uin)
+    inner join requested
+        on
+            p.bill_month = requested.bill_month
+            and p.owner_uin = coalesce(requested.owner_uin, p.owner_uin)
 ),
 
 transactions as (

@@ -1,5 +1,5 @@
--- A month's bill in the columns of the vendor's own detail (L3): a row per bill line. What callbill
--- does not know (project, resource, how a line was paid) is empty.
+-- A month's bill in the columns of the vendor's own detail (L3), a row per bill line. Columns that
+-- callbill knows nothing of (project, resource, how a line was paid) are empty.
 -- noqa: disable=RF05,RF06
 select
     l.owner_uin as "支付者UIN",
@@ -14,11 +14,11 @@ select
     null::varchar as "资源ID",
     null::varchar as "实例名称",
     l.product_name as "子产品名称",
-    -- What takes calls back is a reversal.
+    -- A line that takes calls back is a reversal.
     case when l.calls < 0 then '按量计费冲正' else '按量计费日结' end as "交易类型",
     l.line_id as "订单ID",
     concat_ws('/', l.settled_on, l.product_code, l.bill_month) as "交易ID",
-    l.settled_on + asked.deduction_time as "扣费时间",
+    deducted_at(l.settled_on) as "扣费时间",
     l.usage_date::timestamp as "开始使用时间",
     -- The vendor's ends are inclusive.
     l.usage_date + interval 1 day - interval 1 second as "结束使用时间",
@@ -38,6 +38,8 @@ select
     null::decimal(18, 2) as "赠送账户支出(元)",
     null::decimal(18, 2) as "现金账户支出(元)"
 from billing.bill_lines as l
-inner join asked
-    on l.bill_month = asked.bill_month and l.owner_uin = coalesce(asked.owner_uin, l.owner_uin)
+inner join requested
+    on
+        l.bill_month = requested.bill_month
+        and l.owner_uin = coalesce(requested.owner_uin, l.owner_uin)
 order by l.owner_uin, l.settled_on, l.usage_date, l.line_type, l.line_id

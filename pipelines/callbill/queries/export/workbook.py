@@ -1,4 +1,4 @@
-"""A workbook in which money is a number, and text is text."""
+"""A workbook of Excel in which money is a number and text is text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from openpyxl.cell.cell import Cell
     from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
-# Beyond them a spreadsheet's numbers lose digits.
+# A spreadsheet's numbers lose the digits after these.
 _SIGNIFICANT_DIGITS = 15
 _MOST_ROWS = 1_048_576
 _MOST_CHARACTERS = 32_767
@@ -39,10 +39,11 @@ def write_workbook(con: duckdb.DuckDBPyConnection, queries: Mapping[str, str], p
     workbook = Workbook(write_only=True)
     for name, query in queries.items():
         sheet = workbook.create_sheet(name)
-        found = con.execute(query)
-        names = [column[0] for column in found.description or ()]
-        rows = found.fetchmany(_ROWS_AT_ONCE)
+        result = con.execute(query)
+        names = [column[0] for column in result.description or ()]
+        rows = result.fetchmany(_ROWS_AT_ONCE)
         for n, column in enumerate(names):
+            # A Chinese character is as wide as two digits.
             widest = max([2 * len(column), *(len(as_text(row[n])) for row in rows)])
             sheet.column_dimensions[_letters(n)].width = min(widest + 2, 60)
         sheet.freeze_panes = "A2"
@@ -57,21 +58,21 @@ def write_workbook(con: duckdb.DuckDBPyConnection, queries: Mapping[str, str], p
                 )
             for row in rows:
                 sheet.append([_cell(sheet, value) for value in row])
-            rows = found.fetchmany(_ROWS_AT_ONCE)
+            rows = result.fetchmany(_ROWS_AT_ONCE)
     _save(workbook, path)
 
 
-# A file says what it holds, not when it was made.
+# A fixed date in place of the time of writing: the same rows then give the same bytes.
 _MADE = datetime(2000, 1, 1)  # noqa: DTZ001
 
 
 def _save(workbook: Workbook, path: Path) -> None:
-    """As the workbook would, but for the times of day in it and in its archive."""
+    """Save a workbook without the time of writing, in it and in its archive."""
     from openpyxl.packaging.core import DocumentProperties
     from openpyxl.writer.excel import ExcelWriter
 
     class Undated(DocumentProperties):
-        """Saving sets a time on them."""
+        """Properties that keep their date when the workbook is saved."""
 
         def to_tree(self, *arguments: Any, **options: Any) -> Any:
             self.created = self.modified = _MADE
@@ -139,8 +140,8 @@ def _cell(sheet: WriteOnlyWorksheet, value: object) -> Cell | None:
 
 
 def _text_cell(sheet: WriteOnlyWorksheet, text: str) -> Cell:
-    """A text, also where it looks like a formula; characters that no workbook may hold are
-    escaped."""
+    """A cell that stays text, even if it looks like a formula. Characters that no workbook may hold
+    are escaped."""
     from openpyxl.cell import WriteOnlyCell
 
     shown = printable(text)

@@ -12,12 +12,12 @@ from rich.text import Text
 
 from callbill.base.text import printable
 
-# Wide enough for any row. A narrower terminal wraps it: better than digits left out.
+# Wide enough for any row. A narrower terminal wraps rows, which is better than digits left out.
 _LEAST_WIDTH = 500
 
 
 def open_console(*, stderr: bool = False) -> Console:
-    """Where a command prints; text is shown as it is."""
+    """Where a command prints. Text is shown as it is, without markup."""
     console = Console(highlight=False, markup=False, stderr=stderr)
     if console.width < _LEAST_WIDTH:
         console.width = _LEAST_WIDTH

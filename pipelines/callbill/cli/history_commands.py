@@ -1,0 +1,62 @@
+"""runs, rejects and diff: the commands that show what was done."""
+
+from __future__ import annotations
+
+import click
+
+from callbill.base.errors import ControlFailedError
+from callbill.base.settings import load_settings
+from callbill.cli.options import limit_option, place_options
+
+
+@click.command()
+@place_options
+@limit_option(20)
+def runs(limit: int, **places: str) -> None:
+    """List the last runs and how they ended."""
+    from callbill.cli.show.runs import show_runs
+    from callbill.queries.runs import load_runs
+
+    show_runs(load_runs(load_settings(**places), limit=limit))
+
+
+@click.command()
+@place_options
+@click.option("--file", "path", metavar="PATH", help="Only of files whose path contains this.")
+@click.option("--reason", metavar="CODE", help="Only with this reason.")
+@click.option("--show", is_flag=True, help="Show the rejected lines as they are in their files.")
+@limit_option(50)
+def rejects(path: str | None, reason: str | None, show: bool, limit: int, **places: str) -> None:
+    """List what was not accepted, with line numbers and reasons."""
+    from callbill.cli.show.rejects import show_rejected_lines, show_rejects
+    from callbill.queries.rejects import load_rejects
+
+    settings = load_settings(**places)
+    rejected = load_rejects(settings, path=path, reason=reason, limit=limit)
+    if show:
+        show_rejected_lines(rejected, settings.landing)
+    else:
+        show_rejects(rejected)
+
+
+@click.command()
+@place_options
+@click.argument("release")
+@click.argument("other_release")
+def diff(release: str, other_release: str, **places: str) -> None:
+    """Show what changed between two releases.
+
+    Each is named by its run id (see `callbill runs`), the beginning of it, or `current`. Exit code
+    1 if a date that was sealed is not what it was.
+    """
+    from callbill.cli.show.changes import show_changes
+    from callbill.queries.changes import changes_between
+    from callbill.release.release import Published
+
+    published = Published(load_settings(**places).published)
+    changes = changes_between(published.find(release), published.find(other_release))
+    show_changes(changes)
+    if changes.changed_dates:
+        raise ControlFailedError(
+            f"{len(changes.changed_dates)} sealed settlement date(s) are not what they were"
+        )

@@ -1,0 +1,98 @@
+"""run and rebuild: the commands that settle dates."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from datetime import date
+
+import click
+
+from callbill.base.errors import ControlFailedError, UsageError
+from callbill.base.progress import Reporter
+from callbill.base.settings import load_settings, published_place
+from callbill.cli.options import date_option, json_logs_option, place_options
+
+
+@click.command()
+@place_options
+@date_option(
+    "--through",
+    help="Settle every date up to this one  [CALLBILL_THROUGH, today in the billing timezone]",
+)
+@click.option("--vars", "overrides", metavar="YAML", help="Figure-changing vars  [CALLBILL_VARS]")
+@click.option("--dry-run", is_flag=True, help="Do everything on a copy; publish and keep nothing.")
+@json_logs_option
+@click.pass_obj
+def run(
+    reporter: Reporter,
+    /,
+    through: date | None,
+    overrides: str | None,
+    dry_run: bool,
+    json_logs: bool,
+    **places: str,
+) -> None:
+    """The job: ingest, build, check, publish.
+
+    Safe to run again at any time. Exit codes: 0 published or nothing due, 1 a control failed, 2 bad
+    usage or configuration, 3 another run holds the lock, 4 anything else.
+    """
+    from callbill.cli.show.controls import show_failed_controls
+    from callbill.cli.show.run import show_run
+    from callbill.jobs.run import leave_status_of_refusal, run_job
+    from callbill.release.release import Published
+
+    try:
+        settings = load_settings(through=through, vars=overrides, **places)
+    except UsageError as error:
+        leave_status_of_refusal(Published(published_place(**places)), error)
+        raise
+    try:
+        summary = run_job(settings, reporter, dry_run=dry_run)
+    except ControlFailedError as error:
+        if not json_logs:
+            _show(show_failed_controls, error)
+        raise
+    if json_logs:
+        reporter.log("end", exit_code=0, **summary.log_fields())
+    else:
+        _show(show_run, settings, summary)
+
+
+@click.command()
+@place_options
+@json_logs_option
+@click.pass_obj
+def rebuild(reporter: Reporter, /, json_logs: bool, **places: str) -> None:
+    """Make a lost or damaged warehouse anew.
+
+    From the landing folder and the current release: the same figures come out, or it stops and
+    shows the rows that differ. The old warehouse is kept beside the new one. Exit codes as of
+    `run`.
+    """
+    from callbill.cli.show.controls import show_failed_controls
+    from callbill.cli.show.run import show_rebuild
+    from callbill.jobs.rebuild import rebuild_job
+
+    settings = load_settings(**places)
+    try:
+        summary, replaced = rebuild_job(settings, reporter)
+    except ControlFailedError as error:
+        if not json_logs:
+            _show(show_failed_controls, error)
+        raise
+    if json_logs:
+        reporter.log("end", exit_code=0, **summary.log_fields())
+    else:
+        _show(show_rebuild, summary, replaced)
+
+
+def _show(show: Callable[..., None], *outcome: object) -> None:
+    """Show what a job came to. If nobody can read it, the job is done all the same."""
+    try:
+        show(*outcome)
+        sys.stdout.flush()
+    except (OSError, SystemExit):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -1,0 +1,32 @@
+"""Controls that did not pass, with the rows they found."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from callbill.base.errors import ControlFailedError
+from callbill.base.findings import ControlResult
+from callbill.cli.show.console import open_console, table_of
+
+_MOST_ROWS = 10
+
+
+def show_failed_controls(error: ControlFailedError) -> None:
+    """The controls that stopped a run, and rows that are not as they were sealed."""
+    console = open_console(stderr=True)
+    show_unpassed(console, error.results)
+    for difference in error.differences:
+        title = f"{difference.table}: rows that differ"
+        console.print(table_of(title, difference.columns, difference.rows))
+
+
+def show_unpassed(console: Console, results: list[ControlResult]) -> None:
+    for result in results:
+        if not result.passed:
+            rows = [list(row.values()) for row in result.sample[:_MOST_ROWS]]
+            console.print(
+                f"{result.severity}: {result.control_id}: {result.sentence}"
+                f" Expected {result.expected};"
+                f" found {result.unexpected_rows} row(s) otherwise:"
+            )
+            console.print(table_of("", list(result.sample[0]) if result.sample else [], rows))

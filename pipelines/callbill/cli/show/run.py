@@ -1,0 +1,100 @@
+"""The end of a run and of a rebuild."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import duckdb
+from rich.console import Console
+
+from callbill.base.settings import Settings
+from callbill.base.text import printable
+from callbill.cli.show.arrears import arrears_table
+from callbill.cli.show.console import open_console, table_of
+from callbill.cli.show.controls import show_unpassed
+from callbill.jobs.summary import RunSummary
+from callbill.queries.arrears import arrears_of
+from callbill.queries.latest import latest_months
+from callbill.release.release import Published, Release
+
+_MOST_ACCOUNTS = 20
+_BILLS = (
+    *("account", "product", "#calls", "#原价 list cost", "#优惠 discount", "#rated"),
+    *("#精度差异 adjustment", "#扣费 deducted"),
+)
+
+
+def show_run(settings: Settings, summary: RunSummary) -> None:
+    """What was read and checked, the bills, and where they were published."""
+    console = open_console()
+    if summary.outcome == "nothing_due":
+        console.print(f"Nothing due: {summary.message}.")
+    else:
+        _show_work(console, summary)
+    if summary.outcome == "dry_run":
+        console.print(
+            f"Dry run: would settle {summary.settle_from} to {summary.through}; nothing was kept."
+        )
+        return
+    published = Published(settings.published)
+    release = published.current()
+    if release is None:
+        return
+    with closing(release.open()) as con:
+        _show_latest_bills(console, con)
+        arrears = arrears_of(release, con)
+    if arrears.notices:
+        console.print(arrears_table(arrears))
+    if summary.outcome == "published":
+        console.print(f"Settled {summary.settle_from} to {summary.through}.")
+    _show_where(console, published, release)
+
+
+def show_rebuild(summary: RunSummary, replaced: Sequence[Path]) -> None:
+    """What was made anew, and where what it replaced is."""
+    console = open_console()
+    _show_work(console, summary)
+    console.print(
+        f"Rebuilt {summary.settle_from} to {summary.through}:"
+        " every settlement date says what it was sealed with."
+    )
+    for path in replaced:
+        console.print(f"What was replaced lies in {path}", soft_wrap=True)
+
+
+def _show_work(console: Console, summary: RunSummary) -> None:
+    loaded = summary.loaded
+    console.print(
+        f"Read {loaded.files} new files: {loaded.lines_read} lines,"
+        f" {loaded.accepted} records accepted, {loaded.rejected} rejected"
+        + (f", {loaded.unreadable_files} files unreadable" if loaded.unreadable_files else "")
+        + "."
+    )
+    # A dry run's rejects are gone with its copy of the warehouse.
+    if (loaded.rejected or loaded.unreadable_files) and summary.outcome != "dry_run":
+        console.print("What was rejected and why: callbill rejects")
+    for skipped in loaded.skipped:
+        console.print(f"Not read: {printable(skipped.name)}: {skipped.why}")
+    passed = sum(result.passed for result in summary.results)
+    console.print(f"Controls: {passed} of {len(summary.results)} passed.")
+    show_unpassed(console, summary.results)
+
+
+def _show_latest_bills(console: Console, con: duckdb.DuckDBPyConnection) -> None:
+    for month in latest_months(con):
+        shown = month.bills[:_MOST_ACCOUNTS]
+        console.print(table_of(f"Bills of {month.month:%Y-%m} (CNY)", _BILLS, shown))
+        if len(month.bills) > len(shown):
+            console.print(f"  and {len(month.bills) - len(shown)} more accounts")
+
+
+def _show_where(console: Console, published: Published, release: Release) -> None:
+    console.print("The bills are published in", soft_wrap=True)
+    console.print(f"  {published.link}", soft_wrap=True)
+    console.print(f"  (release {release.run_id})", soft_wrap=True)
+    index = (published.link / "site" / "index.html").absolute()
+    if index.exists():  # releases before 0.5 have none
+        console.print("To look at them, open")
+        console.print(f"  {index.as_uri()}", soft_wrap=True)

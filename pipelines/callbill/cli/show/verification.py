@@ -1,0 +1,40 @@
+"""What a verification found: that all is equal, or where it differs."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from callbill.base.errors import VerificationError
+from callbill.cli.show.console import open_console, table_of
+from callbill.verify import Verification
+from callbill.verify.money import decimal_text
+
+_MOST_ROWS = 20
+
+
+def show_verification(verification: Verification, month: date | None) -> None:
+    """What was verified and is equal."""
+    of_month = f"of {month:%Y-%m} " if month else ""
+    console = open_console()
+    console.print(
+        f"Equal: {verification.lines} bill lines {of_month}in {verification.settlements}"
+        f" settlements of {verification.accounts} accounts,"
+        f" rated {decimal_text(verification.rated, 8)},"
+        f" deducted {decimal_text(verification.deducted, 2)} CNY."
+    )
+    console.print(
+        f"Computed anew from {verification.records} records in {verification.files} files,"
+        f" settled through {verification.through}, and compared to the last digit with release"
+        f" {verification.run_id}.",
+        soft_wrap=True,
+    )
+
+
+def show_differences(error: VerificationError) -> None:
+    """Where a release says otherwise than its landing files."""
+    console = open_console(stderr=True)
+    for difference in error.differences:
+        title = f"{difference.table}: differences"
+        console.print(table_of(title, difference.columns, difference.rows[:_MOST_ROWS]))
+        if len(difference.rows) > _MOST_ROWS:
+            console.print(f"  and {len(difference.rows) - _MOST_ROWS} more")

@@ -1,0 +1,80 @@
+"""An account's bill of a month: its lines, its settlements and its precision adjustment."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from callbill.base.errors import UsageError
+from callbill.base.settings import Settings
+from callbill.queries.reading import open_release
+
+Rows = list[tuple[Any, ...]]
+
+# Tables as they stood on a date are macros of the release, named so.
+_LINES = """
+    select
+        settled_on, usage_date, line_type, component_name, list_price,
+        coalesce(cast(discount as varchar), 'agreed'), contract_price, price_unit, used_amount,
+        used_amount_unit, list_cost, real_cost, line_id
+    from billing.bill_lines_known_on($known_on)
+    where owner_uin = $owner and bill_month = $month
+    order by settled_on, usage_date, line_type, contract_price, line_id
+"""
+_SETTLEMENTS = """
+    select settled_on, product_code, rated_amount, deducted_amount, residual_amount
+    from billing.settlements_known_on($known_on)
+    where owner_uin = $owner and bill_month = $month
+    order by settled_on, product_code
+"""
+_ADJUSTMENT = """
+    select rated_amount, deducted_amount, adjustment_amount, is_final
+    from billing.precision_adjustments_known_on($known_on)
+    where owner_uin = $owner and bill_month = $month
+"""
+
+
+@dataclass(frozen=True)
+class PrecisionAdjustment:
+    """月度计费精度差异: what a month's deductions come to less what was rated."""
+
+    rated_amount: Decimal
+    deducted_amount: Decimal
+    adjustment_amount: Decimal
+    is_final: bool
+
+
+@dataclass(frozen=True)
+class Bill:
+    """A bill as known on a date; as of today without one. It may have no lines."""
+
+    owner_uin: str
+    month: date
+    known_on: date | None
+    lines: Rows
+    settlements: Rows
+    adjustment: PrecisionAdjustment | None
+
+
+def load_bill(settings: Settings, owner_uin: str, month: date, known_on: date | None) -> Bill:
+    """An account's bill of a month (its 1st), from the current release.
+
+    Raises UsageError if `known_on` is not settled yet.
+    """
+    with closing(open_release(settings)) as con:
+        [(through,)] = con.execute("select max(settled_on) from ops.sealed_settlements").fetchall()
+        if known_on is not None and known_on > through:
+            raise UsageError(f"--known-on {known_on}: the bills are settled through {through} only")
+        key = {"owner": owner_uin, "month": month, "known_on": known_on or through}
+        adjustments = con.execute(_ADJUSTMENT, key).fetchall()
+        return Bill(
+            owner_uin=owner_uin,
+            month=month,
+            known_on=known_on,
+            lines=con.execute(_LINES, key).fetchall(),
+            settlements=con.execute(_SETTLEMENTS, key).fetchall(),
+            adjustment=PrecisionAdjustment(*adjustments[0]) if adjustments else None,
+        )

@@ -1,0 +1,51 @@
+"""The list price and the contract behind a bill line's price.
+
+The models choose prices, and the line holds what they chose. Nothing is chosen or rounded a second
+time here: list_price.sql and contract.sql look up where the line's price came from.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+from callbill.queries.explain.books import Books
+from callbill.warehouse.warehouse import Record
+
+_HERE = Path(__file__).parent
+_LIST_PRICE = (_HERE / "list_price.sql").read_text(encoding="utf-8")
+_CONTRACT = (_HERE / "contract.sql").read_text(encoding="utf-8")
+
+
+def price_of_line(books: Books, line: Record) -> Record:
+    """What a line's calls cost: its price unit, its list price, and its contract, if it has one."""
+    known_on = price_known_on(line)
+    usage = {name: line[name] for name in ("component_code", "usage_date")}
+    usage["known_on"] = known_on
+    [list_price] = books.rows(_LIST_PRICE, usage)
+    terms = {name: line[name] for name in ("owner_uin", "discount", "contract_price")}
+    contracts = books.rows(_CONTRACT, usage | terms)
+    return {
+        "known_on": known_on,
+        "list_price": list_price,
+        "contract": contracts[0] if contracts else None,
+        "calls_per_price_unit": _calls_per_price_unit(books, line["component_code"]),
+    }
+
+
+def price_known_on(line: Record) -> date:
+    """The date whose knowledge of prices a line has.
+
+    That is its settlement date. What re-rating takes back, it takes back at the price known until
+    the day before.
+    """
+    settled_on: date = line["settled_on"]
+    is_taken_back = line["line_type"] == "rerating" and line["calls"] < 0
+    return settled_on - timedelta(days=1) if is_taken_back else settled_on
+
+
+def _calls_per_price_unit(books: Books, component_code: str) -> int:
+    [calls] = [
+        calls for code, _, calls in books.manifest.seeds["components"] if code == component_code
+    ]
+    return int(calls)

@@ -1,0 +1,124 @@
+"""A month's bills of the current release, written to files.
+
+A file appears under its name when it is whole.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+import duckdb
+
+from callbill.base.errors import UsageError
+from callbill.base.settings import Settings
+from callbill.base.sql import literal
+from callbill.queries.export.csv_file import write_csv
+from callbill.queries.export.workbook import write_workbook
+from callbill.release.release import Published
+
+# The tables of each layout. A table's query is in the SQL file of its name.
+LAYOUTS = {"vendor": ("detail", "deductions"), "focus": ("cost_and_usage",)}
+
+_HERE = Path(__file__).parent
+
+# What is asked for. The queries join this table.
+_REQUESTED = """
+    create temp table requested as
+    select
+        $month::date as bill_month,
+        $owner::varchar as owner_uin,
+        timezone($billing_timezone, $month::date::timestamp) as period_start
+"""
+# When a settlement is deducted, by the clocks of the billing timezone. Of all SQL outside the dbt
+# project only this states the hour; there the macro of the same name does.
+_DEDUCTED_AT = "create temp macro deducted_at(settled_on) as settled_on + interval 8 hour"
+
+
+@dataclass(frozen=True)
+class ExportedFile:
+    """A file that was written, with the number of its rows."""
+
+    path: Path
+    rows: int
+
+
+def export_month(
+    settings: Settings,
+    month: date,
+    format_: str,
+    *,
+    owner: str | None = None,
+    layout: str = "vendor",
+    folder: Path,
+) -> list[ExportedFile]:
+    """Write the bills of a month, of one account or of all, into `folder`.
+
+    Raises UsageError if there is no bill to write, or no such folder can be.
+    """
+    release = Published(settings.published).require_current()
+    with closing(release.open()) as con:
+        if not con.execute("select 1 from duckdb_tables() where schema_name = 'seeds'").fetchall():
+            raise UsageError(f"release {release.run_id} was published by a callbill before 0.6")
+        zone = release.manifest.vars["billing_timezone"]
+        con.execute(_REQUESTED, {"month": month, "owner": owner, "billing_timezone": zone})
+        con.execute(_DEDUCTED_AT)
+        tables = LAYOUTS[layout]
+        queries = {name: (_HERE / f"{name}.sql").read_text(encoding="utf-8") for name in tables}
+        rows = {name: _count(con, query) for name, query in queries.items()}
+        if not any(rows.values()):
+            raise UsageError(
+                f"there is no bill of {month:%Y-%m}" + (f" of account {owner}" if owner else "")
+            )
+        stem = f"callbill-{month:%Y-%m}" + (f"-{_safe_name(owner)}" if owner else "")
+        if format_ == "xlsx":
+            name = stem if layout == "vendor" else f"{stem}-{tables[0]}"
+            path = folder / f"{name}.xlsx"
+            _write_whole(path, partial(write_workbook, con, queries))
+            return [ExportedFile(path, sum(rows.values()))]
+        written = []
+        for name, query in queries.items():
+            path = folder / f"{stem}-{name}.{format_}"
+            write = write_csv if format_ == "csv" else _write_parquet
+            _write_whole(path, partial(write, con, query))
+            written.append(ExportedFile(path, rows[name]))
+        return written
+
+
+def _count(con: duckdb.DuckDBPyConnection, query: str) -> int:
+    [(rows,)] = con.execute(f"select count(*) from ({query})").fetchall()
+    return int(rows)
+
+
+def _write_parquet(con: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
+    con.execute(f"copy ({query}) to {literal(str(path))} (format parquet, compression zstd)")
+
+
+def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a file that appears as a whole, or not at all. Another export may write it at the same
+    time."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
+    except OSError as error:
+        raise UsageError(f"{path.parent} cannot be written to: {error.strerror}") from error
+    try:
+        write(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _safe_name(owner: str) -> str:
+    """An account's number as part of a file's name. It may hold any characters."""
+    name = re.sub(r"[^0-9A-Za-z_-]", "_", owner)[:64]
+    # Two numbers that look alike now still get two names.
+    return name if name == owner else f"{name}-{sha256(owner.encode()).hexdigest()[:8]}"

@@ -1,0 +1,26 @@
+"""Which database answers a question."""
+
+from __future__ import annotations
+
+import duckdb
+
+from callbill.base.errors import LockedError
+from callbill.base.settings import Settings
+from callbill.release.release import Published
+from callbill.warehouse.warehouse import Warehouse
+
+
+def open_release(settings: Settings) -> duckdb.DuckDBPyConnection:
+    """The current release, for reading. Raises UsageError if there is none."""
+    return Published(settings.published).require_current().open()
+
+
+def open_warehouse_or_release(settings: Settings) -> duckdb.DuckDBPyConnection:
+    """The warehouse, for reading. While a run has it, the current release, which knows all that was
+    done up to its own run."""
+    try:
+        con = Warehouse.open_read_only(settings.warehouse).con
+    except LockedError:
+        return open_release(settings)
+    con.execute("set TimeZone = 'UTC'")
+    return con

@@ -1,0 +1,103 @@
+"""The instant that a text names, in microseconds since 1970 UTC.
+
+A copy on purpose of the forms of times in ingest/feeds/fields.sql, by what docs/landing.md says.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+_MICROSECONDS_A_DAY = 86_400 * 1_000_000
+FIRST_INSTANT = (date(1, 1, 1).toordinal() - date(1970, 1, 1).toordinal()) * _MICROSECONDS_A_DAY
+LAST_INSTANT = (date(9999, 12, 30).toordinal() - date(1970, 1, 1).toordinal()) * (
+    _MICROSECONDS_A_DAY
+)
+_OFFSET = r"([Zz]|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)"
+_USUAL = r"^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-5][0-9]:[0-5][0-9])(?:Z|\+08:00)$"
+_EXTENDED = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d))?(?:[.,](\d+))?[\t\n\f\r ]?" + _OFFSET,
+    re.ASCII,
+)
+_BASIC = re.compile(r"(\d{4})(\d\d)(\d\d)[Tt](\d\d)(\d\d)(\d\d)(?:\.(\d+))?" + _OFFSET, re.ASCII)
+_NAIVE = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?", re.ASCII
+)
+_EPOCH = re.compile(r"(-?)(\d{1,15})(?:\.(\d*))?", re.ASCII)
+_FIRST_EPOCH_IN_MILLISECONDS = 10**11
+
+
+def instants(texts: pl.Series, naive_zone: ZoneInfo | None) -> pl.Series:
+    """The instants of texts, as `instant` finds them. Texts of the usual form are read at once."""
+    usual = texts.str.extract(_USUAL).str.to_datetime("%Y-%m-%dT%H:%M:%S", strict=False)
+    offset = (~texts.str.ends_with("Z")).cast(pl.Int64) * (8 * 3600 * 1_000_000)
+    values = usual.dt.epoch("us") - offset
+    unusual = texts.filter(values.is_null())
+    if unusual.is_empty():
+        return values
+    read_singly = pl.Series([instant(text, naive_zone) for text in unusual], dtype=pl.Int64)
+    return values.scatter(values.is_null().arg_true(), read_singly)
+
+
+def instant(text: str | None, naive_zone: ZoneInfo | None) -> int | None:
+    """The instant that a text names, None if it names none.
+
+    A text without an offset names one only if `naive_zone` says whose clocks it is from.
+    """
+    if text is None:
+        return None
+    if match := _EXTENDED.fullmatch(text) or _BASIC.fullmatch(text):
+        *parts, offset = match.groups()
+        local = _microseconds(*parts)
+        return None if local is None else local - _offset(offset)
+    if match := _EPOCH.fullmatch(text):
+        sign, whole, fraction = match.groups()
+        places = 3 if int(whole) >= _FIRST_EPOCH_IN_MILLISECONDS else 6
+        value = int(whole + (fraction or "")[:places].ljust(places, "0"))
+        return -value if sign else value
+    if naive_zone is not None and (match := _NAIVE.fullmatch(text)):
+        local = _microseconds(*match.groups())
+        return None if local is None else _in_zone(local, naive_zone)
+    return None
+
+
+def _microseconds(
+    year: str,
+    month: str,
+    day: str,
+    hour: str | None,
+    minute: str | None,
+    second: str | None,
+    fraction: str | None,
+) -> int | None:
+    """A date and a time of day, as if they were UTC; None if there is no such time."""
+    try:
+        days = date(int(year), int(month), int(day)).toordinal() - date(1970, 1, 1).toordinal()
+    except ValueError:
+        return None
+    h, m, s = int(hour or 0), int(minute or 0), int(second or 0)
+    within = ((h * 60 + m) * 60 + s) * 1_000_000 + int((fraction or "")[:6].ljust(6, "0"))
+    # 24:00 is the end of a day.
+    if m > 59 or s > 59 or within > _MICROSECONDS_A_DAY:
+        return None
+    return days * _MICROSECONDS_A_DAY + within
+
+
+def _offset(text: str) -> int:
+    if text in ("Z", "z"):
+        return 0
+    minutes = int(text[1:3]) * 60 + int(text[3:].removeprefix(":") or 0)
+    return (-minutes if text[0] == "-" else minutes) * 60_000_000
+
+
+def _in_zone(local: int, zone: ZoneInfo) -> int:
+    """The instant at which a zone's clocks show a time. Of a time that they show twice it does not
+    matter which: a bill needs the date."""
+    seconds, microseconds = divmod(local, 1_000_000)
+    if not FIRST_INSTANT + _MICROSECONDS_A_DAY <= local < LAST_INSTANT:
+        return local
+    clock = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=zone)
+    return int(clock.timestamp()) * 1_000_000 + microseconds

@@ -1,0 +1,176 @@
+"""The command: compute the bill of the current release anew, and compare."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from callbill.base.catalogue import as_counted
+from callbill.base.errors import VerificationError
+from callbill.base.findings import TableDifference
+from callbill.base.progress import Reporter
+from callbill.base.settings import BillingVars, Settings
+from callbill.base.sql import literal
+from callbill.ingest.landing import list_landing
+from callbill.ingest.shapes import call_log_shapes
+from callbill.release.manifest import Manifest
+from callbill.release.release import Published
+from callbill.verify import compare
+from callbill.verify.accepted import Accepted, read_files
+from callbill.verify.bill import (
+    BillLine,
+    Settlement,
+    bill_lines,
+    month_totals,
+    next_month,
+    settlements,
+)
+from callbill.verify.calls import Spill, charges_of
+from callbill.verify.landing_files import find_landing_files
+from callbill.verify.prices import PriceBook
+from callbill.verify.records import Claims
+from callbill.warehouse.loads import SourceLoad
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was compared and is equal. Amounts are in 10^-8 CNY."""
+
+    run_id: str
+    through: date
+    files: int
+    records: int
+    lines: int
+    settlements: int
+    accounts: int
+    rated: int
+    deducted: int
+
+
+@dataclass(frozen=True)
+class _Bill:
+    """A bill as it was computed here."""
+
+    lines: list[BillLine]
+    settlements: list[Settlement]
+    accepted: Accepted
+
+    def of_month(self, month: date | None) -> _Bill:
+        """The part that is billed in a month; all of it without one."""
+        if month is None:
+            return self
+        return _Bill(
+            [line for line in self.lines if line.bill_month == month],
+            [settlement for settlement in self.settlements if settlement.bill_month == month],
+            self.accepted,
+        )
+
+
+def verify_job(settings: Settings, month: date | None = None) -> Verification:
+    """Compute the bill of the current release anew from the landing folder, and compare.
+
+    With `month` (its 1st) only the bill of that month. Raises VerificationError, with the rows, if
+    anything differs; UsageError if there is no release, or a file that it was made from is not in
+    the landing folder as it was loaded.
+    """
+    release = Published(settings.published).require_current("there is nothing to verify")
+    manifest = release.manifest
+    # Nothing that is settled after the 1st of the next month is billed in the month.
+    through = min(manifest.through, next_month(month)) if month else manifest.through
+    loads = [
+        load
+        for load in manifest.loads
+        if load.feed in ("call_logs", "contracts")
+        and load.settlement_floor <= through
+        and load.quarantine_reason is None
+    ]
+    reporter = Reporter()
+    with (
+        closing(compare.PublishedTables(release)) as published,
+        reporter.step("verify", release=release.run_id),
+    ):
+        bill = _compute_bill(settings, manifest, loads, through, reporter).of_month(month)
+        differences = _compare(published, bill, manifest, through, month)
+    if differences:
+        raise VerificationError(
+            f"release {manifest.run_id} does not say what its landing files come to: "
+            + ", ".join(f"{len(d.rows)} difference(s) in {d.table}" for d in differences),
+            differences,
+        )
+    return Verification(
+        run_id=manifest.run_id,
+        through=through,
+        files=len(loads),
+        records=bill.accepted.record_count,
+        lines=len(bill.lines),
+        settlements=len(bill.settlements),
+        accounts=len({settlement.owner_uin for settlement in bill.settlements}),
+        rated=sum(settlement.rated for settlement in bill.settlements),
+        deducted=sum(settlement.deducted for settlement in bill.settlements),
+    )
+
+
+def _compute_bill(
+    settings: Settings,
+    manifest: Manifest,
+    loads: Sequence[SourceLoad],
+    through: date,
+    reporter: Reporter,
+) -> _Bill:
+    """The bill through a settlement date, from the landing files of some loads."""
+    billing_vars = BillingVars(**manifest.vars)
+    landing = list_landing(settings.landing, frozenset(call_log_shapes()), billing_vars.zone)
+    files = find_landing_files(landing.files, loads, reporter)
+    total_bytes = sum(file.size for file in files)
+    with tempfile.TemporaryDirectory(prefix="callbill-verify-") as folder:
+        accepted = read_files(
+            zip(loads, files, strict=True),
+            Spill(Path(folder), total_bytes),
+            billing_vars,
+            _claims(manifest),
+            Path(folder),
+            reporter.announce(total_bytes),
+        )
+        book = PriceBook(as_counted(manifest.seeds, manifest.counts_from), accepted.contracts)
+        charges = charges_of(accepted.records, book, billing_vars, through)
+    lines = bill_lines(charges, book, through)
+    return _Bill(lines, settlements(lines, billing_vars.deduction_rounding), accepted)
+
+
+def _claims(manifest: Manifest) -> Claims:
+    return {
+        action: (component, manifest.counts_from["component_actions", (action, component)])
+        for action, component in manifest.seeds["component_actions"]
+    }
+
+
+def _compare(
+    published: compare.PublishedTables,
+    bill: _Bill,
+    manifest: Manifest,
+    through: date,
+    month: date | None,
+) -> list[TableDifference]:
+    """The tables of a release that do not say what was computed."""
+    of_month = f"bill_month = date '{month}'" if month else "true"
+    withdrawn = [literal(load.source_file_id) for load in manifest.loads if load.quarantine_reason]
+    of_loads = f"settlement_floor <= date '{through}'"
+    if withdrawn:
+        of_loads += f" and source_file_id not in ({', '.join(withdrawn)})"
+    totals = month_totals(bill.settlements)
+    computed: list[tuple[compare.Comparison, list[compare.Row], str]] = [
+        (compare.FILES, compare.file_rows(bill.accepted.files), of_loads),
+        (compare.BILL_LINES, compare.bill_line_rows(bill.lines), of_month),
+        (compare.SETTLEMENTS, compare.settlement_rows(bill.settlements), of_month),
+        (compare.ADJUSTMENTS, compare.adjustment_rows(totals, manifest.through), of_month),
+    ]
+    differences = [
+        compare.differences(table, comparison, published_rows, computed_rows)
+        for comparison, computed_rows, condition in computed
+        for table, published_rows in published.tables(comparison, condition).items()
+    ]
+    return [difference for difference in differences if difference.rows]

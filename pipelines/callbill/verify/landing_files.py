@@ -1,0 +1,42 @@
+"""The landing files that a release was made from, found again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from callbill.base.errors import UsageError
+from callbill.base.progress import Reporter
+from callbill.ingest.landing import LandingFile
+from callbill.warehouse.loads import SourceLoad
+
+
+def find_landing_files(
+    landing: Iterable[LandingFile], loads: Sequence[SourceLoad], reporter: Reporter
+) -> list[LandingFile]:
+    """The landing file of each load, known by its feed and its content. It may have been moved.
+
+    Raises UsageError if one is not there as it was loaded.
+    """
+    by_name = {file.name: file for file in landing}
+    advance = reporter.announce(sum(file.size for file in by_name.values()))
+    by_content: dict[tuple[str, str], LandingFile] = {}
+    wanted = {(load.feed, load.source_file_id) for load in loads}
+    # Usually all files still have the names that they were loaded under: look at those first.
+    loaded_names = {load.path for load in loads}
+    for file in sorted(
+        by_name.values(), key=lambda file: (file.name not in loaded_names, file.name)
+    ):
+        if wanted <= by_content.keys():
+            break
+        by_content.setdefault((file.feed, file.digest() or ""), file)
+        advance(file.size)
+    missing = [load for load in loads if (load.feed, load.source_file_id) not in by_content]
+    if missing:
+        first = missing[0].path
+        reason = "has changed since it was loaded" if first in by_name else "is not there"
+        raise UsageError(
+            f"{len(missing)} of the {len(loads)} file(s) that the release was made from are not in "
+            f"the landing folder as they were loaded: {first} {reason}; without them the bill "
+            "cannot be verified"
+        )
+    return [by_content[load.feed, load.source_file_id] for load in loads]

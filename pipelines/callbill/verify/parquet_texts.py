@@ -1,0 +1,84 @@
+"""Rows of a Parquet file as rows of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import polars as pl
+
+from callbill.ingest.shapes import Shape
+from callbill.verify.rows import NAMES, UNREADABLE, empty_texts, error_parents
+
+
+def parquet_texts(
+    path: Path, shape: Shape, schema: Mapping[str, pl.DataType], rows_at_once: int
+) -> Iterator[tuple[pl.DataFrame, float]]:
+    """The rows, some at a time, each time with the part of the file read by then."""
+    rows = pl.scan_parquet(path, hive_partitioning=False, glob=False)
+    columns = rows.collect_schema()
+    total = rows.select(pl.len()).collect().item()
+    texts: dict[str, pl.Expr] = {}
+    malformed = [pl.lit(False)]
+    for field in shape.feed.fields:
+        candidates = []
+        for name in shape.fields.get(field, ()):
+            column = _find_column(name, columns)
+            if column is None:
+                continue
+            value, dtype = column
+            if dtype.is_nested() or dtype in (pl.Boolean, pl.Duration):
+                if field in NAMES:
+                    malformed.append(value.is_not_null())
+                text: pl.Expr = pl.when(value.is_not_null()).then(pl.lit(UNREADABLE))
+            else:
+                text = _as_text(value, dtype)
+            candidates.append(pl.when(~text.is_in(empty_texts(shape, field))).then(text))
+        texts[field] = pl.coalesce(candidates) if candidates else pl.lit(None, pl.String())
+    if shape.implied_http_status is not None:
+        texts["http_status"] = pl.lit(str(shape.implied_http_status))
+    errors = [pl.lit(False)]
+    for parent in error_parents(shape):
+        if (column := _find_column(parent, columns)) is not None:
+            value, dtype = column
+            errors.append(value != "" if dtype == pl.String else value.is_not_null())
+    rows_read = 0
+    for part in rows.select(
+        **texts,
+        malformed=pl.any_horizontal(malformed),
+        has_error=pl.any_horizontal(errors).fill_null(False),
+        line=pl.int_range(1, pl.len() + 1),
+    ).collect_batches(chunk_size=rows_at_once, maintain_order=True):
+        rows_read += len(part)
+        yield part.cast(pl.Schema(schema)), rows_read / total
+
+
+def _find_column(path: str, columns: pl.Schema) -> tuple[pl.Expr, pl.DataType] | None:
+    """A column of that name, or a struct's field. Names count without regard to case."""
+    name = _name_like(path, list(columns))
+    if name is not None:
+        return pl.col(name), columns[name]
+    first, *rest = path.split(".")
+    if not rest or (name := _name_like(first, list(columns))) is None:
+        return None
+    value, dtype = pl.col(name), columns[name]
+    for part in rest:
+        fields = {f.name: f.dtype for f in dtype.fields} if isinstance(dtype, pl.Struct) else {}
+        if (name := _name_like(part, list(fields))) is None:
+            return None
+        value, dtype = value.struct.field(name), fields[name]  # type: ignore[assignment]
+    return value, dtype
+
+
+def _name_like(wanted: str, names: list[str]) -> str | None:
+    """The name itself if it is there, otherwise the first that differs from it in case only."""
+    alike = [name for name in names if name.lower() == wanted.lower()]
+    return wanted if wanted in alike else next(iter(alike), None)
+
+
+def _as_text(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    if isinstance(dtype, pl.Datetime):
+        if dtype.time_zone is None:
+            return value.dt.to_string("%Y-%m-%d %H:%M:%S%.f")
+        return value.dt.convert_time_zone("UTC").dt.to_string("%Y-%m-%d %H:%M:%S%.f+00")
+    return value.cast(pl.String, strict=False)

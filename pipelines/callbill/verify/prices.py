@@ -1,0 +1,120 @@
+"""The price in force for a usage date, as known on a settlement date.
+
+A copy on purpose of the models int_list_prices_known, int_contracts_known and int_prices.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from callbill.base.catalogue import Seeds
+from callbill.verify.contracts import ContractTerms
+from callbill.verify.money import WHOLE_DISCOUNT, divide
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A version of a contract: its terms, the settlement date it is known from, and its file.
+    Versions of one file stand in the order of their lines."""
+
+    terms: ContractTerms
+    known_from: date
+    source_file_id: str
+
+
+@dataclass(frozen=True)
+class Price:
+    """What is in force for a usage date. Prices are in 10^-8 CNY a price unit, the discount in
+    10^-6; it is None for an agreed price."""
+
+    list_price: int
+    discount: int | None
+    contract_price: int
+
+
+@dataclass(frozen=True, order=True)
+class _ListPrice:
+    effective_from: date
+    known_from: date
+    price: int
+
+
+class PriceBook:
+    """Seeds and contracts, asked for the price of a usage date as known on another date."""
+
+    def __init__(self, seeds: Seeds, contracts: Iterable[Contract]) -> None:
+        self.product_of = {code: product for code, product, _ in seeds["components"]}
+        self.calls_per_unit = {code: int(calls) for code, _, calls in seeds["components"]}
+        self._list_prices: defaultdict[str, list[_ListPrice]] = defaultdict(list)
+        for code, effective_from, known_from, price in seeds["list_prices"]:
+            self._list_prices[code].append(
+                _ListPrice(
+                    date.fromisoformat(effective_from),
+                    date.fromisoformat(known_from),
+                    int(price.replace(".", "")),  # always with 8 decimals
+                )
+            )
+        self._contracts: defaultdict[tuple[str, str], list[Contract]] = defaultdict(list)
+        for contract in contracts:
+            key = (contract.terms.owner_uin, contract.terms.component_code)
+            self._contracts[key].append(contract)
+
+    def is_rated(self, component_code: str, usage_date: date, known_on: date) -> bool:
+        """Whether a list price is known. Without one a call is not billed."""
+        return self._list_price(component_code, usage_date, known_on) is not None
+
+    def price(self, owner_uin: str, component_code: str, usage_date: date, known_on: date) -> Price:
+        """The price of the contract that covers the usage date and began last; without one, the
+        list price."""
+        list_price = self._list_price(component_code, usage_date, known_on)
+        if list_price is None:
+            raise LookupError(f"{component_code} has no list price for {usage_date}")
+        versions: defaultdict[date, list[Contract]] = defaultdict(list)
+        for contract in self._contracts.get((owner_uin, component_code), ()):
+            if contract.known_from <= known_on and contract.terms.effective_from <= usage_date:
+                versions[contract.terms.effective_from].append(contract)
+        for effective_from in sorted(versions, reverse=True):
+            terms = _terms_that_count(versions[effective_from], list_price)
+            if usage_date < terms.effective_to:
+                return Price(list_price, terms.discount, _price_under(terms, list_price))
+        return Price(list_price, WHOLE_DISCOUNT, list_price)
+
+    def dates_of_news(self, owner_uin: str, component_code: str) -> list[date]:
+        """The settlement dates from which an account's prices may be known otherwise."""
+        contracts = self._contracts.get((owner_uin, component_code), ())
+        list_prices = self._list_prices.get(component_code, ())
+        return sorted({c.known_from for c in contracts} | {p.known_from for p in list_prices})
+
+    def _list_price(self, component_code: str, usage_date: date, known_on: date) -> int | None:
+        """Of the list prices that began by the usage date the last, in its latest known version."""
+        known = [
+            list_price
+            for list_price in self._list_prices.get(component_code, ())
+            if list_price.effective_from <= usage_date and list_price.known_from <= known_on
+        ]
+        return max(known).price if known else None
+
+
+def _price_under(terms: ContractTerms, list_price: int) -> int:
+    if terms.discount is None:
+        return terms.price or 0
+    return divide(list_price * terms.discount, WHOLE_DISCOUNT)
+
+
+def _terms_that_count(versions: Sequence[Contract], list_price: int) -> ContractTerms:
+    """The latest known version counts, within a file the last line. Of files of one date it is the
+    lowest price, then the earliest end, then a discount before an agreed price."""
+    newest = max(version.known_from for version in versions)
+    last_of_file = {v.source_file_id: v.terms for v in versions if v.known_from == newest}
+    return min(
+        last_of_file.values(),
+        key=lambda terms: (
+            _price_under(terms, list_price),
+            terms.effective_to,
+            terms.discount is None,
+            terms.discount,
+        ),
+    )

@@ -1,0 +1,37 @@
+"""What rows of texts have in common, whatever kind of file they come from."""
+
+from __future__ import annotations
+
+from callbill.ingest.shapes import Shape
+
+# The fields' texts, then `malformed` and `has_error`, then the line's number.
+Row = tuple[str | bool | int | None, ...]
+
+# Fields that name something. Where one has a value that is neither text nor number, the line is
+# malformed. Where another field has one, its text is one that nothing can be read from.
+NAMES = {"request_id", "owner_uin", "operate_uin", "action", "region", "error_code"}
+NAMES |= {"component_code"}
+UNREADABLE = "{}"
+
+
+def empty_texts(shape: Shape, field: str) -> tuple[str, ...]:
+    """The texts of a field that stand for no value."""
+    return ("", *shape.no_error_codes) if field == "error_code" else ("",)
+
+
+def error_parents(shape: Shape) -> set[str]:
+    """The objects that hold an error code. Where there is one, there was an error."""
+    return {path.rpartition(".")[0] for path in shape.fields.get("error_code", ()) if "." in path}
+
+
+def malformed_row(shape: Shape, line_number: int) -> Row:
+    return (*(None for _ in shape.feed.fields), True, False, line_number)
+
+
+def row_of_texts(
+    texts: list[str | bool | None], shape: Shape, line_number: int, *, has_error: bool
+) -> Row:
+    """A row, with the status that the shape implies for all its lines, if it does."""
+    if shape.implied_http_status is not None:
+        texts[list(shape.feed.fields).index("http_status")] = str(shape.implied_http_status)
+    return (*texts, False, has_error, line_number)
