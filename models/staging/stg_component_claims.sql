@@ -1,5 +1,5 @@
--- Which component claims an action, and from which settlement date on: a claim that was added after a
--- date was sealed does not count for it.
+-- Which component claims an action, and from which settlement date on: a claim that was added after
+-- a date was sealed does not count for it.
 with component_actions as (
     select * from {{ ref('component_actions') }}
 ),

@@ -1,5 +1,5 @@
--- A rebuild settles sealed dates anew, those of one version of the rules after those of another: what
--- it has not come to is not there yet.
+-- A rebuild settles sealed dates anew, those of one version of the rules after those of another.
+-- What it has not come to is not there yet.
 with sealed as (
     select
         settled_on,
