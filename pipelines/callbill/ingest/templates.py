@@ -53,7 +53,7 @@ def judging_query(
 
 def pages_query(shape: Shape, lines: str) -> str:
     """SQL that adds `items` to lines, the list of what each holds."""
-    return TEMPLATES.get_template(f"{shape.feed.name}/pages.sql").render(lines=lines)
+    return TEMPLATES.get_template(f"{shape.feed.name}/pages.sql").render(json_lines=lines)
 
 
 def _kept_fields(relation: str, fields: Iterable[str]) -> str:

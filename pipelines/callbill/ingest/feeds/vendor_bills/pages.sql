@@ -27,4 +27,4 @@ select
             )
         )
     ) as items
-from {{ lines }}
+from {{ json_lines }}
