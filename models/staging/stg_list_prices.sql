@@ -1,5 +1,5 @@
--- List prices, known from the settlement date on which their row of the catalogue begins to count. A
--- row that was added after that date was sealed counts from the first date that was not. Of rows
+-- List prices, known from the settlement date on which their row of the catalogue begins to count.
+-- A row that was added after that date was sealed counts from the first date that was not. Of rows
 -- with one component and effective_from that begin to count together, the one known last counts.
 with list_prices as (
     select * from {{ ref('list_prices') }}

@@ -13,6 +13,8 @@ from __future__ import annotations
 import duckdb
 
 SCHEMA_VERSION = 5
+# What commands read of a warehouse has had these names and columns since then.
+READABLE_SINCE = 4
 
 # Tables that were called otherwise before.
 _RENAMED = {

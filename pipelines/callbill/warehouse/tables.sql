@@ -27,8 +27,8 @@ create table if not exists ops.runs (
     step_seconds varchar
 );
 
--- One row per file content that was ever loaded, known by feed and SHA-256, as its lines were judged
--- by themselves. `ops.source_files` adds what became of account events beside others.
+-- One row per file content that was ever loaded, known by feed and SHA-256, as its lines were
+-- judged by themselves. `ops.source_files` adds what became of account events beside others.
 create table if not exists ops.loaded_files (
     source_file_id varchar not null,
     feed varchar not null,

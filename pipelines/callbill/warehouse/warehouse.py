@@ -16,7 +16,7 @@ from callbill.base.settings import Settings
 from callbill.base.sql import literal
 from callbill.storage.files import sync_folder
 from callbill.warehouse.layout import CALLS, EMPTY_DATE, Layout
-from callbill.warehouse.migrations import SCHEMA_VERSION, migrate
+from callbill.warehouse.migrations import READABLE_SINCE, SCHEMA_VERSION, migrate
 
 TABLES = (Path(__file__).parent / "tables.sql").read_text(encoding="utf-8")
 VIEWS = (Path(__file__).parent / "views.sql").read_text(encoding="utf-8")
@@ -73,12 +73,12 @@ class Warehouse:
     @classmethod
     def open_read_only(cls, path: Path) -> Warehouse:
         """Open the warehouse for reading. Raises LockedError while a run has the file, UsageError
-        if it is not there, or not a warehouse of this version."""
+        if it is not there, or not a warehouse that this version can read."""
         if not path.exists():
             raise UsageError(f"there is no warehouse {path}; name it with --warehouse")
         con = _connect(path, read_only=True)
         _check_is_warehouse(con, path)
-        if _schema_version(con, path) < SCHEMA_VERSION:
+        if _schema_version(con, path) < READABLE_SINCE:
             con.close()
             raise UsageError(f"{path} was written by an older callbill: `callbill run` upgrades it")
         return cls(con, Layout(path))

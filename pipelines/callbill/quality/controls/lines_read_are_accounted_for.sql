@@ -15,7 +15,7 @@ with accepted as (
     group by source_file_id
     union all
     select
-        source_file_id,
+        account_events.source_file_id,
         'account_events' as feed,
         count(*) as records
     from raw.account_events
@@ -23,7 +23,7 @@ with accepted as (
         on
             account_events.source_file_id = event_verdicts.source_file_id
             and account_events.line_number = event_verdicts.line_number
-    group by source_file_id
+    group by account_events.source_file_id
     union all
     select
         source_file_id,
