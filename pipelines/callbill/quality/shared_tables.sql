@@ -26,7 +26,8 @@ earlier_records as (
 select * from earlier_records;
 
 -- List prices, known from the date on which their row of the catalogue begins to count. Restates
--- the rule of models/staging/stg_list_prices.sql on purpose: a control does not trust what it checks.
+-- the rule of models/staging/stg_list_prices.sql on purpose: a control does not trust what it
+-- checks.
 create table checks.list_prices as
 select
     prices.component_code,

@@ -1,0 +1,1 @@
+from callbill.release.hashes import TABLES
