@@ -1,1 +1,0 @@
-from callbill.release.hashes import TABLES
