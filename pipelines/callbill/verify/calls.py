@@ -141,8 +141,8 @@ def _charge_call(call: Sequence[_Record], book: PriceBook, charges: Charges) -> 
 
 
 def _void_on(call: Sequence[_Record]) -> date | None:
-    """The date from which a call is not billed: a record of it is a failure, or names another account
-    or component than the first."""
+    """The date from which a call is not billed, since a record of it failed, or names another
+    account or component than the first."""
     named = (call[0].owner_uin, call[0].component_code)
     return next(
         (r.settled_on for r in call if r.is_failure or (r.owner_uin, r.component_code) != named),
