@@ -1,5 +1,5 @@
--- The rows of `parts` as a script's value, one for each share: a list of pairs of an account and its
--- tables by kind.
+-- The rows of `parts` as the values of scripts, one for each share: a list of pairs of an account
+-- and its tables by kind.
 select
     share_of(owner_uin) as share_number,
     '[' || string_agg(pair, ', ' order by owner_uin) || ']' as script
