@@ -74,7 +74,7 @@ def add_contract(
     file: str = "a",
     lines: tuple[int, ...] = (1,),
 ) -> None:
-    """A version as the models have it, and the lines of its file, of which the last is the version."""
+    """A version as the models have it, and the lines of its file. The last line is the version."""
     books.warehouse.execute(
         "insert into intermediate.int_contracts_known values ('1', 'c', ?, ?, ?, ?, ?, ?, ?)",
         [begins, ends or NEVER, discount, price, file, known_from, known_to],
@@ -131,6 +131,14 @@ def test_the_contract_is_named_by_its_file_and_its_last_line(books: Books) -> No
     assert (contract["path"], contract["line_number"]) == ("a.csv", 7)
     assert contract["effective_to"] == date(2026, 4, 1)
     assert contract["discount"] == Decimal("0.85")
+
+
+def test_contracts_are_told_apart_by_the_discount(books: Books) -> None:
+    add_contract(books, "0.85", file="a")
+    add_contract(books, "0.5", file="b", begins="2026-02-01")
+    contract = contract_of(books, "0.85", "42.5")
+    assert contract is not None
+    assert contract["path"] == "a.csv"
 
 
 def test_an_agreed_price_is_told_apart_by_the_price(books: Books) -> None:

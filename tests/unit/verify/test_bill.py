@@ -59,6 +59,15 @@ def test_a_contract_known_later_rerates_what_stood_charged() -> None:
     assert all(line.line_type != "rerating" for line in before)
 
 
+def test_what_is_charged_on_the_date_of_the_news_has_the_new_price_already() -> None:
+    charges: Charges = {("1", "c", USED): {DAY_AFTER: [5, 0], date(2026, 3, 15): [2, 0]}}
+    lines = lines_of(charges, contract(discount=50, known=date(2026, 3, 15)))
+    assert [(line.line_type, line.calls, line.price.contract_price) for line in lines] == [
+        *(("usage", 5, 60 * CNY), ("late_usage", 2, 30 * CNY)),
+        *(("rerating", -5, 60 * CNY), ("rerating", 5, 30 * CNY)),
+    ]
+
+
 def test_news_that_leaves_the_price_as_it_is_rerates_nothing() -> None:
     charges: Charges = {("1", "c", USED): {DAY_AFTER: [5, 0]}}
     same = contract(discount=100, known=date(2026, 3, 15))

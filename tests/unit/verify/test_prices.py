@@ -105,10 +105,9 @@ def test_within_a_file_the_last_line_counts() -> None:
     [
         (contract(discount=50), contract(discount=70)),
         (contract(price=20), contract(discount=50)),
-        (contract(discount=50, ends=date(2026, 4, 1)), contract(discount=50)),
         (contract(discount=50), contract(price=30)),
     ],
-    ids=["lower discount", "lower price", "earlier end", "discount before agreed price"],
+    ids=["lower discount", "lower price", "discount before agreed price"],
 )
 def test_between_files_of_one_date(better: Contract, worse: Contract) -> None:
     files = (
@@ -118,6 +117,13 @@ def test_between_files_of_one_date(better: Contract, worse: Contract) -> None:
     expected = price(book(better))
     assert price(book(*files)) == expected
     assert price(book(*reversed(files))) == expected
+
+
+def test_between_files_of_one_date_and_price_the_earlier_end_counts() -> None:
+    ended = contract(discount=50, ends=USED, file="a")
+    endless = contract(discount=50, file="b")
+    assert price(book(ended, endless)).discount == 10**6
+    assert price(book(endless, ended), usage_date=date(2026, 3, 9)).discount == 500_000
 
 
 def test_a_list_price_has_its_own_knowledge() -> None:
