@@ -123,6 +123,7 @@ def test_between_files_of_one_date_and_price_the_earlier_end_counts() -> None:
     ended = contract(discount=50, ends=USED, file="a")
     endless = contract(discount=50, file="b")
     assert price(book(ended, endless)).discount == 10**6
+    assert price(book(endless, ended)).discount == 10**6
     assert price(book(endless, ended), usage_date=date(2026, 3, 9)).discount == 500_000
 
 
