@@ -21,19 +21,19 @@ RESULTS = PROJECT / "benchmarks" / "results"
 def show(campaign: str, results: list[dict[str, Any]]) -> None:
     console = Console()
     for result in results:
-        told = ", ".join(
+        settings = ", ".join(
             f"{name.replace('_', ' ')} {value:,}" if isinstance(value, int) else str(value)
             for name, value in result.items()
             if name in ("calls", "owners", "packing", "night", "days_before") and value
         )
         engines = result.get("engines", {"callbill": result})
-        table = Table("", title=f"{campaign}: {told}")
+        table = Table("", title=f"{campaign}: {settings}")
         for column in ("seconds", "of the floor", "memory, MB", "each further million"):
             table.add_column(column, justify="right")
-        for name, said in engines.items():
-            further = said.get("further_million", "")
-            table.add_row(name, f"{said['seconds']:.2f}", f"{said.get('of_floor', '')}",
-                          f"{said['memory_mb']:,}", f"{further}")  # fmt: skip
+        for name, measured in engines.items():
+            further = measured.get("further_million", "")
+            table.add_row(name, f"{measured['seconds']:.2f}", f"{measured.get('of_floor', '')}",
+                          f"{measured['memory_mb']:,}", f"{further}")  # fmt: skip
         console.print(table)
         total = engines["callbill"]["seconds"]
         console.print("  callbill's time: " + ", ".join(
@@ -42,7 +42,7 @@ def show(campaign: str, results: list[dict[str, Any]]) -> None:
         ))  # fmt: skip
 
 
-def commit() -> str:
+def commit_name() -> str:
     git = ["git", "describe", "--always", "--dirty"]
     return subprocess.run(
         git, cwd=PROJECT, capture_output=True, text=True, check=False
@@ -69,7 +69,7 @@ def main(
         if keep:
             kept = {
                 "at": datetime.now(UTC).isoformat(timespec="seconds"),
-                "commit": commit(),
+                "commit": commit_name(),
                 **machine(),
                 "rounds": rounds,
                 "results": results,

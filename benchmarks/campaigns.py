@@ -1,4 +1,4 @@
-"""What `make bench` measures. Each campaign gives what is to be kept of it."""
+"""What `make bench` measures. Each campaign returns the results to keep."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.measure import OTHERS, Timing, middle, timed
+from benchmarks.measure import OTHERS, Timing, median_seconds, timed
 from benchmarks.place import FIRST, Night, Place
 
-# With the interpreter that has it.
+# Each engine with the interpreter that has its packages.
 _OWN, _OTHER = Path(sys.executable), OTHERS / "bin" / "python"
 ENGINES = {"floor": _OWN, "polars_streaming": _OWN, "clickhouse": _OTHER, "spark": _OTHER}
 OWNERS = 1000
@@ -22,7 +22,7 @@ OWNERS = 1000
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much a campaign is to do."""
+    """How much a campaign does: calls of a small and of a large day, and rounds."""
 
     few: int = 1_000_000
     many: int = 10_000_000
@@ -35,10 +35,10 @@ def day(folder: Path, sizes: Sizes) -> list[dict[str, Any]]:
         _day(folder / f"day-{calls}", calls, OWNERS, sizes.rounds)
         for calls in (sizes.few, sizes.many)
     ]
-    for name, most in results[-1]["engines"].items():
-        least = results[0]["engines"][name]
-        more = (sizes.many - sizes.few) / 1e6
-        most["further_million"] = round((most["seconds"] - least["seconds"]) / more, 3)
+    millions = (sizes.many - sizes.few) / 1e6
+    for name, many in results[-1]["engines"].items():
+        few = results[0]["engines"][name]
+        many["further_million"] = round((many["seconds"] - few["seconds"]) / millions, 3)
     return results
 
 
@@ -61,7 +61,7 @@ def packed(folder: Path, sizes: Sizes) -> list[dict[str, Any]]:
         if packing:
             unpack = [sys.executable, "-m", "benchmarks.unpack", *files]
             result["unpacking_seconds"] = round(
-                middle([timed(unpack) for _ in range(sizes.rounds)]), 2
+                median_seconds([timed(unpack) for _ in range(sizes.rounds)]), 2
             )
         results.append(result)
     return results
@@ -77,8 +77,8 @@ def small(folder: Path, sizes: Sizes) -> list[dict[str, Any]]:
         little.append(place.night())
         nothing.append(place.again())
     return [
-        {"night": "a thousand calls", **_told(little)},
-        {"night": "nothing due", **_told(nothing)},
+        {"night": "a thousand calls", **_steps_result(little)},
+        {"night": "nothing due", **_steps_result(nothing)},
     ]
 
 
@@ -116,10 +116,10 @@ def _day(
             if name == "spark" and timings[name]:
                 continue  # one is enough to see how far it is
             timings[name].append(timed([ENGINES[name], "-m", f"benchmarks.engines.{name}", files]))
-            bills[name] = timings[name][-1].said.strip()
+            bills[name] = timings[name][-1].output.strip()
     if len(set(bills.values())) > 1:
         raise SystemExit(f"the bills differ: {bills}")
-    floor = middle(timings["floor"])
+    floor = median_seconds(timings["floor"])
     timings = {"callbill": [night.timing for night in nights], **timings}
     return {
         "calls": calls,
@@ -127,10 +127,10 @@ def _day(
         "bytes": sum(path.stat().st_size for path in files.iterdir()),
         "bill": json.loads(bills["callbill"]),
         "engines": {
-            name: {**_timed(some), "of_floor": round(middle(some) / floor, 2)}
+            name: {**_timing_result(some), "of_floor": round(median_seconds(some) / floor, 2)}
             for name, some in timings.items()
         },
-        "steps": _told(nights)["steps"],
+        "steps": _steps_result(nights)["steps"],
     }
 
 
@@ -142,12 +142,12 @@ def _growth(folder: Path, sizes: Sizes, *, calls: int, days: int) -> list[dict[s
         place.history(calls, OWNERS)
         place.calls(calls, OWNERS)
         results.append({"days_before": before, "calls": calls,
-                        **_told([place.night() for _ in range(sizes.rounds)])})  # fmt: skip
+                        **_steps_result([place.night() for _ in range(sizes.rounds)])})  # fmt: skip
     return results
 
 
-def _told(nights: list[Night]) -> dict[str, Any]:
-    timing = _timed([night.timing for night in nights])
+def _steps_result(nights: list[Night]) -> dict[str, Any]:
+    timing = _timing_result([night.timing for night in nights])
     steps = {
         step: round(median(night.steps.get(step, 0) for night in nights), 2)
         for step in nights[0].steps
@@ -156,9 +156,9 @@ def _told(nights: list[Night]) -> dict[str, Any]:
     return {**timing, "steps": steps}
 
 
-def _timed(timings: list[Timing]) -> dict[str, Any]:
+def _timing_result(timings: list[Timing]) -> dict[str, Any]:
     return {
-        "seconds": round(middle(timings), 2),
-        "all_seconds": [round(one.seconds, 2) for one in timings],
-        "memory_mb": round(max(one.memory_mb for one in timings)),
+        "seconds": round(median_seconds(timings), 2),
+        "all_seconds": [round(timing.seconds, 2) for timing in timings],
+        "memory_mb": round(max(timing.memory_mb for timing in timings)),
     }

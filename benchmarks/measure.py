@@ -1,4 +1,4 @@
-"""Timing commands: how long, how much memory at most, and what they said."""
+"""Timing commands: how long they took, how much memory at most, and what they printed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from statistics import median
 from tempfile import TemporaryFile
 
 PROJECT = Path(__file__).resolve().parent.parent
-# Engines that are no dependency have an environment of their own, if they are there at all: what
-# they bring along must not change what callbill is measured with.
+# Engines that are no dependency have an environment of their own, if they are installed at all:
+# their packages must not change what callbill is measured with.
 OTHERS = PROJECT / ".venv-bench"
 _PACKAGES = ("callbill", "duckdb", "dbt-core", "dbt-duckdb", "great-expectations", "polars",
              "chdb", "pyspark")  # fmt: skip
@@ -29,7 +29,7 @@ class Timing:
 
     seconds: float
     memory_mb: float
-    said: str
+    output: str
 
 
 def timed(command: Sequence[object]) -> Timing:
@@ -37,27 +37,27 @@ def timed(command: Sequence[object]) -> Timing:
 
     Its memory is that of all its processes together, each at its peak.
     """
-    with TemporaryFile() as said, TemporaryFile() as complaint:
+    with TemporaryFile() as output, TemporaryFile() as errors:
         began = time.monotonic()
         job = subprocess.Popen(
-            [str(part) for part in command], cwd=PROJECT, stdout=said, stderr=complaint
+            [str(part) for part in command], cwd=PROJECT, stdout=output, stderr=errors
         )
         peaks: dict[int, int] = {}
         while job.poll() is None:
-            _look_at(job.pid, peaks)
+            _note_peak_memory(job.pid, peaks)
             with suppress(subprocess.TimeoutExpired):
                 job.wait(0.05)
         seconds = time.monotonic() - began
-        said.seek(0)
-        complaint.seek(0)
+        output.seek(0)
+        errors.seek(0)
         if job.returncode:
-            sys.stderr.write(complaint.read().decode(errors="replace"))
+            sys.stderr.write(errors.read().decode(errors="replace"))
             raise subprocess.CalledProcessError(job.returncode, job.args)
-        return Timing(seconds, sum(peaks.values()) / 1024, said.read().decode())
+        return Timing(seconds, sum(peaks.values()) / 1024, output.read().decode())
 
 
-def _look_at(pid: int, peaks: dict[int, int]) -> None:
-    """Note the peak memory (KiB) of a process and those it has started, as Linux tells it."""
+def _note_peak_memory(pid: int, peaks: dict[int, int]) -> None:
+    """Note the peak memory (KiB) of a process and of those it has started, as Linux counts it."""
     with suppress(OSError):
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
         if "VmHWM:" not in status:
@@ -65,18 +65,20 @@ def _look_at(pid: int, peaks: dict[int, int]) -> None:
         peaks[pid] = int(status.partition("VmHWM:")[2].split()[0])
         for task in Path(f"/proc/{pid}/task").iterdir():
             for child in (task / "children").read_text(encoding="utf-8").split():
-                _look_at(int(child), peaks)
+                _note_peak_memory(int(child), peaks)
 
 
-def middle(timings: Sequence[Timing]) -> float:
+def median_seconds(timings: Sequence[Timing]) -> float:
     return median(timing.seconds for timing in timings)
 
 
 def machine() -> dict[str, object]:
     """What the figures were measured on."""
-    there = distributions(path=[*sys.path, *map(str, OTHERS.glob("lib/*/site-packages"))])
+    installed = distributions(path=[*sys.path, *map(str, OTHERS.glob("lib/*/site-packages"))])
     versions = {
-        name: one.version for one in there if (name := one.name.replace("_", "-")) in _PACKAGES
+        name: package.version
+        for package in installed
+        if (name := package.name.replace("_", "-")) in _PACKAGES
     }
     return {
         "processors": os.cpu_count(),

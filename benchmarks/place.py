@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.data import make_day
-from benchmarks.engines.bill import tell
+from benchmarks.engines.bill import bill_text
 from benchmarks.measure import Timing, timed
 
 FIRST = date(2025, 1, 1)
@@ -21,7 +21,7 @@ FIRST = date(2025, 1, 1)
 
 @dataclass(frozen=True)
 class Night:
-    """A run that settled a day: what it took, what it said of its steps, and the day's bill."""
+    """A run that settled a day: how long it took, by step, and the day's bill."""
 
     timing: Timing
     steps: dict[str, float]
@@ -30,8 +30,8 @@ class Night:
 
 @dataclass
 class Place:
-    """A landing folder, and a warehouse that has settled the usage dates from FIRST up to, without
-    it, `day`. What lies there already is taken as it is."""
+    """A landing folder, and a warehouse that has settled the usage dates from FIRST up to the one
+    before `day`. What lies there already is used as it is."""
 
     folder: Path
     day: date
@@ -97,7 +97,7 @@ def _copy(source: str, target: str) -> None:
 
 
 def _bill(place: Path, used_on: date) -> str:
-    """The published bill of a usage date, told as the engines tell theirs."""
+    """The published bill of a usage date, as text like that of the engines."""
     database = place / "published" / "current" / "callbill.duckdb"
     with duckdb.connect(str(database), read_only=True) as con:
         rows = con.execute(
@@ -105,4 +105,4 @@ def _bill(place: Path, used_on: date) -> str:
             " where usage_date = ?",
             [used_on],
         ).fetchall()
-    return tell(rows)
+    return bill_text(rows)

@@ -1,5 +1,5 @@
-"""What every engine is asked for: calls and money by account and usage date of successful calls,
-each id once."""
+"""The bill that every engine computes: successful calls, each request id once, with their cost, by
+account and usage date."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 PRICE_PER_CALL = Decimal("0.06")
 
 
-def tell(rows: Iterable[tuple[Any, ...]]) -> str:
-    """A bill told so that two can be compared: rows are owner, usage date, calls, amount."""
+def bill_text(rows: Iterable[tuple[Any, ...]]) -> str:
+    """A bill as text, to compare with another's. Rows are owner, usage date, calls, amount."""
     lines = sorted(
         f"{owner} {usage_date} {calls} {Decimal(str(amount)):.8f}"
         for owner, usage_date, calls, amount in rows

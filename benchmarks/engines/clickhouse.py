@@ -1,4 +1,4 @@
-"""The same in ClickHouse, as chdb embeds it."""
+"""The bill in ClickHouse, as chdb embeds it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 import chdb
 
-from benchmarks.engines.bill import PRICE_PER_CALL, tell
+from benchmarks.engines.bill import PRICE_PER_CALL, bill_text
 
 STATEMENT = """
     with calls as (
@@ -31,9 +31,9 @@ STATEMENT = """
 
 
 def main() -> None:
-    said = chdb.query(STATEMENT.format(folder=sys.argv[1]), "JSONCompactEachRow").bytes()
-    rows = [json.loads(line) for line in said.splitlines()]
-    print(tell((owner, day, calls, calls * PRICE_PER_CALL) for owner, day, calls in rows))
+    output = chdb.query(STATEMENT.format(folder=sys.argv[1]), "JSONCompactEachRow").bytes()
+    rows = [json.loads(line) for line in output.splitlines()]
+    print(bill_text((owner, day, calls, calls * PRICE_PER_CALL) for owner, day, calls in rows))
 
 
 if __name__ == "__main__":

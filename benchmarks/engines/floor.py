@@ -1,4 +1,4 @@
-"""The floor: one DuckDB statement over the files, which keeps nothing."""
+"""The floor: the bill in one DuckDB statement over the files, which keeps nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 import duckdb
 
-from benchmarks.engines.bill import tell
+from benchmarks.engines.bill import bill_text
 
 STATEMENT = """
     with calls as (
@@ -34,7 +34,7 @@ STATEMENT = """
 
 def main() -> None:
     with duckdb.connect() as con:
-        print(tell(con.execute(STATEMENT, {"files": f"{sys.argv[1]}/*.json*"}).fetchall()))
+        print(bill_text(con.execute(STATEMENT, {"files": f"{sys.argv[1]}/*.json*"}).fetchall()))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The same in polars, streaming."""
+"""The bill in polars, streaming."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 import polars as pl
 
-from benchmarks.engines.bill import PRICE_PER_CALL, tell
+from benchmarks.engines.bill import PRICE_PER_CALL, bill_text
 
 
 def main() -> None:
@@ -26,7 +26,9 @@ def main() -> None:
         .len()
         .collect(engine="streaming")
     )
-    print(tell((owner, day, calls, calls * PRICE_PER_CALL) for owner, day, calls in bill.rows()))
+    print(
+        bill_text((owner, day, calls, calls * PRICE_PER_CALL) for owner, day, calls in bill.rows())
+    )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import sys
 
 from pyspark.sql import SparkSession
 
-from benchmarks.engines.bill import tell
+from benchmarks.engines.bill import bill_text
 
 STATEMENT = """
     select owner_uin, cast(usage_date as string), count(*) as calls,
@@ -37,7 +37,7 @@ def main() -> None:
     spark.sparkContext.setLogLevel("ERROR")
     fields = "request_id string, called_at string, owner_uin string, error_code string"
     spark.read.schema(fields).json(f"{sys.argv[1]}/*.jsonl").createOrReplaceTempView("records")
-    print(tell(tuple(row) for row in spark.sql(STATEMENT).collect()))
+    print(bill_text(tuple(row) for row in spark.sql(STATEMENT).collect()))
     spark.stop()
 
 

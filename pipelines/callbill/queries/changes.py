@@ -93,8 +93,8 @@ def changes_between(release: Release, other_release: Release) -> Changes:
             earlier=earlier,
             later=later,
             runs=con.execute(_RUNS, [earlier.run_id, later.run_id]).fetchall(),
-            loads=_changed_loads(earlier, later),
-            settings=_changed_settings(earlier, later),
+            loads=changed_loads(earlier, later),
+            settings=changed_settings(earlier, later),
             new_dates=sorted(later.settlement_hashes.keys() - earlier.settlement_hashes.keys()),
             changed_dates=sorted(
                 day
@@ -115,7 +115,7 @@ def changes_between(release: Release, other_release: Release) -> Changes:
         con.close()
 
 
-def _changed_loads(earlier: Manifest, later: Manifest) -> list[SourceLoad]:
+def changed_loads(earlier: Manifest, later: Manifest) -> list[SourceLoad]:
     """The files that the later release knows otherwise than the earlier one, or alone."""
     changed = []
     for load in later.loads:
@@ -128,7 +128,7 @@ def _changed_loads(earlier: Manifest, later: Manifest) -> list[SourceLoad]:
     return changed
 
 
-def _changed_settings(earlier: Manifest, later: Manifest) -> list[tuple[str, str, str]]:
+def changed_settings(earlier: Manifest, later: Manifest) -> list[tuple[str, str, str]]:
     changed = []
     for kind, values_before, values_after in (
         ("version of", earlier.versions, later.versions),

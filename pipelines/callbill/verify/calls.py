@@ -141,7 +141,7 @@ def _charge_call(call: Sequence[_Record], book: PriceBook, charges: Charges) -> 
 
 
 def _void_on(call: Sequence[_Record]) -> date | None:
-    """The date from which a call is not billed: a record of it is a failure, or names another
+    """The date from which a call is not billed, since a record of it failed, or names another
     account or component than the first."""
     named = (call[0].owner_uin, call[0].component_code)
     return next(

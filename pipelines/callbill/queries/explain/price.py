@@ -20,11 +20,8 @@ _CONTRACT = (_HERE / "contract.sql").read_text(encoding="utf-8")
 def price_of_line(books: Books, line: Record) -> Record:
     """What a line's calls cost: its price unit, its list price, and its contract, if it has one."""
     known_on = price_known_on(line)
-    usage = {name: line[name] for name in ("component_code", "usage_date")}
-    usage["known_on"] = known_on
-    [list_price] = books.rows(_LIST_PRICE, usage)
-    terms = {name: line[name] for name in ("owner_uin", "discount", "contract_price")}
-    contracts = books.rows(_CONTRACT, usage | terms)
+    [list_price] = books.rows(_LIST_PRICE, [line["line_id"], known_on])
+    contracts = books.rows(_CONTRACT, [line["line_id"], known_on])
     return {
         "known_on": known_on,
         "list_price": list_price,

@@ -17,7 +17,7 @@ def records_of(
     books: Books, request_ids: Sequence[str], earliest: date, latest: date
 ) -> list[Record]:
     """The records of some calls that were settled, or wait to be, between two dates."""
-    return books.rows(_RECORDS, {"requests": request_ids, "earliest": earliest, "latest": latest})
+    return books.rows(_RECORDS, [request_ids, earliest, latest])
 
 
 def add_records(books: Books, calls: Sequence[Record], known_on: date) -> None:

@@ -16,8 +16,8 @@ deductions as (
         s.rated_amount,
         s.deducted_amount,
         s.residual_amount,
-        -- The ledger has no entry of a settlement that deducts nothing. An account without ledger has
-        -- no such split.
+        -- The ledger has no entry of a settlement that deducts nothing. An account without a ledger
+        -- has no such split.
         case when accounts.owner_uin is not null then coalesce(l.credit_amount, 0.00) end
             as credit_amount,
         case when accounts.owner_uin is not null then coalesce(l.cash_amount, 0.00) end

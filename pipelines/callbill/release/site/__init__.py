@@ -1,7 +1,13 @@
 """The site of a release: pages that show its bills, for a browser, from disk or any web server.
 
-Pages are the same for all accounts; what they show lies beside them in `data/`, some accounts and
-a month to a file, so that a release writes what its run changed and links the rest.
+Pages are the same for all accounts. What they show lies beside them in `data/`, a file for a month
+and some of the accounts, so that a release writes what its run changed and links the rest.
+
+data.py      the scripts in data/, from the .sql files here
+pages.py     the pages, from templates/ and assets/
+terms.yml    what the pages call things, in English and as the vendor's bills have it
+dbt_docs.py  dbt's own site of the models
+vendor/      Preact and Chart.js
 """
 
 from __future__ import annotations
@@ -26,8 +32,10 @@ def write_site(
     settled: tuple[date, date],
     data_docs: str,
 ) -> None:
-    """Write `site` into a release whose marts are done, of a run that settled the dates from the
-    first to the last of `settled`. `before` is the release before, `data_docs` the controls' page.
+    """Write `site` into a release whose marts are written.
+
+    `before` is the release before, `settled` the first and the last date that the run settled,
+    `data_docs` the page of the controls.
     """
     site = release.site
     (site / "controls").mkdir(parents=True)

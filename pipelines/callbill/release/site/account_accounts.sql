@@ -1,4 +1,5 @@
--- Some accounts, as they stand: bills and usage by month, status, arrears, last movements.
+-- Accounts of some shares as they stand: bills and usage by month, status, arrears, and the last
+-- movements of money.
 with used as (
     select
         owner_uin,
@@ -8,14 +9,14 @@ with used as (
         sum(calls_failed) as calls_failed,
         sum(calls_unbilled) as calls_unbilled
     from billing.daily_usage
-    where {{ is_here }}
+    where {{ in_shares }}
     group by owner_uin, usage_month
 ),
 
 last_entries as (
     select *
     from billing.account_ledger
-    where {{ is_here }}
+    where {{ in_shares }}
     qualify entry_no > max(entry_no) over (partition by owner_uin) - {{ last_entry_count }}
 ),
 
@@ -25,7 +26,7 @@ parts as (
         'months' as kind,
         list({{ months }} order by bill_month desc, product_code asc) as shown
     from billing.monthly_bills
-    where {{ is_here }}
+    where {{ in_shares }}
     group by owner_uin
     union all
     select
@@ -40,7 +41,7 @@ parts as (
         'status' as kind,
         list({{ status }} order by valid_from desc) as shown
     from billing.service_status
-    where {{ is_here }}
+    where {{ in_shares }}
     group by owner_uin
     union all
     select
@@ -48,7 +49,7 @@ parts as (
         'arrears' as kind,
         list({{ arrears }} order by since desc) as shown
     from billing.account_arrears
-    where {{ is_here }}
+    where {{ in_shares }}
     group by owner_uin
     union all
     select
@@ -56,7 +57,7 @@ parts as (
         'notice' as kind,
         list({{ notice }}) as shown
     from billing.arrears_notices
-    where {{ is_here }}
+    where {{ in_shares }}
     group by owner_uin
     union all
     select

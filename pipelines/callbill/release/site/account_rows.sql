@@ -1,4 +1,4 @@
--- How much there is to say of how accounts stand.
+-- How many rows account_accounts.sql would show of all accounts, to split its work.
 select sum(row_count) as row_count
 from (
     select least(count(*), {{ last_entry_count }}) as row_count

@@ -1,4 +1,4 @@
--- All accounts, as they stand.
+-- All accounts as they stand: service, balance, what is due, and the last month with a bill.
 with owners as (
     select
         owner_uin,

@@ -1,4 +1,5 @@
--- What `parts` has of each account, as a list of pairs for each share of the accounts.
+-- The rows of `parts` as the values of scripts, one for each share: a list of pairs of an account
+-- and its tables by kind.
 select
     share_of(owner_uin) as share_number,
     '[' || string_agg(pair, ', ' order by owner_uin) || ']' as script

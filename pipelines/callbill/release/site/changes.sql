@@ -1,6 +1,6 @@
--- Months and shares of accounts of which a page may say something else now that these dates are
--- settled: bills grew, or more is known of calls, which may even be of another day than before.
--- A month that ended says so of all accounts.
+-- Months and shares of accounts whose pages may differ now that these dates are settled: bills
+-- grew, or more is known of calls, which may even belong to another day than before. When a month
+-- ends, its pages say so for all accounts; then the share is null.
 select
     bill_month,
     share_of(owner_uin) as share_number

@@ -1,5 +1,12 @@
-"""What the pages of a site show, as scripts that they load: a page opened from disk may load
-scripts, and nothing else."""
+"""What the pages of a site show, as scripts that they load.
+
+A page that is opened from disk may load scripts and nothing else. A script calls `callbill.give`
+(assets/site.js) with its name and its value.
+
+Scripts are an interface between releases: a release links those of the release before that did not
+change, and its own pages load them. So their form is fixed by FORMAT: the name `callbill.give`, the
+kinds and columns of COLUMNS in their order, the number of shares.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +21,17 @@ from callbill.base.settings import BillingVars
 from callbill.base.sql import literal
 from callbill.storage.files import link_or_copy
 
-# Of what the scripts hold. Those of another format are not taken over from the release before.
+# The form of the scripts. Those of another format are not linked; they are written anew.
 FORMAT = 1
-# Accounts are spread over so many files, by the last six bytes of their numbers. The pages know.
+# Accounts are spread over so many files (shares), by the last six bytes of their numbers. site.js
+# finds an account's share by the same rule.
 SHARES = 127
-_ALL = set(range(SHARES))
-# Rows that are put together at once.
+_ALL_SHARES = set(range(SHARES))
+# About how many rows one query puts together.
 _ROWS_AT_ONCE = 200_000
 
-# What is shown of each mart, in this order; all of it as text, so that no digit is lost.
+# The columns that are shown of each kind of row, in this order. Values are texts, so that no digit
+# is lost.
 COLUMNS = {
     "bills": ("owner_uin", "product_code", "calls", "list_cost",
               "discount_amount", "rated_amount", "adjustment_amount", "deducted_amount"),
@@ -44,7 +53,7 @@ COLUMNS = {
     "entries": ("entry_no", "posted_at", "entry_type", "amount", "credit_amount",
                 "cash_amount", "balance", "credit", "frozen", "available", "reference"),
 }  # fmt: skip
-# An account's last movements; the ledger has them all.
+# How many of an account's last movements are shown. The ledger has them all.
 LAST_ENTRIES = 31
 _TIMES = ("since", "stops_at", "ended_at", "valid_from", "valid_to", "posted_at")
 _QUERIES = jinja2.Environment(  # noqa: S701  not HTML
@@ -59,21 +68,24 @@ def write_data(
     before: Path | None,
     settled: tuple[date, date],
 ) -> list[date]:
-    """Write the scripts, and link those that the run left as they were. Gives all months, the last
-    first."""
-    _macros(con, billing_vars.billing_timezone)
+    """Write the scripts, and link those that the run left as they were.
+
+    `settled` is the first and the last date that the run settled. Returns all months, the last
+    first.
+    """
+    _create_macros(con, billing_vars.billing_timezone)
     data = site / "data" / str(FORMAT)
     months = [row[0] for row in con.execute(_query("months")).fetchall()]
-    changed = _changed(con, *settled)
+    changed_shares = _changed_shares(con, *settled)
     for month in months:
         folder = data / f"{month:%Y-%m}"
         folder.mkdir(parents=True)
-        kept = before / folder.relative_to(site) if before else None
-        shares = changed.get(month, set())
-        if kept is None or not kept.is_dir():
-            shares = _ALL
+        folder_before = before / folder.relative_to(site) if before else None
+        shares = changed_shares.get(month, set())
+        if folder_before is None or not folder_before.is_dir():
+            shares = _ALL_SHARES
         else:
-            for file in kept.iterdir():
+            for file in folder_before.iterdir():
                 is_changed = bool(shares) if file.stem == "bills" else int(file.stem) in shares
                 if not is_changed:
                     link_or_copy(file, folder / file.name)
@@ -85,25 +97,25 @@ def write_data(
     folder.mkdir(parents=True)
     [(accounts,)] = con.execute(_query("accounts")).fetchall()
     _write(folder, "all", accounts)
-    # Time alone changes how accounts stand.
-    _write_shares(con, folder, "account", _ALL, last_entry_count=LAST_ENTRIES)
+    # How an account stands changes by time alone: no file of these is linked.
+    _write_shares(con, folder, "account", _ALL_SHARES, last_entry_count=LAST_ENTRIES)
     return months
 
 
-def _changed(
+def _changed_shares(
     con: duckdb.DuckDBPyConnection, settle_from: date, settle_through: date
 ) -> dict[date, set[int]]:
-    """The shares of each month that these dates changed."""
+    """By month, the shares whose scripts may differ now that these dates are settled."""
     query = _query("changes", settle_from=settle_from, settle_through=settle_through)
-    changed: dict[date, set[int]] = {}
+    shares: dict[date, set[int]] = {}
     for month, share in con.execute(query).fetchall():
-        changed.setdefault(month, set()).update(_ALL if share is None else {share})
-    return changed
+        shares.setdefault(month, set()).update(_ALL_SHARES if share is None else {share})
+    return shares
 
 
 def shares_written(site: Path) -> dict[str, list[int]]:
-    """Of each month, and of the accounts as they stand, the shares that have any account: a page
-    should not ask for a script that is not there."""
+    """By folder of the data (a month, or accounts), the shares that have any account. A page asks
+    for no script that is not there."""
     return {
         folder.name: sorted(int(path.stem) for path in folder.glob("[0-9]*.js"))
         for folder in sorted((site / "data" / str(FORMAT)).iterdir())
@@ -113,24 +125,28 @@ def shares_written(site: Path) -> dict[str, list[int]]:
 def _write_shares(
     con: duckdb.DuckDBPyConnection, folder: Path, name: str, shares: set[int], **values: object
 ) -> None:
-    """Write what is to say of the accounts of some shares, a part of them at a time."""
-    [(rows,)] = con.execute(_query(f"{name}_rows", **values)).fetchall()
-    turns = 1 + (rows or 0) // _ROWS_AT_ONCE
+    """Write the scripts of some shares, by the queries `<name>_rows` and `<name>_accounts`.
+
+    Many rows are put together in several turns, each for some of the shares.
+    """
+    [(row_count,)] = con.execute(_query(f"{name}_rows", **values)).fetchall()
+    turns = 1 + (row_count or 0) // _ROWS_AT_ONCE
     for turn in range(min(turns, SHARES)):
-        listed = ", ".join(str(share) for share in sorted(shares) if share % turns == turn)
-        if listed:
-            is_here = f"share_of(owner_uin) in ({listed})"
-            query = _query(f"{name}_accounts", is_here=is_here, **values)
+        numbers = ", ".join(str(share) for share in sorted(shares) if share % turns == turn)
+        if numbers:
+            in_shares = f"share_of(owner_uin) in ({numbers})"
+            query = _query(f"{name}_accounts", in_shares=in_shares, **values)
             for share, accounts in con.execute(query).fetchall():
                 _write(folder, str(share), accounts)
 
 
 def _write(folder: Path, name: str, value: str) -> None:
-    said = json.dumps(f"{folder.name}/{name}")
-    (folder / f"{name}.js").write_text(f"callbill.give({said}, {value});\n", encoding="utf-8")
+    script_name = json.dumps(f"{folder.name}/{name}")
+    script = f"callbill.give({script_name}, {value});\n"
+    (folder / f"{name}.js").write_text(script, encoding="utf-8")
 
 
-def _macros(con: duckdb.DuckDBPyConnection, zone: str) -> None:
+def _create_macros(con: duckdb.DuckDBPyConnection, zone: str) -> None:
     con.execute(
         f"""
         create or replace temporary macro share_of(owner) as
@@ -146,8 +162,9 @@ def _macros(con: duckdb.DuckDBPyConnection, zone: str) -> None:
 
 
 def _query(name: str, **values: object) -> str:
-    """A query of this folder, in which `{{ mart }}` is a row's columns as a list of texts."""
-    rows = {mart: f"[{', '.join(map(_as_text, columns))}]" for mart, columns in COLUMNS.items()}
+    """A query of this folder. In it the name of a kind, such as `{{ lines }}`, is a row of that
+    kind as a list of texts."""
+    rows = {kind: f"[{', '.join(map(_as_text, columns))}]" for kind, columns in COLUMNS.items()}
     return _QUERIES.get_template(f"{name}.sql").render(rows, **values)
 
 

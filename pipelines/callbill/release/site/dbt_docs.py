@@ -16,28 +16,29 @@ _DOCUMENTED = ("models/**/*", "macros/**/*", "seeds/*.yml", "dbt_project.yml")
 
 
 def write_dbt_docs(layout: Layout, billing_vars: BillingVars, site: Path) -> None:
-    """Write `dbt/index.html`. It is the same until a model, or what is said of one, changes: only
-    then dbt is asked for it."""
-    made = layout.dbt / "docs" / f"{_project_hash()}.html"
-    if not made.exists():
-        made.parent.mkdir(parents=True, exist_ok=True)
-        for old in made.parent.iterdir():
+    """Write `dbt/index.html`. dbt makes it only when a model or its description has changed;
+    otherwise the page made before is linked."""
+    kept_page = layout.dbt / "docs" / f"{_project_hash()}.html"
+    if not kept_page.exists():
+        kept_page.parent.mkdir(parents=True, exist_ok=True)
+        for old in kept_page.parent.iterdir():
             old.unlink()
         run_dbt(layout, billing_vars, "docs", "generate", "--static")
-        page = layout.dbt / "target" / "static_index.html"
-        text = page.read_text(encoding="utf-8")
-        # A reader has no use for where things lie on the machine that made the page.
+        generated_page = layout.dbt / "target" / "static_index.html"
+        text = generated_page.read_text(encoding="utf-8")
+        # Paths of the machine that made the page are of no use to a reader.
         for place in (layout.dbt, layout.database.parent.resolve(), PROJECT):
             if place != Path(place.anchor):
                 text = re.sub(rf"(?<![\w./-]){re.escape(str(place))}(?![\w.-])", ".", text)
-        # Else a browser looks for icons by the names of variables, and for one that is not there.
+        # Otherwise a browser asks for icons by the names of variables, and for an icon that is not
+        # there.
         text = text.replace('<use xlink:href="{{', '<use ng-attr-href="{{')
         text = re.sub(r'href="[^"]*favicon\.ico[^"]*"', 'href="../assets/icon.svg"', text)
-        unfinished = made.with_suffix(".part")
+        unfinished = kept_page.with_suffix(".part")
         unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(made)
+        unfinished.replace(kept_page)
     (site / "dbt").mkdir()
-    link_or_copy(made, site / "dbt" / "index.html")
+    link_or_copy(kept_page, site / "dbt" / "index.html")
 
 
 def _project_hash() -> str:

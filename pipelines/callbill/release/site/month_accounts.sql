@@ -1,11 +1,11 @@
--- A month of some accounts: the bill that they got for it, and their usage in it.
+-- A month of the accounts of some shares: the bill of the month, and the usage in it.
 with parts as (
     select
         owner_uin,
         'lines' as kind,
         list({{ lines }} order by settled_on, usage_date, line_type, line_id) as shown
     from billing.bill_lines
-    where bill_month = date '{{ month }}' and {{ is_here }}
+    where bill_month = date '{{ month }}' and {{ in_shares }}
     group by owner_uin
     union all
     select
@@ -13,7 +13,7 @@ with parts as (
         'settlements' as kind,
         list({{ settlements }} order by settled_on, product_code) as shown
     from billing.settlements
-    where bill_month = date '{{ month }}' and {{ is_here }}
+    where bill_month = date '{{ month }}' and {{ in_shares }}
     group by owner_uin
     union all
     select
@@ -21,7 +21,7 @@ with parts as (
         'adjustment' as kind,
         list({{ adjustment }}) as shown
     from billing.precision_adjustments
-    where bill_month = date '{{ month }}' and {{ is_here }}
+    where bill_month = date '{{ month }}' and {{ in_shares }}
     group by owner_uin
     union all
     select
@@ -31,7 +31,7 @@ with parts as (
     from billing.daily_usage
     where
         usage_date between date '{{ month }}' and last_day(date '{{ month }}')
-        and {{ is_here }}
+        and {{ in_shares }}
     group by owner_uin
 )
 

@@ -1,4 +1,4 @@
--- How much there is to say of a month.
+-- How many rows month_accounts.sql would show of a month, to split its work.
 select sum(row_count) as row_count
 from (
     select count(*) as row_count

@@ -1,4 +1,4 @@
--- Months that were billed, or in which calls were made.
+-- Months with a bill or with calls, the last first.
 select bill_month from billing.settlements
 union
 select date_trunc('month', usage_date) as bill_month from billing.daily_usage

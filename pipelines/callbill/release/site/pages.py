@@ -1,4 +1,4 @@
-"""The pages of a site: what is the same whoever looks, and the frame for what `data/` holds."""
+"""The pages of a site: what is the same for all accounts, and the frames for what `data/` holds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from callbill.release.site.data import COLUMNS, FORMAT, LAST_ENTRIES, SHARES, sh
 
 _FOLDER = Path(__file__).parent
 _PAGES = ("index", "bills", "bill", "accounts", "account", "runs")
-# Runs that are told of.
+# How many of the last runs are shown.
 _LAST_RUNS = 30
 _QUERIES = {
     "totals": """
@@ -47,7 +47,7 @@ _QUERIES = {
         select control_id, sentence, severity, passed, unexpected_rows
         from ops.control_results where run_id = ? order by passed, severity, control_id
     """,
-    "found": f"""
+    "failed_controls": f"""
         select run_id, control_id, severity, unexpected_rows
         from ops.control_results
         where
@@ -71,7 +71,7 @@ def write_pages(
     through: date,
     months: Sequence[date],
 ) -> None:
-    """Write the pages and what they look like. `write_data` comes first."""
+    """Write the pages, their scripts and their styles. `write_data` comes first."""
     (site / "assets").mkdir()
     for folder in ("assets", "vendor"):
         for asset in (_FOLDER / folder).iterdir():
@@ -87,32 +87,32 @@ def write_pages(
         # Python would write 0.00000000 as 0E-8.
         finalize=lambda value: f"{value:f}" if isinstance(value, Decimal) else value,
     )
-    said = {
+    tables = {
         "totals": _rows(con, _QUERIES["totals"], [through]),
         "arrears": _rows(con, _QUERIES["arrears"]),
         "runs": _rows(con, _QUERIES["runs"]),
         "controls": _rows(con, _QUERIES["controls"], [run_id]),
-        "found": _rows(con, _QUERIES["found"]),
+        "failed_controls": _rows(con, _QUERIES["failed_controls"]),
         "rejected": _rows(con, _QUERIES["rejected"]),
         "products": _rows(con, _QUERIES["products"]),
     }
-    # What scripts need to know.
+    # What the scripts of the pages need to know: site.js reads it as `facts`.
     facts = {
         "format": FORMAT,
         "release": run_id,
-        "products": {row["product_code"]: row["product_name"] for row in said["products"]},
+        "products": {row["product_code"]: row["product_name"] for row in tables["products"]},
         "shares": SHARES,
         "written": shares_written(site),
         "lastEntries": LAST_ENTRIES,
         "columns": COLUMNS,
         "terms": terms,
         "months": [f"{month:%Y-%m}" for month in months],
-        "billed": [f"{row['bill_month']:%Y-%m}" for row in said["totals"]],
+        "billed": [f"{row['bill_month']:%Y-%m}" for row in tables["totals"]],
         "rounding": billing_vars.deduction_rounding,
     }
     for name in _PAGES:
         page = environment.get_template(f"{name}.html.j2").render(
-            said,
+            tables,
             page=name,
             run_id=run_id,
             through=through,
@@ -127,6 +127,6 @@ def write_pages(
 def _rows(
     con: duckdb.DuckDBPyConnection, query: str, values: Sequence[object] = ()
 ) -> list[dict[str, Any]]:
-    found = con.execute(query, values) if values else con.execute(query)
-    names = [column[0] for column in found.description]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    result = con.execute(query, values) if values else con.execute(query)
+    names = [column[0] for column in result.description]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

@@ -1,5 +1,5 @@
 "use strict";
-// All accounts, to find one.
+// All accounts, to find an account in.
 
 const COLUMNS = ["owner_uin", "status", "balance", "available", "amount_due", "bill_month"];
 const STATES = [["", "All 全部"], ["owes", "Owes money 欠费"]];
@@ -23,8 +23,8 @@ function Accounts() {
   const open = (event) => {
     event.preventDefault();
     const exact = rows.find((row) => row.owner_uin === account.trim());
-    const found = exact ?? (rows.length === 1 ? rows[0] : null);
-    if (found) window.location.href = address("account", { owner: found.owner_uin });
+    const match = exact ?? (rows.length === 1 ? rows[0] : null);
+    if (match) window.location.href = address("account", { owner: match.owner_uin });
   };
   return html`
     <h1>Accounts <span lang="zh">账户</span></h1>

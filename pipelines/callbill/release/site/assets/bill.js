@@ -166,7 +166,7 @@ function Bill() {
   const [values, change] = useAddress();
   const { owner = "", month = "" } = values;
   const account = useLoaded(() => loadAccount("accounts", owner), [owner]);
-  const said = useLoaded(
+  const tables = useLoaded(
     () => loadAccount(month, owner),
     [owner, month],
   );
@@ -186,36 +186,36 @@ function Bill() {
           html`<${BillLink} owner=${owner} month=${other}>${name} (${other})<//> `,
       )}
     </p>`;
-  if (said === undefined) return html`${heading}<p>Loading …</p>`;
-  if (said === null)
+  if (tables === undefined) return html`${heading}<p>Loading …</p>`;
+  if (tables === null)
     return html`${heading}<p>This account has no bill and made no calls in ${month || "no month"}.</p>`;
-  const [adjustment] = said.adjustment;
+  const [adjustment] = tables.adjustment;
   return html`
     ${heading}
     ${adjustment
       ? html`
-          <${Summary} lines=${said.lines} adjustment=${adjustment} />
+          <${Summary} lines=${tables.lines} adjustment=${adjustment} />
           <${Adjustment} month=${month} adjustment=${adjustment}
-            settlements=${said.settlements} />`
+            settlements=${tables.settlements} />`
       : html`<p>Nothing was charged in ${month}.</p>`}
-    ${said.usage.length > 0
+    ${tables.usage.length > 0
       ? html`
           <h2>Daily usage <span lang="zh">每日用量</span></h2>
-          <${UsageChart} month=${month} usage=${said.usage} />
+          <${UsageChart} month=${month} usage=${tables.usage} />
           <details><summary>Calls by day and caller</summary>
-            <${Table} name="usage" label="Daily usage" columns=${USAGE} rows=${said.usage}
+            <${Table} name="usage" label="Daily usage" columns=${USAGE} rows=${tables.usage}
               totals=${["calls_received", ...SHOWN]} />
           </details>`
       : html`<p>No calls were made in ${month}: what is billed is of earlier days.</p>`}
     ${adjustment
       ? html`
           <h2>Bill lines <span lang="zh">账单明细</span></h2>
-          <${Lines} lines=${said.lines} values=${values} change=${change} />
+          <${Lines} lines=${tables.lines} values=${values} change=${change} />
           <p>A line's calls and files: <code>callbill explain</code> with its id. Lines are never
             changed; what becomes known later is a line of a later settlement.</p>
           <h2>Settlements <span lang="zh">日结扣费</span></h2>
           <${Table} name="settlements" label="Settlements" columns=${SETTLEMENTS}
-            rows=${said.settlements}
+            rows=${tables.settlements}
             totals=${["rated_amount", "deducted_amount", "residual_amount"]} />
 `
       : null}

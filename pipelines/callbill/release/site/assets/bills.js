@@ -26,7 +26,7 @@ const ADDED = [
 
 function Bills() {
   const [values, change] = useAddress();
-  // Unless it is said otherwise, the last month and the one before, of which one has ended.
+  // By default the last month, and the month before it, which has ended.
   const [last = "", before = last] = facts.billed;
   const from = facts.billed.includes(values.from) ? values.from : before;
   const until = values.to ?? (values.from ? from : last);

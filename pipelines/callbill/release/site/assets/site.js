@@ -1,55 +1,59 @@
 "use strict";
-// What the pages share: the release's facts, the data beside the pages, decimals, links, tables.
+// What the pages share: the facts of the release, the data beside the pages, decimals, addresses,
+// words, tables.
 
 const { html, render, useEffect, useMemo, useState } = window.htmPreact;
 const facts = JSON.parse(document.getElementById("facts").textContent);
 
-// The address is the page's own: that link must not change it.
+// The part of the address behind the # is the page's own; this link must not change it.
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   document.getElementById("content").focus();
 });
 
-// ---- Data: scripts that give what they hold, since a page opened from disk may load nothing else.
+// ---- Data: scripts, since a page opened from disk may load nothing else.
 
-const asked = new Map();
+// Requests by the script's name, each with its promise and what resolves it.
+const requests = new Map();
+// A script of the data folder calls this with its name and value. Its name is part of the format of
+// those scripts (data.py): releases link scripts that earlier ones wrote.
 window.callbill = {
   give(name, value) {
-    asked.get(name).resolve(value);
+    requests.get(name).resolve(value);
   },
 };
 
-/** What a script of the data folder gives. */
+/** A promise of the value of a script of the data folder. */
 function load(name) {
-  if (!asked.has(name)) {
-    const one = {};
-    one.promise = new Promise((resolve) => {
-      one.resolve = resolve;
+  if (!requests.has(name)) {
+    const request = {};
+    request.promise = new Promise((resolve) => {
+      request.resolve = resolve;
     });
-    asked.set(name, one);
+    requests.set(name, request);
     const script = document.createElement("script");
-    // With the release's name, or a browser would take what it kept of the one before.
+    // With the release's name, or a browser would show what it kept from the release before.
     script.src = `data/${facts.format}/${name}.js?${facts.release}`;
     script.onerror = () =>
       show(() => html`<p class="warning">A file of this release is missing: ${script.src}</p>`);
     document.head.append(script);
   }
-  return asked.get(name).promise;
+  return requests.get(name).promise;
 }
 
-/** Rows as objects, with the names of their columns. */
+/** Rows as objects, by the columns of their kind. */
 function rowsOf(kind, rows) {
   const columns = facts.columns[kind];
   return rows.map((row) => Object.fromEntries(columns.map((column, at) => [column, row[at]])));
 }
 
-/** In which share of the accounts one is: by the last six bytes of its number. */
+/** The share that an account is in, by the last six bytes of its number; as in data.py. */
 function shareOf(owner) {
   const bytes = new TextEncoder().encode(owner).slice(-6);
   return bytes.reduce((sum, byte) => sum * 256 + byte, 0) % facts.shares;
 }
 
-/** What is known of an account, by kind; null if nothing is. `folder` is a month or "accounts". */
+/** An account's rows by kind, null if it has none. `folder` is a month or "accounts". */
 async function loadAccount(folder, owner) {
   const number = shareOf(owner);
   if (!facts.written[folder]?.includes(number)) return null;
@@ -67,12 +71,12 @@ function unscaled(text) {
   return { value: BigInt(whole + decimals), scale: decimals.length };
 }
 
-function compareDecimals(one, other) {
-  const [a, b] = [unscaled(one), unscaled(other)];
+function compareDecimals(left, right) {
+  const [a, b] = [unscaled(left), unscaled(right)];
   const scale = Math.max(a.scale, b.scale);
-  const left = a.value * 10n ** BigInt(scale - a.scale);
-  const right = b.value * 10n ** BigInt(scale - b.scale);
-  return left < right ? -1 : left > right ? 1 : 0;
+  const x = a.value * 10n ** BigInt(scale - a.scale);
+  const y = b.value * 10n ** BigInt(scale - b.scale);
+  return x < y ? -1 : x > y ? 1 : 0;
 }
 
 /** The exact sum of decimals of one scale. */
@@ -85,9 +89,9 @@ function sumOf(texts) {
   return (sum < 0n ? "-" : "") + whole + (scale ? `.${digits.slice(-scale)}` : "");
 }
 
-// ---- What a page shows is in its address, behind the #, so that it can be sent to somebody.
+// ---- Addresses: what a page shows is in its address, behind the #, so that it can be shared.
 
-function addressed() {
+function addressValues() {
   return Object.fromEntries(new URLSearchParams(window.location.hash.slice(1)));
 }
 
@@ -99,36 +103,37 @@ function address(page, values) {
   return `${page}.html${fragment(values)}`;
 }
 
-/** What the address says, and a function that changes some of it. */
+/** The values in the address, and a function that changes some of them. */
 function useAddress() {
-  const [values, setValues] = useState(addressed());
+  const [values, setValues] = useState(addressValues());
   useEffect(() => {
-    const listen = () => setValues(addressed());
+    const listen = () => setValues(addressValues());
     window.addEventListener("hashchange", listen);
     return () => window.removeEventListener("hashchange", listen);
   }, []);
-  const change = (some) => {
-    const next = { ...values, ...some };
+  const change = (changes) => {
+    const next = { ...values, ...changes };
     setValues(next);
     window.history.replaceState(null, "", fragment(next));
   };
   return [values, change];
 }
 
-/** What a promise came to; undefined until then. */
+/** The value of a promise, undefined until it is there. It is asked for again if the dependencies
+ *  change. */
 function useLoaded(promise, dependencies) {
-  const [said, setSaid] = useState({});
-  const of = JSON.stringify(dependencies);
+  const [loaded, setLoaded] = useState({});
+  const key = JSON.stringify(dependencies);
   useEffect(() => {
-    let current = true;
+    let isCurrent = true;
     promise().then((value) => {
-      if (current) setSaid({ of, value });
+      if (isCurrent) setLoaded({ key, value });
     });
     return () => {
-      current = false;
+      isCurrent = false;
     };
-  }, [of]);
-  return said.of === of ? said.value : undefined;
+  }, [key]);
+  return loaded.key === key ? loaded.value : undefined;
 }
 
 // ---- Words.
@@ -151,7 +156,7 @@ function BillLink({ owner, month, children }) {
   return html`<a href=${address("bill", { owner, month })}>${children}</a>`;
 }
 
-/** What is chosen from a few values. */
+/** A list to choose one of a few values from. */
 function Choice({ label, value, options, onChange }) {
   return html`
     <label><span>${label}</span>
@@ -163,13 +168,13 @@ function Choice({ label, value, options, onChange }) {
     </label>`;
 }
 
-/** The billing modes there are: the vendor has one for the products here. */
+/** The billing modes: the vendor has one for the products here. */
 const BILLING_MODES = [
   ["", "All 全部"],
   ["postpay", facts.terms.postpay.slice(0, 2).join(" ")],
 ];
 
-/** Choices for a column's values, each as often as it occurs once. */
+/** The different values of a column, as choices. */
 function choicesOf(rows, key, name) {
   const values = new Map(rows.map((row) => [row[key], name(row)]));
   return [["", "All 全部"], ...[...values].sort()];
@@ -189,8 +194,8 @@ const NUMBERS = new Set(
 );
 
 function compareBy(column) {
-  return (one, other) => {
-    const [a, b] = [one[column], other[column]];
+  return (row, otherRow) => {
+    const [a, b] = [row[column], otherRow[column]];
     if (a === b) return 0;
     if (a === null) return -1;
     if (b === null) return 1;
@@ -203,8 +208,8 @@ function compareBy(column) {
 const PAGE = window.matchMedia("(max-width: 40rem)").matches ? 10 : 50;
 
 /**
- * Rows in pages, sorted by the column whose heading is chosen. `cells` says how a column's value is
- * shown where it is not shown as it is, `totals` which columns are added up under the rows.
+ * Rows in pages, sorted by the column whose heading is chosen. `cells` has a function for each column
+ * that is not shown as it is, `totals` the columns that are added up under the rows.
  */
 function Table({ name, label, columns, rows, cells = {}, totals = [] }) {
   const [order, setOrder] = useState({ column: null, descending: false });

@@ -1,8 +1,8 @@
 "use strict";
 // How an account stands: whether it is served, and what it owes.
 
-/** When service stops or did, if there is any. */
-function when(status, notice) {
+/** A sentence on when service stops, or stopped. */
+function stopSentence(status, notice) {
   if (status.status === "not_activated") return "";
   return notice.state === "suspended"
     ? ` Service stopped on ${notice.stops_at}.`
@@ -22,7 +22,7 @@ function Standing({ status, notice, last }) {
     ${notice
       ? html`<p class="warning" data-figure="arrears">
           In arrears <span lang="zh">欠费</span> since ${notice.since}:
-          <b> ${notice.amount_due}</b> CNY are due.${when(status, notice)}
+          <b> ${notice.amount_due}</b> CNY are due.${stopSentence(status, notice)}
         </p>`
       : null}`;
 }

@@ -1,0 +1,57 @@
+"""Options that several commands take."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import click
+import pytest
+from callbill.cli.options import date_option, month_option, owner_option, place_options
+from click.testing import CliRunner
+
+
+def run(command: click.Command, *arguments: str) -> str:
+    return CliRunner().invoke(command, arguments).output
+
+
+def test_a_month_is_its_first_day() -> None:
+    @click.command()
+    @month_option(help="")
+    def command(month: date | None) -> None:
+        click.echo(repr(month))
+
+    assert run(command, "--month", "2026-03") == "datetime.date(2026, 3, 1)\n"
+    assert run(command) == "None\n"
+    assert "'2026-13' does not match the format" in run(command, "--month", "2026-13")
+
+
+def test_a_date_is_a_date() -> None:
+    @click.command()
+    @date_option("--through", help="")
+    def command(through: date | None) -> None:
+        click.echo(repr(through))
+
+    assert run(command, "--through", "2026-03-31") == "datetime.date(2026, 3, 31)\n"
+    assert "does not match the format" in run(command, "--through", "2026-02-30")
+
+
+@pytest.mark.parametrize(("owner", "is_accepted"), [("100000000001", True), ("\udcff", False)])
+def test_an_account_is_text_that_can_be_written(owner: str, is_accepted: bool) -> None:
+    @click.command()
+    @owner_option(help="")
+    def command(owner: str) -> None:
+        click.echo(f"owner {owner}")
+
+    output = run(command, "--owner", owner)
+    assert ("not valid UTF-8" in output) is not is_accepted
+
+
+def test_places_are_left_to_the_settings_unless_they_are_given() -> None:
+    @click.command()
+    @place_options
+    def command(**places: str | None) -> None:
+        click.echo(sorted(places.items()))
+
+    assert run(command, "--landing", "x") == (
+        "[('landing', 'x'), ('published', None), ('warehouse', None)]\n"
+    )

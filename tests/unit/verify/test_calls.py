@@ -1,0 +1,101 @@
+"""When a call is charged, and when it is taken back."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from callbill.base.settings import BillingVars
+from callbill.verify.calls import Spill, charges_of
+
+from tests.unit.verify.test_prices import book
+
+USED = date(2026, 3, 10)
+ALL = date(9999, 1, 1)
+HORIZON = 10
+
+# A record: days from its usage to its settlement, and what is unusual about it.
+Record = tuple[int, str]
+
+
+def charges(folder: Path, *records: Record) -> dict[int, tuple[int, int]]:
+    """Calls charged and taken back, by days after the usage, of records of one request."""
+    spill = Spill(folder, total_bytes=0)
+    spill.add(
+        pl.DataFrame(
+            [
+                {
+                    "request_id": "r",
+                    "called_us": position,
+                    "usage_date": USED,
+                    "settled_on": USED + timedelta(days),
+                    "owner_uin": "2" if about == "other owner" else "1",
+                    "component_code": "d" if about == "other component" else "c",
+                    "is_failure": about == "failure",
+                    "is_too_old": about == "too old",
+                }
+                for position, (days, about) in enumerate(records)
+            ]
+        )
+    )
+    billing_vars = BillingVars("Asia/Shanghai", 5, HORIZON, "half_up")
+    by_usage = charges_of(spill, book(), billing_vars, ALL)
+    assert set(by_usage) <= {("1", "c", USED)}
+    return {
+        (day - USED).days: (charged, taken_back)
+        for counts in by_usage.values()
+        for day, (charged, taken_back) in counts.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("records", "expected"),
+    [
+        ([(1, "")], {1: (1, 0)}),
+        ([(1, "failure")], {}),
+        ([(6, "too old")], {}),
+        # A re-delivery costs nothing.
+        ([(1, ""), (3, "")], {1: (1, 0)}),
+        # A failure voids the call, on its own date or later.
+        ([(1, ""), (1, "failure")], {}),
+        ([(1, ""), (3, "failure")], {1: (1, 0), 3: (0, 1)}),
+        ([(1, "failure"), (3, "")], {}),
+        # So does a record that names another account or component.
+        ([(1, ""), (3, "other owner")], {1: (1, 0), 3: (0, 1)}),
+        ([(1, ""), (3, "other component")], {1: (1, 0), 3: (0, 1)}),
+        # A record that is too old to be charged can still void.
+        ([(1, ""), (6, "too old")], {1: (1, 0)}),
+        # Beyond the horizon the same id is another call.
+        ([(1, ""), (1 + HORIZON, "")], {1: (1, 0)}),
+        ([(1, ""), (2 + HORIZON, "")], {1: (1, 0), 2 + HORIZON: (1, 0)}),
+        ([(1, ""), (2 + HORIZON, "failure")], {1: (1, 0)}),
+        # The horizon is from record to record, not from the first.
+        ([(1, ""), (HORIZON, ""), (2 * HORIZON, "failure")], {1: (1, 0), 2 * HORIZON: (0, 1)}),
+    ],
+)
+def test_one_request(
+    tmp_path: Path, records: list[Record], expected: dict[int, tuple[int, int]]
+) -> None:
+    assert charges(tmp_path, *records) == expected
+
+
+def test_what_is_settled_later_does_not_count_yet(tmp_path: Path) -> None:
+    spill = Spill(tmp_path, total_bytes=0)
+    spill.add(
+        pl.DataFrame(
+            {
+                "request_id": ["r"],
+                "called_us": [0],
+                "usage_date": [USED],
+                "settled_on": [USED + timedelta(2)],
+                "owner_uin": ["1"],
+                "component_code": ["c"],
+                "is_failure": [False],
+                "is_too_old": [False],
+            }
+        )
+    )
+    billing_vars = BillingVars("Asia/Shanghai", 5, HORIZON, "half_up")
+    assert not charges_of(spill, book(), billing_vars, USED + timedelta(1))
