@@ -16,6 +16,8 @@ from pipelines.settings import Settings
 from pipelines.sql import literal
 
 SCHEMA_VERSION = 5
+# The oldest that holds all that commands which only read look at.
+READABLE_SINCE = 4
 
 _TABLES = (Path(__file__).parent / "warehouse.sql").read_text(encoding="utf-8")
 
@@ -55,7 +57,7 @@ def open_read_only(path: Path) -> duckdb.DuckDBPyConnection:
     not a warehouse."""
     con = _connect(path, read_only=True)
     _check_is_warehouse(con, path)
-    if _schema_version(con, path) < SCHEMA_VERSION:
+    if _schema_version(con, path) < READABLE_SINCE:
         con.close()
         raise UsageError(f"{path} was written by an older callbill: `callbill run` upgrades it")
     return con
