@@ -16,11 +16,10 @@
         from {{ contracts }}
         -- Lines of a file that were read again became known later.
         qualify
-            row_number() over (
+            line_number = max(line_number) over (
                 partition by
                     source_file_id, settlement_floor, owner_uin, component_code, effective_from
-                order by line_number desc
-            ) = 1
+            )
     )
 
     select
@@ -88,8 +87,7 @@
     -- A contract that has ended, or was withdrawn (it ends where it begins), covers nothing.
     where usage_date < effective_to
     qualify
-        row_number() over (
+        effective_from = max(effective_from) over (
             partition by owner_uin, component_code, usage_date, known_on
-            order by effective_from desc
-        ) = 1
+        )
 {%- endmacro %}

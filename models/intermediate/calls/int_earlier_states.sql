@@ -39,7 +39,8 @@ earlier_states as (
         chargeable_on,
         chargeable_is_rated
     from states_at_hand
-    qualify row_number() over (partition by request_id order by settled_on desc) = 1
+    -- Not row_number() = 1: DuckDB 1.5 fails to plan that over the condition on hashes.
+    qualify settled_on = max(settled_on) over (partition by request_id)
 )
 
 select * from earlier_states

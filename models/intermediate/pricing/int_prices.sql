@@ -52,10 +52,9 @@ list_prices_in_force as (
             and wanted.known_on >= list_prices_known.known_from
             and wanted.known_on < list_prices_known.known_to
     qualify
-        row_number() over (
+        list_prices_known.effective_from = max(list_prices_known.effective_from) over (
             partition by wanted.owner_uin, wanted.component_code, wanted.usage_date, wanted.known_on
-            order by list_prices_known.effective_from desc
-        ) = 1
+        )
 ),
 
 contracts_in_force as (
