@@ -48,16 +48,17 @@ test-browser: install-browser
 
 # The wheel, in a fresh environment of its own.
 test-wheel: install
-	$(BIN)/python -m pytest -n 0 -m wheel tests/test_wheel.py
+	$(BIN)/python -m pytest -n 0 -m wheel tests/job/test_wheel.py
 
 test-long: install
 	$(BIN)/python -m pytest -m long
 
 # The long campaign against the job, and the page that tells of it.
 reliability: install
-	$(BIN)/python -m pytest -m long tests/test_reliability.py tests/test_ingest_fuzz.py \
+	$(BIN)/python -m pytest -m long tests/campaigns/test_reliability.py \
+		tests/campaigns/test_many_lines.py \
 		--junitxml=reliability.xml
-	$(BIN)/python -m tests.reliability reliability.xml > docs/reliability.md
+	$(BIN)/python -m tests.support.reliability_page reliability.xml > docs/reliability.md
 
 lint: ruff sqlfluff mypy
 
@@ -84,7 +85,7 @@ bench-engines:
 docs: install
 	$(BIN)/python -m callbill.quality.page > docs/controls.md
 	$(MAKE) run
-	$(BIN)/python -m tests.guide data
+	$(BIN)/python -m tests.support.guide data
 
 # The picture of a bill in README.md, made from the sample.
 picture: run install-browser

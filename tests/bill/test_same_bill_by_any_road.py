@@ -1,0 +1,272 @@
+"""The same figures whatever the road: a bill depends on what landed and when, and on nothing else.
+
+One set of generated worlds takes every road; content hashes are compared, not totals.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.bill.reference import landing, worlds
+from tests.bill.reference.inputs import File, World
+from tests.bill.reference.worlds import LAST_DAY
+from tests.support.commands import callbill, run_job, settle
+from tests.support.places import copy_of, figures, places
+
+MARTS = (
+    "calls",
+    "daily_usage",
+    "bill_lines",
+    "settlements",
+    "precision_adjustments",
+    "monthly_bills",
+)
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    drawn = worlds.sample(count=25, seed=11, runs=[LAST_DAY])
+    return replace(drawn, files=tuple(file for file in drawn.files if file.arrived_on <= LAST_DAY))
+
+
+@pytest.fixture(scope="module")
+def once(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All worlds settled in one run."""
+    place = tmp_path_factory.mktemp("once")
+    landing.write(world, place / "landing")
+    settle(place, LAST_DAY)
+    assert len(figures(place)["settlement_hashes"]) > 200
+    return place
+
+
+def test_in_steps(world: World, once: Path, tmp_path: Path) -> None:
+    waiting = list(world.files)
+    arrivals = sorted({file.arrived_on for file in waiting})
+    for through in (*arrivals[4 :: len(arrivals) // 5], LAST_DAY):
+        due = [file for file in waiting if file.arrived_on <= through]
+        waiting = [file for file in waiting if file.arrived_on > through]
+        landing.write(replace(world, files=tuple(due)), tmp_path / "landing")
+        settle(tmp_path, through)
+    assert not waiting
+    assert figures(tmp_path) == figures(once)
+
+
+def test_under_other_names_in_another_order_with_one_thread(
+    world: World, once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLBILL_THREADS", "1")
+    chance = random.Random(3)
+    files = chance.sample(world.files, len(world.files))
+    renamed = tuple(replace(file, path=renamed_at_random(file, chance)) for file in files)
+    landing.write(replace(world, files=renamed), tmp_path / "landing")
+    settle(tmp_path, LAST_DAY)
+    assert figures(tmp_path) == figures(once)
+
+
+def renamed_at_random(file: File, chance: random.Random) -> str:
+    """The same folders that speak of the file, another name, one folder more."""
+    *folders, name = file.path.split("/")
+    _, _, ending = name.partition(".")
+    return "/".join([*folders, f"{chance.randrange(5)}", f"{chance.getrandbits(64):x}.{ending}"])
+
+
+def test_in_a_file_for_each_record(world: World, once: Path, tmp_path: Path) -> None:
+    split = [part for n, file in enumerate(world.files) for part in one_record_each(file, n)]
+    assert len(split) > 5 * len(world.files)
+    landing.write(replace(world, files=tuple(split)), tmp_path / "landing")
+    settle(tmp_path, LAST_DAY)
+    assert differing_marts(once, tmp_path) == []
+
+
+def one_record_each(file: File, number: int) -> Iterable[File]:
+    # Of a contracts file the last line counts, so a line in a file of its own says something else.
+    if file.feed == "contracts" or file.lines is None:
+        yield file
+        return
+    for line in file.lines:
+        # A field that nobody reads keeps two equal lines from being one file.
+        row = line.data if isinstance(line.data, str) else {**line.data, "line": line.number}
+        name = f"{number}-{line.number}"
+        if isinstance(row, str):
+            row = row + " " * line.number
+        yield landing.make_file(
+            file.feed,
+            name,
+            file.arrived_on,
+            [row],
+            shape=file.shape,
+            dated_by_path="arrived_on=" in file.path,
+        )
+
+
+def differing_marts(one: Path, other: Path) -> list[str]:
+    """The marts that are not the same, the file of a call's first record left aside."""
+    with duckdb.connect() as con:
+        for name, place in (("one", one), ("other", other)):
+            path = place / "published" / "current" / "callbill.duckdb"
+            con.execute(f"attach '{path}' as {name} (read_only)")
+        differing = []
+        for mart in MARTS:
+            columns = "* exclude (source_file_id)" if mart == "calls" else "*"
+            sides = [f"(select {columns} from {name}.billing.{mart})" for name in ("one", "other")]
+            for left, right in (sides, sides[::-1]):
+                if con.execute(f"{left} except all {right}").fetchall():
+                    differing.append(mart)
+        assert con.execute("select count(*) > 500 from one.billing.calls").fetchall() == [(True,)]
+        return differing
+
+
+def test_a_rebuild_after_the_warehouse_was_lost(once: Path, tmp_path: Path) -> None:
+    place = copy_of(once, tmp_path)
+    (place / "warehouse.duckdb").unlink()
+    shutil.rmtree(place / "warehouse.duckdb.files")
+    ended = callbill("rebuild", *places(place))
+    assert ended.returncode == 0, ended.stderr
+    assert hashes_in(place / "warehouse.duckdb") == figures(once)["settlement_hashes"]
+    assert (place / "published" / "current").readlink() == (once / "published/current").readlink()
+    # What comes next goes on from there.
+    settle(place, date(2024, 10, 1))
+    after = figures(place)
+    assert after["settlement_hashes"].items() >= figures(once)["settlement_hashes"].items()
+    assert after["table_hashes"]["bill_lines"] == figures(once)["table_hashes"]["bill_lines"]
+
+
+def test_a_rebuild_keeps_the_vars_of_the_release_and_the_damaged_warehouse(
+    once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLBILL_VARS", "{deduction_rounding: down, max_usage_age_days: 1}")
+    place = copy_of(once, tmp_path)
+    damaged = b"no database any more" * 500
+    (place / "warehouse.duckdb").write_bytes(damaged)
+    # Landed since: it is for the next run.
+    late = landing.make_file(
+        "call_logs",
+        "late",
+        date(2024, 9, 1),
+        [{"request_id": "late", "called_at": "2024-08-31T10:00:00Z", "owner_uin": "1",
+          "action": "SearchByText", "http_status": 200}],
+    )  # fmt: skip
+    target = place / "landing" / late.path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(late.content)
+    ended = callbill("rebuild", *places(place))
+    assert ended.returncode == 0, ended.stderr
+    assert hashes_in(place / "warehouse.duckdb") == figures(once)["settlement_hashes"]
+    [replaced] = place.glob("warehouse.duckdb.replaced-*")
+    assert (replaced / "warehouse.duckdb").read_bytes() == damaged
+    assert str(replaced) in ended.stdout
+    with duckdb.connect(str(place / "warehouse.duckdb"), read_only=True) as con:
+        assert con.execute(
+            "select count(*) from raw.call_logs where request_id = 'late'"
+        ).fetchall() == [(0,)]
+        outcomes = con.execute("select outcome from ops.runs order by run_id").fetchall()
+    assert outcomes == [("published",), ("rebuilt",)]
+
+
+def test_a_rebuild_that_would_change_a_sealed_date_stops_and_shows_the_rows(
+    once: Path, tmp_path: Path
+) -> None:
+    place = copy_of(once, tmp_path)
+    # As if the release had known one file a day later: what it holds would be settled otherwise.
+    path = place / "published" / "current" / "manifest.json"
+    said = json.loads(path.read_text())
+    with duckdb.connect(str(place / "warehouse.duckdb"), read_only=True) as con:
+        [(moved,)] = con.execute(
+            """
+            select source_file_id from raw.call_logs where settled_on = settlement_floor
+                and source_file_id in (
+                    select source_file_id from billing.calls where disposition = 'billed'
+                )
+            order by all limit 1
+            """
+        ).fetchall()
+    [load] = [load for load in said["loads"] if load["source_file_id"] == moved]
+    load["settlement_floor"] = str(date.fromisoformat(load["settlement_floor"]).replace(day=28))
+    path.chmod(0o644)
+    path.write_text(json.dumps(said))
+    before = (place / "warehouse.duckdb").read_bytes()
+    ended = callbill("rebuild", *places(place))
+    assert ended.returncode == 1, ended.stderr
+    assert "would change" in ended.stderr
+    assert "calls: rows that differ" in ended.stderr
+    assert moved in ended.stderr
+    assert (place / "warehouse.duckdb").read_bytes() == before
+    assert list(place.glob("*.replaced-*")) == []
+
+
+def test_a_rebuild_knows_a_file_by_its_content_and_keeps_its_shape(
+    once: Path, tmp_path: Path
+) -> None:
+    place = copy_of(once, tmp_path)
+    # Out of the folders that tell its arrival and shape.
+    [envelopes, *_] = place.glob("landing/call_logs/**/format=envelope/*.jsonl")
+    (place / "landing" / "call_logs" / "elsewhere").mkdir()
+    envelopes.rename(place / "landing" / "call_logs" / "elsewhere" / envelopes.name)
+    # The release's database is not needed.
+    (place / "published" / "current" / "callbill.duckdb").unlink()
+    ended = callbill("rebuild", *places(place))
+    assert ended.returncode == 0, ended.stderr
+    assert hashes_in(place / "warehouse.duckdb") == figures(once)["settlement_hashes"]
+
+
+def test_a_rebuild_does_without_nothing_that_was_loaded(once: Path, tmp_path: Path) -> None:
+    place = copy_of(once, tmp_path)
+    # Loaded by a run that came no further, and gone since.
+    with duckdb.connect(str(place / "warehouse.duckdb")) as con:
+        con.execute(
+            """
+            insert into ops.source_files by name
+            select * replace ('f' as source_file_id, 'call_logs/gone.jsonl' as path)
+            from ops.source_files limit 1
+            """
+        )
+    ended = callbill("rebuild", *places(place))
+    assert ended.returncode == 2, ended.stderr
+    assert "call_logs/gone.jsonl" in ended.stderr
+    with duckdb.connect(str(place / "warehouse.duckdb"), read_only=True) as con:
+        assert con.execute(
+            "select count(*) from ops.source_files where source_file_id = 'f'"
+        ).fetchall() == [(1,)]
+
+
+def test_files_of_a_lost_warehouse_are_kept_until_they_are_loaded_again(
+    once: Path, tmp_path: Path
+) -> None:
+    place = copy_of(once, tmp_path)
+    (place / "warehouse.duckdb").unlink()
+    raw = place / "warehouse.duckdb.files" / "raw" / "call_logs"
+    before = {path.name for path in raw.glob("*/*.parquet")}
+    [gone, *_] = place.glob("landing/call_logs/**/*.jsonl")
+    content = gone.read_bytes()
+    gone.unlink()
+    assert run_job(place, "--through", "2024-10-01").returncode == 2
+    kept = {path.name for path in (place / "warehouse.duckdb.files").rglob("*.parquet")}
+    assert kept >= before
+    gone.write_bytes(content)
+    settle(place, date(2024, 10, 1))
+    assert not (place / "warehouse.duckdb.files" / "unknown").exists()
+
+
+def test_there_is_nothing_to_rebuild_without_a_release(tmp_path: Path) -> None:
+    (tmp_path / "landing").mkdir()
+    ended = callbill("rebuild", *places(tmp_path))
+    assert ended.returncode == 2
+    assert "nothing was published" in ended.stderr
+
+
+def hashes_in(warehouse: Path) -> dict[str, str]:
+    with duckdb.connect(str(warehouse), read_only=True) as con:
+        return dict(
+            con.execute(
+                "select settled_on::varchar, content_hash from ops.settlement_hashes"
+            ).fetchall()
+        )

@@ -1,0 +1,186 @@
+"""The job in bad circumstances: killed at every step, stopped, out of room.
+
+Whatever became of earlier runs, the next one that ends well says what an undisturbed run says.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import signal
+import stat
+import time
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from callbill.base import stopping
+from callbill.jobs import run
+from callbill.release import release
+from callbill.release.release import Published
+
+from tests.support.commands import run_after, run_job
+from tests.support.disturbed import FIRST, MOMENTS, STEPS, die, land, undisturbed
+from tests.support.places import figures, query
+
+
+def test_killed_at_one_step_after_another(tmp_path: Path) -> None:
+    """Night after night, each run killed later than the one before, until one is let through. (The
+    long campaign does so at every step, each from a place of its own.)"""
+    moments = MOMENTS[::3]
+    expected = undisturbed(tmp_path / "once", len(moments) + 1)
+    place = tmp_path / "killed"
+    land(place, len(moments) + 1)
+    for day, (module, name, moment) in enumerate(moments):
+        ended = run_after(
+            partial(die, module, name, moment),
+            place,
+            *("--through", FIRST + timedelta(days=day)),
+        )
+        assert ended.returncode == -signal.SIGKILL, f"{moment} {name}: {ended.stderr}"
+    ended = run_job(place, "--through", FIRST + timedelta(days=len(moments)))
+    assert ended.returncode == 0, ended.stderr
+    assert figures(place) == expected
+
+
+def limit_files(size: int) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def test_files_that_cannot_grow(tmp_path: Path) -> None:
+    """No room for what is written: the run says so, and the last release stands."""
+    expected = undisturbed(tmp_path / "once", 3)
+    place = tmp_path / "limited"
+    land(place, 3)
+    through = FIRST + timedelta(days=2)
+    assert run_job(place, "--through", FIRST).returncode == 0
+    before = figures(place)
+    for size in (512, 20_000, 1_000_000):
+        ended = run_after(partial(limit_files, size), place, "--through", through)
+        assert (ended.returncode, ended.stdout) == (4, ""), ended.stderr
+        assert "the machine could not go on" in ended.stderr
+        assert "the last release stands, run again when it can" in ended.stderr
+        assert figures(place) == before
+    ended = run_job(place, "--through", through)
+    assert ended.returncode == 0, ended.stderr
+    assert figures(place) == expected
+
+
+def stop_at(module: str, name: str) -> None:
+    """Have the process get SIGTERM where it comes to a step."""
+    module, _, owner = module.partition(":")
+    home = importlib.import_module(module)
+    home = getattr(home, owner) if owner else home
+    step = getattr(home, name)
+
+    def stopped(*arguments: Any, **options: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return step(*arguments, **options)
+
+    setattr(home, name, stopped)
+
+
+@pytest.mark.parametrize("step", [STEPS[3], STEPS[8], STEPS[13]])
+def test_a_run_that_is_told_to_stop(step: tuple[str, str], tmp_path: Path) -> None:
+    land(tmp_path, 1)
+    ended = run_after(partial(stop_at, *step), tmp_path, "--through", FIRST)
+    assert (ended.returncode, ended.stdout) == (4, "")
+    assert ended.stderr.endswith("callbill: stopped; the last release stands, run it again\n")
+    assert run_job(tmp_path, "--through", FIRST).returncode == 0
+    assert query(tmp_path, "select outcome, message from ops.runs order by run_id")[0] == (
+        *("failed", "stopped"),
+    )
+
+
+def stop_without_effect(how: str) -> None:
+    """Have the process get SIGTERM in something that does not end on it."""
+
+    def build(*_arguments: Any) -> None:
+        stopping.GRACE_SECONDS = 30 if how == "told twice" else 0.5
+        for _ in range(2 if how == "told twice" else 1):
+            with suppress(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGTERM)
+        while how != "lost":
+            with suppress(KeyboardInterrupt):
+                time.sleep(1)
+
+    run.build_models = build
+
+
+@pytest.mark.parametrize("how", ["lost", "waits for ever", "told twice"])
+def test_a_run_that_does_not_notice_that_it_is_told_to_stop(how: str, tmp_path: Path) -> None:
+    land(tmp_path, 1)
+    ended = run_after(partial(stop_without_effect, how), tmp_path, "--through", FIRST)
+    assert (ended.returncode, ended.stdout) == (4, "")
+    assert ended.stderr.endswith("callbill: stopped; the last release stands, run it again\n")
+    assert not (tmp_path / "published" / "current").exists()
+    told = json.loads((tmp_path / "published" / "status" / "last_run.json").read_text())
+    assert (told["outcome"], told["message"]) == ("failed", "stopped")
+    assert (tmp_path / "published" / "status" / "callbill.prom").exists()
+    if how == "waits for ever":
+        assert run_job(tmp_path, "--through", FIRST).returncode == 0
+
+
+def hang_while_publishing() -> None:
+    """Have a disk hang when the release is as good as written."""
+
+    def hang(*_arguments: Any) -> None:
+        stopping.GRACE_SECONDS = 0.5
+        os.kill(os.getpid(), signal.SIGTERM)
+        with suppress(KeyboardInterrupt):
+            time.sleep(30)
+        time.sleep(30)
+
+    release.sync_folder = hang
+
+
+def test_what_is_not_out_is_not_told_as_published(tmp_path: Path) -> None:
+    land(tmp_path, 1)
+    arguments = ("--through", FIRST, "--json-logs")
+    ended = run_after(hang_while_publishing, tmp_path, *arguments)
+    assert ended.returncode == 4
+    last = [json.loads(line) for line in ended.stderr.splitlines()][-1]
+    assert (last["event"], last["outcome"], last["exit_code"]) == ("end", "failed", 4)
+    told = json.loads((tmp_path / "published" / "status" / "last_run.json").read_text())
+    assert (told["outcome"], told["last_success_at"]) == ("failed", None)
+    assert not (tmp_path / "published" / "current").exists()
+
+
+def stopped_too_late() -> None:
+    switch_to = Published.switch_to
+
+    def switch(*arguments: Any) -> None:
+        switch_to(*arguments)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    Published.switch_to = switch  # type: ignore[method-assign]
+
+
+def test_what_is_out_is_told_as_published(tmp_path: Path) -> None:
+    land(tmp_path, 1)
+    ended = run_after(stopped_too_late, tmp_path, "--through", FIRST)
+    assert ended.returncode == 0, ended.stderr
+    assert query(tmp_path, "select outcome from ops.runs") == [("published",)]
+    told = json.loads((tmp_path / "published" / "status" / "last_run.json").read_text())
+    assert (told["outcome"], told["sealed_through"]) == ("published", str(FIRST))
+
+
+def nothing_masked() -> None:
+    os.umask(0)
+
+
+def test_nothing_is_writable_for_the_world(tmp_path: Path) -> None:
+    """Whatever mask the run was started with."""
+    land(tmp_path, 1)
+    ended = run_after(nothing_masked, tmp_path, "--through", FIRST)
+    assert ended.returncode == 0, ended.stderr
+    made = [path for path in tmp_path.rglob("*") if "landing" not in path.parts]
+    assert len(made) > 50
+    for path in made:
+        if not path.is_symlink():
+            assert not path.stat().st_mode & stat.S_IWOTH, path

@@ -1,0 +1,65 @@
+"""The documents keep to what is there."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.page import page
+from tests.support.guide import ANSWERED, PAGES, answered, codes
+from tests.support.project import PROJECT
+
+
+def test_every_guarantee_names_a_test_that_is_there() -> None:
+    text = (PROJECT / "docs" / "guarantees.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    sentences = [row for row in rows if not row.startswith(("| guarantee", "|---"))]
+    assert len(sentences) > 15
+    for row in sentences:
+        _, sentence, held_by, _ = row.split("|")
+        assert sentence.strip().endswith(".")
+        named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", held_by)
+        assert named, row
+        for path, test in named:
+            tree = ast.parse((PROJECT / path).read_text())
+            functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+            [found] = [function for function in functions if function.name == test]
+            module_marks = [
+                node.value
+                for node in tree.body
+                if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"
+            ]
+            marks = [*found.decorator_list, *module_marks]
+            for name in ("long", "browser"):
+                is_marked = any(f"mark.{name}" in ast.unparse(mark) for mark in marks)
+                assert is_marked == (f"{name}: `{path}::{test}`" in held_by), (path, test)
+
+
+@pytest.mark.parametrize("name", ANSWERED)
+def test_queries_and_commands_answer_what_a_page_says(
+    sample_place: Path, tmp_path: Path, name: str
+) -> None:
+    text = PAGES[name].read_text(encoding="utf-8")
+    assert text.count("```sql") + text.count("```console") > 1
+    assert answered(text, sample_place, tmp_path) == text
+
+
+def test_the_guides_python_runs(sample_place: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").symlink_to(sample_place)
+    pieces = codes(PAGES["analysts"].read_text(encoding="utf-8"))
+    assert len(pieces) == 2
+    for code in pieces:
+        ended = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        assert "2026-09-01" in ended.stdout
+        assert "171.98" in ended.stdout or "17.15475966" in ended.stdout
+
+
+def test_the_page_on_speed_is_made_of_the_results_that_are_kept() -> None:
+    assert (PROJECT / "docs" / "performance.md").read_text(encoding="utf-8") == page()

@@ -1,0 +1,431 @@
+"""What is exported for others to read: the vendor's own layout, and FOCUS."""
+
+from __future__ import annotations
+
+import csv
+import time
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import openpyxl
+import pytest
+from focus_data_toolkit.model.capabilities import KNOWN_CONDITIONS
+from focus_data_toolkit.model.validator import lint_focus_1_4_structure
+
+from tests.support.commands import callbill, settle
+from tests.support.landing_files import json_lines, record, write
+from tests.support.places import copy_of, places, query
+
+# The vendor's own detail (L3), as its users know it.
+L3 = [
+    "支付者UIN", "使用者UIN", "操作者UIN", "产品名称", "计费模式", "项目名称", "地域", "可用区",
+    "国内国际", "资源ID", "实例名称", "子产品名称", "交易类型", "订单ID", "交易ID", "扣费时间",
+    "开始使用时间", "结束使用时间", "组件类型", "组件名称", "组件刊例价", "组件单价",
+    "组件价格单位", "组件用量", "组件用量单位", "使用时长", "时长单位", "组件原价", "折扣率",
+    "优惠后总价", "代金券支出(元)", "赠送账户支出(元)", "现金账户支出(元)",
+]  # fmt: skip
+MONTH = "2026-09"
+# What a spreadsheet would compute, and an account whose costs have more than 15 digits.
+FORMULAS = ["=1+1", "'=1+1", "\n=1", "+A1", "-A1", "@SUM(A1)", "\t=1", '=HYPERLINK("http://x")']
+DEAR = "100000000095"
+
+
+def export(place: Path, folder: Path, *arguments: object) -> list[Path]:
+    """The files that an export writes."""
+    ended = callbill("export", *places(place), f"--month={MONTH}", f"--output={folder}", *arguments)
+    assert ended.returncode == 0, ended.stderr
+    written = sorted(folder.iterdir())
+    assert sorted(line.rpartition(" (")[0] for line in ended.stdout.splitlines()) == [
+        str(path) for path in written
+    ]
+    return written
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.fixture(scope="module")
+def vendor_csv(sample_place: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The sample's month in the vendor's layout."""
+    files = export(sample_place, tmp_path_factory.mktemp("csv"))
+    return {path.stem.rpartition("-")[2]: path for path in files}
+
+
+@pytest.fixture(scope="module")
+def focus(sample_place: Path) -> list[dict[str, Any]]:
+    """All rows of the sample's mart."""
+    release = sample_place / "published" / "current" / "callbill.duckdb"
+    with duckdb.connect(str(release), read_only=True) as con:
+        con.execute("set TimeZone = 'UTC'")
+        found = con.execute("from billing.focus_cost_and_usage")
+        names = [column[0] for column in found.description]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A month of accounts that a spreadsheet would take for formulas, and of a dear one."""
+    place = tmp_path_factory.mktemp("odd")
+    day = date(2026, 9, 5)
+    write(
+        place / f"landing/contracts/arrived_on={day}/contracts.jsonl",
+        json_lines(
+            {
+                "owner_uin": DEAR,
+                "component_code": "wimgs_search_by_text",
+                "effective_from": "2026-09-01",
+                "effective_to": None,
+                "contract_price": "9999999999.12345678",
+            }
+        ),
+    )
+    write(
+        place / f"landing/call_logs/arrived_on={day}/calls.jsonl",
+        json_lines(
+            *(
+                record(f"{owner}-{n}", owner_uin=owner, called_at="2026-09-04T10:00:00+08:00")
+                for owner in [*FORMULAS, DEAR]
+                for n in range(3)
+            )
+        ),
+    )
+    settle(place, day)
+    return place
+
+
+def test_the_detail_is_the_bill_in_the_vendors_columns(
+    sample_place: Path, vendor_csv: dict[str, Path]
+) -> None:
+    path = vendor_csv["detail"]
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf")
+    rows = rows_of(path)
+    assert list(rows[0]) == L3
+    marts = query(
+        sample_place,
+        f"""
+        select owner_uin, usage_date::varchar || ' 00:00:00', usage_date::varchar || ' 23:59:59',
+            settled_on::varchar || ' 08:00:00', component_name, list_price::varchar,
+            contract_price::varchar, coalesce(discount::varchar, ''), used_amount::varchar,
+            list_cost::varchar, real_cost::varchar, line_id,
+            if(calls < 0, '按量计费冲正', '按量计费日结')
+        from billing.bill_lines where bill_month = '{MONTH}-01'
+        """,
+    )
+    columns = (
+        *(
+            "支付者UIN",
+            "开始使用时间",
+            "结束使用时间",
+            "扣费时间",
+            "组件名称",
+            "组件刊例价",
+            "组件单价",
+        ),
+        *("折扣率", "组件用量", "组件原价", "优惠后总价", "订单ID", "交易类型"),
+    )
+    assert sorted(tuple(row[name] for name in columns) for row in rows) == sorted(marts)
+    assert {row["计费模式"] for row in rows} == {"按量计费"}
+
+
+def test_deductions_have_the_precision_row(sample_place: Path, vendor_csv: dict[str, Path]) -> None:
+    rows = rows_of(vendor_csv["deductions"])
+    virtual = {
+        row["支付者UIN"]: Decimal(row["优惠后总价"])
+        for row in rows
+        if row["交易类型"] == "billVirtualId"
+    }
+    assert virtual == dict(
+        query(
+            sample_place,
+            "select owner_uin, adjustment_amount from billing.precision_adjustments"
+            f" where bill_month = '{MONTH}-01'",
+        )
+    )
+    assert {row["交易ID"] for row in rows if row["交易类型"] == "billVirtualId"} == {
+        "月度计费精度差异"
+    }
+    # The row makes both columns one sum, which is the detail's with it.
+    rated = {row["支付者UIN"]: Decimal() for row in rows}
+    for row in rows_of(vendor_csv["detail"]):
+        rated[row["支付者UIN"]] += Decimal(row["优惠后总价"])
+    for owner, amount in rated.items():
+        mine = [row for row in rows if row["支付者UIN"] == owner]
+        deducted = sum(Decimal(row["扣费金额(元)"]) for row in mine)
+        assert sum(Decimal(row["优惠后总价"]) for row in mine) == deducted
+        assert amount + virtual[owner] == deducted
+    paid = [row for row in rows if row["现金账户支出(元)"]]
+    assert {row["支付者UIN"] for row in paid} == {"100000000008"}
+    for row in paid:
+        parts = Decimal(row["赠送账户支出(元)"]) + Decimal(row["现金账户支出(元)"])
+        assert parts == Decimal(row["扣费金额(元)"])
+
+
+def test_a_workbook_that_is_opened_again_has_the_same_decimals(
+    sample_place: Path, tmp_path: Path, vendor_csv: dict[str, Path]
+) -> None:
+    [path] = export(sample_place, tmp_path, "--format=xlsx")
+    workbook = openpyxl.load_workbook(path)
+    assert workbook.sheetnames == ["detail", "deductions"]
+    for sheet in workbook:
+        expected = rows_of(vendor_csv[sheet.title])
+        heading, *rows = sheet.iter_rows()
+        names = [cell.value for cell in heading]
+        assert names == list(expected[0])
+        assert len(rows) == len(expected)
+        for row, said in zip(rows, expected, strict=True):
+            for name, cell in zip(names, row, strict=True):
+                assert _shown(cell) == said[name], (name, cell.value)
+    # Numbers are numbers.
+    [money] = [cell for cell in workbook["detail"][2] if cell.column == L3.index("优惠后总价") + 1]
+    assert (money.data_type, money.number_format) == ("n", "0.00000000")
+    [deducted] = [cell for cell in workbook["deductions"][2] if cell.column == 9]
+    assert (deducted.data_type, deducted.number_format) == ("n", "0.00")
+
+
+def _shown(cell: Any) -> str:
+    """A cell as its format shows it, from the digits that the file holds."""
+    if cell.value is None:
+        return ""
+    if cell.data_type == "n":
+        decimals = len(cell.number_format.partition(".")[2])
+        exact = Decimal(repr(cell.value))
+        shown = round(exact, decimals)
+        assert shown == exact, cell.value
+        return f"{shown:f}"
+    return cell.value.strftime("%Y-%m-%d %H:%M:%S") if cell.is_date else str(cell.value)
+
+
+def test_parquet_has_the_same_values_as_decimals(
+    sample_place: Path, tmp_path: Path, vendor_csv: dict[str, Path]
+) -> None:
+    for path in export(sample_place, tmp_path, "--format=parquet"):
+        name = path.stem.rpartition("-")[2]
+        found = duckdb.sql(f"from read_parquet('{path}')")
+        types = dict(zip(found.columns, map(str, found.types), strict=True))
+        assert types["优惠后总价"] == "DECIMAL(38,8)"
+        assert "DOUBLE" not in types.values()
+        expected = [tuple(row.values()) for row in rows_of(vendor_csv[name])]
+        texts = ", ".join(f"coalesce(cast(\"{column}\" as varchar), '')" for column in types)
+        assert duckdb.sql(f"select {texts} from read_parquet('{path}')").fetchall() == expected
+
+
+@pytest.mark.parametrize("layout", ["vendor", "focus"])
+def test_texts_stay_texts_in_a_spreadsheet(odd: Path, tmp_path: Path, layout: str) -> None:
+    column = "支付者UIN" if layout == "vendor" else "BillingAccountId"
+    path = export(odd, tmp_path / "csv", f"--layout={layout}")[-1]
+    assert {row[column] for row in rows_of(path)} == {f"'{text}" for text in FORMULAS} | {DEAR}
+    for path in export(odd, tmp_path / "xlsx", f"--layout={layout}", "--format=xlsx"):
+        for sheet in openpyxl.load_workbook(path):
+            heading, *rows = sheet.iter_rows()
+            place = [cell.value for cell in heading].index(column)
+            owners = {row[place].value: row[place] for row in rows}
+            assert set(owners) == {
+                text.replace("\t", "\\t").replace("\n", "\\n") for text in FORMULAS
+            } | {DEAR}
+            assert {cell.data_type for row in rows for cell in row} <= {"s", "n", "d"}
+            assert all(cell.quotePrefix for owner, cell in owners.items() if owner[0] in "=+-@")
+
+
+def test_such_texts_come_back_as_they_were(odd: Path, tmp_path: Path) -> None:
+    place = copy_of(odd, tmp_path)
+    [detail] = [path for path in export(odd, tmp_path / "csv") if "detail" in path.name]
+    write(place / "landing/vendor_bills/arrived_on=2026-09-06/bill.csv", detail.read_bytes())
+    settle(place, date(2026, 9, 6))
+    assert sorted(
+        query(place, "select owner_uin, category from billing.reconciliation")
+    ) == sorted((owner, "none") for owner in [*FORMULAS, DEAR])  # fmt: skip
+
+
+def test_money_of_more_than_15_digits_is_text_in_a_workbook(odd: Path, tmp_path: Path) -> None:
+    [path] = export(odd, tmp_path, "--format=xlsx", f"--owner={DEAR}")
+    workbook = openpyxl.load_workbook(path)
+    heading, row = workbook["detail"].iter_rows()
+    cells = {name.value: cell for name, cell in zip(heading, row, strict=True)}
+    assert cells["优惠后总价"].value == "29999999.99737037"
+    assert cells["优惠后总价"].data_type == "s"
+    assert cells["组件单价"].value == "9999999999.12345678"
+    assert (cells["组件原价"].data_type, cells["组件原价"].value) == ("n", 0.18)
+    [deducted] = [cell for cell in workbook["deductions"][2] if cell.column_letter == "I"]
+    assert (deducted.data_type, deducted.value) == ("n", 30000000)
+
+
+def test_the_same_release_gives_the_same_bytes(sample_place: Path, tmp_path: Path) -> None:
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        for format_ in ("csv", "xlsx", "parquet"):
+            export(sample_place, folder / format_, f"--format={format_}")
+        time.sleep(2)  # what an archive tells times by
+    files = sorted(path for path in (tmp_path / "one").rglob("*") if path.is_file())
+    assert len(files) == 5
+    for path in files:
+        again = tmp_path / "two" / path.relative_to(tmp_path / "one")
+        assert path.read_bytes() == again.read_bytes(), path
+
+
+def test_what_cannot_be_exported_is_bad_usage(odd: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for arguments in (
+        ["--month=0001-01"],
+        [f"--month={MONTH}", f"--output={tmp_path}/file/below"],
+        [f"--month={MONTH}", "--output=/proc"],
+        [f"--month={MONTH}", "--owner=\udcff"],
+    ):
+        ended = callbill("export", *places(odd), f"--output={tmp_path}", *arguments)
+        assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr
+        assert "unexpected" not in ended.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_export_of_nothing_says_so(odd: Path, tmp_path: Path) -> None:
+    for arguments in (["--month=2025-01"], ["--month=2026-09", "--owner=nobody"]):
+        ended = callbill("export", *places(odd), f"--output={tmp_path}", *arguments)
+        assert ended.returncode == 2
+        assert ended.stderr.startswith("callbill: there is no bill of ")
+    assert not list(tmp_path.iterdir())
+
+
+# --- FOCUS -------------------------------------------------------------------------------------
+
+
+def text(value: object) -> str:
+    """A value as the checker reads it from a file."""
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return "" if value is None else f"{value:f}" if isinstance(value, Decimal) else str(value)
+
+
+def test_the_checker_of_focus_finds_nothing(focus: list[dict[str, Any]]) -> None:
+    rows = [{name: text(value) for name, value in row.items()} for row in focus]
+    report = lint_focus_1_4_structure("cost and usage", rows, supported_conditions=KNOWN_CONDITIONS)
+    assert report.messages() == []
+    assert report.row_count == len(focus) > 400
+    # It would find something.
+    rows[0]["ListCost"] = "1"
+    del rows[1]["BilledCost"]
+    assert len(lint_focus_1_4_structure("cost and usage", rows).violations) == 2
+
+
+def test_the_exported_file_is_what_the_checker_saw(
+    sample_place: Path, tmp_path: Path, focus: list[dict[str, Any]]
+) -> None:
+    [path] = export(sample_place, tmp_path, "--layout=focus")
+    month = [
+        {name: text(value) for name, value in row.items()}
+        for row in focus
+        if row["BillingPeriodStart"] == datetime.fromisoformat(f"{MONTH}-01T00:00:00+08:00")
+    ]
+    by_line = sorted(month, key=lambda row: (row["BillingAccountId"], row["x_LineId"]))
+    exported = sorted(rows_of(path), key=lambda row: (row["BillingAccountId"], row["x_LineId"]))
+    assert exported == by_line
+    assert lint_focus_1_4_structure("cost and usage", exported).ok
+
+
+def test_rules_of_focus_that_the_checker_leaves_out(focus: list[dict[str, Any]]) -> None:
+    for row in focus:
+        usage = row["ChargeCategory"] == "Usage"
+        # To the last digit, where the checker allows a difference.
+        for cost, price in (
+            ("ListCost", "ListUnitPrice"),
+            ("ContractedCost", "ContractedUnitPrice"),
+        ):
+            if row[price] is None:
+                assert not usage
+                assert row[cost] == row["BilledCost"]
+            else:
+                assert row[cost] == row[price] * row["PricingQuantity"]
+        assert row["EffectiveCost"] == row["BilledCost"]
+        # Given together for usage, and for nothing else.
+        for name in ("PricingQuantity", "PricingUnit", "ConsumedQuantity", "ConsumedUnit", "SkuId",
+                     "SkuPriceId", "SkuMeter", "PricingCategory", "ListUnitPrice"):  # fmt: skip
+            assert (row[name] is not None) == usage, name
+        if usage:
+            assert row["PricingUnit"] == "1000 Requests"
+            assert row["PricingQuantity"] * 1000 == row["ConsumedQuantity"]
+            # Corrections and late usage keep the day that they are of.
+            assert row["ChargePeriodEnd"] - row["ChargePeriodStart"] == DAY
+            assert row["ChargePeriodEnd"] <= row["BillingPeriodEnd"]
+        else:
+            assert row["ChargePeriodStart"] == row["BillingPeriodStart"]
+            assert row["ChargePeriodEnd"] == row["BillingPeriodEnd"]
+        assert row["BillingCurrency"] == "CNY"
+
+
+DAY = datetime(2026, 9, 2) - datetime(2026, 9, 1)  # noqa: DTZ001
+
+
+def test_only_what_corrects_a_closed_month_is_a_correction(focus: list[dict[str, Any]]) -> None:
+    seen = {
+        (row["x_LineType"], row["ChargePeriodStart"] < row["BillingPeriodStart"]): row[
+            "ChargeClass"
+        ]
+        for row in focus
+        if row["ChargeCategory"] == "Usage"
+    }
+    assert seen == {
+        ("usage", False): None,
+        ("late_usage", False): None,
+        ("late_usage", True): None,
+        ("correction", False): None,
+        ("correction", True): "Correction",
+        ("rerating", False): None,
+        ("rerating", True): "Correction",
+    }
+    # Both months are closed.
+    adjustments = [row for row in focus if row["ChargeCategory"] == "Adjustment"]
+    assert {row["ChargeClass"] for row in adjustments} == {"Correction"}
+
+
+def test_what_corrects_late_usage_in_its_own_month_is_no_correction(tmp_path: Path) -> None:
+    """Calls of August that became known in September, and failed calls among them and among those
+    that were billed in August."""
+    for arrival, owner, code in (
+        ("2026-09-01", "in-time", None),
+        ("2026-09-05", "late", None),
+        ("2026-09-08", "in-time", "InternalError"),
+        ("2026-09-08", "late", "InternalError"),
+    ):
+        calls = [
+            record(f"{owner}-{n}", owner_uin=owner, called_at="2026-08-31T10:00:00+08:00",
+                   error_code=code)
+            for n in range(2 if code else 5)
+        ]  # fmt: skip
+        folder = tmp_path / f"landing/call_logs/arrived_on={arrival}"
+        write(folder / f"{owner}.jsonl", json_lines(*calls))
+    settle(tmp_path, date(2026, 9, 8))
+    found = query(
+        tmp_path,
+        "select BillingAccountId, x_LineType, ConsumedQuantity::int, ChargeClass"
+        " from billing.focus_cost_and_usage where ChargeCategory = 'Usage' order by all",
+    )
+    assert found == [
+        ("in-time", "correction", -2, "Correction"),
+        ("in-time", "usage", 5, None),
+        ("late", "correction", -2, None),
+        ("late", "late_usage", 5, None),
+    ]
+
+
+def test_an_open_months_difference_is_no_correction(odd: Path) -> None:
+    found = query(
+        odd,
+        "select BillingAccountId, BilledCost::varchar, ChargeClass from"
+        " billing.focus_cost_and_usage where ChargeCategory = 'Adjustment'",
+    )
+    assert found == [(DEAR, "0.00262963", None)]
+
+
+def test_billed_is_what_was_deducted(sample_place: Path) -> None:
+    billed = """
+        select BillingAccountId, timezone('Asia/Shanghai', BillingPeriodStart)::date,
+            sum(BilledCost)::varchar
+        from billing.focus_cost_and_usage group by all
+    """
+    deducted = """
+        select owner_uin, bill_month, sum(deducted_amount)::decimal(38, 8)::varchar
+        from billing.settlements group by all
+    """
+    assert sorted(query(sample_place, billed)) == sorted(query(sample_place, deducted))

@@ -1,0 +1,166 @@
+"""What callbill 0.6.0 settled, held against today's: the same figures, and what is sealed stays.
+
+tests/fixtures/README.md tells what the places and the worlds hold that 0.6.0 left.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from tests.support.commands import callbill, run_job, succeed
+from tests.support.places import copy_of, lose_warehouse, manifest, places, query
+from tests.support.project import FIXTURES
+from tests.support.releases_of_0_6_0 import check_worlds, differences, read, unpack
+
+
+def test_the_sample_is_settled_as_it_was(sample_release: Path) -> None:
+    assert differences(sample_release, read(FIXTURES / "sample-0.6.0.json")) == []
+
+
+# --- generated worlds ---
+
+
+@pytest.fixture(scope="module")
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return unpack("worlds-0.6.0.tar.zst", tmp_path_factory.mktemp("worlds"))
+
+
+# How many nights of it are held against 0.6.0 in every test run.
+SETS = {
+    "default": 2,
+    "default-by-many-nights": 1,
+    "rounding-down-in-new-york": 1,
+    "short-age": 1,
+    "short-horizon": 1,
+    "several-products": 1,
+}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_worlds_begin_as_they_did(worlds: Path, tmp_path: Path, name: str) -> None:
+    check_worlds(worlds / name, tmp_path, nights=SETS[name])
+
+
+# --- places ---
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Something that a place knows of."""
+
+    owner: str
+    request_id: str
+    rejected_file: str
+
+
+ASKED = {
+    "clean": Asked("100000016002", "2a-0828-1", "arrived_on=2026-09-03/late.jsonl"),
+    "dirty": Asked("100000015002 ", "blank-first ", "format=envelope/never.jsonl"),
+}
+
+
+@pytest.fixture(scope="module", params=ASKED)
+def name(request: pytest.FixtureRequest) -> str:
+    place: str = request.param
+    return place
+
+
+@pytest.fixture(scope="module")
+def old(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A place as 0.6.0 left it."""
+    return unpack(f"callbill-0.6.0-{name}.tar.zst", tmp_path_factory.mktemp(name))
+
+
+@pytest.fixture(scope="module")
+def after(old: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same place one night later: re-deliveries, a late failure, late usage."""
+    place = copy_of(old, tmp_path_factory.mktemp("after"))
+    settle_next_night(place)
+    return place
+
+
+def settle_next_night(place: Path) -> None:
+    shutil.copytree(place / "next-night" / "landing", place / "landing", dirs_exist_ok=True)
+    through = read(place / "next-night" / "expected.json")["through"]
+    succeed(run_job(place, "--through", through))
+
+
+def calls(place: Path, through: str) -> list[tuple[Any, ...]]:
+    files = place / "published/current/parquet/calls/*/*.parquet"
+    return duckdb.sql(f"from '{files}' where settled_on <= '{through}' order by all").fetchall()
+
+
+def test_the_next_night_is_settled_as_0_6_0_settles_it(after: Path) -> None:
+    assert differences(after / "published", read(after / "next-night" / "expected.json")) == []
+
+
+def test_what_is_sealed_stays_as_it_was(old: Path, after: Path) -> None:
+    before, now = manifest(old), manifest(after)
+    assert before["settlement_hashes"].items() < now["settlement_hashes"].items()
+    through = before["through"]
+    assert calls(old, through) == calls(after, through) != []
+    for table in ("bill_lines", "settlements"):
+        rows = f"from billing.{table} where settled_on <= '{through}' order by all"
+        assert query(old, rows) == query(after, rows) != []
+
+
+@pytest.mark.parametrize("makes_it_anew", ["rebuild", "run"])
+def test_a_lost_warehouse_is_made_anew(old: Path, makes_it_anew: str, tmp_path: Path) -> None:
+    place = copy_of(old, tmp_path)
+    lose_warehouse(place)
+    if makes_it_anew == "rebuild":
+        succeed(callbill("rebuild", *places(place)))
+    settle_next_night(place)
+    assert differences(place / "published", read(place / "next-night" / "expected.json")) == []
+
+
+def test_the_bill_is_verified(old: Path, after: Path) -> None:
+    for place in (old, after):
+        ended = callbill("verify", *places(place))
+        assert (ended.returncode, ended.stderr.count("difference")) == (0, 0), ended.stderr
+
+
+def test_releases_of_two_versions_are_compared(old: Path, after: Path) -> None:
+    ended = callbill("diff", manifest(old)["run_id"], "current", *places(after))
+    assert ended.returncode == 0, ended.stderr
+    assert "Every date that was sealed says what it said." in ended.stdout
+    first, *_ = sorted(path.name for path in (old / "published" / "releases").iterdir())
+    ended = callbill("diff", first, "current", *places(old))
+    assert ended.returncode == 0, ended.stderr
+    assert "Every date that was sealed says what it said." in ended.stdout
+
+
+def test_a_place_can_be_read(name: str, old: Path, after: Path) -> None:
+    asked = ASKED[name]
+    for place in (old, after):
+        for command, shown in (
+            (("bill", f"--owner={asked.owner}", "--month=2026-08"), "usage"),
+            (("runs",), manifest(old)["run_id"]),
+            (("rejects",), asked.rejected_file),
+        ):
+            ended = callbill(*command, *places(place))
+            assert (ended.returncode, ended.stderr) == (0, ""), command
+            assert shown in ended.stdout, command
+
+
+def test_lines_and_calls_of_before_are_explained(name: str, after: Path) -> None:
+    """After a run: 0.6.0 wrote into its warehouse where its files lay, and the place has moved."""
+    asked = ASKED[name]
+    of_owner = f"from billing.bill_lines where owner_uin = '{asked.owner}'"
+    line_id = query(after, f"select line_id {of_owner} order by settled_on, line_id limit 1")[0][0]
+    for command, shown in (
+        (
+            ("explain", f"--request-id={asked.request_id}"),
+            f"Request {asked.request_id} on 2026-08-29: billed",
+        ),
+        (("explain", line_id), asked.owner),
+    ):
+        ended = callbill(*command, *places(after))
+        assert (ended.returncode, ended.stderr) == (0, ""), command
+        assert shown in ended.stdout, command

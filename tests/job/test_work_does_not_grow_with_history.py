@@ -1,0 +1,137 @@
+"""What a night has the engine do does not grow with history: work is counted, not timed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from datetime import date, timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import CALLBILL, run_after, run_job
+from tests.support.landing_files import json_lines, record, write
+from tests.support.places import places
+from tests.support.traced import Work, trace
+
+FIRST = date(2026, 1, 1)
+CALLS = 500
+# One night early on, and one after more days than de-duplication looks back on.
+EARLY, LATE = FIRST + timedelta(days=2), FIRST + timedelta(days=70)
+HORIZON = 62
+
+
+def calls_of(day: date) -> bytes:
+    return json_lines(
+        *(
+            record(f"{day} {n:04d} {'x' * 20}", owner_uin=f"1000000000{n % 10:02d}",
+                   called_at=f"{day}T10:00:00+08:00")
+            for n in range(CALLS)
+        )
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def nights(tmp_path_factory: pytest.TempPathFactory) -> dict[date, Work]:
+    """What was done in a night of each."""
+    place = tmp_path_factory.mktemp("work")
+    day = FIRST
+    while day < LATE:
+        arrived_on = day + timedelta(days=1)
+        write(place / f"landing/call_logs/arrived_on={arrived_on}/calls.jsonl", calls_of(day))
+        day += timedelta(days=1)
+    works = {}
+    for night in (EARLY, LATE):
+        assert run_job(place, "--through", night - timedelta(days=1)).returncode == 0
+        logs = place / f"logs {night}"
+        ended = run_after(partial(trace, logs), place, "--through", night)
+        assert ended.returncode == 0, ended.stderr
+        works[night] = Work(logs)
+    return works
+
+
+def by_partition(paths: Counter[str], relation: str) -> dict[date, int]:
+    """Bytes by the date of the partition that they were read from or written to; not of a file
+    without rows, which is there so that the relation always has one."""
+    bytes_: Counter[date] = Counter()
+    for path, number in paths.items():
+        folder = Path(path).parent
+        if folder.parent.name == relation and "empty" not in Path(path).name:
+            bytes_[date.fromisoformat(folder.name.partition("=")[2])] += number
+    return bytes_
+
+
+def test_nothing_older_than_the_horizon_is_read(nights: dict[date, Work]) -> None:
+    read = by_partition(nights[LATE].read, "call_logs")
+    assert LATE in read
+    # The engine learns the columns from the first two files.
+    old = {FIRST + timedelta(days=n) for n in (1, 2)}
+    assert min(read.keys() - old) == LATE - timedelta(days=HORIZON + 2)
+
+
+def test_of_earlier_records_the_ids_are_read_twice(nights: dict[date, Work]) -> None:
+    """Once for the models and once for the controls."""
+    read = Counter(
+        {path: number for path, number in nights[LATE].read.items() if "call_logs" in path}
+    )
+    sizes = by_partition(Counter({path: Path(path).stat().st_size for path in read}), "call_logs")
+    earlier = {
+        day: number / sizes[day]
+        for day, number in by_partition(read, "call_logs").items()
+        if FIRST + timedelta(days=2) < day < LATE - timedelta(days=2)
+    }
+    assert len(earlier) == HORIZON
+    assert max(earlier.values()) < 2, earlier
+
+
+def test_earlier_calls_are_not_read(nights: dict[date, Work]) -> None:
+    read = by_partition(nights[LATE].read, "int_calls")
+    assert read.keys() == {FIRST + timedelta(days=1), FIRST + timedelta(days=2), LATE}
+
+
+def test_only_the_due_partition_is_written(nights: dict[date, Work]) -> None:
+    for night, work in nights.items():
+        assert by_partition(work.written, "int_calls").keys() == {night}
+        loaded = [path for path in work.written if "/loading/" in path]
+        assert [Path(path).parent.name for path in loaded] == [f"settlement_floor={night}"]
+
+
+def test_a_late_night_writes_and_asks_no_more_than_an_early_one(
+    nights: dict[date, Work],
+) -> None:
+    def written(night: date) -> int:
+        return sum(
+            number
+            for path, number in nights[night].written.items()
+            if "warehouse.duckdb.files" in path
+        )
+
+    assert written(LATE) < 1.1 * written(EARLY)
+    assert nights[LATE].statements < 1.1 * nights[EARLY].statements
+
+
+def test_a_night_imports_what_it_needs(tmp_path: Path) -> None:
+    """Not what takes seconds and only some expectations need, though dbt looks at all modules; and
+    with nothing due neither dbt nor Great Expectations."""
+    write(tmp_path / f"landing/call_logs/arrived_on={EARLY}/calls.jsonl", calls_of(FIRST))
+
+    def imported() -> set[str]:
+        ended = subprocess.run(
+            [
+                *(sys.executable, "-X", "importtime", CALLBILL),
+                *("run", *places(tmp_path), "--through", str(EARLY)),
+            ],
+            env=os.environ,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
+
+    night = imported()
+    assert {"dbt.cli.main", "great_expectations"} <= night
+    assert not {"altair.vegalite", "scipy.stats._stats_py"} & night
+    assert not {"dbt", "great_expectations", "pandas.core.api", "polars"} & imported()

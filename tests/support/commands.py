@@ -1,0 +1,150 @@
+"""Runs of the product's own command, each in a process of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import date
+from functools import cache
+from multiprocessing.reduction import DupFd
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+import jinja2
+from callbill.base import catalogue, settings
+from callbill.cli.main import main
+from callbill.ingest import shapes, templates
+from callbill.release.site import dbt_docs
+from callbill.warehouse import dbt
+
+from tests.support.places import places
+from tests.support.project import INGEST, PROJECT
+from tests.support.shared import make_once, shared_folder
+
+CALLBILL = Path(sys.executable).with_name("callbill")
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def _parsed_models() -> Path:
+    """The models as dbt parsed them."""
+
+    def parse(folder: Path) -> None:
+        target = folder / "partial_parse.msgpack"
+        command = [sys.executable, "-m", "tests.support.parse", str(target)]
+        subprocess.run(command, cwd=PROJECT, check=True)
+
+    return make_once("parsed", parse) / "partial_parse.msgpack"
+
+
+@cache
+def _warm() -> multiprocessing.context.ForkServerContext:
+    """A process to fork runs from, see tests/support/warm.py."""
+    os.environ["CALLBILL_TESTS_PARSED"] = str(_parsed_models())
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.support.warm"])
+    return context
+
+
+def callbill(
+    *arguments: object,
+    cwd: Path | None = None,
+    project: Path = PROJECT,
+    before: Callable[[], None] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """The product's own command, in a process of its own; with another project's models and seeds
+    if one is given, and after what is to be done in that process beforehand."""
+    command = [str(CALLBILL), *map(str, arguments)]
+    with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
+        process = _warm().Process(
+            target=_command,
+            args=(
+                command,
+                dict(os.environ),
+                cwd,
+                project,
+                before,
+                *map(DupFd, (out.fileno(), err.fileno())),
+            ),
+        )
+        process.start()
+        process.join()
+        out.seek(0)
+        err.seek(0)
+        assert process.exitcode is not None
+        return subprocess.CompletedProcess(command, process.exitcode, out.read(), err.read())
+
+
+def _command(
+    command: list[str],
+    environment: dict[str, str],
+    cwd: Path | None,
+    project: Path,
+    before: Callable[[], None] | None,
+    out: Any,
+    err: Any,
+) -> None:
+    os.dup2(out.detach(), 1)
+    os.dup2(err.detach(), 2)
+    os.environ.clear()
+    os.environ.update(environment)
+    if cwd is not None:
+        os.chdir(cwd)
+    for module in (catalogue, dbt, dbt_docs, settings):
+        module.PROJECT = project  # type: ignore[attr-defined]
+    ingest = project / INGEST
+    shapes.SHAPES = ingest / "feeds" / "call_logs" / "shapes"
+    templates.TEMPLATES.loader = jinja2.FileSystemLoader(ingest / "feeds")
+    sys.argv = command
+    if before is not None:
+        before()
+    main()
+
+
+def run_job(
+    place: Path,
+    *arguments: object,
+    project: Path = PROJECT,
+    before: Callable[[], None] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """`callbill run` with a folder's own landing, warehouse and published places.
+
+    It is lent the models as dbt parsed them and what dbt wrote of them, which take seconds; what
+    has changed since is parsed and written anew.
+    """
+    docs = shared_folder() / "docs"
+    state = place / "warehouse.duckdb.files" / "dbt"
+    parsed = state / "target" / "partial_parse.msgpack"
+    if not parsed.exists():
+        parsed.parent.mkdir(parents=True)
+        shutil.copyfile(_parsed_models(), parsed)
+        if docs.exists():
+            shutil.copytree(docs, state / "docs")
+    ended = callbill("run", *places(place), *arguments, project=project, before=before)
+    if project == PROJECT and (state / "docs").exists() and not docs.exists():
+        copy = Path(shutil.copytree(state / "docs", docs.with_name(f"docs-{os.getpid()}")))
+        with suppress(OSError):  # another process was first
+            copy.rename(docs)
+    return ended
+
+
+def run_after(
+    before: Callable[[], None], place: Path, *arguments: object
+) -> subprocess.CompletedProcess[str]:
+    """The same, after something was done in its process."""
+    return run_job(place, *arguments, before=before)
+
+
+def succeed(ended: subprocess.CompletedProcess[str]) -> None:
+    assert ended.returncode == 0, ended.stderr
+
+
+def settle(place: Path, through: date | str, *arguments: object) -> None:
+    """A run that has to publish."""
+    succeed(run_job(place, "--through", through, *arguments))

@@ -1,0 +1,42 @@
+"""A copy of the project, to try the product with other models, seeds or rules."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.commands import run_job
+from tests.support.project import INGEST, PROJECT
+
+
+@dataclass(frozen=True)
+class ProjectCopy:
+    """A copy of the project, to be edited: seeds, models, what judges lines."""
+
+    folder: Path
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> ProjectCopy:
+        for name in ("models", "macros", "seeds", INGEST):
+            shutil.copytree(PROJECT / name, folder / name)
+        for name in ("dbt_project.yml", "profiles.yml"):
+            shutil.copy(PROJECT / name, folder / name)
+        return cls(folder)
+
+    def run_job(self, place: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+        return run_job(place, *arguments, project=self.folder)
+
+    def run_after(
+        self, before: Callable[[], None], place: Path, *arguments: object
+    ) -> subprocess.CompletedProcess[str]:
+        return run_job(place, *arguments, project=self.folder, before=before)
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace what occurs once in a file."""
+        file = self.folder / path
+        text = file.read_text()
+        assert text.count(old) == 1, f"{path}: {old!r} occurs {text.count(old)} times"
+        file.write_text(text.replace(old, new))
