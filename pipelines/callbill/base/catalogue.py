@@ -1,6 +1,7 @@
-"""The seeds that figures depend on: products, components, actions and list prices.
+"""The catalogue: the seeds that figures depend on (products, components, actions, list prices).
 
-They are checked before anything is built, so that a mistyped row is one sentence and not a bill.
+This module reads and checks the seed files, and determines from which settlement date each row
+counts. It runs before anything is built, so a mistyped row ends the run instead of changing a bill.
 """
 
 from __future__ import annotations
@@ -14,32 +15,35 @@ from pathlib import Path
 from callbill.base.errors import UsageError
 from callbill.base.settings import PROJECT
 
-# The columns that figures depend on; names and units are for people.
+# The columns that figures depend on. The other columns, names and units, are for people.
 SEED_COLUMNS = {
     "products": ("product_code",),
     "components": ("component_code", "product_code", "calls_per_price_unit"),
     "component_actions": ("action", "component_code"),
     "list_prices": ("component_code", "effective_from", "known_from", "list_price"),
 }
-_KEYS = {"products": 1, "components": 1, "component_actions": 1, "list_prices": 3}
+# How many of a seed's first columns are its key.
+_KEY_COLUMNS = {"products": 1, "components": 1, "component_actions": 1, "list_prices": 3}
 _PRICE_UNITS = {str(10**exponent) for exponent in range(9)}
-_LIMIT = Decimal(10) ** 10
+# A list price fits DECIMAL(18, 8): CNY per price unit.
+_PRICE_LIMIT = Decimal(10) ** 10
 
 Seeds = dict[str, list[list[str]]]
-# Of a seed and one of its rows: the first settlement date that the row counts for.
+# By seed and row: the first settlement date that the row counts for.
 CountsFrom = dict[tuple[str, tuple[str, ...]], date]
 
 
 def figure_seeds(folder: Path | None = None) -> Seeds:
-    """The rows of the seeds as far as figures depend on them, in a fixed order and form.
+    """The rows of all seeds, reduced to SEED_COLUMNS, sorted, and with values in one form.
 
-    Raises UsageError for a row that has no meaning, or that contradicts another.
+    `folder` holds the CSV files, by default those of the project. Raises UsageError if a column is
+    missing, a value is not valid, a key occurs twice, or a row refers to an unknown key.
     """
     folder = folder or PROJECT / "seeds"
     seeds: Seeds = {}
     for name, columns in SEED_COLUMNS.items():
         rows = list(_rows(folder / f"{name}.csv", columns))
-        keys = [tuple(row[: _KEYS[name]]) for row in rows]
+        keys = [tuple(row[: _KEY_COLUMNS[name]]) for row in rows]
         for key in keys:
             if keys.count(key) > 1:
                 raise UsageError(f"seeds/{name}.csv: there are two rows {', '.join(key)}")
@@ -51,8 +55,8 @@ def figure_seeds(folder: Path | None = None) -> Seeds:
 
 
 def known_from(seed: str, row: Sequence[str]) -> date:
-    """The settlement date that a row itself says it is known from; the first of all where it does
-    not say."""
+    """The settlement date in a row's own `known_from`, or `date.min` if its seed has no such
+    column."""
     columns = SEED_COLUMNS[seed]
     if "known_from" not in columns:
         return date.min
@@ -60,11 +64,11 @@ def known_from(seed: str, row: Sequence[str]) -> date:
 
 
 def counts_from(seeds: Seeds, before: CountsFrom, first_open: date | None) -> CountsFrom:
-    """From which settlement date on each row counts.
+    """The first settlement date that each row counts for.
 
-    A row that a release names keeps its date. One that is seen for the first time counts from the
-    date that it is known from, but from no date that is sealed: `first_open` is the first that is
-    not, None if none is.
+    A row keeps its date from `before`, which is the current release's answer. A new row counts from
+    its own `known_from`, but never for a sealed date. `first_open` is the first settlement date
+    that is not sealed, None if none is sealed.
     """
     counts: CountsFrom = {}
     for seed, rows in seeds.items():
@@ -75,8 +79,11 @@ def counts_from(seeds: Seeds, before: CountsFrom, first_open: date | None) -> Co
 
 
 def as_counted(seeds: Seeds, counts: CountsFrom) -> Seeds:
-    """Seeds whose prices are known from the date that they count from. Of prices that begin to
-    count together, for one component and date, the one known last counts."""
+    """The seeds with each list price's `known_from` replaced by the date that it counts from.
+
+    Prices of one component and `effective_from` can then have the same date. The one with the
+    latest own `known_from` stays.
+    """
     prices: dict[tuple[str, str, str], list[str]] = {}
     for row in sorted(seeds["list_prices"], key=lambda row: row[2]):
         component, effective_from, _known_from, price = row
@@ -86,6 +93,7 @@ def as_counted(seeds: Seeds, counts: CountsFrom) -> Seeds:
 
 
 def _rows(path: Path, columns: Iterable[str]) -> Iterable[list[str]]:
+    """The values of some columns, row by row. Raises UsageError for the first one not valid."""
     with path.open(encoding="utf-8", newline="") as stream:
         reader = csv.DictReader(stream)
         missing = set(columns) - set(reader.fieldnames or ())
@@ -93,13 +101,14 @@ def _rows(path: Path, columns: Iterable[str]) -> Iterable[list[str]]:
             raise UsageError(f"seeds/{path.name}: column {', '.join(sorted(missing))} is missing")
         for row in reader:
             try:
-                yield [_in_form(column, row[column]) for column in columns]
+                yield [_normalized(column, row[column]) for column in columns]
             except (ValueError, InvalidOperation) as error:
-                said = ",".join(str(value) for value in row.values())
-                raise UsageError(f"seeds/{path.name}: row {said}: {error}") from error
+                text = ",".join(str(value) for value in row.values())
+                raise UsageError(f"seeds/{path.name}: row {text}: {error}") from error
 
 
-def _in_form(column: str, text: str | None) -> str:
+def _normalized(column: str, text: str | None) -> str:
+    """A value in its one form: prices have 8 decimals. Raises ValueError if it is not valid."""
     if not text or text != text.strip():
         raise ValueError(f"{column} is empty, or has blanks around it")
     if column in ("effective_from", "known_from"):
@@ -110,13 +119,14 @@ def _in_form(column: str, text: str | None) -> str:
             raise ValueError(f"{column} {text} is not a power of ten up to 10^8")
     elif column == "list_price":
         price = Decimal(text) if text.replace(".", "", 1).isdecimal() else None
-        if price is None or price >= _LIMIT or price != round(price, 8):
+        if price is None or price >= _PRICE_LIMIT or price != round(price, 8):
             raise ValueError(f"{column} {text} is not a price of at most 10 digits and 8 decimals")
         return f"{price:.8f}"
     return text
 
 
 def _check_references(seeds: Seeds, name: str, column: int, to: str) -> None:
+    """Raises UsageError if a value of a column is not the key of a row of seed `to`."""
     known = {row[0] for row in seeds[to]}
     for row in seeds[name]:
         if row[column] not in known:

@@ -1,4 +1,7 @@
-"""The errors that end a command, each with the exit code it stands for."""
+"""The errors that end a command, each with its exit code.
+
+They are raised where the fault is understood, and shown once, by the command line.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,17 @@ from callbill.base.findings import ControlResult, TableDifference
 
 
 class CallbillError(Exception):
-    """Anything that stops a command; its text is the one sentence the user sees."""
+    """A fault that ends the command. Its text is the sentence that the user sees."""
 
     exit_code = 4
 
 
 class ControlFailedError(CallbillError):
-    """A control failed: nothing was published or sealed. `results` is what the controls found,
-    `differences` the rows that are not as they were sealed, where those were looked for."""
+    """A control failed, so nothing was published or sealed.
+
+    `results` are the results of the controls. `differences` are rows that differ from the sealed
+    ones. Only a rebuild looks for them.
+    """
 
     exit_code = 1
 
@@ -31,7 +37,7 @@ class ControlFailedError(CallbillError):
 
 
 class VerificationError(CallbillError):
-    """A release does not say what its landing files come to; `differences` are where."""
+    """A release differs from what its landing files give; `differences` has the rows."""
 
     exit_code = 1
 
@@ -41,12 +47,12 @@ class VerificationError(CallbillError):
 
 
 class UsageError(CallbillError):
-    """Bad usage or configuration, or files that do not belong together."""
+    """Wrong usage or configuration, or folders that do not belong together."""
 
     exit_code = 2
 
 
 class LockedError(CallbillError):
-    """Another process holds the lock or the warehouse file."""
+    """Another process holds a lock, or has the warehouse file open."""
 
     exit_code = 3

@@ -1,4 +1,4 @@
-"""What checks come to: plain data that whoever checks makes and whoever shows prints."""
+"""Results of checks, as plain data: controls and comparisons make them, the command shows them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Severity = Literal["error", "warning"]
 
 @dataclass(frozen=True)
 class ControlResult:
-    """What one control found."""
+    """The result of one control."""
 
     control_id: str
     sentence: str
@@ -20,13 +20,13 @@ class ControlResult:
     passed: bool
     unexpected_rows: int
     sample: list[dict[str, str | None]]
-    """The first of the unexpected rows in the order of their columns, each value as DuckDB prints
-    it, so that the same data gives the same sample on every machine."""
+    """The smallest unexpected rows, ordered by all their columns, each value as DuckDB prints it.
+    So the same data gives the same sample on every machine."""
 
 
 @dataclass(frozen=True)
 class TableDifference:
-    """Rows in which two tables of one name differ, or two computations of one table."""
+    """The rows in which two versions or two computations of a table differ."""
 
     table: str
     columns: Sequence[str]

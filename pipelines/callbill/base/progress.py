@@ -1,4 +1,4 @@
-"""What a run tells while it works: a progress bar on a terminal, log lines, or JSON log lines."""
+"""Progress on standard error: a progress bar on a terminal, log lines, or JSON log lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
-from callbill.base.stopping import stop_if_told
+from callbill.base.stopping import raise_if_stop_requested
 from callbill.base.text import printable
 
 Advance = Callable[[int], None]
@@ -21,12 +21,12 @@ Advance = Callable[[int], None]
 
 class _LogConsole(Console):
     def on_broken_pipe(self) -> None:
-        """Nobody reads on; Rich would have the process exit, with a code that means otherwise."""
+        """Write no more. Rich would end the process here, with an exit code of its own."""
         self.quiet = True
 
 
 class Reporter:
-    """Reports a run's steps on standard error, and keeps how long each took."""
+    """Reports a run's steps on standard error, and keeps each step's duration in seconds."""
 
     def __init__(self, *, json_logs: bool = False) -> None:
         self.run_id: str | None = None
@@ -37,8 +37,9 @@ class Reporter:
 
     @contextmanager
     def step(self, name: str, **details: Any) -> Iterator[None]:
-        """A named step of the run, timed."""
-        stop_if_told()
+        """Log a step of the run and measure its duration. Raises KeyboardInterrupt if a stop was
+        requested."""
+        raise_if_stop_requested()
         self.log("step", step=name, **details)
         began = time.monotonic()
         try:
@@ -48,7 +49,7 @@ class Reporter:
             self.seconds[name] = round(time.monotonic() - began, 3)
 
     def log(self, event: str, **details: Any) -> None:
-        """One line of log. One that cannot be written stops nothing: the job is the bill."""
+        """Write one line of log. A line that cannot be written is no reason to stop the run."""
         with suppress(OSError, ValueError, AttributeError):
             self._log(event, details)
 
@@ -65,11 +66,12 @@ class Reporter:
         elif event == "step" and self._console.is_terminal:
             return  # the bar shows it
         else:
-            said = "  ".join(f"{key}={printable(value)}" for key, value in details.items())
-            self._console.print(f"{event}: {said}", soft_wrap=True)
+            fields = "  ".join(f"{key}={printable(value)}" for key, value in details.items())
+            self._console.print(f"{event}: {fields}", soft_wrap=True)
 
-    def announce(self, total_bytes: int) -> Advance:
-        """Start counting the bytes of the step at hand; call the answer with those done."""
+    def track_bytes(self, total_bytes: int) -> Advance:
+        """Show how many of so many bytes are done. The result is a function to call with the
+        number of bytes done since its last call."""
         if self._progress is None:
             return lambda done: None
         bar = self._progress

@@ -1,9 +1,10 @@
-"""The versions of the rules, by which what is sealed stays as it was.
+"""The versions of the rules. They let a rule change without changing what is sealed.
 
-A change in what a record means, what a call costs or what a hash is made of is a new version. What
-was loaded or sealed keeps the version that it was read, billed or hashed by; the manifest of each
-release names it. New files are read, and new settlement dates billed and hashed, by the newest
-versions. Code asks `rules.BILLING_RULES` where it needs the newest, never a copy of it.
+A change in what a record means, in what a call costs, or in what a hash covers is a new version. A
+loaded file keeps the version that it was read by. A sealed settlement date keeps the versions that
+it was billed and hashed by. The manifest of each release names them. New files and new settlement
+dates get the newest versions. Code reads `rules.BILLING_RULES` where it needs the newest version,
+and keeps no copy of it, so that tests can set another.
 """
 
 from __future__ import annotations
@@ -12,17 +13,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-# How a line becomes a record: ingest/feeds, verify.
+# How a line becomes a record. Homes: ingest/feeds, verify.
 READING_RULES = 1
-# What a record means and what a call costs: models, controls, verify, tests/reference.
+# What a record means and what a call costs. Homes: models, controls, verify, tests/bill/reference.
 BILLING_RULES = 1
-# Which columns a content hash is made of, and how: release/hashes.py.
+# Which columns a content hash covers, and how. Home: release/hashes.py.
 HASH_RECIPE = 1
 
 
 @dataclass(frozen=True)
 class DateRules:
-    """The versions that hold for a settlement date."""
+    """The versions by which a settlement date is billed and hashed."""
 
     billing_rules: int = 1
     hash_recipe: int = 1
@@ -34,7 +35,7 @@ def newest_date_rules() -> DateRules:
 
 @dataclass(frozen=True)
 class RuleRange:
-    """Settlement dates in a row that have the same rules."""
+    """Consecutive settlement dates with the same rules, `first` and `last` included."""
 
     first: date
     last: date
@@ -42,7 +43,7 @@ class RuleRange:
 
 
 def as_rule_ranges(rules: Mapping[date, DateRules]) -> list[RuleRange]:
-    """The rules of settlement dates, a range for each stretch that has the same."""
+    """The rules of settlement dates as ranges, in order of time."""
     ranges: list[RuleRange] = []
     for day in sorted(rules):
         if ranges and ranges[-1].rules == rules[day]:
@@ -53,7 +54,7 @@ def as_rule_ranges(rules: Mapping[date, DateRules]) -> list[RuleRange]:
 
 
 def rules_by_date(ranges: Iterable[RuleRange], dates: Iterable[date]) -> dict[date, DateRules]:
-    """The rules of each of some dates: those of the last range that begins by then."""
+    """The rules of each date: those of the last range that begins on it or before."""
     in_order = sorted(ranges, key=lambda r: r.first)
     return {
         day: next((r.rules for r in reversed(in_order) if r.first <= day), DateRules())

@@ -1,7 +1,8 @@
-"""Where things are and how a command behaves: options, `CALLBILL_*` variables, defaults.
+"""Settings: from the command's options, then `CALLBILL_*` variables, then defaults.
 
-A figure-changing setting is not here: it is a dbt var in dbt_project.yml, because a bill is a
-function of it (see `FIGURE_VARS`).
+`Settings` says where things lie and how a command behaves. The vars that a bill depends on
+(FIGURE_VARS) and the thresholds of controls (THRESHOLDS) are in dbt_project.yml. `--vars` replaces
+them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from callbill.base.errors import UsageError
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-# The dbt project: inside the package where a wheel was installed, in a checkout at its top.
+# The folder of the dbt project. A wheel has it inside the package, a checkout is that folder.
 PROJECT = _PACKAGE / "project" if (_PACKAGE / "project").is_dir() else _PACKAGE.parent.parent
 
 FIGURE_VARS = (
@@ -55,7 +56,7 @@ class Settings(_Places):
     vars: str = ""
     keep_releases: int = Field(default=30, ge=2)
     threads: int | None = Field(default=None, ge=1, le=1024)
-    # Less than some 100 MB would not do for a single day.
+    # A single day needs at least about 100 MB.
     memory_limit: str = Field(
         default="1500MB",
         pattern=r"^([1-9]\d{2,5} ?Mi?B|[1-9]\d{0,4}(\.\d{1,3})? ?Gi?B|\d{1,2} ?Ti?B)$",
@@ -82,18 +83,18 @@ class BillingVars:
 
     @property
     def horizon_days(self) -> int:
-        """How many settlement dates the records of one call may lie apart. In SQL the macro
-        dedup_horizon_days says the same."""
+        """The most days between the settlement dates of two records of one call. The macro
+        dedup_horizon_days states the same rule in SQL."""
         return max(self.dedup_horizon_days, self.max_usage_age_days)
 
     def today(self) -> date:
-        """Today in the billing timezone: the only use of the wall clock in a figure's way."""
+        """Today in the billing timezone. Nothing else that a figure depends on reads the clock."""
         return datetime.now(self.zone).date()
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """The dbt vars that say from when on a control warns. No figure depends on them."""
+    """The dbt vars that set when a control warns. No figure depends on them."""
 
     max_reject_ratio: Decimal
     hourly_check_min_records: int
@@ -101,22 +102,23 @@ class Thresholds:
     usual_volume_factor: int
 
 
-_TAKEN = (
+# Names that DuckDB resolves to a schema or to another attached database.
+_RESERVED_NAMES = (
     *("billing", "ops", "raw", "staging", "intermediate", "seeds"),
     *("release", "sealed", "main", "system", "temp", "memory"),
 )
 
 
-def published_place(**options: Any) -> Path:
-    """Where the published folder is said to be, whatever else of the settings is wrong."""
-    given = {key: value for key, value in options.items() if value is not None}
-    return _Places(**given).published.expanduser().absolute()
+def published_folder(**options: Any) -> Path:
+    """The absolute path of the published folder, even if another setting is not valid."""
+    places = {key: value for key, value in options.items() if value is not None}
+    return _Places(**places).published.expanduser().absolute()
 
 
 def load_settings(**options: Any) -> Settings:
-    """Settings from options that were given, then the environment, then defaults.
+    """The settings, with absolute paths. An option that is None counts as not given.
 
-    Raises UsageError where a value cannot be read.
+    Raises UsageError for a value that is not valid.
     """
     engine = os.environ.get("CALLBILL_ENGINE", "duckdb").lower()
     if engine != "duckdb":
@@ -131,11 +133,11 @@ def load_settings(**options: Any) -> Settings:
         name = ".".join(str(part) for part in first["loc"])
         raise UsageError(f"setting {name}: {first['msg']} (got {first['input']!r})") from error
     for name in ("warehouse", "published"):
-        # The engine takes these characters of a path for patterns.
+        # DuckDB reads these characters in a path as a pattern.
         if set(str(getattr(settings, name).absolute())) & set("*?[]"):
             raise UsageError(f"--{name} may not lie under a name with any of * ? [ ]")
-    # The engine calls a database by its file's name, and then finds no schema of that name.
-    if settings.warehouse.name.split(".")[0].lower() in _TAKEN:
+    # DuckDB names a database after its file, and that name would hide a schema's.
+    if settings.warehouse.name.split(".")[0].lower() in _RESERVED_NAMES:
         raise UsageError(
             f"--warehouse may not be named {settings.warehouse.name}: that is the name of a part "
             "of it"
@@ -149,9 +151,9 @@ def load_settings(**options: Any) -> Settings:
 
 
 def load_vars(settings: Settings) -> BillingVars:
-    """The figure-changing vars of dbt_project.yml, with those of `--vars` over them.
+    """The vars that figures depend on: from `--vars`, otherwise from dbt_project.yml.
 
-    Raises UsageError for a var with a value that has no meaning.
+    Raises UsageError for a value that is not valid.
     """
     values = _vars(settings)
     billing_vars = BillingVars(**{name: values[name] for name in FIGURE_VARS})
@@ -174,7 +176,7 @@ def load_vars(settings: Settings) -> BillingVars:
 
 
 def today_or_utc(settings: Settings) -> date:
-    """Today in the billing timezone; where that is mistyped, as UTC has it."""
+    """Today in the billing timezone, or in UTC if that var is not valid."""
     try:
         return load_vars(settings).today()
     except UsageError:
@@ -182,9 +184,9 @@ def today_or_utc(settings: Settings) -> date:
 
 
 def load_thresholds(settings: Settings) -> Thresholds:
-    """The thresholds of dbt_project.yml, with those of `--vars` over them.
+    """The thresholds of the controls: from `--vars`, otherwise from dbt_project.yml.
 
-    Raises UsageError for one with a value that has no meaning.
+    Raises UsageError for a value that is not valid.
     """
     values = _vars(settings)
     for name in THRESHOLDS:

@@ -1,4 +1,4 @@
-"""Quoting for the few places of a statement where a value cannot be bound."""
+"""Quoting for the places in a statement where no parameter can be bound."""
 
 from __future__ import annotations
 

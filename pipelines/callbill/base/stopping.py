@@ -1,9 +1,9 @@
-"""How a command ends that is told to: Ctrl-C, a scheduler's SIGTERM, a terminal that closes.
+"""How a command ends early: on Ctrl-C, a scheduler's SIGTERM, or a terminal that closes.
 
-The first signal interrupts what is at work, as Ctrl-C does in any Python program. An interrupt may
-get lost, though, or leave a library waiting for what it left half done; so steps ask again, and a
-command that is told twice, or is still there after GRACE_SECONDS, ends on the spot. To the next run
-that is a crash, which harms nothing.
+The first signal raises KeyboardInterrupt, as Ctrl-C does in any Python program. A library may
+swallow that exception, or wait for ever for work that it broke off. So every step of a run checks
+for a stop request again. A second signal, or GRACE_SECONDS after the first, ends the process at
+once. The next run treats that as a crash, and a crash loses nothing.
 """
 
 from __future__ import annotations
@@ -22,43 +22,50 @@ from callbill.base.errors import CallbillError
 GRACE_SECONDS = 10.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-_told: list[int] = []
-_held: list[bool] = []
-_last_words: list[Callable[[], object]] = []
+# Module state, because a signal handler has no other.
+_received_signals: list[int] = []
+_is_deferred = False
+_abrupt_end_actions: list[Callable[[], object]] = []
 
 
-def listen() -> None:
-    """Have the signals heard from here on, those excepted that whoever started us has ignored."""
-    heard, told = os.pipe()
-    os.set_blocking(told, False)
-    # Written to whatever the main thread is waiting for.
-    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+def install_signal_handlers() -> None:
+    """Handle stop signals from here on, except those that the parent process has set to ignore."""
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    # Python writes each signal's number to this pipe at once, even while the main thread waits.
+    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     for number in _SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _interrupt)
-    threading.Thread(target=_watch, args=(heard,), daemon=True).start()
+    threading.Thread(target=_watch, args=(read_end,), daemon=True).start()
 
 
-def is_told() -> bool:
-    """Whether this process was told to stop."""
-    return bool(_told)
+def stop_requested() -> bool:
+    """Whether this process received a stop signal."""
+    return bool(_received_signals)
 
 
-def stop_if_told() -> None:
-    """Raises KeyboardInterrupt if an earlier one got lost."""
-    if _told:
+def raise_if_stop_requested() -> None:
+    """Raise KeyboardInterrupt if a stop signal was received, in case the first one was lost."""
+    if _received_signals:
         raise KeyboardInterrupt
 
 
-def finish_first() -> None:
-    """From here on what is at work is finished before the command stops."""
-    stop_if_told()
-    _held.append(True)
+def defer_stop() -> None:
+    """Finish the work at hand before a stop signal takes effect.
+
+    Raises KeyboardInterrupt if a stop was requested before.
+    """
+    global _is_deferred
+    raise_if_stop_requested()
+    _is_deferred = True
 
 
-def leave(exit_code: int) -> NoReturn:
-    """End the process as it is: taking apart what the system frees at once takes Python a second
-    and more, and how the command ended is settled."""
+def exit_quickly(exit_code: int) -> NoReturn:
+    """Flush the output and end the process without Python's cleanup.
+
+    That cleanup takes a second and more, and the system frees everything at once anyway.
+    """
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     for stream in (sys.stdout, sys.stderr):
@@ -68,32 +75,33 @@ def leave(exit_code: int) -> NoReturn:
 
 
 @contextmanager
-def last_words(say: Callable[[], object]) -> Iterator[None]:
-    """Have something said if the command ends on the spot meanwhile."""
-    _last_words.append(say)
+def on_abrupt_end(action: Callable[[], object]) -> Iterator[None]:
+    """Call `action` if the process ends abruptly inside this block."""
+    _abrupt_end_actions.append(action)
     try:
         yield
     finally:
-        _last_words.remove(say)
+        _abrupt_end_actions.remove(action)
 
 
-def end_now() -> NoReturn:
-    """End on the spot: nothing that still waits for something can hold it up."""
-    for say in reversed(_last_words):
+def end_abruptly() -> NoReturn:
+    """End the process at once, whatever it waits for, after the actions of `on_abrupt_end`."""
+    for action in reversed(_abrupt_end_actions):
         with suppress(BaseException):
-            say()
+            action()
     os._exit(CallbillError.exit_code)
 
 
 def _interrupt(number: int, _frame: object) -> None:
-    _told.append(number)
-    if not _held:
+    _received_signals.append(number)
+    if not _is_deferred:
         raise KeyboardInterrupt
 
 
-def _watch(heard: int) -> None:
+def _watch(read_end: int) -> None:
+    """Wait for a stop signal, then for a second one or the end of the grace period."""
     numbers = {int(number) for number in _SIGNALS}
-    while not numbers & set(os.read(heard, 64)):
+    while not numbers & set(os.read(read_end, 64)):
         pass
-    select.select([heard], [], [], GRACE_SECONDS)
-    end_now()
+    select.select([read_end], [], [], GRACE_SECONDS)
+    end_abruptly()

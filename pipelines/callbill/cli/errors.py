@@ -23,7 +23,7 @@ def sentence_and_exit_code(error: BaseException) -> tuple[str, int]:
     if isinstance(error, _UNUSABLE_PLACE) or "Permission denied" in text:
         return f"a place cannot be used: {text}", UsageError.exit_code
     # Imported here because it imports DuckDB, which most commands that end well do without.
-    from callbill.base.machine import fault_of_machine
+    from callbill.base.machine import machine_fault
 
-    sentence = fault_of_machine(error) or f"unexpected {type(error).__name__}: {text}"
+    sentence = machine_fault(error) or f"unexpected {type(error).__name__}: {text}"
     return sentence, CallbillError.exit_code

@@ -11,7 +11,7 @@ import click
 
 from callbill.base.errors import ControlFailedError, UsageError
 from callbill.base.progress import Reporter
-from callbill.base.settings import load_settings, published_place
+from callbill.base.settings import load_settings, published_folder
 from callbill.cli.options import date_option, json_logs_option, place_options
 
 
@@ -41,13 +41,13 @@ def run(
     """
     from callbill.cli.show.controls import show_failed_controls
     from callbill.cli.show.run import show_run
-    from callbill.jobs.run import leave_status_of_refusal, run_job
+    from callbill.jobs.run import run_job, write_status_of_refusal
     from callbill.release.release import Published
 
     try:
         settings = load_settings(through=through, vars=overrides, **places)
     except UsageError as error:
-        leave_status_of_refusal(Published(published_place(**places)), error)
+        write_status_of_refusal(Published(published_folder(**places)), error)
         raise
     try:
         summary = run_job(settings, reporter, dry_run=dry_run)

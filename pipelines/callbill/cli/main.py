@@ -12,7 +12,13 @@ import click
 from callbill import __version__
 from callbill.base.errors import CallbillError, ControlFailedError, UsageError
 from callbill.base.progress import Reporter
-from callbill.base.stopping import end_now, is_told, last_words, leave, listen
+from callbill.base.stopping import (
+    end_abruptly,
+    exit_quickly,
+    install_signal_handlers,
+    on_abrupt_end,
+    stop_requested,
+)
 from callbill.cli.bill_commands import arrears, bill, explain, export
 from callbill.cli.check_commands import reconcile, verify
 from callbill.cli.correction_commands import quarantine, retry
@@ -53,8 +59,8 @@ def main() -> NoReturn:
     # Code that needs pandas makes it importable again (callbill.quality).
     sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
     reporter = Reporter(json_logs="--json-logs" in sys.argv)
-    listen()
-    with last_words(lambda: _show_end(reporter, STOPPED, CallbillError.exit_code)):
+    install_signal_handlers()
+    with on_abrupt_end(lambda: _show_end(reporter, STOPPED, CallbillError.exit_code)):
         try:
             cli.main(standalone_mode=False, obj=reporter)
             sys.stdout.flush()
@@ -66,11 +72,11 @@ def main() -> NoReturn:
             else:
                 error.show()
         except BaseException as error:
-            if is_told():
-                end_now()
+            if stop_requested():
+                end_abruptly()
             sentence, exit_code = sentence_and_exit_code(error)
             _show_end(reporter, sentence, exit_code)
-        leave(exit_code)
+        exit_quickly(exit_code)
 
 
 def _show_end(reporter: Reporter, sentence: str, exit_code: int) -> None:

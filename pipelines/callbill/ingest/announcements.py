@@ -1,6 +1,6 @@
-"""What senders announce of their files: `<file>.manifest.json`, with a number and a hash.
+"""Senders' announcements: `<file>.manifest.json`, with a file's number of records and its SHA-256.
 
-It changes no figure. The control `files_are_as_announced` holds it against what was loaded.
+No figure depends on them. The control `files_are_as_announced` compares them with what was loaded.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from datetime import date
 from callbill.ingest.landing import Announcement
 from callbill.warehouse.warehouse import Warehouse
 
-_LONGEST = 1 << 20
+_MAX_BYTES = 1 << 20
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
 def keep_announcements(
     warehouse: Warehouse, announcements: Iterable[Announcement], through: date
 ) -> None:
-    """Keep those that arrived by `through` and are new or have changed."""
-    known = {
+    """Insert the announcements that arrived by `through` and are new or have changed."""
+    kept = {
         tuple(entry)
         for entry in warehouse.rows(
             "select path, size_bytes, mtime_ns, inode from ops.landing_manifests"
         )
     }
     for announcement in announcements:
-        if announcement.entry in known or announcement.arrived_on > through:
+        if announcement.entry in kept or announcement.arrived_on > through:
             continue
         warehouse.execute(
             "insert or replace into ops.landing_manifests values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -37,8 +37,8 @@ def keep_announcements(
 
 
 def _content(announcement: Announcement) -> tuple[int | None, str | None, str | None]:
-    """Records, SHA-256, and what is wrong with the announcement itself."""
-    if announcement.size > _LONGEST:
+    """The number of records, the SHA-256, and the fault of the announcement itself."""
+    if announcement.size > _MAX_BYTES:
         return None, None, "is too long to be a manifest"
     try:
         content = json.loads(announcement.path.read_bytes())

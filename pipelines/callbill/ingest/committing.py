@@ -1,4 +1,4 @@
-"""Committing what was read: a file's records, its rejects and its manifest row, together."""
+"""Commits what a task has read: records, rejects and file rows of a batch, in one transaction."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from callbill.warehouse.warehouse import Warehouse
 
 @dataclass
 class LoadReport:
-    """What a run's loading came to."""
+    """The counts of everything that a run loaded, and the files that it skipped."""
 
     files: int = 0
     lines_read: int = 0
@@ -28,7 +28,7 @@ class LoadReport:
     skipped: list[Skipped] = field(default_factory=list)
 
     def count(self, files: Iterable[Incoming], outcome: ReadOutcome) -> None:
-        """Add what a batch came to."""
+        """Add the counts of a batch."""
         for file in files:
             counts = outcome.files[file.source_file_id]
             self.files += not file.is_retry
@@ -41,10 +41,11 @@ class LoadReport:
 def commit(
     warehouse: Warehouse, files: Sequence[Incoming], outcome: ReadOutcome, run_id: str
 ) -> None:
-    """Commit what was read of files of one feed and shape, in one transaction.
+    """Commit the outcome of reading files of one feed and shape, in one transaction.
 
-    Parts of records that are kept as Parquet are named in it and moved to their place afterwards;
-    where a run ends in between, the next one does it (`Warehouse.finish_loads`).
+    Where the feed is kept as Parquet, the transaction only names the parts. They are moved to their
+    place afterwards. If the run ends in between, the next one moves them
+    (`Warehouse.finish_loads`).
     """
     shape = shape_of(files[0].file.feed, files[0].file.shape)
     folder = warehouse.layout.loading
@@ -54,13 +55,13 @@ def commit(
         for part in parts:
             sync_file(part)
     with warehouse.transaction():
-        _have_rejects(warehouse, folder / outcome.rejects if outcome.rejects else None)
+        _create_rejects_table(warehouse, folder / outcome.rejects if outcome.rejects else None)
         for file in files:
             counts = outcome.files[file.source_file_id]
             if file.is_retry:
-                _update_row(warehouse, file, counts, run_id)
+                _update_retried_file(warehouse, file, counts, run_id)
             else:
-                _insert_row(warehouse, file, counts, shape, run_id)
+                _insert_file_row(warehouse, file, counts, shape, run_id)
         warehouse.execute(
             """
             insert into ops.rejected_lines by name
@@ -85,12 +86,12 @@ def commit(
 
 
 def show_records(warehouse: Warehouse) -> None:
-    """Move what was committed to where `raw.call_logs` sees it."""
+    """Move committed Parquet files to the folder that `raw.call_logs` reads."""
     warehouse.finish_loads()
 
 
-def _have_rejects(warehouse: Warehouse, path: Path | None) -> None:
-    """Have what was rejected as the table `committing_rejects`."""
+def _create_rejects_table(warehouse: Warehouse, path: Path | None) -> None:
+    """Create the table `committing_rejects` from a task's file of rejects."""
     warehouse.execute(
         "create or replace temp table committing_rejects as "
         "select * exclude (feed, path, run_id) from ops.rejected_lines where false"
@@ -102,27 +103,32 @@ def _have_rejects(warehouse: Warehouse, path: Path | None) -> None:
         )
 
 
-def _insert_row(
-    warehouse: Warehouse, one: Incoming, counts: FileOutcome, shape: Shape, run_id: str
+def _insert_file_row(
+    warehouse: Warehouse, incoming: Incoming, counts: FileOutcome, shape: Shape, run_id: str
 ) -> None:
     warehouse.insert(
         "ops.loaded_files",
         [
             (
-                one.source_file_id, one.file.feed, one.file.name, one.file.shape,
-                one.file.arrived_on, one.settlement_floor, one.file.size,
-                counts.accepted + counts.rejected, counts.accepted, counts.rejected, run_id,
-                datetime.now(UTC), None, one.reading_rules, shape.sha256,
+                incoming.source_file_id, incoming.file.feed, incoming.file.name,
+                incoming.file.shape, incoming.file.arrived_on, incoming.settlement_floor,
+                incoming.file.size, counts.accepted + counts.rejected, counts.accepted,
+                counts.rejected, run_id, datetime.now(UTC), None, incoming.reading_rules,
+                shape.sha256,
             )
         ],
     )  # fmt: skip
 
 
-def _update_row(warehouse: Warehouse, one: Incoming, counts: FileOutcome, run_id: str) -> None:
-    """Of a file whose rejected lines are read again its counts change, and it is noted what came of
-    it."""
-    assert one.lines is not None  # noqa: S101  a retry
-    of_file = f"feed = {literal(one.file.feed)} and source_file_id = {literal(one.source_file_id)}"
+def _update_retried_file(
+    warehouse: Warehouse, retry: Incoming, counts: FileOutcome, run_id: str
+) -> None:
+    """Change the counts of a file whose rejected lines were read again, and insert the lines that
+    were accepted, with their former rejects, into `ops.retries`."""
+    assert retry.lines is not None  # noqa: S101  always so for a retry
+    of_file = (
+        f"feed = {literal(retry.file.feed)} and source_file_id = {literal(retry.source_file_id)}"
+    )
     warehouse.execute(
         f"""
         insert into ops.retries by name
@@ -132,32 +138,32 @@ def _update_row(warehouse: Warehouse, one: Incoming, counts: FileOutcome, run_id
                     'line_number': line_number, 'reason': reason, 'detail': detail,
                     'fields': fields, 'run_id': run_id
                 }})
-                from ops.rejected_records where {of_file} and {one.lines.condition}
+                from ops.rejected_records where {of_file} and {retry.lines.condition}
             ) as rejects
         from (select unnest($numbers) as n)
         where n not in (select line_number from committing_rejects)
         having count(*) > 0
         """,
         {
-            "name": one.source_file_id,
-            "feed": one.file.feed,
-            "floor": one.settlement_floor,
-            "numbers": sorted(one.lines.numbers),
+            "name": retry.source_file_id,
+            "feed": retry.file.feed,
+            "floor": retry.settlement_floor,
+            "numbers": sorted(retry.lines.numbers),
             "run_id": run_id,
-            "rules": one.reading_rules,
+            "rules": retry.reading_rules,
         },
     )
-    again = warehouse.rows(
-        f"delete from ops.rejected_lines where {of_file} and {one.lines.condition}"
+    read_again = warehouse.rows(
+        f"delete from ops.rejected_lines where {of_file} and {retry.lines.condition}"
         " returning line_number"
     )
     warehouse.execute(
         f"""
         update ops.loaded_files set
-            lines_read = lines_read - $again + $good + $bad,
+            lines_read = lines_read - $read_again + $good + $bad,
             records_accepted = records_accepted + $good,
-            records_rejected = records_rejected - $again + $bad
+            records_rejected = records_rejected - $read_again + $bad
         where {of_file}
         """,
-        {"again": len(again), "good": counts.accepted, "bad": counts.rejected},
+        {"read_again": len(read_again), "good": counts.accepted, "bad": counts.rejected},
     )

@@ -1,9 +1,11 @@
-"""Which account events count beside those that were known before them.
+"""Verdicts on account events: which events cannot count together with the events known before.
 
-A line can be in order by itself and still not count: its id was used for something else, it
-unblocks more than is frozen, or its account would have moved more money than can be kept. That is
-judged once, when the event becomes known, from the events known by then: so it depends neither on
-the order of files nor on what is learned later.
+The feed's judge.sql judges a line by itself. This module judges it against other events. An event
+does not count if another event has its id, if it unblocks more than is frozen, or if the money that
+its account has moved would go beyond the range of an amount.
+
+Only events with the same or an earlier settlement floor matter. So a verdict depends neither on the
+order of files nor on events that become known later.
 """
 
 from __future__ import annotations
@@ -17,13 +19,14 @@ from decimal import Decimal
 from callbill.warehouse.loads import ID_REUSED, MOVES_TOO_MUCH, UNBLOCKS_TOO_MUCH
 from callbill.warehouse.warehouse import Row, Warehouse
 
-# All that an account's events move, in CNY, so that no balance can leave its 16 digits before the
-# point: what remains is for deductions.
-_MOST = Decimal(10) ** 15
+# The most that the events of an account may move together, in CNY. A balance has 16 digits before
+# the point, and deductions need room in it too.
+_MOST_MOVED = Decimal(10) ** 15
 
-# Of the lines of one event the first known stands, as long as what is known of it on one date is
-# one and the same.
-_SAME_ID = """
+# Lines that use an event id for other content than the line that counts. Of the lines with one id,
+# the content with the earliest settlement floor counts, unless it is not the only one on that
+# floor.
+_REUSED_IDS = """
     with contents as (
         select
             source_file_id,
@@ -56,7 +59,7 @@ _SAME_ID = """
         or contents.settlement_floor < standing.known_from
 """
 
-# Only accounts that can break a rule.
+# The movements of those accounts that can break a rule.
 _MOVEMENTS = f"""
     with events as (
         select event_id, any_value(owner_uin) as owner_uin, min(settlement_floor) as known_from,
@@ -75,14 +78,14 @@ _MOVEMENTS = f"""
         select owner_uin
         from events
         group by owner_uin
-        having bool_or(event_type = 'unblock') or sum(amount) > {_MOST}
+        having bool_or(event_type = 'unblock') or sum(amount) > {_MOST_MOVED}
     )
 """
 
 
 @dataclass(frozen=True)
 class _Movement:
-    """An event that moves money of an account."""
+    """An event that moves money of an account. `amount` is in CNY and not negative."""
 
     event_id: str
     owner_uin: str
@@ -93,11 +96,12 @@ class _Movement:
 
     @property
     def frozen(self) -> Decimal:
+        """How much more of the account's money the event freezes, in CNY."""
         return {"block": self.amount, "unblock": -self.amount}.get(self.event_type, Decimal(0))
 
     @property
-    def place(self) -> tuple[datetime, bool, str]:
-        """Its place in the ledger: by time, what increases the available money first."""
+    def ledger_order(self) -> tuple[datetime, bool, str]:
+        """The sort key of the ledger: by time, and increases of the available money first."""
         return (
             self.occurred_at,
             self.event_type in ("block", "adjust_deduct"),
@@ -106,11 +110,11 @@ class _Movement:
 
 
 def judge_account_events(warehouse: Warehouse, run_id: str) -> int:
-    """Judge all events that were loaded, and keep the verdicts in `ops.event_verdicts`.
+    """Judge all loaded events, and write the verdicts to `ops.event_verdicts`.
 
-    Gives the number of lines that do not count of the files that this run loaded.
+    Returns how many lines of the files that this run loaded do not count.
     """
-    # Without events there may be verdicts on those that were withdrawn since.
+    # Without events there can still be verdicts, on events that were withdrawn since.
     if not warehouse.rows("select 1 from raw.account_events limit 1") and not warehouse.rows(
         "select 1 from ops.event_verdicts limit 1"
     ):
@@ -135,11 +139,11 @@ def judge_account_events(warehouse: Warehouse, run_id: str) -> int:
 
 
 def _verdicts(warehouse: Warehouse) -> list[Row]:
-    """The lines that do not count, each with the reason."""
-    warehouse.execute(f"create or replace temp table event_id_verdicts as {_SAME_ID}")
+    """The lines that do not count: file, line number, reason."""
+    warehouse.execute(f"create or replace temp table event_id_verdicts as {_REUSED_IDS}")
     verdicts = [(*line, ID_REUSED) for line in warehouse.rows("from event_id_verdicts")]
     movements = [_Movement(*row) for row in warehouse.rows(_MOVEMENTS)]
-    reasons = dict(_too_much(movements))
+    reasons = dict(_rejected_movements(movements))
     lines = warehouse.rows(
         """
         select source_file_id, line_number, event_id
@@ -154,8 +158,9 @@ def _verdicts(warehouse: Warehouse) -> list[Row]:
     return verdicts + [(file, line, reasons[event_id]) for file, line, event_id in lines]
 
 
-def _too_much(movements: Iterable[_Movement]) -> list[tuple[str, str]]:
-    """The events that cannot stand beside those that were known before them, with the reason."""
+def _rejected_movements(movements: Iterable[_Movement]) -> list[tuple[str, str]]:
+    """The ids of events that move or unblock too much after the events known before, with the
+    reason."""
     accounts: defaultdict[str, list[_Movement]] = defaultdict(list)
     for movement in movements:
         accounts[movement.owner_uin].append(movement)
@@ -163,21 +168,22 @@ def _too_much(movements: Iterable[_Movement]) -> list[tuple[str, str]]:
     for account in accounts.values():
         moved = Decimal(0)
         freezing: list[_Movement] = []
-        for one in sorted(account, key=lambda movement: (movement.known_from, movement.place)):
-            with_it = freezing
-            if one.frozen:
-                with_it = sorted([*freezing, one], key=lambda movement: movement.place)
-            if moved + one.amount > _MOST:
-                rejected.append((one.event_id, MOVES_TOO_MUCH))
-            elif one.event_type == "unblock" and _goes_below_zero(with_it):
-                rejected.append((one.event_id, UNBLOCKS_TOO_MUCH))
+        for movement in sorted(account, key=lambda m: (m.known_from, m.ledger_order)):
+            freezing_with_it = freezing
+            if movement.frozen:
+                freezing_with_it = sorted([*freezing, movement], key=lambda m: m.ledger_order)
+            if moved + movement.amount > _MOST_MOVED:
+                rejected.append((movement.event_id, MOVES_TOO_MUCH))
+            elif movement.event_type == "unblock" and _unfreezes_too_much(freezing_with_it):
+                rejected.append((movement.event_id, UNBLOCKS_TOO_MUCH))
             else:
-                moved += one.amount
-                freezing = with_it
+                moved += movement.amount
+                freezing = freezing_with_it
     return rejected
 
 
-def _goes_below_zero(freezing: Iterable[_Movement]) -> bool:
+def _unfreezes_too_much(freezing: Iterable[_Movement]) -> bool:
+    """Whether the frozen money ever goes below zero. `freezing` is in the order of the ledger."""
     frozen = Decimal(0)
     for movement in freezing:
         frozen += movement.frozen

@@ -1,10 +1,12 @@
-"""The feeds: what may lie in the landing folder, each described by a folder of `feeds/`.
+"""The feeds: the kinds of input that may lie in the landing folder, one folder of `feeds/` each.
 
-feeds/<feed>/feed.yml     its fields and how it is read; keys as of `Feed`
-feeds/<feed>/judge.sql    types the texts of a line, and says why one cannot be accepted
-feeds/<feed>/table.sql    the table `raw.<feed>` that keeps what is accepted
-feeds/<feed>/shape.yml    where a line has each field, if it is not under the field's own name
+feeds/<feed>/feed.yml     its fields and how it is read, with the keys of `Feed`
+feeds/<feed>/judge.sql    turns the texts of a record into typed values, and finds its faults
+feeds/<feed>/table.sql    the table `raw.<feed>` of accepted records
+feeds/<feed>/shape.yml    where a line has each field, if not under the field's own name
 feeds/call_logs/shapes/   the same for call logs, which come in several shapes
+
+A new feed is a new folder.
 """
 
 from __future__ import annotations
@@ -18,26 +20,29 @@ import yaml
 
 FEEDS = Path(__file__).parent / "feeds"
 
-# text: its text counts as it is. exact: a number of which no digit may be lost. time, number: texts
-# with a form, which the feed's judge.sql knows.
+# text: any text. exact: a number that must not lose a digit. time, number: a text whose form the
+# feed's judge.sql checks.
 FieldKind = Literal["text", "exact", "time", "number"]
 
 
 @dataclass(frozen=True)
 class Feed:
-    """What is declared of a feed."""
+    """The declaration of a feed."""
 
     name: str
-    # In the order in which their faults are looked for.
+    # In the order in which judge.sql looks for faults.
     fields: dict[str, FieldKind]
-    # Records that are many are kept as Parquet, a folder per settlement floor.
+    # A feed with many records is kept as Parquet, one folder per settlement floor.
     kept_as: Literal["table", "parquet"]
-    # Clean files are read whole, at the engine's speed.
+    # Whether DuckDB reads clean files in one statement, which is much faster than by line.
     read_whole: bool = False
+    # Whether a file may be one JSON document (.json).
     reads_documents: bool = False
+    # Whether a line can hold several records, which pages.sql unpacks.
     has_pages: bool = False
-    # Texts that mean that there is none.
+    # Texts that mean "no value".
     empty_texts: tuple[str, ...] = ("",)
+    # Whether a CSV row without any value is a blank line.
     drops_rows_without_value: bool = False
 
     @property
@@ -60,7 +65,7 @@ def feeds() -> dict[str, Feed]:
 
 
 def raw_tables() -> str:
-    """SQL for the tables that keep what is accepted of each feed."""
+    """SQL that creates the tables of accepted records, of all feeds."""
     return "\n".join(
         (feed.folder / "table.sql").read_text(encoding="utf-8") for feed in feeds().values()
     )

@@ -1,4 +1,9 @@
-"""Which contents of the landing folder are new, and the settlement floors they get."""
+"""Finds the files of the landing folder with new content, and gives each its settlement floor.
+
+A file is known by its feed and the SHA-256 of its bytes. Each file is hashed once:
+`ops.landing_entries` keeps the hash until the directory entry changes. This module also records
+which loaded files have changed or vanished since.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +26,8 @@ _MAX_BATCH_BYTES = 4 * 1024**3
 
 @dataclass(frozen=True)
 class Incoming:
-    """A file whose content is new, with the settlement floor it keeps for ever; or some of its
-    lines (`FileToRead`)."""
+    """A file with new content, or some of its lines, and the settlement floor that it keeps for
+    ever. `lines` and `rejected` are those of `FileToRead`."""
 
     file: LandingFile
     source_file_id: str
@@ -37,7 +42,7 @@ class Incoming:
 
     @property
     def is_retry(self) -> bool:
-        """Whether lines are read again of a file that is loaded."""
+        """Whether this is a loaded file, of which some lines are read again."""
         return self.lines is not None and self.lines.only
 
     @property
@@ -59,14 +64,15 @@ def list_incoming(
     files: Sequence[LandingFile],
     through: date,
     first_open: date | None,
-    known: Mapping[FileKey, SourceLoad],
+    released: Mapping[FileKey, SourceLoad],
     today: date,
 ) -> tuple[list[Incoming], list[Skipped]]:
-    """The files with new content, each content once: of copies the earlier arrival counts. And
-    those that are left where they are.
+    """The files to load, and the files that are skipped.
 
-    `first_open` is the first settlement date that is not sealed. `known` gives arrival, settlement
-    floor, shape and reading rules of contents that a release already names.
+    Of files with the same content, the earliest arrival is loaded. `files` are in order of arrival.
+    `first_open` is the first settlement date that is not sealed. `released` has the loads that the
+    current release names: a file among them keeps its arrival date, settlement floor, shape and
+    reading rules.
     """
     entries = {
         tuple(entry): source_file_id
@@ -81,8 +87,8 @@ def list_incoming(
         for file in files
         if file.arrived_on > today
     ]
-    if known.keys() <= loaded:
-        # Otherwise one that seems to arrive later may be one the release knows, put back today.
+    if released.keys() <= loaded:
+        # Otherwise a file that seems to arrive later can be a released one that was put back.
         files = [file for file in files if file.arrived_on <= through]
     unknown = [file for file in files if file.entry not in entries]
     with ThreadPoolExecutor(max_workers=2) as pool:
@@ -101,20 +107,22 @@ def list_incoming(
         key = (file.feed, source_file_id)
         if key in loaded or key in incoming:
             if file.size == 0 and not file.may_be_empty:
-                # All empty files are one content; the one that was loaded may have been plain.
+                # All empty files have the same content. The loaded one was plain text.
                 skipped.append(Skipped(file.name, "is empty, which no such file is"))
-        elif key in known:
-            incoming[key] = _as_known(file, known[key])
+        elif key in released:
+            incoming[key] = _as_released(file, released[key])
         elif file.arrived_on <= through:
             floor = settlement_floor(file.arrived_on, first_open)
             incoming[key] = Incoming(file, source_file_id, floor, rules.READING_RULES)
-    _remember(warehouse, unknown, digests, through)
-    _note_missing(warehouse, listed, through)
+    _record_entries(warehouse, unknown, digests, through)
+    _record_missing_files(warehouse, listed, through)
     return list(incoming.values()), skipped
 
 
-def retries_of(incoming: Iterable[Incoming], known: Mapping[FileKey, SourceLoad]) -> list[Incoming]:
-    """The lines of known files that were read again, each with the floor that they got then."""
+def incoming_retries(
+    incoming: Iterable[Incoming], released: Mapping[FileKey, SourceLoad]
+) -> list[Incoming]:
+    """The lines of released files that were read again, with the floor that they got then."""
     return [
         replace(
             file,
@@ -124,60 +132,65 @@ def retries_of(incoming: Iterable[Incoming], known: Mapping[FileKey, SourceLoad]
             reading_rules=retry.reading_rules,
         )
         for file in incoming
-        if file.key in known
-        for retry in known[file.key].retries
+        if file.key in released
+        for retry in released[file.key].retries
     ]
 
 
 def settlement_floor(arrived_on: date, first_open: date | None) -> date:
-    """The first settlement date that something can influence which is loaded now."""
+    """The first settlement date that a file can influence if it is loaded now.
+
+    `first_open` is the first settlement date that is not sealed.
+    """
     return max(arrived_on, first_open) if first_open else arrived_on
 
 
 def batches(incoming: Iterable[Incoming]) -> Iterator[list[Incoming]]:
-    """Files that one task can read: of one feed, shape, kind and rules, in order of their
-    floors."""
+    """The files in batches that one task can read: of one feed, shape, kind and version of the
+    reading rules, in order of their floors."""
 
-    def kind(one: Incoming) -> tuple[str, str, str, int, bool]:
-        # One that is judged by line is read line by line, and need not slow down the others.
-        by_line = one.to_read.is_judged_by_line
-        return one.file.feed, one.file.shape, one.file.kind, one.reading_rules, by_line
+    def task_key(file: Incoming) -> tuple[str, str, str, int, bool]:
+        # Files that must be read line by line have batches of their own, not to slow down others.
+        by_line = file.to_read.is_judged_by_line
+        return file.file.feed, file.file.shape, file.file.kind, file.reading_rules, by_line
 
-    in_order = sorted(incoming, key=lambda one: (*kind(one), one.settlement_floor, one.file.name))
-    for _kind, group in groupby(in_order, kind):
+    in_order = sorted(
+        incoming, key=lambda file: (*task_key(file), file.settlement_floor, file.file.name)
+    )
+    for _key, group in groupby(in_order, task_key):
         batch: list[Incoming] = []
         size = 0
-        for one in group:
+        for file in group:
             if batch and (
-                len(batch) >= _MAX_BATCH_FILES or size + one.file.size > _MAX_BATCH_BYTES
+                len(batch) >= _MAX_BATCH_FILES or size + file.file.size > _MAX_BATCH_BYTES
             ):
                 yield batch
                 batch, size = [], 0
-            batch.append(one)
-            size += one.file.size
+            batch.append(file)
+            size += file.file.size
         yield batch
 
 
-def _as_known(file: LandingFile, load: SourceLoad) -> Incoming:
-    """A file as a release names it, whatever its path or its date say now."""
+def _as_released(file: LandingFile, load: SourceLoad) -> Incoming:
+    """A file as the release names it, whatever its path and date are now."""
     return Incoming(
         replace(file, arrived_on=load.arrived_on, shape=load.format),
         load.source_file_id,
         load.settlement_floor,
         load.reading_rules,
-        lines=load.lines_at_first,
+        lines=load.lines_before_retries,
         rejected=load.rejected,
     )
 
 
-def _remember(
+def _record_entries(
     warehouse: Warehouse,
     files: Iterable[LandingFile],
     digests: Mapping[str, str | None],
     through: date,
 ) -> None:
-    """Keep what the directory entries hold, so that a file is hashed once, and which of them held
-    another content when they were loaded."""
+    """Record the hashes of directory entries, so that each file is hashed once, and the loaded
+    files whose content has changed."""
     rows = [(*file.entry, digests[file.name]) for file in files if digests[file.name]]
     if not rows:
         return
@@ -189,13 +202,13 @@ def _remember(
             [[row[0] for row in rows]],
         )
     }
-    counting = _counting(warehouse)
+    counted = _counted_files(warehouse)
     for path, size, _mtime, _inode, source_file_id in rows:
-        was, was_bytes = before.get(path, (source_file_id, size))
-        if was != source_file_id and (path.split("/")[0], was) in counting:
+        old_id, old_size = before.get(path, (source_file_id, size))
+        if old_id != source_file_id and (path.split("/")[0], old_id) in counted:
             warehouse.execute(
                 "insert into ops.landing_changes values (?, ?, ?, ?, ?, ?)",
-                [path, was, was_bytes, source_file_id, size, through],
+                [path, old_id, old_size, source_file_id, size, through],
             )
     warehouse.execute(
         "insert or replace into ops.landing_entries select unnest($rows, max_depth := 2)",
@@ -203,16 +216,17 @@ def _remember(
     )
 
 
-def _note_missing(warehouse: Warehouse, listed: Set[str], through: date) -> None:
-    """Note which files that were loaded are gone, under whatever name, since the last run."""
+def _record_missing_files(warehouse: Warehouse, listed: Set[str], through: date) -> None:
+    """Record the loaded files that have vanished since the last run. A file that has only another
+    name now has not vanished."""
     entries = warehouse.rows("select path, source_file_id, size_bytes from ops.landing_entries")
     gone = [entry for entry in entries if entry[0] not in listed]
     if not gone:
         return
-    there = {source_file_id for path, source_file_id, _size in entries if path in listed}
-    counting = _counting(warehouse)
+    present = {source_file_id for path, source_file_id, _size in entries if path in listed}
+    counted = _counted_files(warehouse)
     for path, source_file_id, size in gone:
-        if source_file_id not in there and (path.split("/")[0], source_file_id) in counting:
+        if source_file_id not in present and (path.split("/")[0], source_file_id) in counted:
             warehouse.execute(
                 "insert into ops.landing_changes values (?, ?, ?, null, null, ?)",
                 [path, source_file_id, size, through],
@@ -220,8 +234,8 @@ def _note_missing(warehouse: Warehouse, listed: Set[str], through: date) -> None
         warehouse.execute("delete from ops.landing_entries where path = ?", [path])
 
 
-def _counting(warehouse: Warehouse) -> set[FileKey]:
-    """The files whose records count."""
+def _counted_files(warehouse: Warehouse) -> set[FileKey]:
+    """The loaded files that are not withdrawn."""
     return set(
         warehouse.rows(
             "select feed, source_file_id from ops.source_files where quarantine_reason is null"

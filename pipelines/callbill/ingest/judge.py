@@ -1,4 +1,4 @@
-"""Judging records: whichever way they were read, they go through the feed's judge.sql."""
+"""Judges records by the feed's judge.sql, whichever reader they came from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from callbill.ingest.templates import judging_query
 
 
 class Judge:
-    """Judges the records of a task's files, and has the output keep what becomes of them."""
+    """Judges the records of a task's files, and passes accepted and rejected ones to the output."""
 
     def __init__(
         self, con: duckdb.DuckDBPyConnection, task: ReadTask, shape: Shape, output: Output
@@ -30,8 +30,8 @@ class Judge:
         self.files = {file.source_file_id: file for file in task.files}
 
     def judge(self, texts: Relation, source_file_ids: Sequence[str]) -> None:
-        """Keep the records that are accepted, and the reasons for the others. A line that holds
-        several is accepted if all of them are."""
+        """Judge records, keep the accepted ones, and keep the reasons for the others. A line with
+        several records is accepted only if all of them are."""
         judged = self.judged(texts, source_file_ids, keep_fields=True)
         self.con.execute(
             f"create or replace temp table judged as {judged.query}", judged.parameters
@@ -58,15 +58,15 @@ class Judge:
     def judged(
         self, texts: Relation, source_file_ids: Iterable[str], *, keep_fields: bool
     ) -> Relation:
-        """The judging query over texts, with what is known of their files."""
+        """The judging query over records, each with its file's arrival date and floor."""
         files = [self.files[name] for name in source_file_ids]
         dates = {(file.arrived_on, file.settlement_floor) for file in files}
         if len(dates) == 1:
             [(arrived_on, floor)] = dates
-            known = (
+            file_dates = (
                 f"(select date '{arrived_on}' as arrived_on, date '{floor}' as settlement_floor)"
             )
-            source = f"select * from ({texts.query}) cross join {known}"
+            source = f"select * from ({texts.query}) cross join {file_dates}"
         else:
             values = ", ".join(
                 f"({literal(file.source_file_id)}, date '{file.arrived_on}',"
@@ -85,4 +85,5 @@ class Judge:
         return Relation(query, texts.parameters)
 
     def floors(self, source_file_ids: Iterable[str]) -> set[date]:
+        """The settlement floors of some files."""
         return {self.files[name].settlement_floor for name in source_file_ids}

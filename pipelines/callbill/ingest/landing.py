@@ -1,4 +1,8 @@
-"""What lies in the landing folder: which files a run reads, and what their paths say of them."""
+"""Lists the landing folder: the files that a run can read, and what their paths say about them.
+
+A path gives a file's feed, kind, compression, log shape and arrival date. This module reads no
+content except to hash it, and knows no warehouse.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +22,14 @@ KINDS = {".jsonl": "json", ".ndjson": "json", ".csv": "csv", ".parquet": "parque
 COMPRESSIONS = (".gz", ".zst")
 DEFAULT_SHAPE = "canonical"
 ANNOUNCEMENT_SUFFIX = ".manifest.json"
-# A year mistyped in a path would have every day since settled.
+# With a mistyped year in a path, a run would settle every day since then.
 EARLIEST_ARRIVAL = date(2010, 1, 1)
 _BLOCK = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Entry:
-    """A file that lies there, with what its path and its directory entry say of it."""
+    """A file of the landing folder, with the facts from its path and its directory entry."""
 
     path: Path
     name: str  # relative to the landing folder, with forward slashes
@@ -36,7 +40,7 @@ class _Entry:
 
     @property
     def entry(self) -> tuple[str, int, int, int]:
-        """The directory entry that stands for the content as long as it does not change."""
+        """The key of the file's content: as long as it is the same, so is the content."""
         return self.name, self.size, self.mtime_ns, self.inode
 
 
@@ -45,17 +49,17 @@ class LandingFile(_Entry):
     """A file to read."""
 
     feed: str
-    kind: str  # json, csv or parquet; document for JSON that is no lines
+    kind: str  # json (lines), csv, parquet, or document (one JSON document)
     compression: str  # "", ".gz" or ".zst"
     shape: str
 
     @property
     def may_be_empty(self) -> bool:
-        """Whether a file of no bytes at all is one of its kind."""
+        """Whether a file without any bytes is a valid file of its kind."""
         return self.kind != "parquet" and not self.compression
 
     def is_unchanged(self) -> bool:
-        """Whether the file is still what it was when the run's list was made."""
+        """Whether the directory entry is still the one that `list_landing` saw."""
         try:
             entry = self.path.stat()
         except OSError:
@@ -67,9 +71,9 @@ class LandingFile(_Entry):
         )
 
     def digest(self) -> str | None:
-        """The SHA-256 of the file's bytes; None if it cannot be read."""
+        """The SHA-256 of the file's bytes, None if it cannot be read."""
         try:
-            # Read in large blocks: after each the interpreter is waited for (imports_ahead.py).
+            # Large blocks: after each the thread waits for the interpreter (imports_ahead.py).
             block = bytearray(min(max(self.size, 1), _BLOCK))
             digest = hashlib.sha256()
             with self.path.open("rb", buffering=0) as stream:
@@ -81,17 +85,17 @@ class LandingFile(_Entry):
 
 
 class Announcement(_Entry):
-    """`<file>.manifest.json`: what the sender says of the file beside it."""
+    """`<file>.manifest.json`: the sender's announcement of the file beside it."""
 
     @property
     def file_name(self) -> str:
-        """Of the file that it speaks of."""
+        """The name of the announced file, relative to the landing folder."""
         return self.name.removesuffix(ANNOUNCEMENT_SUFFIX)
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that a run leaves where it is, and why."""
+    """A file that a run does not read, and why."""
 
     name: str
     why: str
@@ -99,7 +103,7 @@ class Skipped:
 
 @dataclass
 class Landing:
-    """What lies in a landing folder: files in order of arrival, and those nobody can read."""
+    """The listing of a landing folder. `files` are in order of arrival."""
 
     files: list[LandingFile] = field(default_factory=list)
     announcements: list[Announcement] = field(default_factory=list)
@@ -107,32 +111,35 @@ class Landing:
 
 
 def list_landing(landing: Path, shapes: frozenset[str], zone: ZoneInfo) -> Landing:
-    """What lies there.
+    """The files of a landing folder.
 
-    Files that are still being written (`.tmp`, `.part`) or hidden are not mentioned. Raises
-    UsageError where the landing folder cannot be read.
+    Hidden files and files that are still being written (`.tmp`, `.part`) are left out. Every other
+    file that cannot be read is listed as skipped. `shapes` are the names of the log shapes. `zone`
+    is the billing timezone, for files that arrive without a date in their path.
+
+    Raises UsageError if a folder cannot be read.
     """
     listing = Landing()
     root = os.path.realpath(landing)
     for path in _walk(landing):
-        # A name is text from here on; bytes of it that are no UTF-8 are shown escaped.
+        # From here on a name is text. Bytes that are not UTF-8 are escaped.
         name = os.fsencode(path.relative_to(landing)).decode("utf-8", "backslashreplace")
         try:
             if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
                 listing.skipped.append(Skipped(name, "is a link that leads out of the folder"))
                 continue
-            one = _describe(path, name, shapes, zone)
+            file = _describe(path, name, shapes, zone)
         except _UnreadableNameError as problem:
             listing.skipped.append(Skipped(name, str(problem)))
             continue
         except OSError as error:
             listing.skipped.append(Skipped(name, f"cannot be read: {error.strerror}"))
             continue
-        if isinstance(one, LandingFile):
-            listing.files.append(one)
+        if isinstance(file, LandingFile):
+            listing.files.append(file)
         else:
-            listing.announcements.append(one)
-    listing.files.sort(key=lambda file: (file.arrived_on, file.name))
+            listing.announcements.append(file)
+    listing.files.sort(key=lambda listed: (listed.arrived_on, listed.name))
     return listing
 
 
@@ -149,7 +156,7 @@ def _arrival_date(text: str) -> date:
 
 
 class _UnreadableNameError(Exception):
-    """A path that does not say what its file is."""
+    """A path that does not determine what its file is."""
 
 
 def _walk(landing: Path) -> Iterator[Path]:
@@ -160,15 +167,15 @@ def _walk(landing: Path) -> Iterator[Path]:
         raise UsageError(f"landing folder {error.filename} cannot be read: {error.strerror}")
 
     for folder, folders, names in os.walk(landing, onerror=stop):
-        folders[:] = sorted(name for name in folders if not _is_not_meant(name))
-        # Links to folders are not followed; they are named, so that nothing is left out silently.
+        folders[:] = sorted(name for name in folders if not _is_ignored(name))
+        # Links to folders are not followed. They are yielded, to be listed as skipped.
         names += [name for name in folders if Path(folder, name).is_symlink()]
         for name in sorted(names):
-            if not _is_not_meant(name):
+            if not _is_ignored(name):
                 yield Path(folder, name)
 
 
-def _is_not_meant(name: str) -> bool:
+def _is_ignored(name: str) -> bool:
     return name.startswith((".", "_")) or name.endswith((".tmp", ".part"))
 
 
@@ -233,6 +240,7 @@ def _key_values(folders: Iterable[str]) -> dict[str, str]:
 
 
 def _arrived_on(folders: Iterable[str], entry: os.stat_result, zone: ZoneInfo) -> date:
+    """The arrival date: from a folder `arrived_on=`, otherwise from the modification time."""
     values = _key_values(folders)
     if "arrived_on" in values:
         return _arrival_date(values["arrived_on"])

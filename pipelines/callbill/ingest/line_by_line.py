@@ -1,7 +1,7 @@
-"""Reading files line by line: those with anything odd in them, and all of feeds with few lines.
+"""Reads files line by line: files with any fault or oddity, and all files of feeds with few lines.
 
-Lines of text come out of a file in Python and are judged in the engine, many of them, of many
-files, together. Parquet is read row by row by the engine itself.
+Python splits text files into lines. DuckDB then judges many lines of many files in one statement.
+Parquet files are read row by row by DuckDB itself. Which files go this way is decided in `reading`.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ class LineReader:
         self.files = judge.files
         self.judge = judge
         self.bad_lines: list[tuple[str, BadLine]] = []
-        # Lines that were counted while they were read, to hold the outcome against.
+        # The number of lines read of each file. `Output.finish` compares the outcome with it.
         self.lines_seen: Counter[str] = Counter()
 
     def read_rows(self, source_file_id: str, path: Path) -> None:
-        """Read a Parquet file row by row. Raises UnreadableFileError."""
+        """Read a Parquet file row by row. Raises UnreadableFileError, and CallbillError for a fault
+        of the machine."""
         lines = self.files[source_file_id].lines or _EVERY_LINE
         try:
             columns = parquet.columns_of(self.con, self.shape, path)
@@ -50,7 +51,7 @@ class LineReader:
             raise parquet.as_unreadable(error, path) from error
 
     def read_lines(self, header: Sequence[str], paths: dict[str, Path]) -> None:
-        """Read files of text, of CSV files all with one header."""
+        """Read text files. CSV files must all have the same header; others have none."""
         pending: list[tuple[str, Line]] = []
         size = 0
         for source_file_id, line in self._lines(header, paths):
@@ -84,7 +85,7 @@ class LineReader:
 
     def _judge_lines(self, header: Sequence[str], pending: Sequence[tuple[str, Line]]) -> None:
         """Judge lines of text."""
-        # Numbered, so that no column of a file is taken for one of ours.
+        # Numbered names, so that a file's column cannot have the name of one of ours.
         columns = {name: f"value_{n}" for n, name in enumerate(header)}
         self._register_lines(list(columns.values()) or ["line"], pending)
         source_file_ids = list(dict.fromkeys(name for name, _line in pending))
@@ -96,14 +97,14 @@ class LineReader:
                 select {json_lines.texts_of_values(self.shape)}, source_file_id, line_number
                 from (
                     select source_file_id, line_number, {json_lines.values_of_line(self.shape)}
-                    from ({self._objects()})
+                    from ({self._readable_objects()})
                 )
             """
         self.judge.judge(Relation(lines), source_file_ids)
 
     def _register_lines(self, columns: Sequence[str], pending: Sequence[tuple[str, Line]]) -> None:
-        """Have lines as the table `lines_read`."""
-        import polars  # a tenth of a second that clean files need not pay
+        """Create the table `lines_read` from lines."""
+        import polars  # here, because it takes a tenth of a second and clean files do not need it
 
         frame = polars.DataFrame(
             {name: [line.values[n] for _file, line in pending] for n, name in enumerate(columns)},
@@ -112,17 +113,17 @@ class LineReader:
             polars.Series("source_file_id", [name for name, _line in pending], polars.String),
             polars.Series("line_number", [line.number for _file, line in pending], polars.Int64),
         )
-        # By Arrow, not by a file: the engine remembers what a file of that name held. A table, and
-        # no view of the stream: where pyarrow is installed the engine hands filters to it, which
-        # cannot read strings of this kind.
+        # Through Arrow and not a file, because DuckDB caches what a file of that name held. Into a
+        # table, because on a view of the stream DuckDB would push filters into pyarrow, if that is
+        # installed, and pyarrow cannot filter strings of this kind.
         self.con.register("lines_stream", _ArrowStream(frame))
         try:
             self.con.execute("create or replace temp table lines_read as from lines_stream")
         finally:
             self.con.unregister("lines_stream")
 
-    def _objects(self) -> str:
-        """SQL for the lines of JSON that are objects which can be read; the others are rejected."""
+    def _readable_objects(self) -> str:
+        """SQL for the lines that are readable JSON objects. The other lines are rejected."""
         self._reject_faults("lines_read", "line")
         objects = """
             from lines_read
@@ -131,7 +132,8 @@ class LineReader:
         return self._items(objects) if self.feed.has_pages else objects
 
     def _reject_faults(self, table: str, whole_line: str) -> None:
-        """Judge `line` of a table; a line that has a fault is rejected as a whole."""
+        """Reject the lines of a table whose column `line` has a fault. The reject keeps length and
+        hash of `whole_line`."""
         self.con.execute(
             f"""
             create or replace temp table lines_judged as
@@ -154,8 +156,8 @@ class LineReader:
         )
 
     def _items(self, objects: str) -> str:
-        """SQL for what lines hold that can hold several items. One that holds none is as a blank
-        line; one that cannot be taken apart is rejected."""
+        """SQL for the items that lines hold. A line without items counts as a blank line. A line
+        that cannot be unpacked is rejected."""
         self.con.execute(
             f"create or replace temp table pages as {pages_query(self.shape, f'({objects})')}"
         )
@@ -180,7 +182,7 @@ class LineReader:
 
 
 class _ArrowStream:
-    """A frame as Arrow, which DuckDB reads as it lies in memory."""
+    """A frame as an Arrow stream, which DuckDB reads without a copy."""
 
     def __init__(self, frame: object) -> None:
         self._frame = frame

@@ -1,4 +1,7 @@
-"""What a task writes: Parquet files of accepted records, and one of what was rejected."""
+"""The output of a task: Parquet files of accepted records, and one of rejected lines.
+
+It also counts them, and checks that every line that was read was either accepted or rejected.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from callbill.ingest.read_task import FileOutcome, ReadOutcome, ReadTask
 from callbill.ingest.readers.lines import BadLine
 from callbill.ingest.relation import Relation
 
-# Each id is another: to try a dictionary on them is a sixth of the time it takes to write.
+# Every id is different. Trying a dictionary on them would take a sixth of the writing time.
 _PARQUET_OUT = (
     "format parquet, parquet_version v2, compression zstd, compression_level 1,"
     " dictionary_size_limit 10000"
@@ -23,7 +26,7 @@ _PARQUET_OUT = (
 
 
 class Output:
-    """What a task writes: parts of accepted records, and what was rejected."""
+    """Writes the accepted records of a task in parts, and its rejected lines."""
 
     def __init__(
         self, con: duckdb.DuckDBPyConnection, task: ReadTask, is_partitioned: bool
@@ -47,7 +50,7 @@ class Output:
         con.execute("drop table if exists temp.accepted")
 
     def keep_accepted(self, floors: set[date]) -> None:
-        """Keep what was accepted of the table `judged`."""
+        """Keep the accepted records of the table `judged`."""
         if self.is_partitioned:
             accepted = (
                 "select * exclude (line_number, reason, fields) from judged where reason is null"
@@ -64,7 +67,7 @@ class Output:
         )
 
     def write(self, accepted: Relation, floors: set[date]) -> int:
-        """Write accepted records into folders by settlement floor, and count them."""
+        """Write accepted records to Parquet, a folder per settlement floor. Returns how many."""
         self.parts_begun += 1
         part = self._part
         query = accepted.query
@@ -84,8 +87,8 @@ class Output:
             self.parts += sorted(self.folder.glob(f"*/{part}*.parquet"))
         return int(rows)
 
-    def take_back(self) -> None:
-        """Take back what was written last."""
+    def discard_last_part(self) -> None:
+        """Leave out the files of the last `write`."""
         self.parts = [path for path in self.parts if not path.name.startswith(self._part)]
 
     @property
@@ -98,7 +101,12 @@ class Output:
         unreadable: dict[str, str],
         lines_seen: Counter[str],
     ) -> ReadOutcome:
-        """Count what was accepted where it was written, and write the rejects."""
+        """Write the rejects and count everything that was written.
+
+        `bad_lines` and `unreadable` are rejected too. `lines_seen` has the number of lines read of
+        files that were read line by line. Raises CallbillError if a file's counts do not add up to
+        it.
+        """
         outcome = ReadOutcome()
         accepted = self._count_accepted()
         _insert(
@@ -139,7 +147,7 @@ class Output:
             self.parts.append(self._write_table("accepted"))
         if not self.parts:
             return {}
-        # A line of a bill can hold several items; a record of a call log is a line.
+        # A line of a vendor's bill can hold several items. A line of a call log is one record.
         counted = "count(*)" if self.is_partitioned else "count(distinct line_number)"
         files = ", ".join(literal(str(part)) for part in self.parts)
         return dict(
@@ -159,7 +167,7 @@ class Output:
 def _insert(
     con: duckdb.DuckDBPyConnection, target: str, rows: Sequence[tuple[object, ...]]
 ) -> None:
-    """Insert rows; one statement for many, since one per row would take a millisecond each."""
+    """Insert rows, 500 per statement: a statement for each row would take a millisecond."""
     for start in range(0, len(rows), 500):
         some = rows[start : start + 500]
         values = ", ".join(f"({', '.join('?' * len(row))})" for row in some)

@@ -1,6 +1,7 @@
-"""What is asked of a reader, and what it answers: all that a task has to know, and nothing else.
+"""The task of reading a batch of files, and its outcome.
 
-Tasks and outcomes are plain data, so that a task can be run anywhere (callbill.tasks.ingest).
+Both are plain data and complete: reading needs nothing else, and can run in any process
+(callbill.tasks.ingest).
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ from callbill.warehouse.loads import LineSelection
 
 @dataclass(frozen=True)
 class FileToRead:
-    """A file, or some of its lines: those that were rejected are read again, or those that will be
-    are left out. Of a file that a release names, what was rejected then stays rejected."""
+    """A file to read, or some of its lines.
+
+    `lines` selects the lines to read, None for all. `rejected` selects the lines that stay rejected
+    whatever today's rules say: those that are rejected in the release that names the file.
+    """
 
     path: Path
     name: str
@@ -28,15 +32,15 @@ class FileToRead:
 
     @property
     def is_judged_by_line(self) -> bool:
-        """Whether more decides on its lines than what they say."""
+        """Whether a line's number, and not only its content, decides what happens to it."""
         return self.lines is not None or self.rejected is not None
 
 
 @dataclass(frozen=True)
 class ReadTask:
-    """Files of one feed, shape and kind, to be read into `folder`."""
+    """Files of one feed, shape and kind, to be read into Parquet files in `folder`."""
 
-    # What the files that are written are named by.
+    # The beginning of the names of all files written.
     name: str
     feed: str
     shape: str
@@ -45,26 +49,27 @@ class ReadTask:
     reading_rules: int
     files: tuple[FileToRead, ...]
     folder: Path
-    # Emptied before and after.
+    # For unpacked files. It is emptied before and removed after.
     scratch: Path
 
 
 @dataclass
 class FileOutcome:
-    """What became of a file's lines: all that were read were accepted or rejected."""
+    """How many of a file's lines were accepted and rejected."""
 
     accepted: int = 0
     rejected: int = 0
-    # Why it could not be read at all.
+    # Why the file could not be read, None if it could.
     unreadable: str | None = None
 
 
 @dataclass
 class ReadOutcome:
-    """What a task came to. Paths are relative to its folder."""
+    """The outcome of a task. Paths are relative to the task's folder."""
 
+    # By source_file_id.
     files: dict[str, FileOutcome] = field(default_factory=dict)
-    # Parquet files of accepted records, by settlement floor where the feed keeps them so.
+    # Parquet files of accepted records. A feed kept as Parquet has a folder per settlement floor.
     parts: list[str] = field(default_factory=list)
-    # A Parquet file of what was rejected.
+    # The Parquet file of rejected lines, if there are any.
     rejects: str | None = None

@@ -1,11 +1,11 @@
-"""Reading files of one feed, shape and kind into typed Parquet: whole, or line by line.
+"""Reads files of one feed, shape and kind into typed Parquet files: whole, or line by line.
 
-Clean files of many records are read whole, at the engine's speed. A file that has anything odd in
-it is read line by line. Both ways give the same texts to the feed's one judge.sql, so that a line
-does not depend on its neighbours. Which way a file goes is decided here, and only here.
+DuckDB reads clean files of feeds with many records whole, many in one statement. A file with any
+fault or oddity is read line by line (`line_by_line`). Both ways give the same texts to the feed's
+one judge.sql, so a line's verdict does not depend on its neighbours. Only this module decides which
+way a file goes.
 
-What is read lies aside, under names of its own, until it is committed (`committing`). Nothing here
-knows the warehouse: a task says all there is to know, and can be run anywhere.
+It does not know the warehouse. It writes into the task's folder, and `committing` commits that.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 import duckdb
 
 from callbill.base.errors import CallbillError
-from callbill.base.machine import fault_of_machine
+from callbill.base.machine import machine_fault
 from callbill.ingest.judge import Judge
 from callbill.ingest.line_by_line import LineReader
 from callbill.ingest.output import Output
@@ -35,10 +35,10 @@ from callbill.warehouse.loads import ALL_LINES
 def read_files(con: duckdb.DuckDBPyConnection, task: ReadTask) -> ReadOutcome:
     """Read all files of a task.
 
-    Raises FileNotFoundError if one has vanished, CallbillError if the machine cannot go on, or if
-    not every line that was read was either accepted or rejected.
+    Raises FileNotFoundError if a file has vanished, CallbillError if the machine cannot go on or if
+    a line was neither accepted nor rejected.
     """
-    shutil.rmtree(task.scratch, ignore_errors=True)  # a killed run's
+    shutil.rmtree(task.scratch, ignore_errors=True)  # a killed run can leave one
     task.scratch.mkdir(parents=True)
     try:
         return _Reading(con, task).read()
@@ -46,13 +46,13 @@ def read_files(con: duckdb.DuckDBPyConnection, task: ReadTask) -> ReadOutcome:
         shutil.rmtree(task.scratch, ignore_errors=True)
 
 
-# CSV headers, or Parquet columns with their types: files that have it in common are read by one
-# statement.
+# A CSV header, or the columns of a Parquet file with their types. One statement can read only files
+# with the same layout.
 _Layout = tuple[tuple[str, str], ...]
 
 
 class _Reading:
-    """One task, while it is read."""
+    """The state of reading one task."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, task: ReadTask) -> None:
         self.con = con
@@ -78,8 +78,8 @@ class _Reading:
         return self.output.finish(self.lines.bad_lines, self.unreadable, self.lines.lines_seen)
 
     def _unpacked(self) -> Iterator[tuple[str, Path]]:
-        """Each file's plain content under a name that is safe in every statement."""
-        # Unpacking leaves the interpreter alone: two at a time take half as long.
+        """Each file's uncompressed content, under a path that is safe in every statement."""
+        # Unpacking releases the interpreter, so two threads take half the time.
         with ThreadPoolExecutor(max_workers=2) as pool:
             plain = {
                 source_file_id: pool.submit(self._plain, file)
@@ -108,61 +108,67 @@ class _Reading:
         return line
 
     def _layout(self, path: Path) -> tuple[_Layout, Path]:
-        """What a file has in common with others, and where to read it. Raises
-        UnreadableFileError."""
+        """A file's layout, and the path to read it from. Raises UnreadableFileError."""
         if self.task.kind == "csv":
             return tuple((name, "VARCHAR") for name in delimited.read_header(path)), path
         if self.task.kind != "parquet":
             return (), path
         schema = parquet.schema_of(self.con, path)
-        copy = parquet.without_added_columns(
+        copy = parquet.copy_without_added_columns(
             self.con, path, schema, path.parent / "copies" / path.name
         )
         return (schema, path) if copy == path else (parquet.schema_of(self.con, copy), copy)
 
     def _read_alike(self, layout: _Layout, paths: dict[str, Path]) -> None:
-        """All files at once; those that are not clean line by line."""
-        careful = dict(paths)
-        is_by_line = any(file.is_judged_by_line for file in self.files.values())
-        if self.feed.read_whole and not is_by_line:
-            clean, expected = self._may_be_clean(layout, paths)
-            not_clean = self._read_clean(layout, clean, expected)
-            careful = {n: path for n, path in paths.items() if n in not_clean or n not in clean}
+        """Read files of one layout: clean ones whole, the others line by line."""
+        by_line = dict(paths)
+        must_be_by_line = any(file.is_judged_by_line for file in self.files.values())
+        if self.feed.read_whole and not must_be_by_line:
+            candidates, expected = self._candidates_for_whole_reading(layout, paths)
+            unclean = self._read_clean(layout, candidates, expected)
+            by_line = {
+                name: path
+                for name, path in paths.items()
+                if name in unclean or name not in candidates
+            }
         if self.task.kind == "parquet":
-            for source_file_id, path in careful.items():
+            for source_file_id, path in by_line.items():
                 try:
                     self.lines.read_rows(source_file_id, path)
                 except UnreadableFileError as error:
                     self.unreadable[source_file_id] = str(error)
         else:
-            self.lines.read_lines([name for name, _type in layout], careful)
+            self.lines.read_lines([name for name, _type in layout], by_line)
 
     # --- whole files ---------------------------------------------------------------------------
 
-    def _may_be_clean(
+    def _candidates_for_whole_reading(
         self, layout: _Layout, paths: dict[str, Path]
     ) -> tuple[dict[str, Path], dict[str, int]]:
-        """The files that the engine may read whole, and how many records each has to have, where
-        that can be counted beforehand."""
+        """The files that DuckDB may read whole, and the number of records that it must find in
+        each, where Python can count them beforehand."""
         if self.task.kind != "csv":
             return paths, {}
-        counts = {name: delimited.plain_records(path, len(layout)) for name, path in paths.items()}
+        counts = {
+            name: delimited.count_unambiguous_records(path, len(layout))
+            for name, path in paths.items()
+        }
         expected = {name: records for name, records in counts.items() if records is not None}
         return {name: paths[name] for name in expected}, expected
 
     def _read_clean(
         self, layout: _Layout, paths: dict[str, Path], expected: dict[str, int]
     ) -> set[str]:
-        """Read the clean files at once and name the others."""
+        """Read the clean files whole, and return the others."""
         if not paths or self._read_whole(layout, paths, expected):
             return set()
         if len(paths) == 1:
             return set(paths)
-        others = self._not_clean(layout, paths)
-        if others:
-            rest = {name: path for name, path in paths.items() if name not in others}
-            return others | self._read_clean(layout, rest, expected)
-        # It cannot be told which they are: halves will tell.
+        unclean = self._find_unclean(layout, paths)
+        if unclean:
+            rest = {name: path for name, path in paths.items() if name not in unclean}
+            return unclean | self._read_clean(layout, rest, expected)
+        # No query can name the unclean files, so try each half by itself.
         names = list(paths)
         middle = len(names) // 2
         halves = ({n: paths[n] for n in half} for half in (names[:middle], names[middle:]))
@@ -171,7 +177,7 @@ class _Reading:
     def _read_whole(
         self, layout: _Layout, paths: dict[str, Path], expected: dict[str, int]
     ) -> bool:
-        """Read clean files in one statement; False, with nothing read, if any line is not."""
+        """Read files in one statement. If any line is not clean, keep nothing and return False."""
         if self.task.kind == "csv" and not layout:
             return True
         relation = self.judge.judged(self._whole_files(layout, paths), paths, keep_fields=False)
@@ -183,18 +189,18 @@ class _Reading:
         try:
             rows = self.output.write(Relation(clean, relation.parameters), self.judge.floors(paths))
         except UnicodeDecodeError:
-            # DuckDB quotes the line in its message, cut within a letter.
+            # DuckDB's message quotes the line, and can cut it within a UTF-8 character.
             return False
         except duckdb.Error as error:
             self._raise_if_machine_fault(error)
             return False
         if expected and rows != sum(expected[name] for name in paths):
-            self.output.take_back()
+            self.output.discard_last_part()
             return False
         return True
 
-    def _not_clean(self, layout: _Layout, paths: dict[str, Path]) -> set[str]:
-        """Those files of some that have a line that is not clean, as far as can be told at once."""
+    def _find_unclean(self, layout: _Layout, paths: dict[str, Path]) -> set[str]:
+        """The files with a line that is not clean, as far as one query can find them."""
         relation = self.judge.judged(
             self._whole_files(layout, paths, ignore_errors=True), paths, keep_fields=False
         )
@@ -218,5 +224,5 @@ class _Reading:
     def _raise_if_machine_fault(self, error: duckdb.Error) -> None:
         if self.task.kind == "parquet":
             parquet.raise_if_machine_fault(error)
-        elif fault := fault_of_machine(error):
+        elif fault := machine_fault(error):
             raise CallbillError(fault) from error

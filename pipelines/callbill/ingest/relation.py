@@ -1,4 +1,4 @@
-"""What readers make: a query over files, with what is to be bound."""
+"""What a reader returns: a query over files, with the values of its parameters."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Relation:
-    """A query that selects a feed's field texts, `has_error`, `odd_field`, source_file_id and
-    line_number, as a feed's judge.sql takes them."""
+    """A query and its parameters.
+
+    A reader's query selects the text of each of the feed's fields, `has_error`, `odd_field`,
+    `source_file_id` and `line_number`, which are the input of the feed's judge.sql.
+    """
 
     query: str
     parameters: dict[str, object] = field(default_factory=dict)

@@ -1,7 +1,7 @@
-"""Log shapes: declared mappings from what a feed's lines look like to its fields.
+"""Shapes: declarations of where a line has each field of its feed.
 
-A shape says where each field is; `readers` turn it into the SQL that pulls each field's text out of
-a line. All ways of reading give the same columns to the feed's one judge.sql.
+`readers` turn a shape into SQL that takes each field's text out of a line. So every way of reading
+gives the same columns to the feed's one judge.sql.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ SHAPES = FEEDS / "call_logs" / "shapes"
 
 @dataclass(frozen=True)
 class Shape:
-    """Where each field comes from: paths into a line, the first that is not empty counts."""
+    """Where each field comes from: paths into a line, of which the first that is not empty counts.
+
+    `no_error_codes` are texts of error_code that mean success. `implied_http_status` is the
+    http_status of every call, for a shape whose lines have none.
+    """
 
     name: str
     feed: Feed
@@ -29,7 +33,7 @@ class Shape:
     no_error_codes: tuple[str, ...] = ()
     implied_http_status: int | None = None
     naive_times_in_billing_timezone: bool = False
-    # Of the file that declares it; none where a feed's fields are under their own names.
+    # Of the file that declares the shape. None if the fields are under their own names.
     sha256: str | None = None
 
     @property
@@ -52,19 +56,20 @@ class Shape:
 
     @property
     def error_parents(self) -> list[str]:
-        """The objects that are there only if a call failed."""
+        """The objects that a line has only if the call failed."""
         paths = self.fields.get("error_code", ())
         return [path.rpartition(".")[0] for path in paths if "." in path]
 
 
 @cache
 def call_log_shapes() -> dict[str, Shape]:
-    """The log shapes on offer, by the name that `format=` gives."""
+    """The shapes of call logs, by the name that a folder `format=` gives."""
     return {file.stem: _load(file) for file in sorted(SHAPES.glob("*.yml"))}
 
 
 def shape_of(feed: str, name: str) -> Shape:
-    """The shape of a feed's files; only call logs come in several."""
+    """A feed's shape of that name. Only call logs have several: others have one, whatever `name`
+    is."""
     if feed == "call_logs":
         return call_log_shapes()[name]
     declared = feeds()[feed]

@@ -1,4 +1,4 @@
-"""The queries that judge records: each feed's judge.sql, filled in for a way of reading."""
+"""The queries that judge records: each feed's judge.sql and pages.sql, with variables filled in."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _MANGLED_NUMBER = r"[+-]?\d*\.?\d*([eE][+-]?\d+)?"
 def judging_query(
     shape: Shape, texts: str, zone: ZoneInfo, reading_rules: int, *, keep_fields: bool
 ) -> str:
-    """SQL that types the texts of a feed's records and says why one cannot be accepted.
+    """SQL that turns the texts of a feed's records into typed values, and finds their faults.
 
-    `texts` selects what a reader's relation does, with arrived_on and settlement_floor.
-    `reading_rules` is the version of the rules to judge by. With `keep_fields` the texts come along
-    as a JSON object, for the rejects.
+    `texts` is a reader's query with `arrived_on` and `settlement_floor` added. `zone` is the
+    billing timezone. `reading_rules` is the version of the rules to judge by. With `keep_fields`
+    the texts are kept as a JSON object, for the rejects.
     """
     relation = "dated" if shape.feed.name == "call_logs" else "texts"
     fields = _kept_fields(relation, shape.feed.fields) if keep_fields else "null::varchar"
@@ -52,7 +52,7 @@ def judging_query(
 
 
 def pages_query(shape: Shape, lines: str) -> str:
-    """SQL that adds `items` to lines, the list of what each holds."""
+    """SQL that adds `items` to lines: the list of records that each holds."""
     return TEMPLATES.get_template(f"{shape.feed.name}/pages.sql").render(json_lines=lines)
 
 
@@ -64,8 +64,8 @@ def _kept_fields(relation: str, fields: Iterable[str]) -> str:
 def _billing_date(instant: str, zone: ZoneInfo) -> str:
     """SQL for the calendar date of an instant in the billing timezone.
 
-    Where the zone has had one offset since 1992 (Beijing has), whole days are counted for later
-    instants: ten times as fast as asking the time zone library, and the same.
+    If the zone has had a single offset since 1992, as Beijing has, later instants are divided into
+    whole days. The result is the same, and ten times as fast as the time zone library.
     """
     slow = f"cast(timezone({literal(zone.key)}, {instant}) as date)"
     offset = _constant_offset(zone)
@@ -82,6 +82,7 @@ def _billing_date(instant: str, zone: ZoneInfo) -> str:
 
 @cache
 def _constant_offset(zone: ZoneInfo) -> timedelta | None:
+    """The zone's only offset from UTC from 1992 on, None if it has several."""
     start = datetime(1992, 1, 1, tzinfo=UTC)
     weeks = (start + timedelta(weeks=n) for n in range(52 * 110))
     offsets = {instant.astimezone(zone).utcoffset() for instant in weeks}

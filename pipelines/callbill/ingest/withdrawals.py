@@ -1,4 +1,7 @@
-"""Files and lines that count no longer: they stay known, so that they are not loaded again."""
+"""Withdraws files and lines: their records count no longer.
+
+A withdrawn file keeps its row in `ops.loaded_files`, so that the same content is not loaded again.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,22 @@ from callbill.warehouse.loads import SourceLoad
 from callbill.warehouse.warehouse import Row, Warehouse
 
 
-def withdraw_known(warehouse: Warehouse, loads: Iterable[SourceLoad], run_id: str) -> None:
-    """Know the files as withdrawn that a release names so, whether they are still there or not."""
+def withdraw_as_released(warehouse: Warehouse, loads: Iterable[SourceLoad], run_id: str) -> None:
+    """Withdraw the files that a release names as withdrawn, also those that no longer exist."""
     withdrawn = warehouse.rows(
         "select feed, source_file_id from ops.source_files where quarantine_reason is not null"
     )
     for load in loads:
         if load.quarantine_reason is not None and load.key not in withdrawn:
-            know_file(warehouse, load, size=0, run_id=run_id)
+            insert_unloaded_file(warehouse, load, size=0, run_id=run_id)
             withdraw(warehouse, load.feed, load.source_file_id, load.quarantine_reason)
 
 
-def know_file(warehouse: Warehouse, load: SourceLoad, *, size: int, run_id: str) -> None:
-    """Have a file known that is not to be loaded, unless it is."""
+def insert_unloaded_file(warehouse: Warehouse, load: SourceLoad, *, size: int, run_id: str) -> None:
+    """Insert a row for a file without loading it. If the file has a row already, it stays as it is.
+
+    `size` is in bytes, 0 if it is not known.
+    """
     warehouse.execute(
         """
         insert or ignore into ops.loaded_files (
@@ -51,7 +57,7 @@ def know_file(warehouse: Warehouse, load: SourceLoad, *, size: int, run_id: str)
 
 
 def withdraw(warehouse: Warehouse, feed: str, source_file_id: str, reason: str) -> None:
-    """Have a file count no longer."""
+    """Mark a file as withdrawn, and delete its records where they are in a table."""
     with warehouse.transaction():
         warehouse.execute(
             "update ops.loaded_files set quarantine_reason = ?"
@@ -70,8 +76,10 @@ def withdraw_retries(
     source_file_id: str,
     sealed: date,
 ) -> int:
-    """Have the lines of a file that were read again count no longer, as far as they settle after
-    `sealed`: they are rejected as before. Gives their number."""
+    """Withdraw the lines of a file that were read again and settle after `sealed`.
+
+    They become rejected lines again. Returns their number.
+    """
     of_file = "feed = $feed and source_file_id = $file"
     names = {"feed": feed, "file": source_file_id}
     is_table = feeds()[feed].kept_as == "table"
@@ -85,7 +93,7 @@ def withdraw_retries(
         )
         for run_id, floor, numbers, rejects in retries:
             counted += len(numbers)
-            # A reading again writes files of its own, named by its run.
+            # A retry writes Parquet files of its own, whose names begin with its run id.
             parts += warehouse.rows(
                 "delete from ops.raw_files where starts_with(file_name, ?) returning file_name",
                 [f"settlement_floor={floor}/{run_id}-"],
@@ -102,7 +110,7 @@ def withdraw_retries(
                 " and list_contains($numbers, line_number)",
                 names | {"numbers": numbers},
             )
-            # Of what a rebuild read again it is not known what it was rejected for.
+            # After a rebuild the reason of the former reject is not known.
             warehouse.execute(
                 f"""
                 insert into ops.rejected_lines by name
@@ -132,7 +140,7 @@ def withdraw_retries(
 
 
 def _forget_verdicts(warehouse: Warehouse, feed: str, source_file_id: str) -> None:
-    """Forget the verdicts on events that are gone; the next run judges what is left."""
+    """Delete the verdicts on events that no longer exist. The next run judges the others again."""
     if feed == "account_events":
         warehouse.execute(
             """

@@ -1,4 +1,9 @@
-"""What an operator does about a file that was loaded: withdraw it, or read its rejects again."""
+"""Corrections by an operator: withdraw a file (`quarantine`), read its rejected lines again
+(`retry`).
+
+A correction takes the locks of a run and writes its own row in `ops.runs`. It never changes what is
+sealed.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +19,13 @@ from callbill.ingest.committing import LoadReport
 from callbill.ingest.incoming import Incoming, settlement_floor
 from callbill.ingest.landing import LandingFile, list_landing
 from callbill.ingest.shapes import call_log_shapes
-from callbill.ingest.withdrawals import know_file, withdraw, withdraw_retries
+from callbill.ingest.withdrawals import insert_unloaded_file, withdraw, withdraw_retries
 from callbill.jobs.loading import load_batch
 from callbill.jobs.locks import run_lock
 from callbill.jobs.sealing import adopted_warehouse, check_figures_unchanged
 from callbill.jobs.summary import record_correction
 from callbill.release.release import Published, new_run_id
-from callbill.warehouse.loads import REASONS_BESIDE_OTHERS, LineSelection, SourceLoad
+from callbill.warehouse.loads import EVENT_VERDICT_REASONS, LineSelection, SourceLoad
 from callbill.warehouse.warehouse import Warehouse
 
 _SHORTEST_ID = 8
@@ -36,14 +41,15 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class LoadedFile(SourceLoad):
-    """A file as the warehouse knows it."""
+    """A row of `ops.source_files`."""
 
     records_accepted: int = 0
 
 
 @dataclass(frozen=True)
 class Withdrawn:
-    """What counts no longer: a file, or of one that is partly sealed the lines read again."""
+    """The result of `quarantine`: a whole file, or only its lines that were read again, counts no
+    longer. `records` is the number of records that counted before."""
 
     file: LoadedFile
     records: int
@@ -52,7 +58,7 @@ class Withdrawn:
 
 @dataclass(frozen=True)
 class Retried:
-    """What came of a file's rejected lines."""
+    """The result of `retry`: how many of the lines read again were accepted and rejected."""
 
     file: LoadedFile
     settlement_floor: date
@@ -61,23 +67,28 @@ class Retried:
 
 
 def quarantine(settings: Settings, name: str, reason: str) -> Withdrawn:
-    """Withdraw a file while none of its dates is sealed, also one that is not loaded yet: its
-    records count no longer. It stays known, with the reason, so that the same content is not
-    loaded again. Of a file that is sealed, lines that were read again since are withdrawn: they
-    are rejected as before.
+    """Withdraw a file: its records count no longer.
 
-    `name` is its id, the beginning of that, or its path. Raises UsageError if it names no file or
-    several, or if all of it is sealed.
+    The warehouse keeps the file's row with the reason, so that the same content is not loaded
+    again. A file that lies in the landing folder can be withdrawn before it is loaded. Of a file
+    with sealed dates only the lines that were read again since are withdrawn. They become rejected
+    lines again.
+
+    `name` is the file's path, its SHA-256, or at least the first 8 digits of that. Raises
+    UsageError if it names no file or several, if the file was withdrawn before, if all of it is
+    sealed, or if `reason` is empty.
     """
     if not reason.strip():
         raise UsageError("--reason is empty: say why, it is kept for whoever asks later")
     with _warehouse(settings) as (warehouse, sealed, run_id):
-        file = _find(warehouse, name) or _find_landed(warehouse, settings, name, sealed, run_id)
+        file = _find(warehouse, name) or _add_from_landing(
+            warehouse, settings, name, sealed, run_id
+        )
         if file is None:
             raise UsageError(_NO_SUCH_FILE.format(name))
         if file.quarantine_reason is not None:
             raise UsageError(f"{file.path} was withdrawn already: {file.quarantine_reason}")
-        # Nothing that is sealed depends on a bill of the vendor's.
+        # No sealed figure depends on a bill of the vendor's.
         if sealed is None or file.settlement_floor > sealed or file.feed == "vendor_bills":
             withdraw(warehouse, file.feed, file.source_file_id, reason)
             record_correction(warehouse, run_id, "quarantined", f"{file.path}: {reason}")
@@ -95,11 +106,11 @@ def quarantine(settings: Settings, name: str, reason: str) -> Withdrawn:
 
 
 def retry(settings: Settings, name: str) -> Retried:
-    """Read a file's rejected lines again, under today's rules and with a new settlement floor.
+    """Read a file's rejected lines again, by the newest rules and with a new settlement floor.
 
-    `name` is its id, the beginning of that, or its path. Raises UsageError if it names no file or
-    several, if the file is no longer in the landing folder as it was loaded, or if there is nothing
-    to read again.
+    `name` is the file's path, its SHA-256, or at least the first 8 digits of that. Raises
+    UsageError if it names no file or several, if the file was withdrawn, if its content is no
+    longer in the landing folder, or if it has no line to read again.
     """
     billing_vars = load_vars(settings)
     with _warehouse(settings) as (warehouse, sealed, run_id):
@@ -109,12 +120,12 @@ def retry(settings: Settings, name: str) -> Retried:
         if file.quarantine_reason is not None:
             raise UsageError(f"{file.path} was withdrawn: {file.quarantine_reason}")
         numbers = _rejected_lines(warehouse, file)
-        landed = _landed(settings, file)
+        landing_file = _find_in_landing(settings, file)
         floor = settlement_floor(file.arrived_on, _day_after(sealed))
         report = LoadReport()
         lines = LineSelection(frozenset(numbers), only=True)
-        again = Incoming(landed, file.source_file_id, floor, rules.READING_RULES, lines)
-        load_batch(warehouse, billing_vars, [again], run_id, run_id, report)
+        incoming = Incoming(landing_file, file.source_file_id, floor, rules.READING_RULES, lines)
+        load_batch(warehouse, billing_vars, [incoming], run_id, run_id, report)
         if report.skipped:
             raise UsageError(f"{file.path} {report.skipped[0].why}: try again")
         record_correction(
@@ -130,7 +141,7 @@ def retry(settings: Settings, name: str) -> Retried:
 def _warehouse(
     settings: Settings,
 ) -> Iterator[tuple[Warehouse, date | None, str]]:
-    """The warehouse under the lock of a run, the last sealed date, and an id for what is done."""
+    """The open warehouse under the locks of a run, the last sealed date, and a run id."""
     if not settings.warehouse.exists():
         raise UsageError(f"there is no warehouse {settings.warehouse}; name it with --warehouse")
     with run_lock(settings):
@@ -141,6 +152,7 @@ def _warehouse(
 
 
 def _find(warehouse: Warehouse, name: str) -> LoadedFile | None:
+    """The file of that path or id. Raises UsageError if there are several."""
     rows = warehouse.rows(
         f"""
         select {", ".join(_COLUMNS)}
@@ -159,27 +171,27 @@ def _find(warehouse: Warehouse, name: str) -> LoadedFile | None:
     return LoadedFile(**dict(zip(_COLUMNS, rows[0], strict=True)))
 
 
-def _find_landed(
+def _add_from_landing(
     warehouse: Warehouse,
     settings: Settings,
     name: str,
     sealed: date | None,
     run_id: str,
 ) -> LoadedFile | None:
-    """A file by its path in the landing folder, made known although it was never loaded."""
+    """The file of that path in the landing folder, after giving it a row in `ops.loaded_files`."""
     landing = list_landing(settings.landing, frozenset(call_log_shapes()), load_vars(settings).zone)
-    for one in landing.files:
-        source_file_id = one.digest() if one.name == name else None
+    for landing_file in landing.files:
+        source_file_id = landing_file.digest() if landing_file.name == name else None
         if source_file_id is not None:
             file = LoadedFile(
                 source_file_id=source_file_id,
-                feed=one.feed,
-                path=one.name,
-                format=one.shape,
-                arrived_on=one.arrived_on,
-                settlement_floor=settlement_floor(one.arrived_on, _day_after(sealed)),
+                feed=landing_file.feed,
+                path=landing_file.name,
+                format=landing_file.shape,
+                arrived_on=landing_file.arrived_on,
+                settlement_floor=settlement_floor(landing_file.arrived_on, _day_after(sealed)),
             )
-            know_file(warehouse, file, size=one.size, run_id=run_id)
+            insert_unloaded_file(warehouse, file, size=landing_file.size, run_id=run_id)
             # The same content may have been loaded under another name.
             return _find(warehouse, source_file_id)
     return None
@@ -190,16 +202,17 @@ def _day_after(sealed: date | None) -> date | None:
 
 
 def _rejected_lines(warehouse: Warehouse, file: LoadedFile) -> list[int]:
+    """The numbers of the lines to read again. Raises UsageError if there are none."""
     rows = warehouse.rows(
         """
         select line_number, list_contains(?, reason) from ops.rejected_records
         where feed = ? and source_file_id = ? order by line_number
         """,
-        [REASONS_BESIDE_OTHERS, file.feed, file.source_file_id],
+        [EVENT_VERDICT_REASONS, file.feed, file.source_file_id],
     )
     if not rows:
         raise UsageError(f"no line of {file.path} was rejected")
-    numbers = [number for number, is_judged_anyway in rows if not is_judged_anyway]
+    numbers = [number for number, is_event_verdict in rows if not is_event_verdict]
     if not numbers:
         raise UsageError(
             f"the {len(rows)} rejected line(s) of {file.path} are right by themselves and were "
@@ -214,14 +227,15 @@ def _rejected_lines(warehouse: Warehouse, file: LoadedFile) -> list[int]:
     return numbers
 
 
-def _landed(settings: Settings, file: LoadedFile) -> LandingFile:
-    """The file where it lies, as what it was loaded as."""
+def _find_in_landing(settings: Settings, file: LoadedFile) -> LandingFile:
+    """The file in the landing folder with this content, under the path, shape and arrival date that
+    it was loaded with. Raises UsageError if there is none."""
     shapes = frozenset(call_log_shapes())
     landing = list_landing(settings.landing, shapes, load_vars(settings).zone)
-    in_order = sorted(landing.files, key=lambda one: one.name != file.path)
-    for one in in_order:
-        if one.feed == file.feed and one.digest() == file.source_file_id:
-            return replace(one, name=file.path, shape=file.format, arrived_on=file.arrived_on)
+    same_path_first = sorted(landing.files, key=lambda candidate: candidate.name != file.path)
+    for candidate in same_path_first:
+        if candidate.feed == file.feed and candidate.digest() == file.source_file_id:
+            return replace(candidate, name=file.path, shape=file.format, arrived_on=file.arrived_on)
     raise UsageError(
         f"{file.path} is no longer in the landing folder as it was loaded "
         f"(SHA-256 {file.source_file_id}): put it back"

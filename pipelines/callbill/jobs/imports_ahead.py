@@ -1,4 +1,7 @@
-"""Importing what takes seconds to import while the engine is at work."""
+"""Imports dbt and Great Expectations in a thread, while DuckDB loads files.
+
+Both take seconds to import, and DuckDB needs Python's interpreter only now and then.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,20 @@ from callbill.warehouse.dbt import import_dbt
 
 
 def import_ahead() -> Thread:
-    """Import dbt and Great Expectations from now on, to be joined before they are used: while the
-    engine works it leaves the interpreter alone, and now and then a processor too."""
+    """Start the imports. Join the thread before you use either package."""
     thread = Thread(target=_import, name="imports", daemon=True)
     thread.start()
     return thread
 
 
 def _import() -> None:
-    # What reads and unpacks files needs the interpreter often and for no time at all.
+    # Reading and unpacking files needs the interpreter often, and each time only for a moment.
     interval = sys.getswitchinterval()
     sys.setswitchinterval(0.0002)
     try:
         for importing in (import_dbt, import_expectations):
             importing()
-    except Exception:  # whoever needs it imports it again, and is told
+    except Exception:  # the main thread imports again, and raises the error
         return
     finally:
         sys.setswitchinterval(interval)

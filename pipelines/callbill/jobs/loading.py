@@ -1,4 +1,8 @@
-"""Loading the landing folder: list it, read what is new, commit it, judge account events."""
+"""Loads the landing folder: list it, read new files, commit them, judge account events.
+
+It owns the order of these steps, and what happens if a file changes while it is read. The steps
+themselves are in `ingest` and `tasks`.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,10 @@ from callbill.base.settings import BillingVars
 from callbill.ingest.announcements import keep_announcements
 from callbill.ingest.committing import LoadReport, commit
 from callbill.ingest.event_verdicts import judge_account_events
-from callbill.ingest.incoming import Incoming, batches, list_incoming, retries_of
+from callbill.ingest.incoming import Incoming, batches, incoming_retries, list_incoming
 from callbill.ingest.landing import Skipped, list_landing
 from callbill.ingest.shapes import call_log_shapes
-from callbill.ingest.withdrawals import withdraw_known
+from callbill.ingest.withdrawals import withdraw_as_released
 from callbill.tasks.ingest import ReadTask, read_files
 from callbill.warehouse.loads import FileKey, SourceLoad
 from callbill.warehouse.warehouse import Warehouse
@@ -27,32 +31,33 @@ def load_landing(
     run_id: str,
     through: date,
     first_open: date | None,
-    known: Mapping[FileKey, SourceLoad],
-    announce: Callable[[int], Callable[[int], None]],
+    released: Mapping[FileKey, SourceLoad],
+    track_bytes: Callable[[int], Callable[[int], None]],
     *,
-    only_known: bool = False,
+    only_released: bool = False,
 ) -> LoadReport:
-    """Load every file that arrived by `through` and whose content is new; with `only_known` none
-    that no release names.
+    """Load every file with new content that arrived by `through`, and return what was loaded.
 
-    `first_open` is the first settlement date that is not sealed. `known` gives what a release says
-    of contents that it names. `announce` is told how many bytes there are to load and gives back
-    what to call as they are done.
+    `first_open` is the first settlement date that is not sealed. `released` has the loads that the
+    current release names. A file among them is loaded as it was then. With `only_released` no other
+    file is loaded. `track_bytes` is `Reporter.track_bytes`.
+
+    Raises UsageError if the landing folder cannot be read, CallbillError as `load_batch` does.
     """
     listing = list_landing(landing, frozenset(call_log_shapes()), billing_vars.zone)
     incoming, skipped = list_incoming(
-        warehouse, listing.files, through, first_open, known, billing_vars.today()
+        warehouse, listing.files, through, first_open, released, billing_vars.today()
     )
     report = LoadReport(skipped=[*listing.skipped, *skipped])
     keep_announcements(warehouse, listing.announcements, through)
-    if only_known:
-        incoming = [file for file in incoming if file.key in known]
-    advance = announce(sum(one.file.size for one in incoming))
-    retries = retries_of(incoming, known)
-    for number, batch in enumerate([*batches(incoming), *([one] for one in retries)]):
+    if only_released:
+        incoming = [file for file in incoming if file.key in released]
+    advance = track_bytes(sum(incoming_file.file.size for incoming_file in incoming))
+    retries = incoming_retries(incoming, released)
+    for number, batch in enumerate([*batches(incoming), *([retry] for retry in retries)]):
         load_batch(warehouse, billing_vars, batch, run_id, f"{run_id}-{number:05d}", report)
-        advance(sum(one.file.size for one in batch))
-    withdraw_known(warehouse, known.values(), run_id)
+        advance(sum(incoming_file.file.size for incoming_file in batch))
+    withdraw_as_released(warehouse, released.values(), run_id)
     warehouse.create_raw_views()
     verdicts = judge_account_events(warehouse, run_id)
     report.accepted -= verdicts
@@ -68,18 +73,25 @@ def load_batch(
     name: str,
     report: LoadReport,
 ) -> None:
-    """Read a batch and commit it; files that changed meanwhile are left for the next run."""
-    tries = list(batch)
+    """Read a batch of files, commit it, and add the result to `report`.
+
+    If a file changes meanwhile, nothing is committed. The others are read again without it, and the
+    next run loads the changed one. `name` is the beginning of the names of all files written.
+
+    Raises CallbillError if the machine cannot go on, or if a line was neither accepted nor
+    rejected.
+    """
+    remaining = list(batch)
     attempt = 0
-    while tries:
+    while remaining:
         task = ReadTask(
             name=f"{name}-{attempt}",
-            feed=tries[0].file.feed,
-            shape=tries[0].file.shape,
-            kind=tries[0].file.kind,
+            feed=remaining[0].file.feed,
+            shape=remaining[0].file.shape,
+            kind=remaining[0].file.kind,
             billing_timezone=billing_vars.billing_timezone,
-            reading_rules=tries[0].reading_rules,
-            files=tuple(one.to_read for one in tries),
+            reading_rules=remaining[0].reading_rules,
+            files=tuple(incoming.to_read for incoming in remaining),
             folder=warehouse.layout.loading,
             scratch=warehouse.layout.scratch,
         )
@@ -88,18 +100,18 @@ def load_batch(
             try:
                 outcome = read_files(warehouse.con, task)
             except FileNotFoundError:
-                if all(one.file.is_unchanged() for one in tries):
+                if all(incoming.file.is_unchanged() for incoming in remaining):
                     raise
-            unchanged = [one for one in tries if one.file.is_unchanged()]
-            if outcome is not None and len(unchanged) == len(tries):
-                commit(warehouse, tries, outcome, run_id)
-                report.count(tries, outcome)
+            unchanged = [incoming for incoming in remaining if incoming.file.is_unchanged()]
+            if outcome is not None and len(unchanged) == len(remaining):
+                commit(warehouse, remaining, outcome, run_id)
+                report.count(remaining, outcome)
                 return
         finally:
-            # What was committed does not lie there any more.
+            # `commit` has moved committed files out of this folder.
             shutil.rmtree(task.folder, ignore_errors=True)
-        for one in tries:
-            if one not in unchanged:
-                report.skipped.append(Skipped(one.file.name, "changed while it was read"))
-        tries = unchanged
+        for incoming in remaining:
+            if incoming not in unchanged:
+                report.skipped.append(Skipped(incoming.file.name, "changed while it was read"))
+        remaining = unchanged
         attempt += 1

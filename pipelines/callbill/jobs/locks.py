@@ -1,4 +1,8 @@
-"""One run at a time: a lock on the warehouse and one on the published folder."""
+"""The locks that let only one run work at a time: on the warehouse and on the published folder.
+
+They are locks of the operating system, which frees those of a dead process. A JSON file beside each
+names the process that holds it.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +24,10 @@ from callbill.warehouse.layout import Layout
 
 @contextmanager
 def run_lock(settings: Settings) -> Iterator[None]:
-    """Hold both locks while a run lasts; LockedError, saying who holds it, if one is taken.
+    """Hold both locks inside this block.
 
-    The locks are the operating system's: those of a process that died are free.
+    Raises LockedError, with the process that holds it, if one is taken, and UsageError if a folder
+    cannot be written to.
     """
     with (
         _lock(Layout(settings.warehouse).lock),
@@ -42,14 +47,14 @@ def _lock(path: Path) -> Iterator[None]:
         raise LockedError(f"another run holds {path}: {_describe(holder)}") from error
     except OSError as error:
         raise UsageError(f"{path.parent} cannot be written to: {error.strerror}") from error
-    said = {
+    process = {
         "pid": os.getpid(),
         "host": socket.gethostname(),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     try:
         try:
-            holder.write_text(json.dumps(said))
+            holder.write_text(json.dumps(process))
         except OSError as error:
             raise UsageError(f"{path.parent} cannot be written to: {error.strerror}") from error
         yield
@@ -60,7 +65,7 @@ def _lock(path: Path) -> Iterator[None]:
 
 def _describe(holder: Path) -> str:
     try:
-        said = json.loads(holder.read_text())
-        return f"process {said['pid']} on {said['host']} since {said['since']}"
+        process = json.loads(holder.read_text())
+        return f"process {process['pid']} on {process['host']} since {process['since']}"
     except (OSError, ValueError, KeyError):
         return "a process that has not said who it is"

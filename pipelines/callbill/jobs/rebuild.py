@@ -1,7 +1,8 @@
-"""Making the warehouse anew from the landing folder and the current release.
+"""Rebuilds the warehouse from the landing folder and the current release.
 
-Floors, vars and seeds are those that the release names, so that the same figures come out; a date
-that comes out otherwise than it was sealed stops the rebuild.
+Settlement floors, vars, seeds and rules are those that the release names, so the figures must be
+the same. If a sealed date would change, the rebuild fails and the old warehouse is put back. A
+rebuild publishes nothing.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from callbill.jobs.sealing import (
     adopted_warehouse,
     check_all_loaded,
     check_figures_unchanged,
-    check_judged_alike,
-    take_catalogue,
-    take_over_history,
+    check_no_new_rejects,
+    copy_release_history,
+    record_catalogue,
 )
 from callbill.jobs.summary import RunSummary, record_end, record_start
 from callbill.release.differences import differences_from_release
@@ -39,13 +40,14 @@ from callbill.warehouse.warehouse import Record, Warehouse
 
 
 def rebuild_job(settings: Settings, reporter: Reporter) -> tuple[RunSummary, list[Path]]:
-    """Make the warehouse anew, through the last sealed date; the old one is kept beside it, and
-    where is told, with those that earlier rebuilds replaced.
+    """Rebuild the warehouse through the last sealed date.
 
-    Raises UsageError if there is no release, or files that it was made from are gone, or such that
-    the old warehouse had loaded for what is not sealed yet;
-    ControlFailedError, with the rows, if a sealed date would change. Then the old warehouse is put
-    back.
+    The old warehouse is kept beside the new one. The result names its folder, with those of earlier
+    rebuilds. Where the rebuild fails, the old warehouse is put back.
+
+    Raises UsageError if there is no release, or if a file is gone that the release was made from or
+    that the old warehouse had loaded since; ControlFailedError, with the rows that differ, if a
+    sealed date would change; LockedError if another run is at work.
     """
     check_landing(settings)
     with run_lock(settings):
@@ -64,8 +66,9 @@ def rebuild_job(settings: Settings, reporter: Reporter) -> tuple[RunSummary, lis
 
 @contextmanager
 def _moved_aside(layout: Layout, aside: Path) -> Iterator[bool]:
-    """Have the warehouse out of the way; if what then happens fails, put it back."""
-    # The database first: whoever finds the other files without it keeps them aside.
+    """Move the warehouse into the folder `aside`, and back if this block fails. Whether there was
+    one is the result."""
+    # The database first: if the process dies in between, the next run puts the other files aside.
     parts = [path for path in (layout.database, layout.log, layout.files) if path.exists()]
     if parts:
         aside.mkdir()
@@ -103,14 +106,14 @@ def _rebuild(
                 summary.run_id,
                 current.through,
                 None,
-                unreleased.loads or current.known,
-                reporter.announce,
-                only_known=True,
+                unreleased.loads or current.loads_by_key,
+                reporter.track_bytes,
+                only_released=True,
             )
         check_all_loaded(warehouse, current)
-        check_judged_alike(warehouse, current, summary.run_id)
-        take_catalogue(warehouse, current)
-        _check_still_there(warehouse, unreleased.paths)
+        check_no_new_rejects(warehouse, current, summary.run_id)
+        record_catalogue(warehouse, current)
+        _check_unreleased_files_present(warehouse, unreleased.paths)
         settle_from = warehouse.first_due(current.through)
         if settle_from is None:
             raise CallbillError("the current release names no file, and yet settled something")
@@ -118,7 +121,7 @@ def _rebuild(
         check_figures_unchanged(warehouse, current, billing_vars)
         _check_nothing_changed(warehouse, release, summary)
         warehouse.built_through = current.through
-        take_over_history(warehouse, release)
+        copy_release_history(warehouse, release)
         for table, rows in (
             ("ops.loaded_files", unreleased.withdrawn),
             ("ops.runs", unreleased.runs),
@@ -135,12 +138,13 @@ def _rebuild(
 
 @dataclass(frozen=True)
 class _Unreleased:
-    """What the old warehouse knows that no release tells of."""
+    """What the old warehouse has that the current release does not name."""
 
-    # Files to come, by content; what counts of them is loaded anew by the next run.
+    # Paths of files that count, by id. The next run loads them again.
     paths: dict[str, str] = field(default_factory=dict)
-    # Files as they are to be known: withdrawn, or with lines read again.
+    # The release's loads, with withdrawals and lines read again since.
     loads: dict[FileKey, SourceLoad] = field(default_factory=dict)
+    # Rows of `ops.source_files` and `ops.runs` to copy.
     withdrawn: list[Record] = field(default_factory=list)
     runs: list[Record] = field(default_factory=list)
 
@@ -162,37 +166,38 @@ def _unreleased(settings: Settings, current: Manifest) -> _Unreleased:
             " where quarantine_reason is not null"
         )
     except duckdb.Error:
-        return _Unreleased()  # damaged, or an older callbill's
+        return _Unreleased()  # the file is damaged, or an older callbill wrote it
     finally:
         warehouse.close()
-    loads = dict(current.known)
+    loads = dict(current.loads_by_key)
     for feed, name, reason in reasons:
         if (feed, name) in loads:
             loads[feed, name] = replace(loads[feed, name], quarantine_reason=reason)
     for feed, name, floor, numbers in retries:
         if (feed, name) in loads:
             load = loads[feed, name]
-            again = (*load.retries, Retry(floor, tuple(numbers)))
-            loads[feed, name] = replace(load, retries=again)
+            retries_of_file = (*load.retries, Retry(floor, tuple(numbers)))
+            loads[feed, name] = replace(load, retries=retries_of_file)
     withdrawn = {(feed, name) for feed, name, _reason in reasons}
-    unknown = {(file["feed"], file["source_file_id"]): file for file in files}
-    for key in current.known:
-        unknown.pop(key, None)
+    new_files = {(file["feed"], file["source_file_id"]): file for file in files}
+    for key in current.loads_by_key:
+        new_files.pop(key, None)
     return _Unreleased(
         {
             name: file["path"]
-            for (feed, name), file in unknown.items()
+            for (feed, name), file in new_files.items()
             if (feed, name) not in withdrawn
         },
         loads,
-        [file for key, file in unknown.items() if key in withdrawn],
+        [file for key, file in new_files.items() if key in withdrawn],
         runs,
     )
 
 
-def _check_still_there(warehouse: Warehouse, unsealed: Mapping[str, str]) -> None:
-    found = warehouse.rows("select source_file_id from ops.landing_entries")
-    gone = [path for name, path in unsealed.items() if (name,) not in found]
+def _check_unreleased_files_present(warehouse: Warehouse, paths: Mapping[str, str]) -> None:
+    """Raises UsageError if a file, by id and path, is no longer in the landing folder."""
+    present = warehouse.rows("select source_file_id from ops.landing_entries")
+    gone = [path for source_file_id, path in paths.items() if (source_file_id,) not in present]
     if gone:
         raise UsageError(
             f"{len(gone)} file(s) that the warehouse had loaded, but that no release names yet, "
@@ -202,6 +207,7 @@ def _check_still_there(warehouse: Warehouse, unsealed: Mapping[str, str]) -> Non
 
 
 def _check_nothing_changed(warehouse: Warehouse, release: Release, summary: RunSummary) -> None:
+    """Raises ControlFailedError if the rebuild would change a sealed date, or a control failed."""
     changed: list[date] = [
         row[0]
         for row in warehouse.rows(

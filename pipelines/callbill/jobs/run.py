@@ -1,4 +1,8 @@
-"""The job: adopt what is sealed, ingest, build, check, publish."""
+"""The job that a scheduler runs: load new files, build and check the figures, publish a release.
+
+It owns the order of the steps and what a run leaves behind if it fails. Each step is a function of
+another module. What is sealed, and how a run takes it over, is in `sealing`.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ from callbill.base.settings import (
     load_vars,
     today_or_utc,
 )
-from callbill.base.stopping import finish_first, last_words
+from callbill.base.stopping import defer_stop, on_abrupt_end
 from callbill.jobs.imports_ahead import import_ahead
 from callbill.jobs.loading import load_landing
 from callbill.jobs.locks import run_lock
@@ -31,9 +35,9 @@ from callbill.jobs.sealing import (
     adopted_warehouse,
     check_all_loaded,
     check_figures_unchanged,
-    check_judged_alike,
-    take_catalogue,
-    take_over_history,
+    check_no_new_rejects,
+    copy_release_history,
+    record_catalogue,
 )
 from callbill.jobs.status import write_status
 from callbill.jobs.summary import STOPPED, RunSummary, record_end, record_start
@@ -48,10 +52,14 @@ from callbill.warehouse.warehouse import Warehouse
 
 
 def run_job(settings: Settings, reporter: Reporter, *, dry_run: bool = False) -> RunSummary:
-    """Settle every date up to `settings.through` that is not sealed yet, and publish it.
+    """Settle every date through `settings.through` that is not sealed yet, and publish a release.
 
-    Raises ControlFailedError, UsageError, LockedError or CallbillError; then nothing was published
-    or sealed, and the last release stands.
+    Without `settings.through` the last date is today in the billing timezone. A dry run works on a
+    copy of the warehouse, publishes nothing and leaves no status.
+
+    Raises ControlFailedError if a control failed, LockedError if another run is at work, UsageError
+    for wrong settings or folders, CallbillError otherwise. Then nothing was published or sealed,
+    and the last release stands.
     """
     today = today_or_utc(settings)
     summary = RunSummary(new_run_id(None), settings.through or today)
@@ -60,15 +68,15 @@ def run_job(settings: Settings, reporter: Reporter, *, dry_run: bool = False) ->
         _run_locked(settings, summary, reporter, today, dry_run=True)
         return summary
 
-    def leave_status() -> None:
+    def write_run_status() -> None:
         write_status(Published(settings.published).status, summary, reporter.seconds, today)
 
-    def leave_status_of_the_end() -> None:
+    def write_status_of_abrupt_end() -> None:
         if summary.outcome == "running":
             summary.outcome, summary.message = "failed", STOPPED
-        leave_status()
+        write_run_status()
 
-    with last_words(leave_status_of_the_end):
+    with on_abrupt_end(write_status_of_abrupt_end):
         try:
             _run_locked(settings, summary, reporter, today, dry_run=False)
         except BaseException as error:
@@ -76,13 +84,13 @@ def run_job(settings: Settings, reporter: Reporter, *, dry_run: bool = False) ->
             raise
         finally:
             try:
-                leave_status()
+                write_run_status()
             except OSError as error:
                 reporter.log("status not written", why=error.strerror)
     return summary
 
 
-def leave_status_of_refusal(published: Published, error: UsageError) -> None:
+def write_status_of_refusal(published: Published, error: UsageError) -> None:
     """Write the status of a run whose settings cannot be read."""
     today = datetime.now(UTC).date()
     summary = RunSummary(new_run_id(None), today, outcome="failed", message=str(error))
@@ -99,7 +107,7 @@ def _run_locked(
     current = published.current_manifest()
     summary.sealed_through = current.through if current else None
     billing_vars = load_vars(settings)
-    load_thresholds(settings)  # a mistyped one ends the run before it begins
+    load_thresholds(settings)  # raises for a mistyped threshold before the run begins
     if summary.through > today:
         raise UsageError(
             f"--through {summary.through} lies in the future: it is {today} in "
@@ -115,7 +123,7 @@ def _run_locked(
 
 
 def check_landing(settings: Settings) -> None:
-    """UsageError if there is no landing folder: an empty one is no error, a mistyped one is."""
+    """Raises UsageError if there is no landing folder. An empty one is no error."""
     if not settings.landing.is_dir():
         raise UsageError(f"landing folder {settings.landing} is not there; name it with --landing")
 
@@ -139,7 +147,7 @@ def _run(
             return
         try:
             check_figures_unchanged(warehouse, current, billing_vars)
-            for seed, row, counts_from in take_catalogue(warehouse, current):
+            for seed, row, counts_from in record_catalogue(warehouse, current):
                 reporter.log(
                     "new in the catalogue", seed=seed, row=",".join(row), counts_from=counts_from
                 )
@@ -172,16 +180,16 @@ def _settle(
             summary.run_id,
             summary.through,
             current.through + timedelta(days=1) if current else None,
-            current.known if current else {},
-            reporter.announce,
+            current.loads_by_key if current else {},
+            reporter.track_bytes,
         )
     for skipped in summary.loaded.skipped:
         reporter.log("not read", file=skipped.name, why=skipped.why)
     check_all_loaded(warehouse, current)
-    check_judged_alike(warehouse, current, summary.run_id)
+    check_no_new_rejects(warehouse, current, summary.run_id)
     release = published.current()
     if release is not None:
-        take_over_history(warehouse, release)
+        copy_release_history(warehouse, release)
     warehouse.drop_unknown_files()
     settle_from = warehouse.first_due(summary.through)
     if settle_from is None:
@@ -201,7 +209,7 @@ def _settle(
         return
     with reporter.step("publish"):
         published.remove_unfinished()
-        # A release tells of its own run too.
+        # The release contains its own run, as published.
         as_published = replace(summary, outcome="published")
         summary.release = write_release(
             warehouse,
@@ -213,7 +221,7 @@ def _settle(
             summary.data_docs,
             lambda: record_end(warehouse, as_published, reporter.seconds),
         )
-        finish_first()  # once it is out, the run says so
+        defer_stop()  # a run that switched `current` also reports that it published
         published.switch_to(summary.release)
         summary.outcome = "published"
         summary.sealed_through = summary.through
@@ -223,7 +231,7 @@ def _settle(
 
 
 def seal(warehouse: Warehouse, through: date) -> None:
-    """Have the warehouse hold its rows for good up to a date."""
+    """Record that the warehouse's rows are final through a date, which is published."""
     warehouse.built_through = through
 
 
@@ -235,10 +243,14 @@ def settle_dates(
     reporter: Reporter,
     settle_from: date,
 ) -> None:
-    """Build, hash and check the settlement dates from `settle_from` to the run's last.
+    """Build, hash and check the settlement dates from `settle_from` through the run's last date.
 
-    Dates that are sealed (in a rebuild) are settled by the rules that they were sealed with, a
-    stretch of dates with one version after the other.
+    A rebuild settles sealed dates too, by the rules that they were sealed with. So the dates are
+    settled in stretches that have the same rules. The controls' results are kept in the summary and
+    in `ops.control_results`. A failed control does not raise here.
+
+    Raises ControlFailedError if a dbt test failed, CallbillError if a model was not built or a
+    control could not be evaluated.
     """
     through = summary.through
     summary.settle_from = settle_from
@@ -256,7 +268,7 @@ def settle_dates(
 
 
 def _stretches(warehouse: Warehouse, settle_from: date, through: date) -> list[RuleRange]:
-    """Settlement dates in a row that are settled by one version of the billing rules."""
+    """The settlement dates, in stretches that have one version of the billing rules."""
     sealed: dict[date, int] = dict(
         warehouse.rows("select settled_on, billing_rules from ops.sealed_settlements")
     )
@@ -271,7 +283,7 @@ def _check(
     summary: RunSummary,
     stretch: RuleRange,
 ) -> None:
-    """Run the controls over a stretch of dates, and add what they find to the summary."""
+    """Run the controls over a stretch of dates, and add their results to the summary."""
     with due_controls(warehouse.con, stretch, billing_vars, load_thresholds(settings)) as controls:
         report = run_controls(
             warehouse.layout.database,
@@ -285,7 +297,8 @@ def _check(
 
 @contextmanager
 def _scratch_copy(settings: Settings) -> Iterator[Settings]:
-    """A copy of the warehouse that a dry run may do anything to; its Parquet files are linked."""
+    """The settings of a dry run. It works on a copy of the warehouse, with linked Parquet files,
+    which is removed afterwards."""
     original = Layout(settings.warehouse)
     copy = original.dry_run
     folder = copy.database.parent
@@ -294,7 +307,7 @@ def _scratch_copy(settings: Settings) -> Iterator[Settings]:
     try:
         if original.database.exists():
             shutil.copyfile(original.database, copy.database)
-            # What a crashed run had committed may still lie in the log beside the file.
+            # After a crash, committed changes can still be in the log beside the file.
             if original.log.exists():
                 shutil.copyfile(original.log, copy.log)
             shutil.copytree(original.files, copy.files, copy_function=_link_parquet)
@@ -304,7 +317,7 @@ def _scratch_copy(settings: Settings) -> Iterator[Settings]:
 
 
 def _link_parquet(source: str, target: str) -> None:
-    # Parquet files are never written again; what dbt keeps is.
+    # Parquet files are never written again, so a link is safe. dbt writes its files again.
     if source.endswith(".parquet"):
         os.link(source, target)
     else:

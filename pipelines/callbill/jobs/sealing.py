@@ -1,4 +1,9 @@
-"""What is sealed: `published/current` decides, and a run begins by taking over what it says."""
+"""What is sealed, and how a run takes it over from the current release.
+
+The current release alone decides what is sealed. A run begins by copying its seals, its catalogue
+and its history into the warehouse, and by checking that the files, vars, seeds and rules that it
+was made from are still the same.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +17,18 @@ from callbill.base.settings import BillingVars, Settings
 from callbill.ingest.feed import raw_tables
 from callbill.release.manifest import Manifest, figure_vars
 from callbill.release.release import Release
-from callbill.warehouse.loads import REASONS_BESIDE_OTHERS
+from callbill.warehouse.loads import EVENT_VERDICT_REASONS
 from callbill.warehouse.warehouse import Warehouse
 
 
 @contextmanager
 def adopted_warehouse(settings: Settings, current: Manifest | None) -> Iterator[Warehouse]:
-    """The warehouse, with what a broken run left behind brought into line and what is sealed taken
-    over. Raises LockedError if another process has it open, UsageError as `check_files` and
-    `adopt` do."""
+    """The warehouse, open for writing, after it has finished what a broken run left and has adopted
+    the current release.
+
+    Raises LockedError if another process has it open, UsageError as `Warehouse.open`,
+    `check_files` and `adopt` do.
+    """
     warehouse = Warehouse.open(settings, raw_tables())
     try:
         warehouse.finish_loads()
@@ -32,16 +40,18 @@ def adopted_warehouse(settings: Settings, current: Manifest | None) -> Iterator[
 
 
 def adopt(warehouse: Warehouse, current: Manifest | None) -> None:
-    """Take over what the current release says is sealed.
+    """Copy the seals of the current release into the warehouse.
 
-    Raises UsageError if the warehouse was sealed further than the release it finds, or otherwise:
-    then one of the two is not the other's.
+    Raises UsageError if the two do not belong together: the warehouse is sealed further than the
+    release, has another hash for a sealed date, or another settlement floor for a file.
     """
     sealed_through = warehouse.sealed_through
     if sealed_through is not None and (current is None or current.through < sealed_through):
-        found = f"the current release only through {current.through}" if current else "no release"
+        released = (
+            f"the current release only through {current.through}" if current else "no release"
+        )
         raise UsageError(
-            f"the warehouse is sealed through {sealed_through}, but there is {found}: "
+            f"the warehouse is sealed through {sealed_through}, but there is {released}: "
             "name the published folder that belongs to this warehouse with --published"
         )
     if current is None:
@@ -59,11 +69,11 @@ def adopt(warehouse: Warehouse, current: Manifest | None) -> None:
         "select feed, source_file_id, settlement_floor, path from ops.source_files"
     )
     for feed, source_file_id, floor, path in floors:
-        known = current.known.get((feed, source_file_id))
-        if known is not None and known.settlement_floor != floor:
+        load = current.loads_by_key.get((feed, source_file_id))
+        if load is not None and load.settlement_floor != floor:
             raise UsageError(
                 f"the warehouse loaded {path} for settlement from {floor} on, the current release "
-                f"from {known.settlement_floor} on: `callbill rebuild` makes a new one from the "
+                f"from {load.settlement_floor} on: `callbill rebuild` makes a new one from the "
                 "release"
             )
     new = [day for day in current.settlement_hashes if day not in sealed]
@@ -83,7 +93,7 @@ def adopt(warehouse: Warehouse, current: Manifest | None) -> None:
 
 
 def check_all_loaded(warehouse: Warehouse, current: Manifest | None) -> None:
-    """UsageError if a file that the release was made from is neither loaded nor in landing."""
+    """Raises UsageError if a file that the release was made from is not in the warehouse."""
     if current is None:
         return
     loaded = set(warehouse.rows("select feed, source_file_id from ops.source_files"))
@@ -100,15 +110,16 @@ def check_all_loaded(warehouse: Warehouse, current: Manifest | None) -> None:
         )
 
 
-def check_judged_alike(warehouse: Warehouse, current: Manifest | None, run_id: str) -> None:
-    """UsageError if a line that the release counts was rejected when its file was loaded anew."""
+def check_no_new_rejects(warehouse: Warehouse, current: Manifest | None, run_id: str) -> None:
+    """Raises UsageError if this run, loading a released file again, rejected a line that the
+    release counts."""
     files = warehouse.rows(
         "select distinct feed, source_file_id from ops.rejected_records where run_id = ?", [run_id]
     )
     for key in files:
-        load = current.known.get(key) if current else None
+        load = current.loads_by_key.get(key) if current else None
         if load is None or load.rejected_lines is None or load.quarantine_reason is not None:
-            continue  # new, or withdrawn; an older callbill did not say which lines were rejected
+            continue  # new or withdrawn, or released by a callbill that did not list rejects
         lines = warehouse.rows(
             """
             select r.line_number, r.reason
@@ -117,24 +128,28 @@ def check_judged_alike(warehouse: Warehouse, current: Manifest | None, run_id: s
                 and not list_contains(?, r.reason)
             order by r.line_number nulls first
             """,
-            [load.feed, load.source_file_id, run_id, REASONS_BESIDE_OTHERS],
+            [load.feed, load.source_file_id, run_id, EVENT_VERDICT_REASONS],
         )
         rejected = load.rejected
-        today = [row for row in lines if rejected is None or row[0] not in rejected]
-        if today:
-            line, reason = today[0]
+        newly_rejected = [row for row in lines if rejected is None or row[0] not in rejected]
+        if newly_rejected:
+            line, reason = newly_rejected[0]
             raise UsageError(
-                f"{len(today)} line(s) of {load.path} that the current release counts are rejected "
-                f"by today's rules, line {line} ({reason}) among them: bring the rule or shape back"
+                f"{len(newly_rejected)} line(s) of {load.path} that the current release counts are "
+                f"rejected by today's rules, line {line} ({reason}) among them: bring the rule or "
+                "shape back"
             )
 
 
 def check_figures_unchanged(
     warehouse: Warehouse, current: Manifest | None, billing_vars: BillingVars
 ) -> None:
-    """UsageError if a var is not what sealed dates were settled with, if a row of the catalogue
-    that a sealed date used is gone or was edited, or if a row has no meaning at all."""
-    now = figure_seeds()
+    """Check that the vars and the catalogue still give the sealed figures.
+
+    Raises UsageError if a var differs from the one that sealed dates were settled with, if a
+    catalogue row that a sealed date used is gone or was edited, or if a row is not valid.
+    """
+    seeds = figure_seeds()
     if current is None:
         return
     for name, value in figure_vars(billing_vars).items():
@@ -147,7 +162,7 @@ def check_figures_unchanged(
             )
     for seed, before in current.seeds.items():
         for row in before:
-            if row not in now.get(seed, []) and _touches_sealed(
+            if row not in seeds.get(seed, []) and _touches_sealed(
                 warehouse, seed, row, before, current
             ):
                 raise UsageError(
@@ -157,44 +172,43 @@ def check_figures_unchanged(
                 )
 
 
-def take_catalogue(
+def record_catalogue(
     warehouse: Warehouse, current: Manifest | None
 ) -> list[tuple[str, list[str], date]]:
-    """Have `ops.catalogue_rows` say from which settlement date on each row counts.
+    """Write `ops.catalogue_rows`: from which settlement date each row of the catalogue counts.
 
-    Gives the rows that were added since the current release, with that date.
+    Returns the rows that are new since the current release: seed, row and that date.
     """
     seeds = figure_seeds()
-    known = current.counts_from if current else {}
-    counts = counts_from(seeds, known, current.through + timedelta(days=1) if current else None)
+    released = current.counts_from if current else {}
+    counts = counts_from(seeds, released, current.through + timedelta(days=1) if current else None)
     rows = [(seed, list(row), day) for (seed, row), day in sorted(counts.items())]
     with warehouse.transaction():
         warehouse.execute("delete from ops.catalogue_rows")
         warehouse.insert("ops.catalogue_rows", rows)
     if current is None:
         return []
-    return [(seed, row, day) for seed, row, day in rows if (seed, tuple(row)) not in known]
+    return [(seed, row, day) for seed, row, day in rows if (seed, tuple(row)) not in released]
 
 
 def _touches_sealed(
     warehouse: Warehouse, seed: str, row: list[str], rows: list[list[str]], current: Manifest
 ) -> bool:
-    """Whether a row, beside the rows that were sealed with, matters to a sealed settlement."""
+    """Whether a sealed settlement depends on a row. `rows` are the sealed rows of its seed."""
     if not warehouse.has("billing", "calls"):
         return False
-    counted = {tuple(one): current.counts_from[seed, tuple(one)] for one in rows}
-    counts_from = counted[tuple(row)]
-    sealed = [counts_from, current.through]
-    if counts_from > current.through:
+    first_dates = {tuple(other): current.counts_from[seed, tuple(other)] for other in rows}
+    first_date = first_dates[tuple(row)]
+    if first_date > current.through:
         return False
     if seed == "component_actions":
         return _any(
             warehouse,
             "select 1 from raw.call_logs where action = ? and settled_on between ? and ? limit 1",
-            [row[0], *sealed],
+            [row[0], first_date, current.through],
         )
     if seed == "products":
-        return False  # a component is of it or not: its own row tells
+        return False  # which components a product has is in the rows of components
     if seed == "components":
         return _any(
             warehouse,
@@ -202,18 +216,18 @@ def _touches_sealed(
             [row[0], current.through],
         )
     component, effective_from = row[:2]
-    # Usage from here on was priced by a later row whenever this one was known.
+    # From this usage date on a later row, known as early as this one, gave the price.
     until = min(
         (
             other[1]
             for other in rows
             if other[0] == component
             and other[1] > effective_from
-            and counted[tuple(other)] <= counts_from
+            and first_dates[tuple(other)] <= first_date
         ),
         default="9999-12-31",
     )
-    # Also what was settled before it counted: it was re-rated on that date.
+    # Calls settled before the row counted are included: it re-rated them on its first date.
     return _any(
         warehouse,
         """
@@ -228,9 +242,9 @@ def _any(warehouse: Warehouse, query: str, parameters: list[object]) -> bool:
     return bool(warehouse.rows(query, parameters))
 
 
-def take_over_history(warehouse: Warehouse, release: Release) -> None:
-    """Runs, their controls, when a file was loaded and why a line was rejected, as far as the
-    release tells of them; nothing if this warehouse knows the release."""
+def copy_release_history(warehouse: Warehouse, release: Release) -> None:
+    """Copy the release's history into a warehouse that does not have it: runs, their controls, when
+    files were loaded, why lines were rejected."""
     is_known = warehouse.rows("select 1 from ops.runs where run_id = ?", [release.run_id])
     if is_known or not release.database.exists():
         return
@@ -240,20 +254,20 @@ def take_over_history(warehouse: Warehouse, release: Release) -> None:
         warehouse.execute("insert into ops.control_results by name from sealed.ops.control_results")
         warehouse.execute(
             """
-            update ops.loaded_files set run_id = known.run_id, loaded_at = known.loaded_at
-            from sealed.ops.source_files as known
-            where loaded_files.feed = known.feed
-                and loaded_files.source_file_id = known.source_file_id
+            update ops.loaded_files set run_id = released.run_id, loaded_at = released.loaded_at
+            from sealed.ops.source_files as released
+            where loaded_files.feed = released.feed
+                and loaded_files.source_file_id = released.source_file_id
             """
         )
         warehouse.execute(
             """
-            update ops.rejected_lines as again
-            set run_id = known.run_id, reason = known.reason, detail = known.detail,
-                fields = known.fields
-            from sealed.ops.rejected_records as known
-            where again.feed = known.feed and again.source_file_id = known.source_file_id
-                and again.line_number is not distinct from known.line_number
+            update ops.rejected_lines as loaded
+            set run_id = released.run_id, reason = released.reason, detail = released.detail,
+                fields = released.fields
+            from sealed.ops.rejected_records as released
+            where loaded.feed = released.feed and loaded.source_file_id = released.source_file_id
+                and loaded.line_number is not distinct from released.line_number
             """
         )
     finally:

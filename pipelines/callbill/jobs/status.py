@@ -1,5 +1,8 @@
-"""What a run leaves in `published/status/` for whoever watches it, also one that published nothing:
-`last_run.json`, and `callbill.prom`, a textfile for Prometheus's node exporter (OpenMetrics)."""
+"""The status of the last run in `published/status/`, written whether it published or not.
+
+last_run.json    the run's outcome
+callbill.prom    metrics for the textfile collector of Prometheus's node exporter (OpenMetrics)
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,20 @@ from typing import Any
 from callbill import __version__
 from callbill.jobs.summary import RunSummary
 
-# What a run can come to that needs nobody's attention.
-_WELL = ("published", "nothing_due")
+# Outcomes that need no attention.
+_GOOD_OUTCOMES = ("published", "nothing_due")
 
 
 def write_status(
     folder: Path, summary: RunSummary, step_seconds: dict[str, float], today: date
 ) -> None:
-    """Write both files; each is whole at any moment. `today` is that of the billing timezone."""
+    """Write both files, each in one step. `today` is the date in the billing timezone, and
+    `step_seconds` the duration of each step in seconds. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.now(UTC)
     finished_at = now.isoformat(timespec="seconds")
-    is_well = summary.outcome in _WELL
-    said = {
+    is_well = summary.outcome in _GOOD_OUTCOMES
+    status = {
         "run_id": summary.run_id,
         "callbill_version": __version__,
         "finished_at": finished_at,
@@ -43,30 +47,31 @@ def write_status(
         "controls_failed": [r.control_id for r in summary.results if not r.passed],
         "step_seconds": step_seconds,
     }
-    text = json.dumps(said, indent=1, default=str, ensure_ascii=False) + "\n"
-    # A path may have bytes that are no UTF-8.
+    text = json.dumps(status, indent=1, default=str, ensure_ascii=False) + "\n"
+    # A path can have bytes that are not UTF-8.
     _replace(folder / "last_run.json", text.encode("utf-8", "backslashreplace"))
-    _replace(folder / "callbill.prom", _metrics(summary, said, now, today))
+    _replace(folder / "callbill.prom", _metrics(summary, status, now, today))
 
 
 def _last_success(folder: Path) -> str | None:
     try:
-        said = json.loads((folder / "last_run.json").read_bytes())
-        at = datetime.fromisoformat(said["last_success_at"])
+        status = json.loads((folder / "last_run.json").read_bytes())
+        at = datetime.fromisoformat(status["last_success_at"])
         return at.isoformat(timespec="seconds")
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _replace(path: Path, content: bytes) -> None:
-    # A run that finds the lock taken tells so too, maybe while the other one does.
+    # The name has the process id: a run that finds the lock taken writes its status too, possibly
+    # at the same moment as the run that holds it.
     building = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     building.write_bytes(content)
     building.replace(path)
 
 
-def _metrics(summary: RunSummary, said: dict[str, Any], now: datetime, today: date) -> bytes:
-    # Gauges only: the node exporter's parser knows no newer type.
+def _metrics(summary: RunSummary, status: dict[str, Any], now: datetime, today: date) -> bytes:
+    # Gauges only: the node exporter's parser does not know the newer types of OpenMetrics.
     from prometheus_client import CollectorRegistry, Gauge
     from prometheus_client.openmetrics.exposition import generate_latest
 
@@ -83,10 +88,10 @@ def _metrics(summary: RunSummary, said: dict[str, Any], now: datetime, today: da
     gauge(
         "last_run_success",
         "1 if the last run published or had nothing to do.",
-        summary.outcome in _WELL,
+        summary.outcome in _GOOD_OUTCOMES,
     )
-    if said["last_success_at"]:
-        at = datetime.fromisoformat(said["last_success_at"])
+    if status["last_success_at"]:
+        at = datetime.fromisoformat(status["last_success_at"])
         gauge("last_success_timestamp_seconds", "When a run last ended well.", at.timestamp())
     if summary.sealed_through is not None:
         midnight = datetime.combine(summary.sealed_through, datetime.min.time(), UTC)
@@ -122,6 +127,6 @@ def _metrics(summary: RunSummary, said: dict[str, Any], now: datetime, today: da
         ["step"],
         registry=registry,
     )
-    for step, duration in said["step_seconds"].items():
+    for step, duration in status["step_seconds"].items():
         seconds.labels(step).set(duration)
     return bytes(generate_latest(registry))  # type: ignore[no-untyped-call]

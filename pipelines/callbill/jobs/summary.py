@@ -1,4 +1,4 @@
-"""What a run comes to, and how the warehouse keeps a record of it in `ops.runs`."""
+"""The summary of a run, and its row in `ops.runs`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from datetime import UTC, date, datetime
 from callbill import __version__
 from callbill.base.errors import CallbillError, ControlFailedError
 from callbill.base.findings import ControlResult
-from callbill.base.machine import fault_of_machine
-from callbill.base.stopping import is_told
+from callbill.base.machine import machine_fault
+from callbill.base.stopping import stop_requested
 from callbill.ingest.committing import LoadReport
 from callbill.release.release import Release
 from callbill.warehouse.warehouse import Warehouse
@@ -23,7 +23,7 @@ STOPPED = "stopped"
 
 @dataclass
 class RunSummary:
-    """What a run came to."""
+    """What a run did and how it ended. It is filled in while the run works."""
 
     run_id: str
     through: date
@@ -42,13 +42,13 @@ class RunSummary:
         return [r for r in self.results if not r.passed and r.severity == "error"]
 
     def fail(self, error: BaseException) -> None:
-        """Have the summary tell of the error that ended the run."""
+        """Set outcome and message from the error that ended the run."""
         is_control = isinstance(error, ControlFailedError)
         self.outcome = "control_failed" if is_control else "failed"
         self.message = _message(error)
 
     def log_fields(self) -> dict[str, object]:
-        """The summary for a line of log."""
+        """The fields that a line of log shows."""
         return {
             "outcome": self.outcome,
             "message": self.message,
@@ -61,24 +61,24 @@ class RunSummary:
 
 
 def _message(error: BaseException) -> str:
-    if is_told() or isinstance(error, KeyboardInterrupt):
+    if stop_requested() or isinstance(error, KeyboardInterrupt):
         return STOPPED
     if isinstance(error, CallbillError):
         return str(error)
-    return fault_of_machine(error) or f"{type(error).__name__}: {error}"
+    return machine_fault(error) or f"{type(error).__name__}: {error}"
 
 
 def user_and_machine() -> str:
-    """Who runs this process, as the audit trail names them."""
+    """The user and host of this process, as user@host, for the audit trail."""
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
+    except (KeyError, OSError):  # in a container the user can have no name
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"
 
 
 def record_start(warehouse: Warehouse, summary: RunSummary) -> None:
-    """Begin a row of `ops.runs`, and end those of runs that crashed."""
+    """Insert the run's row in `ops.runs`, and mark the rows of crashed runs."""
     warehouse.execute(
         """
         update ops.runs set outcome = 'crashed', message = 'ended without saying how'
@@ -94,7 +94,7 @@ def record_start(warehouse: Warehouse, summary: RunSummary) -> None:
 
 
 def record_end(warehouse: Warehouse, summary: RunSummary, step_seconds: dict[str, float]) -> None:
-    """Complete the row that `record_start` began."""
+    """Complete the row that `record_start` inserted. `step_seconds` has durations in seconds."""
     warehouse.execute(
         """
         update ops.runs set
@@ -118,7 +118,7 @@ def record_end(warehouse: Warehouse, summary: RunSummary, step_seconds: dict[str
 
 
 def record_correction(warehouse: Warehouse, run_id: str, outcome: str, message: str) -> None:
-    """Write down what an operator did about a file."""
+    """Insert a row in `ops.runs` for an operator's correction of a file."""
     now = datetime.now(UTC)
     warehouse.execute(
         "insert into ops.runs (run_id, callbill_version, started_by, started_at, finished_at,"

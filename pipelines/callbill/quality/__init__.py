@@ -6,7 +6,7 @@ due.py            the controls of the settlement dates that a run settles
 run.py            runs controls
 expectations.py   controls as Great Expectations sees them
 lean_import.py    imports Great Expectations, which takes seconds
-results.py        what controls found, and the table that keeps it
+results.py        the results of controls, and the table that keeps them
 page.py           writes docs/controls.md
 """
 

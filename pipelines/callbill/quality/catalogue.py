@@ -1,4 +1,4 @@
-"""The catalogue of controls: reads the folder `controls`, and refuses it where it is incomplete.
+"""The catalogue of controls: reads the folder `controls`, and raises if it is incomplete.
 
 controls/README.md says how a control is written.
 """
@@ -40,7 +40,7 @@ class Control:
 
 
 class CatalogueError(CallbillError):
-    """A control is written down incompletely or wrongly."""
+    """The folder of a catalogue has a mistake: a part of a control is missing or not valid."""
 
 
 @cache
@@ -52,7 +52,7 @@ def catalogue() -> dict[str, Control]:
 def load_controls(folder: Path) -> dict[str, Control]:
     """The controls of a folder by id, in the order of its `_controls.yml`.
 
-    Raises CatalogueError where texts and queries do not belong together.
+    Raises CatalogueError if an entry is not valid, or an entry or a query has no counterpart.
     """
     texts = folder / "_controls.yml"
     controls: dict[str, Control] = {}
@@ -71,7 +71,7 @@ def load_controls(folder: Path) -> dict[str, Control]:
 
 
 def _check_entry(texts: Path, entry: dict[str, Any]) -> None:
-    """Raise CatalogueError unless an entry of `_controls.yml` says what it has to, and no more."""
+    """Raises CatalogueError if a key of an entry is missing, unknown or not valid."""
     name = f"{texts}: control {entry.get('id', '(without id)')}"
     known = {field.name for field in fields(Control)} - {"sql"}
     for key in sorted(entry.keys() - known):

@@ -25,9 +25,9 @@ def due_controls(
     billing_vars: BillingVars,
     thresholds: Thresholds,
 ) -> Iterator[list[Control]]:
-    """The controls of these settlement dates, filled in.
+    """The controls of some settlement dates, with their templates filled in.
 
-    Meanwhile a database `checks` lies beside the warehouse, with the tables that several of them
+    Inside this block the connection has a database `checks`, with tables that several controls
     read.
     """
     values = variables(dates, billing_vars, thresholds)
@@ -50,7 +50,7 @@ def due_controls(
 def variables(
     dates: RuleRange, billing_vars: BillingVars, thresholds: Thresholds
 ) -> dict[str, object]:
-    """All that the template of a control may name; controls/README.md says what each is."""
+    """The variables of a control's template. controls/README.md explains them."""
     return {
         "settle_from": dates.first,
         "settle_through": dates.last,
@@ -67,5 +67,6 @@ def variables(
 
 
 def fill_in(template: str, values: dict[str, object]) -> str:
-    """A template with its variables filled in. One that is not among `values` is an error."""
+    """A template with its variables filled in. Raises jinja2.UndefinedError for one that `values`
+    does not have."""
     return jinja2.Template(template, undefined=jinja2.StrictUndefined).render(values)

@@ -1,6 +1,7 @@
-"""Controls as Great Expectations sees them: a dialect, a metric, an expectation and their run.
+"""Runs controls in Great Expectations: a dialect, a metric, an expectation, a validation.
 
-Importing this module imports Great Expectations, which takes seconds: `lean_import` does it.
+No other module imports Great Expectations. That takes seconds, so this module is imported only
+through `lean_import`.
 """
 # mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
 
@@ -100,11 +101,15 @@ registry.register("callbill_duckdb", __name__, "Dialect")
 
 
 class Outcome(NamedTuple):
+    """The number of a control's unexpected rows, and the smallest of them."""
+
     unexpected_rows: int
     sample: list[dict[str, str | None]]
 
 
 class ControlOutcome(QueryMetricProvider):
+    """The metric that runs a control's query."""
+
     metric_name = "control.outcome"
     value_keys = ("sql", "sample_rows")
 
@@ -120,7 +125,7 @@ class ControlOutcome(QueryMetricProvider):
             with execution_engine.get_connection() as connection:
                 unexpected_rows, sample = connection.exec_driver_sql(query).one()
         except Exception as error:
-            # Great Expectations would try a metric that raises three times, and all others with it.
+            # If a metric raises, Great Expectations computes it and all others three times.
             return getattr(error, "orig", None) or error  # DuckDB's own error, unwrapped
         return Outcome(unexpected_rows, json.loads(sample or "[]"))
 
@@ -160,7 +165,7 @@ class ExpectControlToFindNothing(BatchExpectation):
         result: ExpectationValidationResult | None = None,
         runtime_configuration: dict[str, Any] | None = None,
     ) -> list[RenderedTableContent] | None:
-        """The first of the rows that should not exist, in Data Docs."""
+        """The table of sample rows in Data Docs."""
         sample = result.result.get("details", {}).get("unexpected_rows") if result else None
         if not sample:
             return None
@@ -178,7 +183,7 @@ class ExpectControlToFindNothing(BatchExpectation):
 
 
 def _text(template: str, params: dict[str, str]) -> RenderedStringTemplateContent:
-    """Text for Data Docs, which escapes the parameters."""
+    """A text for Data Docs, which escapes its parameters."""
     return RenderedStringTemplateContent(
         content_block_type="string_template",
         string_template={"template": template, "params": params},
@@ -186,9 +191,9 @@ def _text(template: str, params: dict[str, str]) -> RenderedStringTemplateConten
 
 
 def data_docs(result: ExpectationSuiteValidationResult, heading: str) -> str:
-    """Great Expectations' page of a validation, as one file that loads nothing else."""
+    """Great Expectations' page of a validation (HTML), which loads no other file."""
     page = ValidationResultsPageRenderer().render(result)
-    # Only the statistics of its overview: the rest links to pages of a store that is not kept.
+    # Of the overview only the statistics: the rest links to pages of a store that does not exist.
     page.sections[0].content_blocks = page.sections[0].content_blocks[1:2]
     view = DefaultJinjaPageView(custom_views_directory=str(_DATA_DOCS))
     html: str = view.render(page, template="controls.j2", heading=heading)
@@ -233,7 +238,7 @@ def run_controls(
         kwargs={"connect_args": {"database": str(database), "timezone": timezone}},
     )
     try:
-        # Controls name their own tables. The batch is there because a validation needs one.
+        # Controls name their own tables. A validation needs a batch, so this one is a dummy.
         asset = source.add_query_asset("nothing", "select 1")
         batch = asset.add_batch_definition_whole_table("nothing").get_batch()
         validated = batch.validate(suite)

@@ -1,4 +1,4 @@
-"""What controls found, and the table that keeps it."""
+"""The results of a run's controls, and the table `ops.control_results` that keeps them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from callbill.base.findings import ControlResult
 
 @dataclass(frozen=True)
 class ControlReport:
-    """The results of all controls of a run, and Great Expectations' page of them (HTML)."""
+    """The results of a run's controls, and Great Expectations' page about them (HTML)."""
 
     results: list[ControlResult] = field(default_factory=list)
     data_docs: str = ""
@@ -34,7 +34,10 @@ class BrokenControlError(CallbillError):
 def merge_results(
     earlier: Sequence[ControlResult], later: Sequence[ControlResult], *, sample_rows: int = 20
 ) -> list[ControlResult]:
-    """The results of the same controls over two stretches of dates, as results over both."""
+    """The results of the same controls for two ranges of dates, merged into results for both.
+
+    The text of a control is that of `later`. At most `sample_rows` rows of both samples are kept.
+    """
     if not earlier:
         return list(later)
     return [

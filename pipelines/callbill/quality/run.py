@@ -1,4 +1,4 @@
-"""Runs controls against a warehouse."""
+"""Runs controls on a warehouse. This is the interface to `expectations`."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ def run_controls(
     timezone: str = "UTC",
     heading: str = "this run",
 ) -> ControlReport:
-    """Run every control against the committed data of a DuckDB file, each SQL exactly once.
+    """Run every control's query once on the committed data of a DuckDB file.
 
-    This process may already have the file open, with DuckDB's default configuration. What it has
-    `set` since holds here too, except for the session's time zone, which is `timezone`.
+    This process may have the file open already, if with DuckDB's default configuration. Its global
+    settings apply here too. The session's time zone is `timezone`.
 
-    Results come in the order of the controls; `heading` is what the page calls the run. If a
-    control cannot be evaluated, the others still run. BrokenControlError then names all that could
-    not.
+    The results are in the order of `controls`, each with at most `sample_rows` sample rows.
+    `heading` is the page's name for the run.
+
+    If a control cannot be evaluated, the others still run. Then BrokenControlError is raised, which
+    names all that could not. Raises FileNotFoundError if there is no file, ValueError if two
+    controls have one id or `sample_rows` is below 1.
     """
     if not database.exists():
         raise FileNotFoundError(f"no database at {database}")

@@ -119,7 +119,7 @@ def changed_loads(earlier: Manifest, later: Manifest) -> list[SourceLoad]:
     """The files that the later release knows otherwise than the earlier one, or alone."""
     changed = []
     for load in later.loads:
-        before = earlier.known.get(load.key)
+        before = earlier.loads_by_key.get(load.key)
         if before is None or (before.quarantine_reason, before.retries) != (
             load.quarantine_reason,
             load.retries,

@@ -1,4 +1,4 @@
-"""How the warehouse's figures differ from those of a release, row by row."""
+"""Compares the warehouse's figures with those of a release, row by row."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from callbill.warehouse.warehouse import Warehouse
 def differences_from_release(
     warehouse: Warehouse, release: Release, dates: Sequence[date], *, limit: int = 20
 ) -> list[TableDifference]:
-    """The rows of some settlement dates that are not the same in the warehouse and in a release,
-    at most `limit` of each table. Their first column, `says`, tells which of the two has them."""
+    """The rows of some settlement dates that only the warehouse or only the release has.
+
+    Their first column, `says`, is "now" for a row of the warehouse and "sealed" for one of the
+    release. At most `limit` rows of each table are returned.
+    """
     differences = []
     release.attach(warehouse.con, "sealed")
     try:

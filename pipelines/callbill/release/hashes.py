@@ -1,17 +1,20 @@
-"""Content hashes: what the figures say, whatever order their rows are in.
+"""Content hashes of figures. They do not depend on the order of rows.
 
-A row's text is its columns' texts in order, joined by the unit separator (0x1F), null as \\N, and
-the byte lengths of its text columns after it, so that no two rows have one text. Texts are: dates
-as YYYY-MM-DD, instants as microseconds since 1970 UTC, decimals at their declared scale, booleans
-as true and false. A row counts by the lower 64 bits of its text's MD5; the sum over the rows and
-their number make the fingerprint of a set of rows; a hash is the SHA-256 of fingerprints.
+- The text of a row is the texts of its columns in order, joined by the unit separator (0x1F), and
+  then the byte lengths of its text columns. So no two different rows have the same text.
+- The text of a date is YYYY-MM-DD, of an instant the microseconds since 1970 in UTC, of a decimal
+  all digits of its declared scale, of a boolean true or false, of null \\N.
+- The hash of a row is the lower 64 bits of the MD5 of its text.
+- The fingerprint of a set of rows is their number and the sum of their hashes.
+- A content hash is the SHA-256 of fingerprints.
 
-Calls are many, and share most of what they say. Of each counts its request id, a separator and its
-instant; what they share counts once, as a row that has their number and their sum at its end. A
-settlement date whose hash is made so has one that begins with `2:`. A date that was sealed by a
-callbill before 0.3, whose hash has no such beginning, has its calls counted row by row for ever.
+Calls are many, and most of their columns are the same in many of them. So calls that are equal
+except for request id and instant form a group. The group's hash is that of a row with the common
+columns, the number of calls, and the sum of the hashes of "request id, separator, instant". The
+hash of a settlement date made in this way begins with `2:`. A date sealed before callbill 0.3 has
+no such beginning, and its calls are hashed row by row for ever.
 
-Names that come from seeds are left out: renaming a product changes no figure.
+Names from seeds are left out, because renaming a product changes no figure.
 """
 
 from __future__ import annotations
@@ -43,23 +46,23 @@ TABLES = (
     "vendor_bill_lines",
     "reconciliation",
 )
-# What a settlement date's own hash is made of.
+# The tables that the hash of a settlement date covers.
 DATED_TABLES = ("calls", "bill_lines", "settlements")
-# The tables that are hashed by day, and their days.
+# The tables that are hashed by day, with the column of the day.
 _DAYS = {**dict.fromkeys(DATED_TABLES, "settled_on"), "daily_usage": "usage_date"}
 NAMES_FROM_SEEDS = frozenset({"product_name", "component_name", "used_amount_unit", "price_unit"})
 
-# Columns that hashes are made of only from a later recipe on (callbill.base.rules): by table and
-# column, the first recipe that has it.
+# Columns that hashes cover only from a later recipe on (callbill.base.rules): by table and column,
+# the first recipe that covers it.
 LATER_COLUMNS: dict[str, dict[str, int]] = {}
 
 _SEPARATOR = "\x1f"
-# What the hashes begin with of dates whose calls are counted by what they share.
-_SHARED = "2:"
+# How the hash of a date begins whose calls are hashed in groups.
+_GROUPED = "2:"
 
 
-def row_number_of_text(columns: Sequence[tuple[str, str]]) -> str:
-    """SQL for the 64 bits that a row counts by, from its columns' names and types."""
+def row_hash_sql(columns: Sequence[tuple[str, str]]) -> str:
+    """SQL for the 64-bit hash of a row, from the names and types of its columns."""
     texts, lengths = [], []
     for name, type_ in columns:
         if name in NAMES_FROM_SEEDS:
@@ -72,31 +75,33 @@ def row_number_of_text(columns: Sequence[tuple[str, str]]) -> str:
             lengths.append(f"coalesce(cast(strlen({column}) as varchar), '-')")
         else:
             texts.append(f"coalesce(cast({column} as varchar), '\\N')")
-    return _number_of(f"concat_ws({literal(_SEPARATOR)}, {', '.join(texts + lengths)})")
+    return _hash_sql(f"concat_ws({literal(_SEPARATOR)}, {', '.join(texts + lengths)})")
 
 
-def _number_of(text: str) -> str:
-    """What md5_number_lower() gives, at a third of its cost."""
+def _hash_sql(text: str) -> str:
+    """The value of md5_number_lower(), at a third of its cost."""
     return f"(md5_number({text}) >> 64::uhugeint)::ubigint"
 
 
-def call_fingerprint(columns: Sequence[tuple[str, str]], source: str, *, is_shared: bool) -> str:
-    """SQL for the number of a source's calls and the sum that they count by."""
-    if not is_shared:
-        total = f"coalesce(sum({row_number_of_text(columns)}::hugeint), 0)"
+def call_fingerprint_sql(
+    columns: Sequence[tuple[str, str]], source: str, *, is_grouped: bool
+) -> str:
+    """SQL for the fingerprint of a source's calls: `rows`, their number, and `total`, their sum."""
+    if not is_grouped:
+        total = f"coalesce(sum({row_hash_sql(columns)}::hugeint), 0)"
         return f"select count(*) as rows, {total} as total from {source}"
-    own = _number_of(f"request_id || {literal(_SEPARATOR)} || epoch_us(called_at)")
+    own_hash = _hash_sql(f"request_id || {literal(_SEPARATOR)} || epoch_us(called_at)")
     shared = [column for column in columns if column[0] not in ("request_id", "called_at")]
-    text = row_number_of_text([*shared, ("rows", "BIGINT"), ("total", "HUGEINT")])
+    group_hash = row_hash_sql([*shared, ("rows", "BIGINT"), ("total", "HUGEINT")])
     return f"""
         select
             coalesce(sum(rows), 0)::bigint as rows,
-            coalesce(sum({text}::hugeint), 0) as total
+            coalesce(sum({group_hash}::hugeint), 0) as total
         from (
             select
                 {", ".join(identifier(name) for name, _type in shared)},
                 count(*) as rows,
-                sum({own}::hugeint) as total
+                sum({own_hash}::hugeint) as total
             from {source}
             group by {", ".join(identifier(name) for name, _type in shared)}
         )
@@ -104,16 +109,16 @@ def call_fingerprint(columns: Sequence[tuple[str, str]], source: str, *, is_shar
 
 
 def figure_columns(con: duckdb.DuckDBPyConnection, table: str) -> list[str]:
-    """The columns of a mart that say something of figures."""
+    """The columns of a mart except names from seeds."""
     columns = _columns(con, table, rules.HASH_RECIPE)
     return [name for name, _type in columns if name not in NAMES_FROM_SEEDS]
 
 
 def refresh_hashes(warehouse: Warehouse) -> None:
-    """Compute `ops.fingerprints`, and of them `ops.settlement_hashes`, a row per settlement date up
-    to the one settled last.
+    """Write `ops.fingerprints`, and from them `ops.settlement_hashes`: the content hash of every
+    settlement date through the last one settled.
 
-    Only days of a table that are not as they were when they were hashed last are hashed again.
+    A day of a table is hashed again only if its rows have changed since.
     """
     con = warehouse.con
     con.execute(
@@ -122,7 +127,7 @@ def refresh_hashes(warehouse: Warehouse) -> None:
             table_name varchar, day date, seen varchar not null, rows bigint not null,
             total hugeint not null, primary key (table_name, day)
         );
-        -- Of callbill 0.2.
+        -- A table of callbill 0.2.
         drop table if exists ops.call_fingerprints
         """
     )
@@ -164,8 +169,8 @@ def refresh_hashes(warehouse: Warehouse) -> None:
 
         select
             by_day.settled_on,
-            case when starts_with(coalesce(s.content_hash, '{_SHARED}'), '{_SHARED}')
-                then '{_SHARED}' else '' end || sha256(by_day.text) as content_hash,
+            case when starts_with(coalesce(s.content_hash, '{_GROUPED}'), '{_GROUPED}')
+                then '{_GROUPED}' else '' end || sha256(by_day.text) as content_hash,
             coalesce(s.billing_rules, {rules.BILLING_RULES}) as billing_rules,
             coalesce(s.hash_recipe, {rules.HASH_RECIPE}) as hash_recipe
         from by_day left join ops.sealed_settlements as s on by_day.settled_on = s.settled_on
@@ -174,7 +179,7 @@ def refresh_hashes(warehouse: Warehouse) -> None:
 
 
 def table_hashes(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """A hash per published table, as `refresh_hashes` last saw them."""
+    """The content hash of each published table, as of the last `refresh_hashes`."""
     hashes = {}
     for table in TABLES:
         if table in _DAYS:
@@ -183,7 +188,7 @@ def table_hashes(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
                 f" where table_name = {literal(table)}"
             )
         else:
-            number = row_number_of_text(_columns(con, table, rules.HASH_RECIPE))
+            number = row_hash_sql(_columns(con, table, rules.HASH_RECIPE))
             query = f"select count(*), coalesce(sum({number}::hugeint), 0) from billing.{table}"
         rows, total = con.execute(query).fetchall()[0]
         hashes[table] = hashlib.sha256(f"{table}:{rows}:{total}".encode()).hexdigest()
@@ -193,21 +198,22 @@ def table_hashes(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
 def _refresh_calls(
     con: duckdb.DuckDBPyConnection, layout: Layout, recipes: Mapping[date, int]
 ) -> None:
-    """A day of calls is as it was if its files are the same."""
-    by_row = {
+    """Refresh the fingerprints of calls. A day is unchanged if the entries of its folder are."""
+    hashed_by_row = {
         row[0]
         for row in con.execute(
             "select settled_on from ops.sealed_settlements where not starts_with(content_hash, ?)",
-            [_SHARED],
+            [_GROUPED],
         ).fetchall()
     }
     current = {}
     for settled_on, folder in layout.call_dates().items():
-        current[settled_on] = ("" if settled_on in by_row else _SHARED) + _entries(folder)
+        prefix = "" if settled_on in hashed_by_row else _GROUPED
+        current[settled_on] = prefix + _folder_state(folder)
         if recipes.get(settled_on, rules.HASH_RECIPE) > 1:
             current[settled_on] += f" recipe {recipes.get(settled_on, rules.HASH_RECIPE)}"
     days = list(current)
-    for day in _forget_changed(
+    for day in _delete_changed_days(
         con,
         "calls",
         "select unnest(?::date[]) as day, unnest(?::varchar[]) as seen",
@@ -216,7 +222,7 @@ def _refresh_calls(
         files = literal(str(layout.calls_of(day) / "*.parquet"))
         source = f"read_parquet({files}, hive_types = {{'settled_on': date}})"
         columns = _columns(con, "calls", recipes.get(day, rules.HASH_RECIPE))
-        counted = call_fingerprint(columns, source, is_shared=day not in by_row)
+        counted = call_fingerprint_sql(columns, source, is_grouped=day not in hashed_by_row)
         con.execute(
             f"insert into ops.fingerprints select 'calls', ?, ?, rows, total from ({counted})",
             [day, current[day]],
@@ -224,25 +230,24 @@ def _refresh_calls(
 
 
 def _refresh_rows(con: duckdb.DuckDBPyConnection, table: str, recipes: Mapping[date, int]) -> None:
-    """A day of rows is as it was if the engine's own hashes of them, which cost a tenth, add up to
-    the same."""
+    """Refresh the fingerprints of a table. A day is unchanged if the sum of DuckDB's own hashes of
+    its rows is. Those cost a tenth."""
     day = _DAYS[table]
     hashed = ", ".join(map(identifier, figure_columns(con, table)))
     seen = f"""
         select {day} as day, version() || ':' || count(*) || ':' || sum(hash({hashed})) as seen
         from billing.{table} group by {day}
     """
-    new = _forget_changed(con, table, seen, [])
     by_recipe: defaultdict[int, list[date]] = defaultdict(list)
-    for new_day in new:
-        by_recipe[recipes.get(new_day, rules.HASH_RECIPE)].append(new_day)
+    for changed_day in _delete_changed_days(con, table, seen, []):
+        by_recipe[recipes.get(changed_day, rules.HASH_RECIPE)].append(changed_day)
     for recipe, days in by_recipe.items():
         con.execute(
             f"""
             insert into ops.fingerprints
             select
                 {literal(table)}, seen_days.day, any_value(seen_days.seen), count(*),
-                sum({row_number_of_text(_columns(con, table, recipe))}::hugeint)
+                sum({row_hash_sql(_columns(con, table, recipe))}::hugeint)
             from billing.{table} as t inner join seen_days on t.{day} = seen_days.day
             where list_contains(?, seen_days.day)
             group by seen_days.day
@@ -251,11 +256,14 @@ def _refresh_rows(con: duckdb.DuckDBPyConnection, table: str, recipes: Mapping[d
         )
 
 
-def _forget_changed(
+def _delete_changed_days(
     con: duckdb.DuckDBPyConnection, table: str, seen: str, parameters: list[object]
 ) -> list[date]:
-    """Forget the fingerprints of days that are not as they were. Tells which days need a new one,
-    as `seen_days` does; `seen` selects day and seen, a text that changes when its rows do."""
+    """Delete the fingerprints of changed days, and return the days that need a new one.
+
+    `seen` is a query of `day` and `seen`, a text that changes when the day's rows do. The temporary
+    table `seen_days` has its rows, with `is_new`.
+    """
     con.execute(
         f"""
         create or replace temp table seen_days as
@@ -279,8 +287,8 @@ def _forget_changed(
     ]
 
 
-def _entries(folder: Path) -> str:
-    """The directory entries of a folder: they change whenever its content does."""
+def _folder_state(folder: Path) -> str:
+    """The directory entries of a folder as a text, which changes when a file does."""
     return " ".join(
         f"{path.name}:{entry.st_size}:{entry.st_mtime_ns}:{entry.st_ino}"
         for path in sorted(folder.iterdir())
@@ -289,7 +297,7 @@ def _entries(folder: Path) -> str:
 
 
 def _columns(con: duckdb.DuckDBPyConnection, table: str, recipe: int) -> list[tuple[str, str]]:
-    """Names and types of a mart's columns, as far as a recipe has them."""
+    """Names and types of the columns of a mart that a recipe covers."""
     later = LATER_COLUMNS.get(table, {})
     columns: list[tuple[str, str]] = con.execute(
         """

@@ -1,4 +1,7 @@
-"""The manifest of a release: what it was made of, and the hashes of what it says."""
+"""The manifest of a release: what the release was made from, and the hashes of its content.
+
+With it a run knows what is sealed, a rebuild repeats the release, and `verify` computes it again.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,14 @@ from callbill.base.settings import BillingVars
 from callbill.warehouse.loads import FileKey, Retry, SourceLoad
 
 MANIFEST = "manifest.json"
-# 1 (callbill 0.1) does not say which lines were rejected, withdrawn or read again; 1 and 2 (up to
-# 0.6) were made by version 1 of all rules, and their catalogue counts from `known_from` on.
+# Format 1 (callbill 0.1) does not list rejected lines, withdrawals and retries. Releases of formats
+# 1 and 2 (up to 0.6) follow version 1 of all rules, and their prices count from `known_from` on.
 FORMAT = 3
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What `published/current` says of itself."""
+    """The content of a release's manifest."""
 
     run_id: str
     through: date
@@ -32,17 +35,18 @@ class Manifest:
     loads: list[SourceLoad]
     settlement_hashes: dict[date, str]
     table_hashes: dict[str, str]
-    # The rules that each settlement date was billed and hashed by.
+    # The versions of the rules by which each settlement date was billed and hashed.
     date_rules: dict[date, DateRules]
-    # From which settlement date on each row of the catalogue counts.
+    # The first settlement date that each row of the catalogue counts for.
     counts_from: CountsFrom
 
     @property
-    def known(self) -> dict[FileKey, SourceLoad]:
-        """The loads by feed and content."""
+    def loads_by_key(self) -> dict[FileKey, SourceLoad]:
+        """The loads by feed and SHA-256."""
         return {load.key: load for load in self.loads}
 
     def write(self, folder: Path) -> None:
+        """Write the manifest into a release's folder."""
         content = {
             "format": FORMAT,
             "run_id": self.run_id,
@@ -66,7 +70,7 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a release folder; UsageError if it cannot be made out."""
+    """The manifest in a release's folder, of any format. Raises UsageError if it cannot be read."""
     try:
         content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if content["format"] not in range(1, FORMAT + 1):
@@ -132,5 +136,5 @@ def _counts_from(content: dict[str, Any]) -> CountsFrom:
 
 
 def figure_vars(billing_vars: BillingVars) -> dict[str, Any]:
-    """The vars that figures depend on, as a manifest keeps them."""
+    """The vars that figures depend on, in the form of a manifest."""
     return asdict(billing_vars)

@@ -1,13 +1,15 @@
-"""Releases that were published: one of them, and the folder that holds them all.
+"""A release, and the published folder that holds all releases.
 
 data/published/
-    current -> releases/<run id>     the switch of this link is the seal
+    current -> releases/<run id>     the current release; switching this link seals it
     releases/<run id>/
-        callbill.duckdb              the marts and what the job knows of itself
-        parquet/                     the marts once more; calls only here, a folder per date
-        site/                        pages
-        manifest.json                what it was made of, and the hashes of what it says
-    status/                          how the last run ended
+        callbill.duckdb              the marts, and tables about runs and files
+        parquet/                     the marts as Parquet; calls only here, a folder per date
+        site/                        the pages
+        manifest.json                what the release was made from, and its hashes
+    status/                          the status of the last run
+
+No other module knows these names. `writing` writes a release.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from callbill.base.sql import literal
 from callbill.release.manifest import Manifest, read_manifest
 from callbill.storage.files import sync_folder
 
-# In order of time; there are no two in a microsecond.
+# A run id is the run's start in UTC, to the microsecond, so ids sort in order of time.
 RUN_ID = "%Y%m%dT%H%M%S.%fZ"
 
 
@@ -54,13 +56,13 @@ class Release:
 
     @cached_property
     def manifest(self) -> Manifest:
-        """Raises UsageError if it cannot be made out."""
+        """The release's manifest. Raises UsageError if it cannot be read."""
         return read_manifest(self.folder)
 
     @property
     def calls(self) -> str:
-        """What to select its calls from, where it lies: its own view knows its files by the paths
-        that they were published under."""
+        """SQL to select the calls from, at the release's present path. The view in its database has
+        the paths of the folder in which it was published."""
         files = literal(str(self.parquet / "calls" / "*" / "*.parquet"))
         return (
             f"read_parquet({files}, hive_partitioning = true, hive_types = {{'settled_on': date}})"
@@ -70,13 +72,14 @@ class Release:
         return self.parquet / "calls" / f"settled_on={settled_on}"
 
     def table(self, name: str) -> Path:
-        """The Parquet file of a mart, other than calls."""
+        """The Parquet file of a mart other than calls."""
         return self.parquet / f"{name}.parquet"
 
     def open(self) -> duckdb.DuckDBPyConnection:
-        """Its database, for reading, with times in UTC. Raises UsageError if it cannot be opened.
+        """Open the release's database for reading, with times in UTC.
 
-        Whoever has it open keeps what he opened, whatever is published meanwhile.
+        An open connection keeps reading this release, whatever is published meanwhile. Raises
+        UsageError if the database cannot be opened.
         """
         try:
             con = duckdb.connect(str(self.database), read_only=True)
@@ -88,13 +91,13 @@ class Release:
         return con
 
     def attach(self, con: duckdb.DuckDBPyConnection, name: str) -> None:
-        """Attach its database to a connection, for reading."""
+        """Attach the release's database to a connection, for reading."""
         con.execute(f"attach {literal(str(self.database))} as {name} (read_only)")
 
 
 @dataclass(frozen=True)
 class Published:
-    """The folder of all releases."""
+    """The published folder."""
 
     folder: Path
 
@@ -116,16 +119,16 @@ class Published:
         return self.folder / "releases"
 
     def releases(self) -> list[Release]:
-        """All of them, in order of time. What was never a release is left alone."""
+        """All releases, in order of time. Folders with other names are left out."""
         if not self._releases.is_dir():
             return []
         return [Release(path) for path in sorted(self._releases.iterdir()) if _is_run_id(path.name)]
 
     def current(self) -> Release | None:
-        """The release that `current` leads to; None if nothing was published yet.
+        """The release that `current` leads to, None if nothing was published yet.
 
-        Raises UsageError if it is no link to a release, as after a copy that does not know of
-        links.
+        Raises UsageError if `current` is not a link to a release, as after a copy that does not
+        keep links.
         """
         if not self.link.is_symlink() and not self.link.exists():
             return None
@@ -139,12 +142,12 @@ class Published:
         return Release(self.link.resolve())
 
     def require_current(
-        self, why: str = "run `callbill run`, or name another place with --published"
+        self, advice: str = "run `callbill run`, or name another place with --published"
     ) -> Release:
-        """The current release. Raises UsageError, which ends with `why`, if there is none."""
+        """The current release. Raises UsageError with `advice` at its end if there is none."""
         release = self.current()
         if release is None:
-            raise UsageError(f"nothing was published in {self.folder} yet; {why}")
+            raise UsageError(f"nothing was published in {self.folder} yet; {advice}")
         return release
 
     def current_manifest(self) -> Manifest | None:
@@ -152,8 +155,10 @@ class Published:
         return None if release is None else release.manifest
 
     def find(self, name: str) -> Release:
-        """A release by its run id, the beginning of that, or `current`. UsageError if there is none
-        such, or several."""
+        """The release whose run id begins with `name`, or the current one for `current`.
+
+        Raises UsageError if there is none or more than one.
+        """
         if name == "current":
             return self.require_current()
         paths = sorted(self._releases.glob("*"))
@@ -167,11 +172,11 @@ class Published:
         return Release(named[0])
 
     def new(self, run_id: str) -> Release:
-        """The release of a run, whose folder is not there yet."""
+        """The release of a run, whose folder does not exist yet."""
         return Release(self._releases / run_id)
 
     def switch_to(self, release: Release) -> None:
-        """Have `current` lead to a release, in one step: this seals what the release holds."""
+        """Let `current` lead to a release, in one step. This seals the release's figures."""
         building = self.folder / ".current.tmp"
         building.unlink(missing_ok=True)
         building.symlink_to(release.folder.relative_to(self.folder))
@@ -179,7 +184,7 @@ class Published:
         sync_folder(self.folder)
 
     def remove_unfinished(self) -> None:
-        """Remove what runs wrote that never came to switch: it is newer than the current
+        """Remove the releases of runs that ended before the switch. They are newer than the current
         release."""
         current = self.current()
         for release in self.releases():
@@ -187,13 +192,13 @@ class Published:
                 shutil.rmtree(release.folder, ignore_errors=True)
 
     def remove_old(self, keep: int) -> None:
-        """Keep the newest releases, so many of them."""
+        """Remove all but the newest `keep` releases."""
         for release in self.releases()[:-keep]:
             shutil.rmtree(release.folder, ignore_errors=True)
 
 
 def new_run_id(current: Manifest | None) -> str:
-    """Run ids sort in the order of their runs, even if the clock was set back between two."""
+    """A run id later than that of the current release, even if the clock was set back."""
     instant = datetime.now(UTC)
     if current is not None:
         last = datetime.strptime(current.run_id, RUN_ID).replace(tzinfo=UTC)

@@ -1,4 +1,8 @@
-"""Writing a release: the marts as a database and as Parquet, the site, the manifest."""
+"""Writes a release: the marts as a database and as Parquet, the site, the manifest.
+
+A release shares the files of sealed calls with the releases before it. It is complete and on disk
+before `Published.switch_to` makes it the current one.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ from callbill.warehouse.warehouse import STORAGE_VERSION, Warehouse
 
 _OPS_TABLES = ("runs", "source_files", "retries", "rejected_records", "control_results")
 _PARQUET = "format parquet, parquet_version v2, compression zstd"
-# Marts that are views, in a release's database too.
+# Marts that are views, and stay views in a release's database.
 _VIEWS = """
     select view_name from duckdb_views()
     where database_name = current_database() and schema_name = 'billing' and view_name <> 'calls'
@@ -47,19 +51,19 @@ def write_release(
     data_docs: str,
     record_run: Callable[[], None],
 ) -> Release:
-    """Write a whole release beside the others; to readers it is not there until
-    `Published.switch_to`.
+    """Write a release beside the others. Readers do not see it until `Published.switch_to`.
 
-    `settle_from` is the first date that it seals, `data_docs` the controls' page, and `record_run`
-    writes the run down as published: the release tells of its own run too.
+    It has all settlement dates through `through`. `settle_from` is the first date that it seals.
+    `data_docs` is the page of the controls (HTML). `record_run` records the run as published in
+    `ops.runs`, because the release contains its own run.
     """
     con = warehouse.con
     release = published.new(run_id)
     release.parquet.mkdir(parents=True)
     record_run()
-    before = published.current()
-    _link_calls(warehouse, before, release)
-    # In the order they are in, tables are written once, and a third smaller.
+    previous = published.current()
+    _link_calls(warehouse, previous, release)
+    # In the order of their rows, tables are written once and are a third smaller.
     con.execute("set preserve_insertion_order = true")
     views = [view for (view,) in con.execute(_VIEWS).fetchall()]
     for table in (*TABLES, *views):
@@ -68,31 +72,31 @@ def write_release(
             con.execute(f"copy (from billing.{table}) to {target} ({_PARQUET})")
     _write_database(con, release)
     con.execute("set preserve_insertion_order = false")
-    write_site(warehouse, billing_vars, release, before, (settle_from, through), data_docs)
+    write_site(warehouse, billing_vars, release, previous, (settle_from, through), data_docs)
     _manifest(con, billing_vars, run_id, through).write(release.folder)
     for folder, _folders, names in os.walk(release.folder):
         for name in names:
-            _keep(Path(folder, name))
+            _make_durable(Path(folder, name))
         sync_folder(Path(folder))
     return release
 
 
-def _keep(path: Path) -> None:
-    """Have a file survive a loss of power, and nobody write it. What is linked from the release
-    before is read-only, so kept already."""
+def _make_durable(path: Path) -> None:
+    """Make a file durable and read-only. One linked from the previous release is both already."""
     if path.stat().st_mode & 0o222:
         sync_file(path)
         path.chmod(0o444)
 
 
-def _link_calls(warehouse: Warehouse, before: Release | None, release: Release) -> None:
-    """A folder per sealed date, linked from the release before or from the warehouse.
+def _link_calls(warehouse: Warehouse, previous: Release | None, release: Release) -> None:
+    """Link the files of calls, from the previous release where it has the date, otherwise from the
+    warehouse.
 
-    A sealed date's files are never written again, so that all releases can share them.
+    The files of a sealed date are never written again, so all releases can share them.
     """
     for settled_on, source in warehouse.layout.call_dates().items():
-        if before is not None and before.calls_of(settled_on).is_dir():
-            source = before.calls_of(settled_on)
+        if previous is not None and previous.calls_of(settled_on).is_dir():
+            source = previous.calls_of(settled_on)
         target = release.calls_of(settled_on)
         target.mkdir(parents=True)
         for file in sorted(source.glob("*.parquet")):
@@ -116,7 +120,7 @@ def _write_database(con: duckdb.DuckDBPyConnection, release: Release) -> None:
         ).fetchall():
             con.execute(f"create table release.seeds.{table} as from seeds.{table}")
         _copy_views(con)
-        _describe_columns(con)
+        _copy_comments(con)
         _copy_macros(con)
         for table in _OPS_TABLES:
             con.execute(f"create table release.ops.{table} as from ops.{table}")
@@ -134,9 +138,9 @@ def _write_database(con: duckdb.DuckDBPyConnection, release: Release) -> None:
         con.execute("detach release")
 
 
-def _describe_columns(con: duckdb.DuckDBPyConnection) -> None:
-    """Take the descriptions along: whoever opens the database finds them there."""
-    described = con.execute(
+def _copy_comments(con: duckdb.DuckDBPyConnection) -> None:
+    """Copy the comments on marts and their columns into the release's database."""
+    comments = con.execute(
         """
         select 'table', table_name, '', comment from duckdb_tables()
         where database_name = current_database() and schema_name = 'billing'
@@ -149,26 +153,27 @@ def _describe_columns(con: duckdb.DuckDBPyConnection) -> None:
         where c.database_name = current_database() and c.schema_name = 'billing'
         """
     ).fetchall()
-    for kind, table, column, comment in described:
+    for kind, table, column, comment in comments:
         if comment:
-            of = f"release.billing.{table}" + (f".{column}" if column else "")
-            con.execute(f"comment on {kind} {of} is {literal(' '.join(comment.split()))}")
+            target = f"release.billing.{table}" + (f".{column}" if column else "")
+            con.execute(f"comment on {kind} {target} is {literal(' '.join(comment.split()))}")
 
 
 def _copy_views(con: duckdb.DuckDBPyConnection) -> None:
-    """Take along the views beside the marts, which name what they are of without a database."""
-    [(here,)] = con.execute("select current_database()").fetchall()
+    """Copy the views among the marts. Their statements name tables without a database, so they work
+    in the release's database too."""
+    [(warehouse_name,)] = con.execute("select current_database()").fetchall()
     views = con.execute(f"select sql from duckdb_views() where view_name in ({_VIEWS})").fetchall()
     con.execute("use release")
     try:
         for (statement,) in views:
             con.execute(statement)
     finally:
-        con.execute(f"use {identifier(here)}")
+        con.execute(f"use {identifier(warehouse_name)}")
 
 
 def _copy_macros(con: duckdb.DuckDBPyConnection) -> None:
-    """Take along the SQL macros that stand beside the marts (macros/known_on.sql)."""
+    """Copy the SQL macros of schema `billing` (macros/known_on.sql)."""
     macros = con.execute(
         """
         select function_name, array_to_string(parameters, ', '), macro_definition

@@ -1,4 +1,4 @@
-"""Files that are written once: linked, made durable, put in place whole."""
+"""Files that are written once: how to share them and make them durable."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Have a file, which nobody will write again, under another name too."""
+    """Give a file that is never written again a second name, or a copy where links are not
+    possible."""
     try:
         os.link(source, target)
     except OSError:
-        # Another file system, or one without links.
+        # The target is on another file system, or on one without hard links.
         shutil.copyfile(source, target)
 
 

@@ -1,4 +1,4 @@
-"""Building the models of the settlement dates that are due."""
+"""Builds the models of some settlement dates, with dbt."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from callbill.warehouse.warehouse import Warehouse
 
 
 def build_models(warehouse: Warehouse, billing_vars: BillingVars, dates: RuleRange) -> None:
-    """Build all models for a range of settlement dates that have one version of the rules.
+    """Build all models for a range of settlement dates with one version of the rules.
 
-    What an earlier, unpublished run left of these dates or later ones is replaced. Raises
-    ControlFailedError if a test of a model failed, CallbillError if a model could not be built.
+    The rows of these dates and of later ones, which an unpublished run may have left, are replaced.
+    Raises ControlFailedError if a dbt test failed, CallbillError if a model could not be built.
     """
     with warehouse.transaction():
         warehouse.execute("delete from ops.settlement_window")

@@ -1,7 +1,7 @@
-"""Reading one batch of files: a plain function of an item, which can run anywhere.
+"""Reads one batch of files: a plain function of plain data, which can run in any process.
 
-In the default run it uses the warehouse's own connection. `run` uses one of its own, and takes and
-gives what JSON can hold: what a scheduler would send to a worker and get back.
+The job calls `read_files` with the warehouse's own connection. `run` opens a connection of its own,
+and its argument and result are JSON values, which a scheduler can send to a worker and back.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ __all__ = ["ReadOutcome", "ReadTask", "as_item", "read_files", "run"]
 
 
 def run(item: dict[str, Any]) -> dict[str, Any]:
-    """Read the files of an item that `as_item` made. Gives the fields of a ReadOutcome."""
+    """Read the files of a task in the form of `as_item`. The result has the fields of ReadOutcome.
+
+    Raises FileNotFoundError and CallbillError as `read_files` does.
+    """
     with closing(duckdb.connect()) as con:
         con.execute("set TimeZone = 'UTC'")
         con.execute("set preserve_insertion_order = false")
@@ -30,7 +33,7 @@ def run(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_item(task: ReadTask) -> dict[str, Any]:
-    """A task as what JSON can hold."""
+    """A task as JSON values."""
     return {
         **{key: value for key, value in vars(task).items() if isinstance(value, str | int)},
         "folder": str(task.folder),

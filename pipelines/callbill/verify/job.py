@@ -133,7 +133,7 @@ def _compute_bill(
             billing_vars,
             _claims(manifest),
             Path(folder),
-            reporter.announce(total_bytes),
+            reporter.track_bytes(total_bytes),
         )
         book = PriceBook(as_counted(manifest.seeds, manifest.counts_from), accepted.contracts)
         charges = charges_of(accepted.records, book, billing_vars, through)

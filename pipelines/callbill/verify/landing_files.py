@@ -18,7 +18,7 @@ def find_landing_files(
     Raises UsageError if one is not there as it was loaded.
     """
     by_name = {file.name: file for file in landing}
-    advance = reporter.announce(sum(file.size for file in by_name.values()))
+    advance = reporter.track_bytes(sum(file.size for file in by_name.values()))
     by_content: dict[tuple[str, str], LandingFile] = {}
     wanted = {(load.feed, load.source_file_id) for load in loads}
     # Usually all files still have the names that they were loaded under: look at those first.

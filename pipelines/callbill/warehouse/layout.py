@@ -1,14 +1,16 @@
-"""Where a warehouse keeps its files: a database file, and a folder of the same name beside it.
+"""The paths of a warehouse: a database file, and a folder of the same name beside it.
 
 data/warehouse.duckdb                the database
 data/warehouse.duckdb.files/
     raw/call_logs/                   accepted records, a folder per settlement floor
     int_calls/                       calls, a folder per settlement date
-    loading/                         what a load has written and not yet committed
-    unknown/                         files of a warehouse that is gone, for a while
-    scratch/                         files unpacked while they are read
-    spill/                           what the engine cannot keep in memory
-    dbt/                             what dbt parsed, and its logs
+    loading/                         files that a load has written and not yet committed
+    unknown/                         files that the database does not name, until a run removes them
+    scratch/                         unpacked files while they are read
+    spill/                           temporary data that DuckDB cannot keep in memory
+    dbt/                             dbt's parsed project and its logs
+
+No other module knows these names.
 """
 
 from __future__ import annotations
@@ -17,22 +19,22 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-# The relation of calls, which is kept as Parquet: its folder and its files are named after it.
+# The model of calls, which is kept as Parquet. Its folder and its files have this name.
 CALLS = "int_calls"
-# A folder of this date holds one empty file, so that a view over a folder always has a file to
-# learn its columns from. The materialization settlement_partitions writes the one of calls.
+# The folder of this date holds one empty file, from which a view over all folders takes its columns
+# even if there is no other file. The materialization settlement_partitions writes that of calls.
 EMPTY_DATE = date.min
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The paths of a warehouse, from that of its database."""
+    """The paths of a warehouse, derived from that of its database."""
 
     database: Path
 
     @property
     def log(self) -> Path:
-        """What was committed and is not yet in the database file itself."""
+        """DuckDB's write-ahead log: committed changes that are not yet in the database file."""
         return self._beside(".wal")
 
     @property
@@ -45,15 +47,16 @@ class Layout:
 
     @property
     def dry_run(self) -> Layout:
-        """The copy that a dry run works on."""
+        """The layout of the copy that a dry run works on."""
         return Layout(self._beside(".dry-run") / self.database.name)
 
     def replaced(self, run_id: str) -> Path:
-        """The folder that a rebuild moves the warehouse to which it replaces."""
+        """The folder to which a rebuild moves the warehouse that it replaces."""
         return self._beside(f".replaced-{run_id}")
 
     @property
     def all_replaced(self) -> list[Path]:
+        """The folders of all replaced warehouses."""
         return sorted(self.database.parent.glob(f"{self.database.name}.replaced-*"))
 
     def raw(self, relation: str) -> Path:
@@ -65,10 +68,11 @@ class Layout:
         return self.files / CALLS
 
     def calls_of(self, settled_on: date) -> Path:
+        """The folder of a settlement date's calls."""
         return self.calls / f"settled_on={settled_on}"
 
     def call_dates(self) -> dict[date, Path]:
-        """The folder of each settlement date that has one."""
+        """The existing folders of calls by settlement date, in order."""
         folders = {
             date.fromisoformat(path.name.removeprefix("settled_on=")): path
             for path in sorted(self.calls.glob("settled_on=*"))

@@ -1,4 +1,7 @@
-"""What was loaded: files, the lines of them that were rejected, and those that were read again."""
+"""Loads: which files were loaded, which of their lines were rejected, which were read again.
+
+These are plain data. A manifest lists them, and a rebuild loads the same files from them again.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-# Why an account event was rejected that is right by itself: beside the events known before it.
+# Why an account event is rejected that is valid by itself, but not after those known before it.
 ID_REUSED = "event_id_of_another_event"
 UNBLOCKS_TOO_MUCH = "unblocks_more_than_is_frozen"
 MOVES_TOO_MUCH = "account_beyond_range"
-REASONS_BESIDE_OTHERS = (ID_REUSED, UNBLOCKS_TOO_MUCH, MOVES_TOO_MUCH)
+EVENT_VERDICT_REASONS = (ID_REUSED, UNBLOCKS_TOO_MUCH, MOVES_TOO_MUCH)
 
-# Known by its feed and the SHA-256 of its bytes.
+# A file's feed and the SHA-256 of its bytes.
 FileKey = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class LineSelection:
-    """Some lines of a file: only those of some numbers, or all but those."""
+    """Some lines of a file: only those with these numbers, or all others."""
 
     numbers: frozenset[int]
     only: bool
@@ -28,7 +31,7 @@ class LineSelection:
 
     @property
     def condition(self) -> str:
-        """The same for SQL, of a `line_number`."""
+        """The selection as a condition in SQL on `line_number`."""
         if not self.numbers:
             return str(not self.only)
         numbers = ", ".join(map(str, sorted(self.numbers)))
@@ -40,7 +43,7 @@ ALL_LINES = LineSelection(frozenset(), only=False)
 
 @dataclass(frozen=True)
 class Retry:
-    """Lines of a file that were rejected at first, and accepted when they were read again."""
+    """Lines of a file that were rejected first, and accepted when they were read again."""
 
     settlement_floor: date
     line_numbers: tuple[int, ...]
@@ -53,7 +56,7 @@ class Retry:
 
 @dataclass(frozen=True)
 class SourceLoad:
-    """A loaded file, as the warehouse can be made again from it."""
+    """A loaded file, with all that is needed to load it again in the same way."""
 
     source_file_id: str
     feed: str
@@ -63,10 +66,10 @@ class SourceLoad:
     settlement_floor: date
     quarantine_reason: str | None = None
     retries: tuple[Retry, ...] = ()
-    # Lines that were rejected by themselves and never accepted since, such as "3-17,20"; "all" of a
-    # file that could not be read; None where it is not known.
+    # Lines that are rejected by judge.sql, such as "3-17,20". "all" for a file that could not be
+    # read, None if it is not known.
     rejected_lines: str | None = None
-    # The version of the reading rules, and the SHA-256 of the log shape, that it was read by.
+    # The version of the reading rules and the SHA-256 of the shape that the file was read by.
     reading_rules: int = 1
     shape_sha256: str | None = None
 
@@ -76,7 +79,7 @@ class SourceLoad:
 
     @property
     def rejected(self) -> LineSelection | None:
-        """The lines that stay rejected, whatever today's rules say of them; None for none."""
+        """The lines that stay rejected, whatever today's rules say. None if there are none."""
         if not self.rejected_lines:
             return None
         if self.rejected_lines == "all":
@@ -88,14 +91,14 @@ class SourceLoad:
         return LineSelection(frozenset(numbers), only=True)
 
     @property
-    def lines_at_first(self) -> LineSelection | None:
-        """What to read of it before the retries; None for all."""
+    def lines_before_retries(self) -> LineSelection | None:
+        """The lines to read before the retries, None for all."""
         later = frozenset(number for retry in self.retries for number in retry.line_numbers)
         return LineSelection(later, only=False) if later else None
 
 
 def as_ranges(numbers: Iterable[int]) -> str:
-    """Ascending numbers as a manifest has them: 1, 2, 3 and 7 are "1-3,7"."""
+    """Ascending numbers in the form of a manifest: 1, 2, 3 and 7 are "1-3,7"."""
     ranges: list[tuple[int, int]] = []
     for number in numbers:
         if ranges and ranges[-1][1] == number - 1:

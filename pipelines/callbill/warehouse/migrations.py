@@ -1,11 +1,16 @@
-"""Bringing a warehouse that an older callbill wrote into today's layout.
+"""Migrates a warehouse that an older callbill wrote to the current schema.
 
-Schema versions: 1 (callbill 0.1), 2 (0.2: who started a run, files withdrawn and read again, what
-senders announce, the texts of contracts and events), 3 and 4 (0.6: the vendor's bills, the months
-that they state), 5 (0.7: versions of the rules; verdicts on account events beside what was loaded;
-the table in which a night leaves calls for the next is there before the first; models have other
-names). What dbt makes is made anew by every run, except what it keeps by settlement date, and that
-did not change.
+Schema versions:
+
+1  callbill 0.1
+2  0.2: who started a run; withdrawn files and retries; announcements; texts of contracts and events
+3  0.6: the vendor's bills
+4  0.6: the months that the vendor's bills state
+5  0.7: versions of the rules; verdicts on account events in a table of their own; the table that
+   passes calls to the next run exists before the first run; models have other names
+
+Only the job's own tables are migrated. Every run builds dbt's models again, except rows that are
+kept by settlement date, and their columns have not changed.
 """
 
 from __future__ import annotations
@@ -13,21 +18,21 @@ from __future__ import annotations
 import duckdb
 
 SCHEMA_VERSION = 5
-# What commands read of a warehouse has had these names and columns since then.
+# Since this version the tables that commands read have had their names and columns.
 READABLE_SINCE = 4
 
-# Tables that were called otherwise before.
+# Tables that had another name: old name, new name.
 _RENAMED = {
     "ops.source_files": "ops.loaded_files",
     "ops.rejected_records": "ops.rejected_lines",
 }
-# Columns that are new and may not be empty, and what they say of rows from before.
+# New columns that must not be null, with their values for old rows.
 _NEW_COLUMNS = {
     "raw.contracts": {"fields": "'{}'"},
     "raw.account_events": {"fields": "'{}'"},
 }
-# The verdicts on account events, which up to schema 4 stood in the events themselves, with the
-# counts of their files and the rejects rewritten accordingly.
+# Up to schema 4 the verdicts were in the events themselves, and the rejects and the counts of files
+# included them. This moves them to their own table.
 _VERDICTS_BEFORE_5 = """
     create or replace table ops.event_verdicts as
         select source_file_id, line_number, rejected_as as reason
@@ -44,7 +49,7 @@ _VERDICTS_BEFORE_5 = """
     alter table raw.account_events drop column rejected_as;
 """
 
-# What models were called before 5, in the schema intermediate.
+# Models that had another name before version 5, in the schema `intermediate`.
 _OLD_MODELS = (
     ("view", "our_lines_compared"),
     ("view", "usage_compared"),
@@ -63,7 +68,10 @@ _NAMES = """
 
 
 def migrate(con: duckdb.DuckDBPyConnection, tables: str, views: str) -> None:
-    """Make the job's own tables anew as `tables` has them, with the rows they have, at once."""
+    """Create the job's own tables again from `tables`, copy their rows, and create `views`.
+
+    All of it is one transaction.
+    """
     con.begin()
     if _has_column(con, "raw", "account_events", "rejected_as"):
         con.execute(_VERDICTS_BEFORE_5)
@@ -80,11 +88,11 @@ def migrate(con: duckdb.DuckDBPyConnection, tables: str, views: str) -> None:
     con.execute(tables)
     for n, name in enumerate(names):
         target = _RENAMED.get(name, name)
-        had = {row[0] for row in con.execute(f"describe before_{n}").fetchall()}
+        old_columns = {row[0] for row in con.execute(f"describe before_{n}").fetchall()}
         added = "".join(
             f", {value} as {column}"
             for column, value in _NEW_COLUMNS.get(target, {}).items()
-            if column not in had
+            if column not in old_columns
         )
         con.execute(f"insert into {target} by name select *{added} from before_{n}")
         con.execute(f"drop table before_{n}")

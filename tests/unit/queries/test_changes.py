@@ -21,8 +21,8 @@ def manifest(*loads: SourceLoad, **changed: Any) -> Manifest:
         "vars": {"max_usage_age_days": 62},
         "seeds": {"components": [["c", "p", "1000"]]},
     } | changed
-    known = {load.key: load for load in loads}
-    return cast(Manifest, SimpleNamespace(loads=list(loads), known=known, **settings))
+    loads_by_key = {load.key: load for load in loads}
+    return cast(Manifest, SimpleNamespace(loads=list(loads), loads_by_key=loads_by_key, **settings))
 
 
 def test_files_that_are_new_withdrawn_or_read_again() -> None:

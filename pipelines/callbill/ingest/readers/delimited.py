@@ -1,7 +1,7 @@
-"""CSV: read whole by the engine, or record by record by Python's reader.
+"""Reads CSV: whole files by DuckDB, or record by record by Python.
 
-The two read some files in different ways. `plain_records` knows where, so that a record does not
-depend on what else is in its file.
+The two readers understand some files in different ways. `count_unambiguous_records` finds such
+files, and they are read record by record. So a record does not depend on the rest of its file.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from callbill.ingest.readers.lines import (
 from callbill.ingest.relation import Relation
 from callbill.ingest.shapes import Shape
 
-# A CSV record of several lines ends somewhere: past this its opening quote was a mistake.
+# The most bytes of a CSV record of several lines. In a longer one the opening quote is a mistake.
 MAX_CSV_RECORD = 1024 * 1024
 
 
 def whole_files(shape: Shape, header: Sequence[str], paths: Sequence[Path]) -> Relation:
-    """The records of whole files that have one header."""
+    """The records of whole files with the same header."""
     columns = ", ".join(f"{literal(name)}: 'varchar'" for name in header)
     texts = texts_of_columns(shape, {name: Column(identifier(name)) for name in header})
     return Relation(
@@ -54,7 +54,7 @@ def whole_files(shape: Shape, header: Sequence[str], paths: Sequence[Path]) -> R
 
 
 def read_header(path: Path) -> list[str]:
-    """The column names of a CSV file, none if it is empty.
+    """The column names of a CSV file. An empty file has none.
 
     Raises UnreadableFileError if a column is named twice or the header is not UTF-8.
     """
@@ -70,9 +70,9 @@ def read_header(path: Path) -> list[str]:
     return header
 
 
-# What the engine's CSV reader and this module's would read in different ways: blanks around a
-# quoted value, a lone carriage return. One by one: a pattern of alternatives is ten times as slow.
-_CSV_ODDITIES = [
+# What DuckDB's CSV reader and Python's understand in different ways: blanks around a quoted value,
+# a lone carriage return. Several patterns, because one with alternatives is ten times as slow.
+_AMBIGUITIES = [
     re.compile(pattern)
     for pattern in (
         rb"\r(?!\n)",
@@ -82,30 +82,31 @@ _CSV_ODDITIES = [
         rb'"[ \t]+\Z',
     )
 ]
-# Where the engine overlooks values too many: empty ones at a line's end, doubled quotes.
-_CSV_OVERLOOKED = [re.compile(pattern) for pattern in (rb",[ \t]*(\r?\n|\Z)", rb'""')]
+# Where DuckDB does not notice surplus values: empty values at a line's end, doubled quotes.
+_SURPLUS_VALUES = [re.compile(pattern) for pattern in (rb",[ \t]*(\r?\n|\Z)", rb'""')]
 _BLANK_LINE = re.compile(rb"(?m)^\r?\n")
 
 
-def plain_records(path: Path, columns: int) -> int | None:
-    """How many records a CSV file has, if there is nothing in it that two readers could take for
-    two things; otherwise None."""
-    # The engine lets bytes pass that are no UTF-8, and leaves out what follows a quote that is
-    # never closed.
+def count_unambiguous_records(path: Path, columns: int) -> int | None:
+    """The number of a CSV file's records, None if the two readers could understand it differently.
+
+    `columns` is the number of columns in the header.
+    """
+    # DuckDB accepts bytes that are not UTF-8, and drops what follows a quote that is never closed.
     decoder = codecs.getincrementaldecoder("utf-8")()
     quotes = ends = carriage_returns = line_ends = blank_lines = commas = 0
-    is_overlooked, last = False, b"\n"
+    may_have_surplus, last = False, b"\n"
     try:
         with path.open("rb") as stream:
             for block in _whole_lines(stream):
                 decoder.decode(block)
-                if b"\0" in block or any(oddity.search(block) for oddity in _CSV_ODDITIES):
+                if b"\0" in block or any(oddity.search(block) for oddity in _AMBIGUITIES):
                     return None
-                is_overlooked = is_overlooked or any(
-                    pattern.search(block) for pattern in _CSV_OVERLOOKED
+                may_have_surplus = may_have_surplus or any(
+                    pattern.search(block) for pattern in _SURPLUS_VALUES
                 )
                 pieces = block.split(b'"')
-                # Of every two pieces one lies between quotes.
+                # Every second piece lies between quotes.
                 outside = pieces[quotes % 2 :: 2]
                 ends += sum(piece.count(b"\n") for piece in outside)
                 carriage_returns += sum(piece.count(b"\r\n") for piece in outside)
@@ -120,13 +121,13 @@ def plain_records(path: Path, columns: int) -> int | None:
     if quotes % 2 or carriage_returns not in (0, line_ends) or (quotes and blank_lines):
         return None
     rows = ends + (last != b"\n") - blank_lines
-    if is_overlooked and not _has_columns(path, columns, quotes, commas, rows):
+    if may_have_surplus and not _has_columns(path, columns, quotes, commas, rows):
         return None
     return max(rows - 1, 0)
 
 
 def _has_columns(path: Path, columns: int, quotes: int, commas: int, rows: int) -> bool:
-    """Whether every row has so many values."""
+    """Whether every row has as many values as there are columns."""
     if not quotes:
         return commas == rows * (columns - 1)
     with path.open(encoding="utf-8-sig", newline="") as text:
@@ -137,8 +138,8 @@ def _has_columns(path: Path, columns: int, quotes: int, commas: int, rows: int) 
 
 
 def _whole_lines(stream: BinaryIO) -> Iterator[bytes]:
-    """A file in pieces of whole lines. Raises _RecordTooLongError for a line that could fill the
-    memory."""
+    """A file in pieces of whole lines. Raises _RecordTooLongError for a line that is too long to
+    hold in memory."""
     while block := stream.read(CHUNK):
         if not block.endswith(b"\n"):
             block += stream.readline(MAX_LINE_BYTES)
@@ -152,7 +153,7 @@ class _RecordTooLongError(Exception):
 
 
 def csv_records(stream: BinaryIO, header: Sequence[str]) -> Iterator[Line | BadLine]:
-    """The records of a CSV file after its header, blank lines left out."""
+    """The records of a CSV file after its header, without blank lines."""
     rows = _csv_rows(stream)
     next(rows, None)
     for row in rows:
@@ -178,14 +179,14 @@ class _LineTooLongError(Exception):
 
 @dataclass(frozen=True)
 class _LongLine:
-    """A line too long to be kept: its length and hash."""
+    """The length in bytes and the SHA-256 of a line that is too long to keep."""
 
     length: int
     sha256: str
 
 
 def _text_lines(stream: BinaryIO) -> Iterator[str | _LongLine]:
-    """A file's lines as text, bytes that are no UTF-8 escaped, with their ends."""
+    """A file's lines as text, with their line ends. Bytes that are not UTF-8 are escaped."""
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
     while line := text.readline(MAX_LINE_BYTES):
         if len(line) < MAX_LINE_BYTES or line.endswith(("\n", "\r")):
@@ -202,14 +203,14 @@ def _text_lines(stream: BinaryIO) -> Iterator[str | _LongLine]:
 
 
 class _PhysicalLines:
-    """A file's lines, remembering those of the record at hand so that they can be given back."""
+    """A file's lines. Those of the current record can be returned, to be read once more."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._lines = _text_lines(stream)
         self._returned: deque[str | _LongLine] = deque()
         self.record: list[str | _LongLine] = []
         self._record_length = 0
-        self.number = 0  # lines given out and not given back
+        self.number = 0  # lines read and not returned
 
     def __iter__(self) -> _PhysicalLines:
         return self
@@ -227,21 +228,24 @@ class _PhysicalLines:
 
     @property
     def texts(self) -> list[str]:
-        """The lines of a record that was read to its end."""
+        """The lines of the current record, if it was read to its end."""
         return [line for line in self.record if isinstance(line, str)]
 
     def begin_record(self) -> None:
         self.record.clear()
         self._record_length = 0
 
-    def give_back_all_but_first(self) -> None:
+    def return_all_but_first(self) -> None:
         self.number -= len(self.record) - 1
         self._returned.extendleft(reversed(self.record[1:]))
 
 
 def _csv_rows(stream: BinaryIO) -> Iterator[tuple[int, list[str], bytes] | BadLine]:
-    """Rows with the number of their first line and their bytes. A line that begins no record is
-    given up alone: an unclosed quote must not take the rest of the file with it."""
+    """Each row: the number of its first line, its values, its bytes.
+
+    If a row cannot be read, only its first line is a bad line. Reading goes on with the next line,
+    so that a quote that is never closed does not cost the rest of the file.
+    """
     csv.field_size_limit(MAX_LINE_BYTES)
     lines = _PhysicalLines(stream)
     reader = csv.reader(lines, strict=True)
@@ -254,7 +258,7 @@ def _csv_rows(stream: BinaryIO) -> Iterator[tuple[int, list[str], bytes] | BadLi
             return
         except (csv.Error, _RecordTooLongError, _LineTooLongError):
             line = lines.record[0]
-            lines.give_back_all_but_first()
+            lines.return_all_but_first()
             reader = csv.reader(lines, strict=True)
             if isinstance(line, _LongLine):
                 yield BadLine(first, "line_too_long", line.length, line.sha256)
@@ -266,6 +270,6 @@ def _csv_rows(stream: BinaryIO) -> Iterator[tuple[int, list[str], bytes] | BadLi
 
 
 def _raw(physical_lines: Sequence[str]) -> bytes:
-    """A record's bytes as they lie in the file, without the end of its last line."""
+    """A record's bytes as they are in the file, without the last line end."""
     text = "".join(physical_lines).removesuffix("\n").removesuffix("\r")
     return text.encode("utf-8", errors="surrogateescape")

@@ -1,4 +1,4 @@
-"""A JSON document, which is brought into one line: an API's answer as it was saved."""
+"""Reads a JSON document, such as a saved answer of an API, by writing it out as one line."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from callbill.ingest.readers.lines import CHUNK
 
 
 def document_as_line(path: Path, target: Path) -> None:
-    """Write a JSON document out as one line. A list is what an answer lists."""
+    """Write a JSON document as one line. A bare list becomes the `DetailSet` of an object."""
     with path.open("rb") as source, target.open("wb") as sink:
         chunk = source.read(CHUNK).removeprefix(codecs.BOM_UTF8).lstrip()
         is_list = chunk.startswith(b"[")
         if is_list:
             sink.write(b'{"DetailSet":')
         while chunk:
-            # Within its texts there are no line ends.
+            # JSON strings contain no line ends, so this changes no value.
             sink.write(chunk.replace(b"\n", b" "))
             chunk = source.read(CHUNK)
         if is_list:

@@ -1,4 +1,7 @@
-"""The select list that every reader ends with: a shape's field texts, and what is odd of them."""
+"""The select list of every reader's query: a shape's field texts, `has_error`, `odd_field`.
+
+`odd_field` names a field whose value has no text of its own. The feed's judge.sql rejects it.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,16 @@ from callbill.ingest.shapes import Shape
 
 @dataclass(frozen=True)
 class Column:
-    """How a statement refers to a column, and whether its value has a text."""
+    """How a statement refers to a column, and whether the column's type has texts of its own."""
 
     reference: str
     is_text: bool = True
 
 
 def texts_of_columns(shape: Shape, columns: Mapping[str, Column]) -> str:
-    """Select list of a shape's field texts from named columns; those that are missing are null.
+    """The select list for a source with columns, by path. The text of a missing column is null.
 
-    `columns` tells for a path how to refer to it; `is_text` is false where the column is of a
-    type that has no text of its own (a list, a boolean).
+    A column's `is_text` is false if its type has no texts of its own, as lists and booleans.
     """
 
     def reference(path: str) -> str:
@@ -34,7 +36,7 @@ def texts_of_columns(shape: Shape, columns: Mapping[str, Column]) -> str:
         for path in paths
         if field in shape.feed.text_fields and path in columns and not columns[path].is_text
     )
-    # An empty text is nothing there, as everywhere.
+    # An empty text means "no value", as everywhere.
     errors = [
         f"nullif({reference(parent)}, '') is not null"
         for parent in shape.error_parents
@@ -45,7 +47,10 @@ def texts_of_columns(shape: Shape, columns: Mapping[str, Column]) -> str:
 
 
 def field_texts(shape: Shape, reference: Callable[[str], str]) -> dict[str, str]:
-    """SQL for the text of each field of the shape's feed, null where there is none."""
+    """SQL for the text of each field of the shape's feed, null where a line has none.
+
+    `reference` gives the SQL for the text at a path.
+    """
     texts = {}
     for field, paths in shape.fields.items():
         candidates = [reference(path) for path in paths]
@@ -62,6 +67,7 @@ def field_texts(shape: Shape, reference: Callable[[str], str]) -> dict[str, str]
 
 
 def select_list(texts: Mapping[str, str], errors: Sequence[str], odd_field: str) -> str:
+    """The select list of field texts, `has_error` (true if any of `errors` is) and `odd_field`."""
     return ",\n".join(
         [
             *(f"    {text} as {field}" for field, text in texts.items()),

@@ -1,8 +1,8 @@
-"""Lines of JSON: read whole with declared columns, or line by line as text.
+"""Reads JSON lines: whole files with declared columns, or line by line as text.
 
-The engine's own reader is fast and all or nothing. Line by line the same parser is asked, by few
-functions in few statements: each parses the line anew and keeps some times its length in memory
-until the statement ends.
+DuckDB's read_json is fast, but one bad line fails the whole statement. Line by line, DuckDB's JSON
+functions use the same parser. Each call parses the line again, and keeps several times its length
+in memory until the statement ends. So there are few calls, in few statements.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from callbill.ingest.shapes import Shape
 
 
 def whole_files(shape: Shape, paths: Sequence[Path], *, ignore_errors: bool = False) -> Relation:
-    """The records of whole files. With `ignore_errors` lines that cannot be read are records
-    without fields; without it they are an error of the statement."""
+    """The records of whole files. A line that cannot be read fails the statement. With
+    `ignore_errors` it is a record without fields instead."""
     return Relation(
         f"""
         select {_texts_of_json(shape)},
             parse_filename(filename, true) as source_file_id,
             null::bigint as line_number
         from read_json(
-            -- Told that lines are records, the reader does not sniff at them first, which would
-            -- overflow its stack where they are nested deeply.
+            -- With `records` given, read_json does not detect the structure first. The detection
+            -- would overflow its stack on deeply nested lines.
             $names, columns = {_json_columns(shape)}, format = 'newline_delimited',
             records = true, filename = true, ignore_errors = {ignore_errors}
         )
@@ -48,7 +48,7 @@ def whole_files(shape: Shape, paths: Sequence[Path], *, ignore_errors: bool = Fa
 
 
 def _json_columns(shape: Shape) -> str:
-    """The `columns` argument of read_json: text leaves under the paths the shape names."""
+    """The `columns` argument of read_json: the shape's paths as structs with text leaves."""
     columns = ", ".join(
         f"{literal(name)}: {literal(_json_type(node))}" for name, node in _tree(shape).items()
     )
@@ -71,10 +71,10 @@ def _json_type(node: dict[str, Any]) -> str:
 
 
 def _texts_of_json(shape: Shape) -> str:
-    """Select list of a shape's field texts from the columns that `_json_columns` declares.
+    """The select list of a shape's field texts from the columns of `_json_columns`.
 
-    read_json does not tell a value's JSON type. Texts that objects, arrays and booleans turn into
-    therefore set `odd_field`, so that the file is read again line by line.
+    read_json does not report a value's JSON type. A text that an object, an array or a boolean
+    could have become therefore sets `odd_field`, and the file is read again line by line.
     """
 
     def reference(path: str) -> str:
@@ -91,7 +91,7 @@ def _texts_of_json(shape: Shape) -> str:
 
 
 def _paths_of_texts(shape: Shape, reference: Callable[[str], str]) -> list[str]:
-    """What the shape reads text fields from, each by itself where a field has several paths."""
+    """The reference of every path of the feed's text fields."""
     return [
         reference(path) for field in shape.feed.text_fields for path in shape.fields.get(field, ())
     ]
@@ -101,7 +101,7 @@ def _paths_of_texts(shape: Shape, reference: Callable[[str], str]) -> list[str]:
 
 
 def json_lines(stream: BinaryIO) -> Iterator[Line | BadLine]:
-    """The lines of a JSON lines file that are not blank."""
+    """The lines of a JSON lines file, without blank ones."""
     for line_number, raw in _numbered_lines(stream):
         if isinstance(raw, BadLine):
             yield raw
@@ -118,7 +118,9 @@ def json_lines(stream: BinaryIO) -> Iterator[Line | BadLine]:
 
 
 def line_at(stream: BinaryIO, line_number: int) -> str:
-    """A physical line of a file as text, bytes that are no UTF-8 escaped.
+    """A physical line of a file as text, with bytes that are not UTF-8 escaped.
+
+    Of a line that is too long only the length is shown.
 
     Raises UnreadableFileError if the file does not decompress that far, or has no such line.
     """
@@ -168,11 +170,12 @@ def _numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadLine]]:
         yield line_number + 1, bytes(pending)
 
 
-# One call of a JSON function gives all paths, and no statement has more than two: see above.
+# One call of a JSON function returns the values of all paths, and no statement has more than two
+# calls (see the module's docstring).
 
 
 def fault_of_line(shape: Shape) -> str:
-    """SQL for the reason why `line` is no JSON object that can be read; null if it is one."""
+    """SQL for the reason why `line` is not a readable JSON object, null if it is one."""
     parents = ["", *shape.parents]
     duplicate = " or ".join(
         f"coalesce(len({names}) <> list_unique({names}), false)"
@@ -190,8 +193,8 @@ def fault_of_line(shape: Shape) -> str:
 
 
 def values_of_line(shape: Shape) -> str:
-    """Select list of what the JSON object in `line` has at the shape's paths, for
-    `texts_of_values`."""
+    """The select list of `texts` and `types` at the shape's paths in the JSON object `line`, from
+    which `texts_of_values` selects."""
     return (
         f"json_extract_string(line, {_json_paths(shape.paths)}) as texts,"
         f" json_type(line, {_json_paths(shape.paths_and_parents)}) as types"
@@ -199,7 +202,7 @@ def values_of_line(shape: Shape) -> str:
 
 
 def texts_of_values(shape: Shape) -> str:
-    """Select list of a shape's field texts from the columns of `values_of_line`."""
+    """The select list of a shape's field texts from the columns of `values_of_line`."""
     number = {path: n for n, path in enumerate(shape.paths_and_parents, 1)}
 
     def type_of(path: str) -> str:
@@ -209,7 +212,7 @@ def texts_of_values(shape: Shape) -> str:
         text = f"texts[{number[path]}]"
         if not shape.feed.read_whole:
             return text
-        # A number with a fraction or an exponent is written as read_json writes it.
+        # Write a number with a fraction or an exponent as read_json does, so that both ways agree.
         return (
             f"case when {type_of(path)} = 'DOUBLE' and regexp_matches({text}, '[.eE]')"
             f" and isfinite(try_cast({text} as double))"
@@ -223,7 +226,7 @@ def texts_of_values(shape: Shape) -> str:
             if field in shape.feed.text_fields
             for path in paths
         ]
-        # The JSON parser holds 15 digits of a number for sure: of more, some may be gone already.
+        # The JSON parser keeps 15 digits of a number exactly. Of more, some can be lost already.
         + [
             f"        when {type_of(path)} = 'DOUBLE' and strlen(regexp_replace("
             f"{reference(path)}, '[^0-9]', '', 'g')) > 15 then {literal(field)}"
@@ -240,14 +243,14 @@ def texts_of_values(shape: Shape) -> str:
 
 
 def _mapped_keys(shape: Shape, parent: str) -> str:
-    """The keys that the shape reads of an object, as an SQL list: only these may not repeat."""
+    """The keys that the shape reads from an object, as an SQL list. Only these must not repeat."""
     names = [path.rpartition(".") for path in shape.paths_and_parents]
     keys = dict.fromkeys(literal(name) for of, _, name in names if of == parent)
     return f"({', '.join(keys)})"
 
 
 def _json_paths(paths: Iterable[str]) -> str:
-    """Paths into an object, as an SQL list; the empty one is the object itself."""
+    """Paths into an object, as an SQL list. The empty path is the object itself."""
     return f"[{', '.join(literal(_json_path(path)) for path in paths)}]"
 
 

@@ -1,22 +1,25 @@
-"""Lines as they lie in a file, numbered from 1, for files that cannot be read whole."""
+"""Lines of text files that are read line by line, and the errors of reading them.
+
+A line's number is that of the physical line in the file, from 1.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
 
-# A record longer than this is not read as one: it could fill the memory by itself.
+# A longer line is rejected unread, because it could fill the memory by itself.
 MAX_LINE_BYTES = 80 * 1024 * 1024
 CHUNK = 1024 * 1024
 
 
 class UnreadableFileError(Exception):
-    """A file that does not decompress to its end, or has no header, or cannot be opened."""
+    """A file that cannot be read at all: it is broken off, has no header, or is not of its kind."""
 
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line that is no record of its format: kept of it are its length and hash."""
+    """A line that is not a record of its format. Its length in bytes and its SHA-256 are kept."""
 
     number: int
     reason: str
@@ -26,9 +29,9 @@ class BadLine:
 
 @dataclass(frozen=True)
 class Line:
-    """A line's text, not yet known to be JSON, or a CSV record's values in the header's order.
+    """A line's text, which may or may not be JSON, or a CSV record's values in the header's order.
 
-    A CSV record has the number of its first line.
+    The number of a CSV record is that of its first line.
     """
 
     number: int
@@ -36,4 +39,5 @@ class Line:
 
 
 def bad_line(line_number: int, reason: str, raw: bytes) -> BadLine:
+    """The bad line with these bytes."""
     return BadLine(line_number, reason, len(raw), hashlib.sha256(raw).hexdigest())

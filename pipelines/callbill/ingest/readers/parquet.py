@@ -1,4 +1,4 @@
-"""Parquet: all files of one schema in one statement, or a file row by row."""
+"""Reads Parquet: files of one schema in one statement, or a single file with its row numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 from callbill.base.errors import CallbillError
-from callbill.base.machine import fault_of_machine
+from callbill.base.machine import machine_fault
 from callbill.base.sql import identifier, literal
 from callbill.ingest.readers.field_texts import Column, texts_of_columns
 from callbill.ingest.readers.lines import UnreadableFileError
@@ -17,18 +17,18 @@ from callbill.ingest.shapes import Shape
 
 Schema = tuple[tuple[str, str], ...]
 
-# Types whose text is not a field's text.
+# Types that have no texts of their own.
 _ODD_TYPES = ("STRUCT", "MAP", "JSON", "BOOLEAN", "BLOB", "BIT", "INTERVAL", "UNION")
-# Columns that the engine adds to what it reads: a file's own of these names would be in their way.
+# Columns that DuckDB adds. A file's own columns of these names would conflict with them.
 _ADDED_COLUMNS = {"filename", "file_row_number"}
-# A damaged file may say of a page that it takes gigabytes: no page does, nor may a value.
+# A damaged file can claim that a page has gigabytes. No page and no value is that large.
 _HUGE_ALLOCATION = re.compile(
     r"allocate data of size ([\d.]+ [GTPE]iB|(25[6-9]|2[6-9]\d|[3-9]\d\d)\b)"
 )
 
 
 def whole_files(shape: Shape, columns: Mapping[str, Column], paths: Sequence[Path]) -> Relation:
-    """The records of whole files that have one schema, of which `columns_of` gives `columns`."""
+    """The records of whole files with the same schema. `columns` are those of `columns_of`."""
     return Relation(
         f"""
         select {texts_of_columns(shape, columns)},
@@ -43,7 +43,7 @@ def whole_files(shape: Shape, columns: Mapping[str, Column], paths: Sequence[Pat
 def rows_of_file(
     shape: Shape, columns: Mapping[str, Column], path: Path, source_file_id: str, condition: str
 ) -> Relation:
-    """The rows of a file with their numbers, as far as these meet a condition."""
+    """The rows of a file that meet a condition. `line_number` is the row's number, from 1."""
     return Relation(
         f"""
         select * from (
@@ -58,12 +58,13 @@ def rows_of_file(
 
 
 def schema_of(con: duckdb.DuckDBPyConnection, path: Path) -> Schema:
-    """Names and types of a file's columns. Raises UnreadableFileError."""
+    """Names and types of a file's columns. Raises UnreadableFileError, and CallbillError for a
+    fault of the machine."""
     return tuple(_describe(con, path, "*"))
 
 
 def columns_of(con: duckdb.DuckDBPyConnection, shape: Shape, path: Path) -> dict[str, Column]:
-    """How to refer to each path that the shape names: a column of that name, or a struct's."""
+    """How to refer to each path of the shape: a column of that name, or a field of a struct."""
     columns = {}
     for wanted in shape.paths_and_parents:
         nested = ".".join(identifier(part) for part in wanted.split("."))
@@ -78,11 +79,15 @@ def columns_of(con: duckdb.DuckDBPyConnection, shape: Shape, path: Path) -> dict
     return columns
 
 
-def without_added_columns(
+def copy_without_added_columns(
     con: duckdb.DuckDBPyConnection, path: Path, schema: Schema, copy: Path
 ) -> Path:
-    """A copy of a file, in its order, without columns that nobody maps and that have the names of
-    those which the engine adds; the file itself if it has none."""
+    """The path of a file without columns that have the names of those that DuckDB adds. No shape
+    reads them.
+
+    If it has such columns, this is a copy at `copy`, with the rows in the same order. Raises
+    UnreadableFileError.
+    """
     names = [name for name, _type in schema if name.lower() in _ADDED_COLUMNS]
     if not names:
         return path
@@ -103,24 +108,24 @@ def without_added_columns(
 
 
 def as_unreadable(error: duckdb.Error, path: Path) -> UnreadableFileError:
-    """What to say of a file that the engine cannot read. Raises CallbillError if that is the
-    machine's fault."""
+    """The UnreadableFileError for a file that DuckDB cannot read. Raises CallbillError if the fault
+    is the machine's."""
     raise_if_machine_fault(error)
     reason = str(error).splitlines()[0].replace(f'"{path}"', "it").replace(str(path), "it")
     return UnreadableFileError(f"cannot be read as Parquet: {reason}")
 
 
 def raise_if_machine_fault(error: duckdb.Error) -> None:
-    """Raises CallbillError if an error in reading Parquet is the machine's fault."""
+    """Raises CallbillError if an error of reading Parquet is a fault of the machine."""
     if _HUGE_ALLOCATION.search(str(error)):
         return
-    fault = fault_of_machine(error)
+    fault = machine_fault(error)
     if fault is not None:
         raise CallbillError(fault) from error
 
 
 def _describe(con: duckdb.DuckDBPyConnection, path: Path, what: str) -> list[tuple[str, str]]:
-    """Names and types of what can be selected from a file."""
+    """Names and types of a select list over a file. Raises UnreadableFileError."""
     try:
         rows = con.execute(
             f"describe select {what} from {_read_parquet()}", {"names": [str(path)]}

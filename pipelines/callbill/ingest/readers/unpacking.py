@@ -1,4 +1,4 @@
-"""Unpacking files aside: the engine's own reader does not notice that one breaks off."""
+"""Decompresses files before they are read. DuckDB would not notice that a file is broken off."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import BinaryIO
 import zstandard
 from callbill.ingest.readers.lines import CHUNK, UnreadableFileError
 
-# All that comes of a piece is in memory at once, and may be thirty thousand times as much.
+# In bytes. The whole result of a chunk is in memory at once, and can be 30,000 times as long.
 _ZSTD_CHUNK = 8 * 1024
 
 
 def decompress(path: Path, compression: str, target: Path) -> None:
-    """Write a compressed file out plain; UnreadableFileError unless it is whole to its end."""
+    """Write a compressed file's content to `target`. Raises UnreadableFileError if the file is
+    damaged or broken off."""
     if path.stat().st_size == 0:
         raise UnreadableFileError("is empty, which no compressed file is")
     with path.open("rb") as source, target.open("wb") as sink:
@@ -34,7 +35,7 @@ def _gzip_chunks(source: BinaryIO) -> Iterator[bytes]:
 
 
 def _zstd_chunks(source: BinaryIO) -> Iterator[bytes]:
-    """All frames of a file; the library's own reader does not notice a missing end."""
+    """The content of all frames. The library's own reader would not notice a missing end."""
     frame = zstandard.ZstdDecompressor().decompressobj()
     data, inside = source.read(_ZSTD_CHUNK), False
     try:
@@ -54,15 +55,15 @@ _CHUNKS = {".gz": _gzip_chunks, ".zst": _zstd_chunks}
 
 
 def open_unpacked(source: BinaryIO, compression: str) -> BinaryIO:
-    """A file's plain content as a stream. Reading it raises UnreadableFileError where it does not
-    decompress."""
+    """A file's uncompressed content as a stream. Reading it raises UnreadableFileError if the file
+    is damaged or broken off."""
     if not compression:
         return source
     return _Chunks(_CHUNKS[compression](source))  # type: ignore[return-value]
 
 
 class _Chunks:
-    """Chunks as a stream that is read in whatever pieces it has."""
+    """A stream of chunks. A read returns the next chunk, whatever size is asked for."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
