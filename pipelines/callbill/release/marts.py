@@ -1,9 +1,9 @@
 """The marts, as dbt declares them in models/marts/*__models.yml.
 
 `meta.hashed_by` names the date by which a mart's rows are hashed, so that a night hashes only the
-dates that it changed. Marts that are hashed by `settled_on` make up the hash of a settlement date. A
-mart without it is hashed as a whole. `meta.is_view` marks marts that are views over others: they are
-published, and not hashed.
+dates that it changed. Marts that are hashed by `settled_on` make up the hash of a settlement date.
+A mart without it is hashed as a whole. `meta.is_view` marks marts that are views over others: they
+are published, and not hashed.
 """
 
 from __future__ import annotations
