@@ -3,17 +3,23 @@ PYTHON ?= python3
 BIN := .venv/bin
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 SAMPLE_THROUGH := 2026-10-02
+# Twice quiet: errors alone are shown.
+PIP_INSTALL := -m pip install --quiet --quiet --disable-pip-version-check
+# What sqlfluff reads.
+SQL := models pipelines
+SHELL := /bin/bash
+# How long each check took.
+timed = TIMEFORMAT="$@: %1R s" && time
 
-.PHONY: install install-browser run test test-long test-browser reliability bench bench-engines lint docs picture lock clean
+.PHONY: install install-browser hooks run test test-long test-browser test-wheel reliability bench bench-engines lint ruff mypy sqlfluff docs picture lock clean
 
 install: .venv/.installed
 
 # The project itself needs no build environment of its own: hatchling is in the lock file.
 .venv/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--no-deps --no-build-isolation --editable .
+	$(BIN)/python $(PIP_INSTALL) -r requirements.lock
+	$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	touch $@
 
 # Debian's Chromium and letters for Chinese, if they are not there, and what drives it.
@@ -23,9 +29,12 @@ install-browser: .venv/.installed-browser
 	command -v chromium fc-list && fc-list :lang=zh | grep -q . || { \
 		$(SUDO) apt-get update --quiet && $(SUDO) apt-get install --quiet --yes \
 		--no-install-recommends chromium fontconfig fonts-wqy-microhei; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		-r requirements-browser.lock
+	$(BIN)/python $(PIP_INSTALL) -r requirements-browser.lock
 	touch $@
+
+# Has git look at what is to be committed, as CI does.
+hooks:
+	git config core.hooksPath hooks
 
 run: install
 	$(BIN)/callbill run --landing sample/landing --through $(SAMPLE_THROUGH)
@@ -37,6 +46,10 @@ test: install
 test-browser: install-browser
 	$(BIN)/python -m pytest -m browser
 
+# The wheel, in a fresh environment of its own.
+test-wheel: install
+	$(BIN)/python -m pytest -n 0 -m wheel tests/test_wheel.py
+
 test-long: install
 	$(BIN)/python -m pytest -m long
 
@@ -46,11 +59,16 @@ reliability: install
 		--junitxml=reliability.xml
 	$(BIN)/python -m tests.reliability reliability.xml > docs/reliability.md
 
-lint: install
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/sqlfluff lint --disable-progress-bar models pipelines
+lint: ruff sqlfluff mypy
+
+ruff: install
+	@$(timed) { $(BIN)/ruff check . && $(BIN)/ruff format --check .; }
+
+sqlfluff: install
+	@$(timed) $(BIN)/sqlfluff lint --disable-progress-bar $(SQL)
+
+mypy: install
+	@$(timed) $(BIN)/mypy
 
 # What a night costs, beside other engines if `make bench-engines` was run before (Spark needs Java).
 bench: install
@@ -59,9 +77,8 @@ bench: install
 
 bench-engines:
 	$(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check hatchling editables
-	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check \
-		--no-build-isolation --editable '.[bench]'
+	.venv-bench/bin/python $(PIP_INSTALL) hatchling editables
+	.venv-bench/bin/python $(PIP_INSTALL) --no-build-isolation --editable '.[bench]'
 
 # Pages that are made of what runs.
 docs: install
@@ -85,6 +102,11 @@ lock:
 	.venv-lock/bin/python -m pip install --quiet --no-build-isolation '.[browser]'
 	.venv-lock/bin/python -m pip freeze --all --exclude callbill --exclude pip \
 		| grep --invert-match --line-regexp --file requirements.lock > requirements-browser.lock
+	.venv-lock/bin/python -m pip install --quiet --no-build-isolation '.[beside]'
+	.venv-lock/bin/python -m pip freeze --all --exclude callbill --exclude pip \
+		| grep --invert-match --line-regexp --file requirements.lock \
+		| grep --invert-match --line-regexp --file requirements-browser.lock \
+		> requirements-beside.lock
 	rm -rf .venv-lock build
 
 clean:

@@ -74,13 +74,6 @@
 {%- endmacro %}
 
 {% macro create_known_on_macros() -%}
-    {{ return(adapter.dispatch('create_known_on_macros', 'callbill')()) }}
-{%- endmacro %}
-
-{# Another engine has no such macros: there a date is a condition on settled_on. #}
-{% macro default__create_known_on_macros() -%}{%- endmacro %}
-
-{% macro duckdb__create_known_on_macros() -%}
     {%- set lines = '(select * from billing.bill_lines where settled_on <= known_on)' -%}
     {%- set settlements = '(select * from billing.settlements where settled_on <= known_on)' -%}
     create or replace macro billing.bill_lines_known_on(known_on) as table
@@ -88,7 +81,7 @@
     create or replace macro billing.settlements_known_on(known_on) as table
     select * from {{ settlements }};
     create or replace macro billing.precision_adjustments_known_on(known_on) as table
-    {{ callbill.precision_adjustments_of(settlements, 'known_on') }};
+    {{ precision_adjustments_of(settlements, 'known_on') }};
     create or replace macro billing.monthly_bills_known_on(known_on) as table
-    {{ callbill.monthly_bills_of(lines, settlements) }};
+    {{ monthly_bills_of(lines, settlements) }};
 {%- endmacro %}

@@ -6,13 +6,13 @@
     md5(
         concat_ws(
             '|',
-            cast(settled_on as string),
+            cast(settled_on as varchar),
             component_code,
-            cast(usage_date as string),
+            cast(usage_date as varchar),
             line_type,
-            {{ callbill.price_text('list_price') }},
-            coalesce({{ callbill.price_text('discount') }}, 'agreed'),
-            {{ callbill.price_text('contract_price') }},
+            {{ price_text('list_price') }},
+            coalesce({{ price_text('discount') }}, 'agreed'),
+            {{ price_text('contract_price') }},
             owner_uin
         )
     )
@@ -20,14 +20,5 @@
 
 {# A price as a text, with all its 8 decimals. #}
 {% macro price_text(price) -%}
-    {{ return(adapter.dispatch('price_text', 'callbill')(price)) }}
-{%- endmacro %}
-
-{% macro duckdb__price_text(price) -%}
-    cast(cast({{ price }} as decimal(18, 8)) as string)
-{%- endmacro %}
-
-{# A cast would make 1E-8 of the smallest. #}
-{% macro spark__price_text(price) -%}
-    format_number(cast({{ price }} as decimal(18, 8)), '0.00000000')
+    cast(cast({{ price }} as decimal(18, 8)) as varchar)
 {%- endmacro %}

@@ -4,21 +4,21 @@
 #}
 
 {% materialization table, adapter="duckdb" -%}
-    {{ return(callbill.replace_relation('table')) }}
+    {{ return(replace_relation('table')) }}
 {%- endmaterialization %}
 
 {% materialization view, adapter="duckdb" -%}
-    {{ return(callbill.replace_relation('view')) }}
+    {{ return(replace_relation('view')) }}
 {%- endmaterialization %}
 
 {% macro replace_relation(type) -%}
     {%- set target = this.incorporate(type=type) -%}
     {%- call statement('main') -%}
-        {{ callbill.assert_contract(sql) }}
+        {{ assert_contract(sql) }}
         create or replace {{ type }} {{ target }} as
         {{ sql }}
     {%- endcall -%}
-    {{ return(callbill.finish_model(target)) }}
+    {{ return(finish_model(target)) }}
 {%- endmacro %}
 
 {#
@@ -30,21 +30,21 @@
     {%- set target = this.incorporate(type='table') -%}
     {%- set existing = load_cached_relation(this) -%}
     {%- call statement('main') -%}
-        {{ callbill.assert_contract(sql) }}
+        {{ assert_contract(sql) }}
         {% if existing is none or should_full_refresh() -%}
             create or replace table {{ target }} as
             {{ sql }}
         {%- else -%}
             {%- set columns = adapter.get_columns_in_relation(existing)
                 | map(attribute='quoted') | join(', ') -%}
-            delete from {{ target }} where settled_on >= {{ callbill.settle_from() }};
+            delete from {{ target }} where settled_on >= {{ settle_from() }};
             insert into {{ target }} by name
             select {{ columns }}, * exclude ({{ columns }}) from (
                 {{ sql }}
             )
         {%- endif %}
     {%- endcall -%}
-    {{ return(callbill.finish_model(target)) }}
+    {{ return(finish_model(target)) }}
 {%- endmaterialization %}
 
 {% macro assert_contract(sql) -%}
@@ -60,10 +60,10 @@
     {{- run_hooks(post_hooks, inside_transaction=True) -}}
     {%- if config.persist_column_docs() -%}
         {%- call statement('comments') -%}
-            comment on {{ target.type }} {{ target }} is {{ callbill.quoted(model.description) }};
+            comment on {{ target.type }} {{ target }} is {{ quoted(model.description) }};
             {%- for column in model.columns.values() %}
             comment on column {{ target }}.{{ column.name }}
-            is {{ callbill.quoted(column.description) }};
+            is {{ quoted(column.description) }};
             {%- endfor %}
         {%- endcall -%}
     {%- endif -%}

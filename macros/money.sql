@@ -1,18 +1,18 @@
 {#
     The arithmetic of money: every rounding of callbill stands in this file. All of it is DECIMAL,
-    half away from zero. 19 digits on one side make a product of 38, which DuckDB and Spark both
-    hold without loss; of two 18-digit operands DuckDB would keep 18.
+    half away from zero. A factor of 19 digits gives a product of 38. Two factors of 18 digits would
+    give one of 18, which overflows.
 #}
 
-{# A number of calls in price units. The divisor is a power of ten, so this is exact. #}
+{#
+    A number of calls in price units: 8 decimals. The divisor is a power of ten up to 10^8, so this
+    is exact. It is made of multiplications, because DuckDB divides decimals as binary fractions.
+#}
 {% macro used_amount(calls, calls_per_price_unit) -%}
     cast(
-        cast({{ calls }} as decimal(18, 0)) * case {{ calls_per_price_unit }}
-            {%- for exponent in range(9) %}
-            when {{ 10 ** exponent }}
-                then cast({{ '1' if exponent == 0 else '0.' ~ '0' * (exponent - 1) ~ '1' }} as decimal(9, 8))
-            {%- endfor %}
-        end as decimal(18, 8)
+        cast({{ calls }} as decimal(18, 0))
+        * cast(100000000 // {{ calls_per_price_unit }} as decimal(9, 0))
+        * cast(0.00000001 as decimal(9, 8)) as decimal(18, 8)
     )
 {%- endmacro %}
 
@@ -28,32 +28,11 @@
 
 {# What leaves the account for a rated amount: 2 decimals, by var deduction_rounding. #}
 {% macro deducted_amount(rated_amount) -%}
-    {%- if var('deduction_rounding') == 'half_up' -%}
-        cast(round({{ rated_amount }}, 2) as decimal(18, 2))
-    {%- elif var('deduction_rounding') == 'down' -%}
-        cast({{ callbill.truncate_to_fen(rated_amount) }} as decimal(18, 2))
-    {%- else -%}
-        {{ exceptions.raise_compiler_error('deduction_rounding is neither half_up nor down') }}
-    {%- endif -%}
+    {%- set rounding = {'half_up': 'round', 'down': 'trunc'}[var('deduction_rounding')] -%}
+    cast({{ rounding }}({{ rated_amount }}, 2) as decimal(18, 2))
 {%- endmacro %}
 
-{% macro truncate_to_fen(amount) -%}
-    {{ return(adapter.dispatch('truncate_to_fen', 'callbill')(amount)) }}
-{%- endmacro %}
-
-{# round() of what is 5 thousandths nearer to zero would err at the limits; whole fen do not. They are
-   cast, because Spark compares what would take more than 38 digits at fewer decimals. #}
-{% macro default__truncate_to_fen(amount) -%}
-    {%- set whole_fen = 'cast(round(' ~ amount ~ ', 2) as decimal(18, 2))' -%}
-    case
-        when abs({{ whole_fen }}) <= abs({{ amount }}) then {{ whole_fen }}
-        when {{ amount }} < 0 then {{ whole_fen }} + cast(0.01 as decimal(18, 2))
-        else {{ whole_fen }} - cast(0.01 as decimal(18, 2))
-    end
-{%- endmacro %}
-
-{# Whether a cost, of somebody else's bill, is what an exact one comes to when it is rounded to the
-   nearest or cut off, at 2 to 8 decimals. #}
+{# Whether a vendor's cost is an exact one that was rounded or cut off at 2 to 8 decimals. #}
 {% macro is_rounded_from(cost, exact) -%}
     (
         {%- for decimals in range(2, 9) %}
@@ -67,4 +46,18 @@
         )
         {%- endfor %}
     )
+{%- endmacro %}
+
+{#
+    What a number of calls costs at a price. A vendor's bill may state more calls than can be
+    multiplied: those cost nothing here, so that their real cost stays to be named.
+#}
+{% macro cost_at(calls, calls_per_price_unit, price) -%}
+    {{ line_cost(
+        used_amount(
+            'case when abs(' ~ calls ~ ') < 10000000000 then ' ~ calls ~ ' else 0 end',
+            calls_per_price_unit
+        ),
+        price
+    ) }}
 {%- endmacro %}

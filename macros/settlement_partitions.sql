@@ -8,14 +8,14 @@
     {%- set folder = env_var('CALLBILL_WAREHOUSE_FILES', 'data/warehouse.duckdb.files') ~ '/' ~ this.identifier -%}
     {%- set layout = "format parquet, parquet_version v2, compression zstd, compression_level 1, "
         ~ "dictionary_size_limit 10000" -%}
-    {%- set window = callbill._settlement_window() -%}
+    {%- set window = settlement_window() -%}
     {%- set quoted = folder | replace("'", "''") -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {#- There are as many rows as records, at most: see pipelines/warehouse.py on why to say so. -#}
     {%- set records, due = run_query(
         "select greatest(coalesce(sum(records_accepted), 0), 1),"
-        ~ " coalesce(sum(records_accepted) filter (" ~ callbill.may_hold_due_records() ~ "), 0)"
+        ~ " coalesce(sum(records_accepted) filter (" ~ may_hold_due_records() ~ "), 0)"
         ~ " from " ~ source('ops', 'source_files').render() ~ " where feed = 'call_logs'"
     ).rows[0].values() -%}
     {% call statement('empty') -%}
@@ -54,9 +54,4 @@
     {% do persist_docs(target_relation, model) %}
     {{ adapter.commit() }}
     {{ return({'relations': [target_relation]}) }}
-{% endmaterialization %}
-
-{# On Spark all tables by settlement date are kept so. #}
-{% materialization settlement_partitions, adapter='spark' %}
-    {{ return(materialization_incremental_spark()) }}
 {% endmaterialization %}

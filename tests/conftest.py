@@ -24,7 +24,7 @@ import jinja2
 import pytest
 from callbill.base import catalogue, settings
 from callbill.cli.main import main
-from callbill.ingest import judging, shapes
+from callbill.ingest import shapes, templates
 from callbill.release.site import dbt_docs
 from callbill.warehouse import dbt
 
@@ -111,7 +111,7 @@ def _command(
         module.PROJECT = project  # type: ignore[attr-defined]
     ingest = project / INGEST
     shapes.SHAPES = ingest / "feeds" / "call_logs" / "shapes"
-    judging.TEMPLATES.loader = jinja2.FileSystemLoader(ingest / "feeds")
+    templates.TEMPLATES.loader = jinja2.FileSystemLoader(ingest / "feeds")
     sys.argv = command
     if before is not None:
         before()
@@ -227,6 +227,11 @@ class ProjectCopy:
 
     def run_job(self, place: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
         return _run(place, *arguments, project=self.folder)
+
+    def run_after(
+        self, before: Callable[[], None], place: Path, *arguments: object
+    ) -> subprocess.CompletedProcess[str]:
+        return _run(place, *arguments, project=self.folder, before=before)
 
     def edit(self, path: str, old: str, new: str) -> None:
         """Replace what occurs once in a file."""

@@ -171,7 +171,7 @@ FAULTS = {
     "no_call_billed_twice": Fault(
         "earlier nights are not looked at",
         model(
-            "models/intermediate/int_repeated_requests.sql",
+            "models/intermediate/calls/int_repeated_requests.sql",
             "{{ is_within_horizon() }}\n",
             "{{ is_within_horizon() }} and false\n",
         ),
@@ -180,7 +180,7 @@ FAULTS = {
     "one_row_per_call_and_date": Fault(
         "a call that came once is also among those that came again",
         model(
-            "models/intermediate/int_calls.sql",
+            "models/intermediate/calls/int_calls.sql",
             "    from calls_again\n)",
             "    from calls_again\n    union all\n"
             "    select * from calls_once where error_code is not null\n)",
@@ -197,7 +197,7 @@ FAULTS = {
     "records_due_are_in_calls": Fault(
         "failed records are left out",
         model(
-            "models/intermediate/int_calls_once.sql",
+            "models/intermediate/calls/int_calls_once.sql",
             "where {{ is_due() }} and",
             "where not is_failure and {{ is_due() }} and",
         ),
@@ -205,9 +205,10 @@ FAULTS = {
     "dispositions_match_calls_billed": Fault(
         "a duplicate is called billed",
         model(
-            "models/intermediate/int_calls_again.sql",
-            "when with_previous.charged_on is not null then 'duplicate'",
-            "when with_previous.charged_on is not null then 'billed'",
+            "models/intermediate/calls/int_calls.sql",
+            "disposition,\n        calls_billed,\n        source_file_id\n    from calls_again\n",
+            "case disposition when 'duplicate' then 'billed' else disposition end,\n"
+            "        calls_billed,\n        source_file_id\n    from calls_again\n",
         ),
     ),
     "lines_are_the_calls_behind_them": Fault(
@@ -218,7 +219,7 @@ FAULTS = {
     "no_account_charged_beyond_its_records": Fault(
         "the sub-account is taken for the account",
         model(
-            "models/intermediate/int_calls_once.sql",
+            "models/intermediate/calls/int_calls_once.sql",
             "        owner_uin,\n",
             "        operate_uin as owner_uin,\n",
         ),
@@ -226,8 +227,8 @@ FAULTS = {
     "usage_is_billed_at_the_price_in_force": Fault(
         "contracts are joined without their account",
         model(
-            "models/intermediate/int_prices.sql",
-            "list_prices_in_force.owner_uin = contracts_known.owner_uin\n            and ",
+            "macros/contract_in_force.sql",
+            "used.owner_uin = contracts.owner_uin\n                and ",
             "",
         ),
     ),
@@ -244,7 +245,7 @@ FAULTS = {
         model(
             "models/marts/settlements.sql",
             "{{ deducted_amount('rated_amount') }}",
-            "cast({{ truncate_to_fen('rated_amount') }} as decimal(18, 2))",
+            "cast(trunc(rated_amount, 2) as decimal(18, 2))",
         ),
     ),
     "adjustments_balance": Fault(
@@ -266,7 +267,7 @@ FAULTS = {
     "daily_usage_adds_up": Fault(
         "a duplicate counts as billed once more",
         model(
-            "models/intermediate/int_daily_usage_changes.sql",
+            "models/intermediate/calls/int_daily_usage_changes.sql",
             "        -count(*) as calls\n",
             "        -count(*) filter (where previous_outcome <> 'billed') as calls\n",
         ),
@@ -298,7 +299,7 @@ FAULTS = {
     "ledger_adds_up": Fault(
         "balances are sums of two entries",
         model(
-            "macros/accounts.sql",
+            "macros/account_ledger.sql",
             "rows unbounded preceding)",
             "rows between 1 preceding and current row)",
         ),

@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from callbill.ingest.reading import ReadOutcome, _Reading
+from callbill.ingest.read_task import ReadOutcome
+from callbill.ingest.reading import _Reading
 
 from tests.conftest import callbill, places, query, run_after, run_job
 from tests.landing_files import csv_file, json_lines, record, write, zst

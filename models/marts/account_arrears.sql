@@ -1,4 +1,4 @@
--- Times in arrears: from the deduction that makes a balance negative to the entry that ends it.
+-- Periods in arrears: from the deduction that makes a balance negative to the entry that ends it.
 with ledger as (
     select
         *,

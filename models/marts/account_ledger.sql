@@ -42,10 +42,10 @@ numbered as (
         *,
         row_number() over (
             partition by owner_uin
-            -- At one instant what increases comes first.
+            -- At one instant increases come first.
             order by posted_at, case when amount > 0 then 0 else 1 end, reference
         ) as entry_no,
-        -- What adds to free credit (赠送金), and what takes from it before it takes cash.
+        -- Grants add to free credit (赠送金); deductions use it before cash.
         case
             when entry_type = 'credit_grant' or (entry_type = 'deduction' and amount < 0)
                 then amount
@@ -67,7 +67,7 @@ summed as (
 credited as (
     select
         *,
-        -- Credit never falls below zero: what more was taken was cash.
+        -- Credit never falls below zero: the rest is taken from cash.
         granted_less_taken - least(
             0,
             min(granted_less_taken) over (

@@ -1,4 +1,4 @@
--- Who owes money as the books stand, since when, and when service stops or did.
+-- Accounts in arrears as of the last sealed date, since when, and when service stops or stopped.
 with arrears as (
     select * from {{ ref('account_arrears') }}
     where ended_at is null

@@ -1,6 +1,4 @@
-{{
-    config(materialized="incremental", on_schema_change="fail", partition_by="settled_on")
-}}
+{{ config(materialized="incremental") }}
 
 -- The bill: each line stands alone, with its own quantity, prices and costs.
 with charges as (
@@ -51,7 +49,7 @@ lines as (
         component_code,
         usage_date,
         case
-            when {{ days_between('settled_on', 'usage_date') }} = 1 then 'usage'
+            when settled_on - usage_date = 1 then 'usage'
             else 'late_usage'
         end as line_type,
         charged as calls,

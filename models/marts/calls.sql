@@ -1,6 +1,6 @@
 {{ config(materialized="view") }}
 
--- Every call on every settlement date on which it had records: what became of it, and why.
+-- What became of each call, and why, on each settlement date on which it had records.
 with calls as (
     select
         request_id,

@@ -15,7 +15,7 @@ daily_usage as (
         cast(sum(calls_unbilled) as bigint) as calls_unbilled
     from changes
     group by usage_date, owner_uin, operate_uin, component_code
-    -- A call may have moved to another date or account once more was known of it.
+    -- A call can move to another date or account when more of its records become known.
     having sum(calls_received) <> 0
 )
 

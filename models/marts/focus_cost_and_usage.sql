@@ -42,9 +42,9 @@ charges as (
         lines.bill_month,
         lines.product_code,
         lines.usage_date as charged_from,
-        {{ plus_days('lines.usage_date', 1) }} as charged_until,
+        lines.usage_date + 1 as charged_until,
         'Usage' as charge_category,
-        -- What takes back or prices anew what a closed month holds; late usage was in none.
+        -- A line that takes back or reprices calls of a closed month. Late usage was in none.
         case
             when
                 lines.line_type in ('correction', 'rerating')
@@ -73,7 +73,7 @@ charges as (
         lines.used_amount as pricing_quantity,
         case
             when components.calls_per_price_unit = 1 then 'Requests'
-            else concat(cast(components.calls_per_price_unit as string), ' Requests')
+            else concat(cast(components.calls_per_price_unit as varchar), ' Requests')
         end as pricing_unit,
         cast(lines.calls as decimal(38, 0)) as consumed_quantity,
         'Requests' as consumed_unit,
@@ -101,16 +101,16 @@ charges as (
         cast(adjustment_amount as decimal(38, 16)) as list_cost,
         cast(null as decimal(18, 8)) as contracted_unit_price,
         cast(null as decimal(18, 8)) as list_unit_price,
-        cast(null as string) as pricing_category,
+        cast(null as varchar) as pricing_category,
         cast(null as decimal(18, 8)) as pricing_quantity,
-        cast(null as string) as pricing_unit,
+        cast(null as varchar) as pricing_unit,
         cast(null as decimal(38, 0)) as consumed_quantity,
-        cast(null as string) as consumed_unit,
-        cast(null as string) as sku_id,
-        cast(null as string) as sku_price_id,
-        cast(null as string) as sku_meter,
-        cast(null as string) as x_line_id,
-        cast(null as string) as x_line_type,
+        cast(null as varchar) as consumed_unit,
+        cast(null as varchar) as sku_id,
+        cast(null as varchar) as sku_price_id,
+        cast(null as varchar) as sku_meter,
+        cast(null as varchar) as x_line_id,
+        cast(null as varchar) as x_line_type,
         cast(null as date) as x_settled_on
     from adjustments
 )
@@ -118,7 +118,7 @@ charges as (
 select
     cast(charges.billed_cost as decimal(38, 8)) as BilledCost,
     charges.owner_uin as BillingAccountId,
-    cast(null as string) as BillingAccountName,
+    cast(null as varchar) as BillingAccountName,
     'CNY' as BillingCurrency,
     {{ start_of_day("cast(charges.bill_month + interval 1 month as date)") }} as BillingPeriodEnd,
     {{ start_of_day("charges.bill_month") }} as BillingPeriodStart,

@@ -81,8 +81,8 @@ turns as (
     where ended_at is not null
 ),
 
--- Until it is activated an account is not served, whatever it owes. What it owes by then decides
--- what it is activated to.
+-- Until it is activated an account is not served, whatever it owes. Its debt at activation decides
+-- the status that it starts with.
 turned_before as (
     select
         turns.owner_uin,
@@ -128,7 +128,7 @@ intervals as (
     where turns.turned_at > accounts.active_from
 ),
 
--- Paid and in arrears again at one instant: there was no time between.
+-- An account may pay and fall into arrears again at one instant: the later status counts.
 numbered as (
     select
         *,

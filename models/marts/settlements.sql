@@ -1,6 +1,4 @@
-{{
-    config(materialized="incremental", on_schema_change="fail", partition_by="settled_on")
-}}
+{{ config(materialized="incremental") }}
 
 -- What each settlement deducts from an account, at 2 decimals, for the lines rated at 8.
 with bill_lines as (

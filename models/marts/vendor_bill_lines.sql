@@ -1,7 +1,7 @@
--- Lines of the vendor's bills that are known by now: which component each is for, what it says of
--- price and cost, and whether it is compared with ours.
+-- Lines of the vendor's bills: the component of each, its price and cost, and whether it is
+-- compared with our lines.
 with lines as (
-    select * from {{ ref('int_vendor_bills_priced') }}
+    select * from {{ ref('int_vendor_bill_lines_priced') }}
 )
 
 select
@@ -9,11 +9,11 @@ select
     line_number,
     arrived_on,
     owner_uin,
-    of_month as bill_month,
+    bill_month,
     usage_date,
     paid_on as deducted_on,
     coalesce(product_name, sub_product_name) as vendor_product,
-    coalesce(known_component_code, component_name, component_type, 'unnamed') as component_code,
+    coalesce(our_component_code, component_name, component_type, 'unnamed') as component_code,
     case
         when is_superseded then 'superseded'
         when is_repeated then 'repeated'

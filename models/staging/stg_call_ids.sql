@@ -1,5 +1,5 @@
--- What it takes to find the records of one call: hashes of their ids, and when they are settled.
--- Nothing else is read for it, which matters where many days are looked through.
+-- What finding the records of one call takes: hashes of their ids, and their settlement dates.
+-- Nothing else is read, which matters when many days are searched.
 with call_logs as (
     select * from {{ source('raw', 'call_logs') }}
 ),

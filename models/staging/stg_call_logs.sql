@@ -4,8 +4,8 @@ with call_logs as (
     select * from {{ source('raw', 'call_logs') }}
 ),
 
-component_actions as (
-    select * from {{ ref('component_actions') }}
+component_claims as (
+    select * from {{ ref('stg_component_claims') }}
 ),
 
 records as (
@@ -14,7 +14,7 @@ records as (
         {{ request_hash('call_logs.request_id') }} as request_hash,
         call_logs.owner_uin,
         call_logs.operate_uin,
-        component_actions.component_code,
+        component_claims.component_code,
         call_logs.action,
         call_logs.region,
         call_logs.error_code,
@@ -31,10 +31,13 @@ records as (
             or call_logs.http_status < 200
             or call_logs.http_status > 299
         ) as is_failure,
-        {{ days_between('call_logs.settled_on', 'call_logs.usage_date') }}
-        > {{ var('max_usage_age_days') }} as is_too_old
+        call_logs.settled_on - call_logs.usage_date
+        > {{ var('max_usage_age_days') | int }} as is_too_old
     from call_logs
-    left join component_actions on call_logs.action = component_actions.action
+    left join component_claims
+        on
+            call_logs.action = component_claims.action
+            and call_logs.settled_on >= component_claims.counts_from
 )
 
 select * from records

@@ -75,11 +75,14 @@ def counts_from(seeds: Seeds, before: CountsFrom, first_open: date | None) -> Co
 
 
 def as_counted(seeds: Seeds, counts: CountsFrom) -> Seeds:
-    """Seeds whose prices are known from the date that they count from."""
-    prices = [
-        [*row[:2], str(counts[("list_prices", tuple(row))]), row[3]] for row in seeds["list_prices"]
-    ]
-    return seeds | {"list_prices": prices}
+    """Seeds whose prices are known from the date that they count from. Of prices that begin to
+    count together, for one component and date, the one known last counts."""
+    prices: dict[tuple[str, str, str], list[str]] = {}
+    for row in sorted(seeds["list_prices"], key=lambda row: row[2]):
+        component, effective_from, _known_from, price = row
+        known = str(counts["list_prices", tuple(row)])
+        prices[component, effective_from, known] = [component, effective_from, known, price]
+    return seeds | {"list_prices": list(prices.values())}
 
 
 def _rows(path: Path, columns: Iterable[str]) -> Iterable[list[str]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from callbill.base.sql import literal
 from callbill.ingest.incoming import Incoming
 from callbill.ingest.landing import Skipped
-from callbill.ingest.reading import FileOutcome, ReadOutcome
+from callbill.ingest.read_task import FileOutcome, ReadOutcome
 from callbill.ingest.shapes import Shape, shape_of
 from callbill.storage.files import sync_file
 from callbill.warehouse.warehouse import Warehouse
@@ -64,12 +64,12 @@ def commit(
         warehouse.execute(
             """
             insert into ops.rejected_lines by name
-            select r.*, f.feed, f.path, $run_id as run_id
+            select r.*, f.feed, f.path, f.run_id
             from committing_rejects as r
             inner join ops.loaded_files as f
-                on r.source_file_id = f.source_file_id and f.feed = $feed
+                on r.source_file_id = f.source_file_id and f.feed = ?
             """,
-            {"feed": shape.feed.name, "run_id": run_id},
+            [shape.feed.name],
         )
         if is_parquet:
             warehouse.insert(

@@ -11,7 +11,7 @@ from itertools import groupby
 
 from callbill.base import rules
 from callbill.ingest.landing import LandingFile, Skipped
-from callbill.ingest.reading import FileToRead
+from callbill.ingest.read_task import FileToRead
 from callbill.warehouse.loads import FileKey, LineSelection, SourceLoad
 from callbill.warehouse.warehouse import Warehouse
 

@@ -120,7 +120,7 @@ def _rebuild(
         warehouse.built_through = current.through
         take_over_history(warehouse, release)
         for table, rows in (
-            ("ops.source_files", unreleased.withdrawn),
+            ("ops.loaded_files", unreleased.withdrawn),
             ("ops.runs", unreleased.runs),
         ):
             for row in rows:

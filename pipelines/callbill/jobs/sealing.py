@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 
-from callbill.base.catalogue import as_counted, counts_from, figure_seeds
+from callbill.base.catalogue import counts_from, figure_seeds
 from callbill.base.errors import UsageError
 from callbill.base.settings import BillingVars, Settings
 from callbill.ingest.feed import raw_tables
@@ -145,10 +145,10 @@ def check_figures_unchanged(
                 f"with {sealed_value!r}: set it back, or start another warehouse and published "
                 "folder"
             )
-    for seed, before in as_counted(current.seeds, current.counts_from).items():
-        for row, counted_row in zip(current.seeds[seed], before, strict=True):
+    for seed, before in current.seeds.items():
+        for row in before:
             if row not in now.get(seed, []) and _touches_sealed(
-                warehouse, seed, counted_row, before, current.through
+                warehouse, seed, row, before, current
             ):
                 raise UsageError(
                     f"seeds/{seed}.csv: row {','.join(row)} was removed or edited, and what is "
@@ -177,20 +177,21 @@ def take_catalogue(
 
 
 def _touches_sealed(
-    warehouse: Warehouse,
-    seed: str,
-    row: list[str],
-    rows: list[list[str]],
-    sealed_through: date,
+    warehouse: Warehouse, seed: str, row: list[str], rows: list[list[str]], current: Manifest
 ) -> bool:
-    """Whether a row, beside the rows that were sealed with, can matter to a sealed settlement."""
+    """Whether a row, beside the rows that were sealed with, matters to a sealed settlement."""
     if not warehouse.has("billing", "calls"):
+        return False
+    counted = {tuple(one): current.counts_from[seed, tuple(one)] for one in rows}
+    counts_from = counted[tuple(row)]
+    sealed = [counts_from, current.through]
+    if counts_from > current.through:
         return False
     if seed == "component_actions":
         return _any(
             warehouse,
-            "select 1 from raw.call_logs where action = ? and settled_on <= ? limit 1",
-            [row[0], sealed_through],
+            "select 1 from raw.call_logs where action = ? and settled_on between ? and ? limit 1",
+            [row[0], *sealed],
         )
     if seed == "products":
         return False  # a component is of it or not: its own row tells
@@ -198,28 +199,28 @@ def _touches_sealed(
         return _any(
             warehouse,
             "select 1 from billing.calls where component_code = ? and settled_on <= ? limit 1",
-            [row[0], sealed_through],
+            [row[0], current.through],
         )
-    component, effective_from, known_from, _price = row
-    if date.fromisoformat(known_from) > sealed_through:
-        return False
+    component, effective_from = row[:2]
     # Usage from here on was priced by a later row whenever this one was known.
     until = min(
         (
-            other_from
-            for other, other_from, other_known, _other_price in rows
-            if other == component and other_from > effective_from and other_known <= known_from
+            other[1]
+            for other in rows
+            if other[0] == component
+            and other[1] > effective_from
+            and counted[tuple(other)] <= counts_from
         ),
         default="9999-12-31",
     )
-    # Also what was settled before known_from: it would have been re-rated on that date.
+    # Also what was settled before it counted: it was re-rated on that date.
     return _any(
         warehouse,
         """
         select 1 from billing.calls
         where component_code = ? and usage_date >= ? and usage_date < ? and settled_on <= ? limit 1
         """,
-        [component, effective_from, until, sealed_through],
+        [component, effective_from, until, current.through],
     )
 
 

@@ -15,7 +15,7 @@ from callbill.base.rules import RuleRange
 from callbill.base.settings import BillingVars, Thresholds
 from callbill.quality.catalogue import Control, catalogue
 
-_EARLIER_RECORDS = Path(__file__).parent / "earlier_records.sql"
+_SHARED_TABLES = Path(__file__).parent / "shared_tables.sql"
 
 
 @contextmanager
@@ -27,8 +27,8 @@ def due_controls(
 ) -> Iterator[list[Control]]:
     """The controls of these settlement dates, filled in.
 
-    Meanwhile a database `checks` lies beside the warehouse, with the table that several of them
-    read: `checks.earlier_records`.
+    Meanwhile a database `checks` lies beside the warehouse, with the tables that several of them
+    read.
     """
     values = variables(dates, billing_vars, thresholds)
     controls = [
@@ -41,7 +41,7 @@ def due_controls(
     ]
     con.execute("attach ':memory:' as checks")
     try:
-        con.execute(fill_in(_EARLIER_RECORDS.read_text(encoding="utf-8"), values))
+        con.execute(fill_in(_SHARED_TABLES.read_text(encoding="utf-8"), values))
         yield controls
     finally:
         con.execute("detach checks")

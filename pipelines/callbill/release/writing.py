@@ -25,7 +25,7 @@ from callbill.release.site import write_site
 from callbill.storage.files import link_or_copy, sync_file, sync_folder
 from callbill.warehouse.layout import CALLS
 from callbill.warehouse.loads import Retry, SourceLoad, as_ranges
-from callbill.warehouse.warehouse import Warehouse
+from callbill.warehouse.warehouse import STORAGE_VERSION, Warehouse
 
 _OPS_TABLES = ("runs", "source_files", "retries", "rejected_records", "control_results")
 _PARQUET = "format parquet, parquet_version v2, compression zstd"
@@ -100,7 +100,7 @@ def _link_calls(warehouse: Warehouse, before: Release | None, release: Release) 
 
 
 def _write_database(con: duckdb.DuckDBPyConnection, release: Release) -> None:
-    con.execute(f"attach {literal(str(release.database))} as release")
+    con.execute(f"attach {literal(str(release.database))} as release ({STORAGE_VERSION})")
     try:
         con.execute("create schema release.billing")
         con.execute("create schema release.ops")

@@ -14,7 +14,8 @@ from typing import Any
 
 import duckdb
 
-from callbill.ingest.reading import FileToRead, ReadOutcome, ReadTask, read_files
+from callbill.ingest.read_task import FileToRead, ReadOutcome, ReadTask
+from callbill.ingest.reading import read_files
 from callbill.warehouse.loads import LineSelection
 
 __all__ = ["ReadOutcome", "ReadTask", "as_item", "read_files", "run"]

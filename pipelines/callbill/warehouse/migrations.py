@@ -2,7 +2,10 @@
 
 Schema versions: 1 (callbill 0.1), 2 (0.2: who started a run, files withdrawn and read again, what
 senders announce, the texts of contracts and events), 3 and 4 (0.6: the vendor's bills, the months
-that they state), 5 (0.7: versions of the rules; verdicts on account events beside what was loaded).
+that they state), 5 (0.7: versions of the rules; verdicts on account events beside what was loaded;
+the table in which a night leaves calls for the next is there before the first; models have other
+names). What dbt makes is made anew by every run, except what it keeps by settlement date, and that
+did not change.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ from __future__ import annotations
 import duckdb
 
 SCHEMA_VERSION = 5
+# What commands read of a warehouse has had these names and columns since then.
+READABLE_SINCE = 4
 
 # Tables that were called otherwise before.
 _RENAMED = {
@@ -39,9 +44,21 @@ _VERDICTS_BEFORE_5 = """
     alter table raw.account_events drop column rejected_as;
 """
 
+# What models were called before 5, in the schema intermediate.
+_OLD_MODELS = (
+    ("view", "our_lines_compared"),
+    ("view", "usage_compared"),
+    ("view", "usage_in_other_periods"),
+    ("view", "usage_differences"),
+    ("view", "adjustment_differences"),
+    ("table", "int_vendor_bills_fetched_again"),
+    ("table", "int_vendor_bills_priced"),
+)
+
 _NAMES = """
     select concat_ws('.', schema_name, table_name) from duckdb_tables()
     where database_name = current_database() and not temporary
+        and schema_name in ('raw', 'ops')
 """
 
 
@@ -71,6 +88,8 @@ def migrate(con: duckdb.DuckDBPyConnection, tables: str, views: str) -> None:
         )
         con.execute(f"insert into {target} by name select *{added} from before_{n}")
         con.execute(f"drop table before_{n}")
+    for kind, name in _OLD_MODELS:
+        con.execute(f"drop {kind} if exists intermediate.{name}")
     con.execute(views)
     con.execute("update ops.warehouse set schema_version = ?", [SCHEMA_VERSION])
     con.commit()

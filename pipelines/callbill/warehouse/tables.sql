@@ -27,8 +27,8 @@ create table if not exists ops.runs (
     step_seconds varchar
 );
 
--- One row per file content that was ever loaded, known by feed and SHA-256, as its lines were judged
--- by themselves. `ops.source_files` adds what became of account events beside others.
+-- One row per file content that was ever loaded, known by feed and SHA-256, as its lines were
+-- judged by themselves. `ops.source_files` adds what became of account events beside others.
 create table if not exists ops.loaded_files (
     source_file_id varchar not null,
     feed varchar not null,
@@ -160,4 +160,39 @@ create table if not exists ops.landing_manifests (
 -- The Parquet files behind raw.call_logs that were committed.
 create table if not exists ops.raw_files (
     file_name varchar primary key
+);
+
+-- What a night leaves of calls with several records, written by the model int_calls_again. Others
+-- read it before that, so it is there before the first night.
+create schema if not exists intermediate;
+
+create table if not exists intermediate.int_calls_again (
+    request_id varchar,
+    settled_on date,
+    usage_date date,
+    called_at timestamptz,
+    owner_uin varchar,
+    operate_uin varchar,
+    component_code varchar,
+    region varchar,
+    error_code varchar,
+    source_file_id varchar,
+    records bigint,
+    disposition varchar,
+    calls_billed bigint,
+    request_hash ubigint,
+    has_failure boolean,
+    first_owner varchar,
+    last_owner varchar,
+    first_component varchar,
+    last_component varchar,
+    void_on date,
+    chargeable_on date,
+    chargeable_is_rated boolean,
+    outcome varchar,
+    previous_usage_date date,
+    previous_owner_uin varchar,
+    previous_operate_uin varchar,
+    previous_component_code varchar,
+    previous_outcome varchar
 );

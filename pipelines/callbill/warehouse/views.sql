@@ -1,21 +1,45 @@
 -- What was rejected, by itself or beside other events.
 create or replace view ops.rejected_records as
-select * from ops.rejected_lines
-union all by name
+select
+    source_file_id,
+    feed,
+    path,
+    line_number,
+    reason,
+    detail,
+    fields,
+    line_length,
+    line_sha256,
+    run_id
+from ops.rejected_lines
+union all
 select
     v.source_file_id,
     f.feed,
     f.path,
     v.line_number,
     v.reason,
+    null as detail,
     e.fields,
+    null as line_length,
+    null as line_sha256,
     f.run_id
 from ops.event_verdicts as v
-inner join raw.account_events as e using (source_file_id, line_number)
-inner join ops.loaded_files as f on v.source_file_id = f.source_file_id and f.feed = 'account_events';
+inner join raw.account_events as e
+    on v.source_file_id = e.source_file_id and v.line_number = e.line_number
+inner join ops.loaded_files as f
+    on v.source_file_id = f.source_file_id and f.feed = 'account_events';
 
 -- The files that were loaded, with what became of their lines: read = accepted + rejected.
 create or replace view ops.source_files as
+with verdicts_by_file as (
+    select
+        source_file_id,
+        count(*) as verdicts
+    from ops.event_verdicts
+    group by source_file_id
+)
+
 select
     f.source_file_id,
     f.feed,
@@ -31,10 +55,5 @@ select
     f.loaded_at,
     f.quarantine_reason
 from ops.loaded_files as f
-left join (
-    select
-        source_file_id,
-        count(*) as verdicts
-    from ops.event_verdicts
-    group by source_file_id
-) as v on f.source_file_id = v.source_file_id and f.feed = 'account_events';
+left join verdicts_by_file as v
+    on f.source_file_id = v.source_file_id and f.feed = 'account_events';

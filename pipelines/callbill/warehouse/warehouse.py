@@ -16,7 +16,7 @@ from callbill.base.settings import Settings
 from callbill.base.sql import literal
 from callbill.storage.files import sync_folder
 from callbill.warehouse.layout import CALLS, EMPTY_DATE, Layout
-from callbill.warehouse.migrations import SCHEMA_VERSION, migrate
+from callbill.warehouse.migrations import READABLE_SINCE, SCHEMA_VERSION, migrate
 
 TABLES = (Path(__file__).parent / "tables.sql").read_text(encoding="utf-8")
 VIEWS = (Path(__file__).parent / "views.sql").read_text(encoding="utf-8")
@@ -29,6 +29,9 @@ _SESSION = {
     "enable_progress_bar": False,
 }
 _EMPTY_FILE = "empty.parquet"
+# Every file that is made can be opened by DuckDB 1.0 and later. What 2.0 makes by default, 1.5
+# could not open.
+STORAGE_VERSION = "storage_version 'v1.0.0'"
 
 Row = tuple[Any, ...]
 Record = dict[str, Any]
@@ -70,12 +73,12 @@ class Warehouse:
     @classmethod
     def open_read_only(cls, path: Path) -> Warehouse:
         """Open the warehouse for reading. Raises LockedError while a run has the file, UsageError
-        if it is not there, or not a warehouse of this version."""
+        if it is not there, or not a warehouse that this version can read."""
         if not path.exists():
             raise UsageError(f"there is no warehouse {path}; name it with --warehouse")
         con = _connect(path, read_only=True)
         _check_is_warehouse(con, path)
-        if _schema_version(con, path) < SCHEMA_VERSION:
+        if _schema_version(con, path) < READABLE_SINCE:
             con.close()
             raise UsageError(f"{path} was written by an older callbill: `callbill run` upgrades it")
         return cls(con, Layout(path))
@@ -300,8 +303,16 @@ def _configure(con: duckdb.DuckDBPyConnection, layout: Layout, settings: Setting
         con.execute(f"set threads = {settings.threads}")
 
 
+def _create(path: Path) -> None:
+    """Make a file with nothing in it. It keeps its storage version, whoever opens it later."""
+    with duckdb.connect() as con:
+        con.execute(f"attach {literal(str(path))} as created ({STORAGE_VERSION})")
+
+
 def _connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
     try:
+        if not (read_only or path.exists()):
+            _create(path)
         return duckdb.connect(str(path), read_only=read_only)
     except duckdb.Error as error:
         text = str(error)

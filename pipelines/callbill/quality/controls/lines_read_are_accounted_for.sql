@@ -15,12 +15,15 @@ with accepted as (
     group by source_file_id
     union all
     select
-        source_file_id,
+        account_events.source_file_id,
         'account_events' as feed,
         count(*) as records
     from raw.account_events
-    anti join ops.event_verdicts using (source_file_id, line_number)
-    group by source_file_id
+    anti join ops.event_verdicts
+        on
+            account_events.source_file_id = event_verdicts.source_file_id
+            and account_events.line_number = event_verdicts.line_number
+    group by account_events.source_file_id
     union all
     select
         source_file_id,

@@ -17,7 +17,7 @@ select
     ) * cast(0.00000001 as decimal(8, 8)) as list_cost
 from intermediate.int_calls_again as calls_again
 left join seeds.components on calls_again.component_code = components.component_code
-left join seeds.list_prices
+left join checks.list_prices
     on
         calls_again.component_code = list_prices.component_code
         and calls_again.usage_date >= list_prices.effective_from

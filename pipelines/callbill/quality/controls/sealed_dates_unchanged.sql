@@ -1,8 +1,11 @@
+-- A rebuild settles sealed dates anew, those of one version of the rules after those of another.
+-- What it has not come to is not there yet.
 with sealed as (
     select
         settled_on,
         content_hash
     from ops.sealed_settlements
+    where settled_on <= date '{{ settle_through }}'
 ),
 
 hashed as (

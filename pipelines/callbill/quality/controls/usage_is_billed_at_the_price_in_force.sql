@@ -36,7 +36,7 @@ list_prices as (
             list_prices.list_price, (list_prices.effective_from, list_prices.known_from)
         ) as list_price
     from usage_days
-    inner join seeds.list_prices on usage_days.component_code = list_prices.component_code
+    inner join checks.list_prices on usage_days.component_code = list_prices.component_code
     where
         list_prices.effective_from <= usage_days.usage_date
         and list_prices.known_from <= date '{{ settle_through }}'

@@ -72,11 +72,11 @@ def write_pages(
     months: Sequence[date],
 ) -> None:
     """Write the pages, their scripts and their styles. `write_data` comes first."""
+    (site / "assets").mkdir()
     for folder in ("assets", "vendor"):
-        # Contents only: an installed package's files may be read-only.
-        shutil.copytree(
-            _FOLDER / folder, site / "assets", copy_function=shutil.copyfile, dirs_exist_ok=True
-        )
+        for asset in (_FOLDER / folder).iterdir():
+            # The content alone: where callbill is installed read-only, files and folders are too.
+            shutil.copyfile(asset, site / "assets" / asset.name)
     terms = yaml.safe_load((_FOLDER / "terms.yml").read_text(encoding="utf-8"))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER / "templates"),

@@ -4,7 +4,9 @@
 -- A line of DescribeBillDetail is a whole answer or one of its items. The list is empty for a page
 -- without an item, and null for an answer that has no page.
 select
-    *,
+    source_file_id,
+    line_number,
+    line,
     flatten(
         list_transform(
             case
@@ -25,4 +27,4 @@ select
             )
         )
     ) as items
-from {{ lines }}
+from {{ json_lines }}

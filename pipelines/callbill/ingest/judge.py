@@ -1,0 +1,88 @@
+"""Judging records: whichever way they were read, they go through the feed's judge.sql."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from callbill.base.sql import literal
+from callbill.ingest.output import Output
+from callbill.ingest.read_task import ReadTask
+from callbill.ingest.relation import Relation
+from callbill.ingest.shapes import Shape
+from callbill.ingest.templates import judging_query
+
+
+class Judge:
+    """Judges the records of a task's files, and has the output keep what becomes of them."""
+
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, task: ReadTask, shape: Shape, output: Output
+    ) -> None:
+        self.con = con
+        self.shape = shape
+        self.output = output
+        self.zone = ZoneInfo(task.billing_timezone)
+        self.reading_rules = task.reading_rules
+        self.files = {file.source_file_id: file for file in task.files}
+
+    def judge(self, texts: Relation, source_file_ids: Sequence[str]) -> None:
+        """Keep the records that are accepted, and the reasons for the others. A line that holds
+        several is accepted if all of them are."""
+        judged = self.judged(texts, source_file_ids, keep_fields=True)
+        self.con.execute(
+            f"create or replace temp table judged as {judged.query}", judged.parameters
+        )
+        for name in source_file_ids:
+            rejected = self.files[name].rejected
+            if rejected:
+                self.con.execute(
+                    "update judged set reason = 'rejected_when_first_loaded'"
+                    f" where reason is null and source_file_id = ? and {rejected.condition}",
+                    [name],
+                )
+        self.con.execute(
+            """
+            insert into rejects (source_file_id, line_number, reason, fields)
+            select distinct on (source_file_id, line_number)
+                source_file_id, line_number, reason, fields
+            from judged where reason is not null
+            order by source_file_id, line_number, reason, fields
+            """
+        )
+        self.output.keep_accepted(self.floors(source_file_ids))
+
+    def judged(
+        self, texts: Relation, source_file_ids: Iterable[str], *, keep_fields: bool
+    ) -> Relation:
+        """The judging query over texts, with what is known of their files."""
+        files = [self.files[name] for name in source_file_ids]
+        dates = {(file.arrived_on, file.settlement_floor) for file in files}
+        if len(dates) == 1:
+            [(arrived_on, floor)] = dates
+            known = (
+                f"(select date '{arrived_on}' as arrived_on, date '{floor}' as settlement_floor)"
+            )
+            source = f"select * from ({texts.query}) cross join {known}"
+        else:
+            values = ", ".join(
+                f"({literal(file.source_file_id)}, date '{file.arrived_on}',"
+                f" date '{file.settlement_floor}')"
+                for file in files
+            )
+            source = f"""
+                select *
+                from ({texts.query})
+                inner join (values {values}) as f (source_file_id, arrived_on, settlement_floor)
+                    using (source_file_id)
+            """
+        query = judging_query(
+            self.shape, source, self.zone, self.reading_rules, keep_fields=keep_fields
+        )
+        return Relation(query, texts.parameters)
+
+    def floors(self, source_file_ids: Iterable[str]) -> set[date]:
+        return {self.files[name].settlement_floor for name in source_file_ids}

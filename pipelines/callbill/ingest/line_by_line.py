@@ -1,0 +1,189 @@
+"""Reading files line by line: those with anything odd in them, and all of feeds with few lines.
+
+Lines of text come out of a file in Python and are judged in the engine, many of them, of many
+files, together. Parquet is read row by row by the engine itself.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import duckdb
+
+from callbill.ingest.judge import Judge
+from callbill.ingest.read_task import ReadTask
+from callbill.ingest.readers import delimited, json_lines, parquet
+from callbill.ingest.readers.field_texts import Column, texts_of_columns
+from callbill.ingest.readers.lines import BadLine, Line
+from callbill.ingest.relation import Relation
+from callbill.ingest.templates import pages_query
+from callbill.warehouse.loads import LineSelection
+
+_TEXT_AT_ONCE = 16 * 1024 * 1024
+_EVERY_LINE = LineSelection(frozenset(), only=False)
+
+
+class LineReader:
+    """Reads a task's files line by line."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, task: ReadTask, judge: Judge) -> None:
+        self.con = con
+        self.kind = task.kind
+        self.shape = judge.shape
+        self.feed = judge.shape.feed
+        self.files = judge.files
+        self.judge = judge
+        self.bad_lines: list[tuple[str, BadLine]] = []
+        # Lines that were counted while they were read, to hold the outcome against.
+        self.lines_seen: Counter[str] = Counter()
+
+    def read_rows(self, source_file_id: str, path: Path) -> None:
+        """Read a Parquet file row by row. Raises UnreadableFileError."""
+        lines = self.files[source_file_id].lines or _EVERY_LINE
+        try:
+            columns = parquet.columns_of(self.con, self.shape, path)
+            rows = parquet.rows_of_file(self.shape, columns, path, source_file_id, lines.condition)
+            self.judge.judge(rows, [source_file_id])
+        except duckdb.Error as error:
+            raise parquet.as_unreadable(error, path) from error
+
+    def read_lines(self, header: Sequence[str], paths: dict[str, Path]) -> None:
+        """Read files of text, of CSV files all with one header."""
+        pending: list[tuple[str, Line]] = []
+        size = 0
+        for source_file_id, line in self._lines(header, paths):
+            self.lines_seen[source_file_id] += 1
+            if isinstance(line, BadLine):
+                self.bad_lines.append((source_file_id, line))
+                continue
+            pending.append((source_file_id, line))
+            size += sum(map(len, line.values))
+            if size > _TEXT_AT_ONCE:
+                self._judge_lines(header, pending)
+                pending, size = [], 0
+        if pending:
+            self._judge_lines(header, pending)
+
+    def _lines(
+        self, header: Sequence[str], paths: dict[str, Path]
+    ) -> Iterator[tuple[str, Line | BadLine]]:
+        drops_empty = self.feed.drops_rows_without_value and self.kind == "csv"
+        for source_file_id, path in paths.items():
+            wanted = self.files[source_file_id].lines or _EVERY_LINE
+            with path.open("rb") as stream:
+                for line in (
+                    delimited.csv_records(stream, header)
+                    if self.kind == "csv"
+                    else json_lines.json_lines(stream)
+                ):
+                    is_empty = isinstance(line, Line) and not any(line.values)
+                    if line.number in wanted and not (drops_empty and is_empty):
+                        yield source_file_id, line
+
+    def _judge_lines(self, header: Sequence[str], pending: Sequence[tuple[str, Line]]) -> None:
+        """Judge lines of text."""
+        # Numbered, so that no column of a file is taken for one of ours.
+        columns = {name: f"value_{n}" for n, name in enumerate(header)}
+        self._register_lines(list(columns.values()) or ["line"], pending)
+        source_file_ids = list(dict.fromkeys(name for name, _line in pending))
+        if self.kind == "csv":
+            texts = texts_of_columns(self.shape, {name: Column(c) for name, c in columns.items()})
+            lines = f"select {texts}, source_file_id, line_number from lines_read"
+        else:
+            lines = f"""
+                select {json_lines.texts_of_values(self.shape)}, source_file_id, line_number
+                from (
+                    select source_file_id, line_number, {json_lines.values_of_line(self.shape)}
+                    from ({self._objects()})
+                )
+            """
+        self.judge.judge(Relation(lines), source_file_ids)
+
+    def _register_lines(self, columns: Sequence[str], pending: Sequence[tuple[str, Line]]) -> None:
+        """Have lines as the table `lines_read`."""
+        import polars  # a tenth of a second that clean files need not pay
+
+        frame = polars.DataFrame(
+            {name: [line.values[n] for _file, line in pending] for n, name in enumerate(columns)},
+            schema_overrides=dict.fromkeys(columns, polars.String),
+        ).with_columns(
+            polars.Series("source_file_id", [name for name, _line in pending], polars.String),
+            polars.Series("line_number", [line.number for _file, line in pending], polars.Int64),
+        )
+        # By Arrow, not by a file: the engine remembers what a file of that name held. A table, and
+        # no view of the stream: where pyarrow is installed the engine hands filters to it, which
+        # cannot read strings of this kind.
+        self.con.register("lines_stream", _ArrowStream(frame))
+        try:
+            self.con.execute("create or replace temp table lines_read as from lines_stream")
+        finally:
+            self.con.unregister("lines_stream")
+
+    def _objects(self) -> str:
+        """SQL for the lines of JSON that are objects which can be read; the others are rejected."""
+        self._reject_faults("lines_read", "line")
+        objects = """
+            from lines_read
+            semi join (from lines_judged where fault is null) using (source_file_id, line_number)
+        """
+        return self._items(objects) if self.feed.has_pages else objects
+
+    def _reject_faults(self, table: str, whole_line: str) -> None:
+        """Judge `line` of a table; a line that has a fault is rejected as a whole."""
+        self.con.execute(
+            f"""
+            create or replace temp table lines_judged as
+            select source_file_id, line_number,
+                case when line is null then 'no_items'
+                    else {json_lines.fault_of_line(self.shape)} end as fault,
+                strlen({whole_line}) as line_length,
+                case when fault is not null then sha256({whole_line}) end as line_sha256
+            from {table}
+            """
+        )
+        self.con.execute(
+            """
+            insert into rejects (source_file_id, line_number, reason, line_length, line_sha256)
+            select source_file_id, line_number, min(fault), any_value(line_length),
+                any_value(line_sha256)
+            from lines_judged where fault is not null
+            group by source_file_id, line_number
+            """
+        )
+
+    def _items(self, objects: str) -> str:
+        """SQL for what lines hold that can hold several items. One that holds none is as a blank
+        line; one that cannot be taken apart is rejected."""
+        self.con.execute(
+            f"create or replace temp table pages as {pages_query(self.shape, f'({objects})')}"
+        )
+        for source_file_id, pages in self.con.execute(
+            "select source_file_id, count(*) from pages where len(items) = 0 group by all"
+        ).fetchall():
+            self.lines_seen[source_file_id] -= pages
+        self.con.execute(
+            """
+            create or replace temp table items as
+            select source_file_id, line_number, line as whole_line,
+                unnest(coalesce(items, [null]))::varchar as line
+            from pages
+            """
+        )
+        self._reject_faults("items", "whole_line")
+        return """
+            from items
+            anti join (from lines_judged where fault is not null)
+                using (source_file_id, line_number)
+        """
+
+
+class _ArrowStream:
+    """A frame as Arrow, which DuckDB reads as it lies in memory."""
+
+    def __init__(self, frame: object) -> None:
+        self._frame = frame
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._frame.__arrow_c_stream__(requested_schema)  # type: ignore[attr-defined]

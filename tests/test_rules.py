@@ -1,0 +1,327 @@
+"""Rules have dates: a new version of a rule, or of the catalogue, changes nothing that is sealed.
+
+Today's rules are version 1 of each. Version 2 is made up here: of reading (an action is taken
+without the blanks around it), of billing (usage of more than a day ago is too old) and of hashes (a
+column is added to a mart).
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from callbill.base import rules
+from callbill.base.rules import DateRules, RuleRange, as_rule_ranges, rules_by_date
+from callbill.release import hashes
+
+from tests.conftest import ProjectCopy, callbill, copy_of, manifest, places, query
+from tests.landing_files import json_lines, record, write
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def land(place: Path, day: int, *names: str, **fields: object) -> None:
+    """Calls used on the day before that day of March, arrived on it."""
+    used_at = f"2026-03-{day - 1:02d}T10:00:00+08:00"
+    calls = (record(f"{name}-{day}", **{"called_at": used_at, **fields}) for name in names)
+    path = f"landing/call_logs/arrived_on=2026-03-{day:02d}/{'-'.join(names)}.jsonl"
+    write(place / path, json_lines(*calls))
+
+
+def succeed(ended: subprocess.CompletedProcess[str]) -> None:
+    assert ended.returncode == 0, ended.stderr
+
+
+def lose_warehouse(place: Path) -> None:
+    (place / "warehouse.duckdb").unlink()
+    shutil.rmtree(place / "warehouse.duckdb.files")
+
+
+def rebuilt_hashes(
+    place: Path, project: ProjectCopy, before: Callable[[], None] | None = None
+) -> dict[str, str]:
+    """The hashes that a rebuild finds, which stops unless they are those that were sealed."""
+    lose_warehouse(place)
+    succeed(callbill("rebuild", *places(place), project=project.folder, before=before))
+    with duckdb.connect(str(place / "warehouse.duckdb"), read_only=True) as con:
+        rows = con.execute("select settled_on, content_hash from ops.settlement_hashes").fetchall()
+    return {str(day): content_hash for day, content_hash in rows}
+
+
+# --- reading rules -------------------------------------------------------------------------------
+
+
+def read_by_version_2() -> None:
+    rules.READING_RULES = 2
+
+
+def test_a_file_is_read_by_the_rules_that_it_was_first_read_by(tmp_path: Path) -> None:
+    project = ProjectCopy.in_folder(tmp_path / "project")
+    project.edit(
+        "pipelines/callbill/ingest/feeds/call_logs/judge.sql",
+        "        action,\n        region,",
+        "        {{ 'trim(action) as action' if reading_rules >= 2 else 'action' }},\n"
+        "        region,",
+    )
+    place = tmp_path / "place"
+    land(place, 2, "a", action="SearchByText ")
+    succeed(project.run_job(place, "--through", "2026-03-02"))
+    land(place, 3, "b", action="SearchByText ")
+    succeed(project.run_after(read_by_version_2, place, "--through", "2026-03-03"))
+    dispositions = "select request_id, disposition from billing.calls order by all"
+    assert query(place, dispositions) == [("a-2", "unrated"), ("b-3", "billed")]
+    sealed = manifest(place)
+    assert [load["reading_rules"] for load in sealed["loads"]] == [1, 2]
+    assert rebuilt_hashes(place, project, read_by_version_2) == sealed["settlement_hashes"]
+
+
+def test_lines_read_again_are_read_by_the_rules_of_that_day(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    good = record("g-2", called_at="2026-03-01T10:00:00+08:00")
+    bad = record("b-2", called_at="2026-03-01T10:00:00+08:00") | {"owner_uin": "1.00E+11"}
+    path = place / "landing/call_logs/arrived_on=2026-03-02/calls.jsonl"
+    write(path, json_lines(good, bad))
+    project = ProjectCopy.in_folder(tmp_path / "project")
+    succeed(project.run_job(place, "--through", "2026-03-02"))
+    project.edit(
+        "pipelines/callbill/ingest/feeds/call_logs/judge.sql",
+        "{{ is_mangled_number('owner_uin') }}\n",
+        "{{ 'false' if reading_rules >= 2 else is_mangled_number('owner_uin') }}\n",
+    )
+    retry = ("retry", path.relative_to(place / "landing"), *places(place))
+    ended = callbill(*retry, project=project.folder, before=read_by_version_2)
+    assert ended.returncode == 0, ended.stderr
+    assert "1 are accepted" in ended.stdout
+    succeed(project.run_after(read_by_version_2, place, "--through", "2026-03-03"))
+    [load] = manifest(place)["loads"]
+    assert load["reading_rules"] == 1
+    assert [retry["reading_rules"] for retry in load["retries"]] == [2]
+    sealed = manifest(place)["settlement_hashes"]
+    assert rebuilt_hashes(place, project, read_by_version_2) == sealed
+
+
+def test_a_load_keeps_the_hash_of_its_shape(sample_place: Path) -> None:
+    loads = manifest(sample_place)["loads"]
+    hashes_of: dict[str, set[str | None]] = {}
+    for load in loads:
+        key = load["format"] if load["feed"] == "call_logs" else load["feed"]
+        hashes_of.setdefault(key, set()).add(load["shape_sha256"])
+    assert all(len(some) == 1 for some in hashes_of.values())
+    of_shapes = [hashes_of[name] for name in ("canonical", "cloudaudit", "envelope")]
+    assert len({next(iter(some)) for some in of_shapes}) == 3
+    assert hashes_of["contracts"] == {None}  # its fields are under their own names
+
+
+# --- billing rules -------------------------------------------------------------------------------
+
+
+def bill_by_version_2() -> None:
+    rules.BILLING_RULES = 2
+
+
+@pytest.fixture
+def stricter(tmp_path: Path) -> ProjectCopy:
+    """A project in whose version 2 usage is too old after a day."""
+    project = ProjectCopy.in_folder(tmp_path / "project")
+    project.edit(
+        "models/staging/stg_call_logs.sql",
+        "{{ var('max_usage_age_days') | int }} as is_too_old",
+        "{{ 1 if billing_rules() >= 2 else var('max_usage_age_days') | int }} as is_too_old",
+    )
+    return project
+
+
+def test_a_sealed_date_is_billed_by_the_rules_it_was_sealed_with(
+    stricter: ProjectCopy, tmp_path: Path
+) -> None:
+    place = tmp_path / "place"
+    late = {"called_at": "2026-02-25T10:00:00+08:00"}
+    land(place, 2, "a")
+    land(place, 2, "late", **late)
+    succeed(stricter.run_job(place, "--through", "2026-03-03"))
+    land(place, 4, "a")
+    land(place, 4, "late", **late)
+    succeed(stricter.run_after(bill_by_version_2, place, "--through", "2026-03-05"))
+    dispositions = "select request_id, disposition from billing.calls order by all"
+    assert query(place, dispositions) == [
+        ("a-2", "billed"),
+        ("a-4", "billed"),
+        ("late-2", "billed"),
+        ("late-4", "too_old"),
+    ]
+    sealed = manifest(place)
+    assert sealed["rules"] == [
+        {"from": "2026-03-02", "billing_rules": 1, "hash_recipe": 1},
+        {"from": "2026-03-04", "billing_rules": 2, "hash_recipe": 1},
+    ]
+    assert rebuilt_hashes(place, stricter, bill_by_version_2) == sealed["settlement_hashes"]
+    results = "select count(*), bool_and(passed) from ops.control_results where severity = 'error'"
+    with duckdb.connect(str(place / "warehouse.duckdb"), read_only=True) as con:
+        last_run = "run_id = (select max(run_id) from ops.runs)"
+        [(controls, all_passed)] = con.execute(f"{results} and {last_run}").fetchall()
+        [(by_catalogue,)] = con.execute(
+            f"select count(distinct control_id) from ops.control_results where {last_run}"
+        ).fetchall()
+    assert all_passed
+    assert 0 < controls < by_catalogue  # each control once, though two stretches were checked
+
+
+# --- hash recipes --------------------------------------------------------------------------------
+
+
+def hash_by_version_2() -> None:
+    rules.HASH_RECIPE = 2
+    hashes.LATER_COLUMNS["settlements"] = {"memo": 2}
+
+
+def test_a_later_column_enters_the_hashes_of_later_dates_only(tmp_path: Path) -> None:
+    project = ProjectCopy.in_folder(tmp_path / "project")
+    place = tmp_path / "place"
+    land(place, 2, "a")
+    succeed(project.run_job(place, "--through", "2026-03-02"))
+    first = manifest(place)["settlement_hashes"]
+    land(place, 3, "a")
+    plain = copy_of(place, tmp_path)
+    succeed(project.run_job(plain, "--through", "2026-03-03"))
+    project.edit(
+        "models/marts/settlements.sql",
+        " as residual_amount\n    from deducted",
+        " as residual_amount,\n        'daily' as memo\n    from deducted",
+    )
+    project.edit(
+        "models/marts/_billing__models.yml",
+        "      - name: residual_amount\n",
+        "      - name: memo\n        data_type: varchar\n      - name: residual_amount\n",
+    )
+    with duckdb.connect(str(place / "warehouse.duckdb")) as con:
+        con.execute("alter table billing.settlements add column memo varchar")
+    succeed(project.run_after(hash_by_version_2, place, "--through", "2026-03-03"))
+    sealed = manifest(place)
+    assert sealed["settlement_hashes"].items() > first.items()
+    day = "2026-03-03"
+    assert sealed["settlement_hashes"][day] != manifest(plain)["settlement_hashes"][day]
+    assert [r["hash_recipe"] for r in sealed["rules"]] == [1, 2]
+    assert rebuilt_hashes(place, project, hash_by_version_2) == sealed["settlement_hashes"]
+
+
+# --- the catalogue -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sealed_place(tmp_path: Path) -> tuple[Path, ProjectCopy]:
+    """Calls of an action that nobody claims, and of one that is billed, sealed through 3 March."""
+    project = ProjectCopy.in_folder(tmp_path / "project")
+    place = tmp_path / "place"
+    land(place, 2, "a")
+    land(place, 2, "u", action="SearchByImage")
+    succeed(project.run_job(place, "--through", "2026-03-03"))
+    return place, project
+
+
+def add_row(project: ProjectCopy, seed: str, row: str) -> None:
+    path = project.folder / "seeds" / f"{seed}.csv"
+    path.write_text(path.read_text() + row + "\n")
+
+
+def counts_from(place: Path) -> dict[tuple[str, ...], str]:
+    rows: list[dict[str, Any]] = manifest(place)["counts_from"]
+    return {(row["seed"], *row["row"]): row["counts_from"] for row in rows}
+
+
+def test_a_claim_that_is_added_counts_from_the_first_date_that_is_not_sealed(
+    sealed_place: tuple[Path, ProjectCopy],
+) -> None:
+    place, project = sealed_place
+    sealed = manifest(place)["settlement_hashes"]
+    add_row(project, "component_actions", "SearchByImage,wimgs_search_by_text")
+    land(place, 4, "u", action="SearchByImage")
+    ended = project.run_job(place, "--through", "2026-03-04")
+    succeed(ended)
+    row = "seed=component_actions  row=SearchByImage,wimgs_search_by_text"
+    assert f"new in the catalogue: {row}  counts_from=2026-03-04" in ended.stderr
+    dispositions = "select request_id, disposition from billing.calls order by all"
+    assert query(place, dispositions) == [("a-2", "billed"), ("u-2", "unrated"), ("u-4", "billed")]
+    assert manifest(place)["settlement_hashes"].items() > sealed.items()
+    key = ("component_actions", "SearchByImage", "wimgs_search_by_text")
+    assert counts_from(place)[key] == "2026-03-04"
+    # The date stays, whatever is sealed since.
+    ended = project.run_job(place, "--through", "2026-03-06")
+    succeed(ended)
+    assert "new in the catalogue" not in ended.stderr
+    assert counts_from(place)[key] == "2026-03-04"
+    ended = callbill("verify", *places(place), project=project.folder)
+    assert ended.returncode == 0, ended.stderr
+    last = manifest(place)["settlement_hashes"]
+    assert rebuilt_hashes(place, project) == last
+
+
+def test_a_price_that_is_added_late_re_rates_from_then_on(
+    sealed_place: tuple[Path, ProjectCopy],
+) -> None:
+    place, project = sealed_place
+    add_row(project, "list_prices", "wimgs_search_by_text,2026-03-01,2026-03-02,70")
+    succeed(project.run_job(place, "--through", "2026-03-05"))
+    lines = query(
+        place,
+        "select settled_on, line_type, calls, list_price::varchar from billing.bill_lines"
+        " order by all",
+    )
+    d = date.fromisoformat
+    assert lines == [
+        (d("2026-03-02"), "usage", 1, "60.00000000"),
+        (d("2026-03-04"), "rerating", -1, "60.00000000"),
+        (d("2026-03-04"), "rerating", 1, "70.00000000"),
+    ]
+    key = ("list_prices", "wimgs_search_by_text", "2026-03-01", "2026-03-02", "70.00000000")
+    assert counts_from(place)[key] == "2026-03-04"
+    assert callbill("verify", *places(place), project=project.folder).returncode == 0
+    [(line_id,)] = query(
+        place, "select line_id from billing.bill_lines where calls = 1 and list_price = 70"
+    )
+    explained = callbill("explain", line_id, *places(place), project=project.folder)
+    assert "known from 2026-03-04 on" in explained.stdout, explained.stderr
+    sealed = manifest(place)["settlement_hashes"]
+    assert rebuilt_hashes(place, project) == sealed
+
+
+@pytest.mark.parametrize(
+    ("seed", "old", "new"),
+    [
+        ("list_prices", "60.00000000", "61.00000000"),
+        ("component_actions", "SearchByText,wimgs_search_by_text\n", ""),
+        ("components", "1000,", "100,"),
+    ],
+)
+def test_a_row_that_sealed_dates_used_may_be_neither_edited_nor_removed(
+    sealed_place: tuple[Path, ProjectCopy], seed: str, old: str, new: str
+) -> None:
+    place, project = sealed_place
+    project.edit(f"seeds/{seed}.csv", old, new)
+    ended = project.run_job(place, "--through", "2026-03-04")
+    assert ended.returncode == 2
+    assert f"seeds/{seed}.csv: row" in ended.stderr
+    assert "was removed or edited" in ended.stderr
+
+
+# --- ranges --------------------------------------------------------------------------------------
+
+
+def test_ranges_of_rules_hold_each_date() -> None:
+    first, second = DateRules(1, 1), DateRules(2, 1)
+    days = [date(2026, 3, n) for n in range(1, 7)]
+    by_date = dict(zip(days, [first, first, second, second, first, first], strict=True))
+    ranges = as_rule_ranges(by_date)
+    assert ranges == [
+        RuleRange(days[0], days[1], first),
+        RuleRange(days[2], days[3], second),
+        RuleRange(days[4], days[5], first),
+    ]
+    assert rules_by_date(ranges, days) == by_date
+    # A manifest that names no rules is of before there were versions.
+    assert rules_by_date([], days) == dict.fromkeys(days, DateRules(1, 1))

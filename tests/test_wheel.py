@@ -1,0 +1,272 @@
+"""The wheel: what it holds, and that it runs with nothing else of this project at hand.
+
+It is installed as its users install it: into a fresh environment, with the dependencies that it
+names, in the versions that are locked. Beside it stands pyarrow, as with many who have data to
+look at: DuckDB takes another road where it is there. Nobody may write into what was installed,
+and no checkout is near.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.conftest import PROJECT, SAMPLE_THROUGH, manifest, places, query
+from tests.test_since_0_6_0 import FIXTURES, differences, lose_warehouse, read, unpack
+
+PACKAGE = "pipelines/callbill"
+# Allowed too, beside the version that is locked.
+OTHER_DUCKDB = "2.0.1"
+# Twice quiet: errors alone are shown.
+PIP_INSTALL = ("-m", "pip", "install", "--quiet", "--quiet", "--disable-pip-version-check")
+# Where a wheel has what lies elsewhere in a checkout.
+IN_PROJECT = ("models", "macros", "seeds", "dbt_project.yml", "profiles.yml")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
+    subprocess.run([*build, "--directory", folder], cwd=PROJECT, check=True, capture_output=True)
+    [path] = folder.iterdir()
+    return path
+
+
+def files(folder: Path) -> list[str]:
+    """The files below a folder of the checkout, without settings of tools; or the file itself."""
+    paths = [folder] if folder.is_file() else sorted(folder.rglob("*"))
+    return [
+        path.relative_to(PROJECT).as_posix()
+        for path in paths
+        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
+    ]
+
+
+def test_a_wheel_holds_the_package_and_the_dbt_project_and_nothing_else(wheel: Path) -> None:
+    package = {path.removeprefix("pipelines/"): path for path in files(PROJECT / PACKAGE)}
+    project = {
+        f"callbill/project/{path}": path for name in IN_PROJECT for path in files(PROJECT / name)
+    }
+    expected = package | project
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+        assert held == expected.keys()
+        for name, path in expected.items():
+            assert archive.read(name) == (PROJECT / path).read_bytes(), name
+    kinds = {Path(name).suffix for name in held}
+    assert kinds >= {".py", ".sql", ".yml", ".csv", ".j2", ".js", ".css", ".svg"}
+
+
+# --- installed ---
+
+
+@dataclass(frozen=True)
+class Installed:
+    """The wheel in an environment of its own, which is read-only, and a folder to work in."""
+
+    environment: Path
+    work: Path
+    # Packages that are to be taken before the environment's own.
+    python_path: Path | None = None
+
+    @property
+    def package(self) -> Path:
+        [package] = self.environment.glob("lib/python*/site-packages/callbill")
+        return package
+
+    def start(self, *command: object) -> subprocess.CompletedProcess[str]:
+        """Start a program of the environment, as somebody without a home and without rights that
+        go beyond those of files."""
+        program, *arguments = map(str, command)
+        kept = {name: os.environ[name] for name in ("LANG", "LC_ALL") if name in os.environ}
+        if self.python_path:
+            kept["PYTHONPATH"] = str(self.python_path)
+        # Nobody may write past a file's mode, root least of all.
+        as_anybody = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if is_root() else []
+        return subprocess.run(
+            [*as_anybody, self.environment / "bin" / program, *arguments],
+            cwd=self.work,
+            env={**kept, "PATH": "/usr/bin:/bin", "HOME": "/nowhere"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def callbill(self, *arguments: object) -> str:
+        """What a command that has to succeed writes."""
+        ended = self.start("callbill", *arguments)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    def content(self) -> dict[str, str]:
+        """A hash of every file in the package, but for what Python compiled of it."""
+        return {
+            path.relative_to(self.package).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in self.package.rglob("*")
+            if path.is_file() and path.suffix != ".pyc"
+        }
+
+
+def is_root() -> bool:
+    return os.geteuid() == 0
+
+
+def allow_writing(folder: Path, allowed: bool) -> None:
+    """Into files and folders, by whoever owns them; links lead out of here."""
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            mode = stat.S_IMODE(path.stat().st_mode)
+            path.chmod(mode | stat.S_IWUSR if allowed else mode & ~0o222)
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    folder = tmp_path_factory.mktemp("installed")
+    environment, work = folder / "environment", folder / "work"
+    work.mkdir()
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    python = environment / "bin" / "python"
+    install = [python, *PIP_INSTALL]
+    locked = ["--constraint", PROJECT / "requirements.lock"]
+    beside = ["--requirement", PROJECT / "requirements-beside.lock"]
+    # Compiling takes as long as installing; this way it takes all processors.
+    subprocess.run([*install, "--no-compile", wheel, *locked, *beside], check=True)
+    subprocess.run([python, "-m", "compileall", "-q", "-j", "0", environment / "lib"], check=False)
+    allow_writing(environment, False)
+    yield Installed(environment, work)
+    # A gigabyte, which pytest would keep for some days.
+    allow_writing(environment, True)
+    shutil.rmtree(environment)
+
+
+@pytest.fixture(scope="module")
+def settled(installed: Installed) -> Path:
+    """The sample, settled by what was installed, all in the default places."""
+    shutil.copytree(PROJECT / "sample" / "landing", installed.work / "data" / "landing")
+    installed.callbill("run", "--through", SAMPLE_THROUGH)
+    return installed.work / "data"
+
+
+@pytest.mark.wheel
+def test_it_is_what_it_is_taken_for(installed: Installed) -> None:
+    """Else the tests below would show less than they seem to."""
+    ended = installed.start("python", "-c", "import callbill, pandas, pyarrow; print(callbill)")
+    assert (ended.returncode, str(installed.package) in ended.stdout) == (0, True), ended.stderr
+    for module in ("pytest", "hypothesis", "sqlfluff"):
+        ended = installed.start("python", "-c", f"import {module}")
+        assert "ModuleNotFoundError" in ended.stderr
+    target = installed.package / "project" / "written"
+    ended = installed.start("python", "-c", f"open({str(target)!r}, 'w')")
+    assert "PermissionError" in ended.stderr
+
+
+@pytest.mark.wheel
+def test_it_says_what_it_can_do(installed: Installed) -> None:
+    said = installed.callbill("--help")
+    for command in ("run", "bill", "explain", "verify", "rebuild", "export"):
+        assert f"  {command} " in said
+
+
+@pytest.mark.wheel
+def test_it_settles_the_sample(settled: Path) -> None:
+    assert differences(settled / "published", read(FIXTURES / "sample-0.6.0.json")) == []
+    site = settled / "published" / "current" / "site"
+    for page in ("index.html", "assets/bill.js", "assets/site.css", "controls/index.html"):
+        assert (site / page).exists(), page
+    assert (site / "dbt" / "index.html").stat().st_size > 100_000
+
+
+@pytest.mark.wheel
+def test_its_other_commands_answer(installed: Installed, settled: Path) -> None:
+    database = settled / "published" / "current" / "callbill.duckdb"
+    with duckdb.connect(str(database), read_only=True) as release:
+        owner, month, line_id = release.execute(
+            "select owner_uin, strftime(bill_month, '%Y-%m'), line_id from billing.bill_lines"
+            " where line_type = 'usage' order by settled_on desc, line_id limit 1"
+        ).fetchall()[0]
+    assert "to the last digit" in installed.callbill("verify")
+    assert owner in installed.callbill("bill", f"--owner={owner}", f"--month={month}")
+    assert owner in installed.callbill("explain", line_id)
+    assert manifest(settled)["run_id"] in installed.callbill("runs")
+    installed.callbill("rejects")
+    for kind in ("csv", "xlsx", "parquet"):
+        folder = installed.work / kind
+        installed.callbill("export", f"--month={month}", f"--format={kind}", f"--output={folder}")
+        assert {path.suffix for path in folder.iterdir()} == {f".{kind}"}
+
+
+def settle_next_night(place: Path, command: Callable[..., str]) -> None:
+    """Settle a night more of what 0.6.0 left, to the same figures as 0.6.0 did."""
+    shutil.copytree(place / "next-night" / "landing", place / "landing", dirs_exist_ok=True)
+    expected = read(place / "next-night" / "expected.json")
+    command("run", *places(place), "--through", expected["through"])
+    assert differences(place / "published", expected) == []
+
+
+@pytest.mark.wheel
+def test_it_reads_odd_lines_as_before(installed: Installed, tmp_path: Path) -> None:
+    """With pyarrow beside it all that 0.6.0 read without it: whole files, and line by line."""
+    place = unpack("callbill-0.6.0-dirty.tar.zst", tmp_path)
+    lose_warehouse(place)
+    rebuilt = installed.callbill("rebuild", *places(place))
+    assert "every settlement date says what it was sealed with" in rebuilt
+    settle_next_night(place, installed.callbill)
+    installed.callbill("verify", *places(place))
+
+
+@pytest.mark.wheel
+def test_duckdb_2_takes_turns_with_duckdb_1(installed: Installed, tmp_path: Path) -> None:
+    """Each goes on with what the other wrote, and the figures are the same."""
+    duckdb_2 = tmp_path / "duckdb-2"
+    subprocess.run(
+        [
+            sys.executable,
+            *PIP_INSTALL,
+            "--no-deps",
+            "--target",
+            duckdb_2,
+            f"duckdb=={OTHER_DUCKDB}",
+        ],
+        check=True,
+    )
+    other = replace(installed, python_path=duckdb_2)
+    ended = other.start("python", "-c", "import duckdb; print(duckdb.__version__)")
+    assert ended.stdout.strip() == OTHER_DUCKDB
+    assert not duckdb.__version__.startswith("2.")
+
+    place = unpack("callbill-0.6.0-clean.tar.zst", tmp_path)
+    settle_next_night(place, other.callbill)
+    assert manifest(place)["versions"]["duckdb"] == OTHER_DUCKDB
+    other.callbill("verify", *places(place))
+    assert query(place, "select count(*) > 0 from billing.bill_lines") == [(True,)]
+    lose_warehouse(place)
+    other.callbill("rebuild", *places(place))
+    through = date.fromisoformat(manifest(place)["through"]) + timedelta(days=1)
+    installed.callbill("run", *places(place), f"--through={through}")
+    assert manifest(place)["versions"]["duckdb"] == duckdb.__version__
+    installed.callbill("verify", *places(place))
+
+
+@pytest.mark.wheel
+def test_what_was_installed_is_left_as_it_was(installed: Installed, wheel: Path) -> None:
+    """After all of the above: nothing was added, nothing changed."""
+    with zipfile.ZipFile(wheel) as archive:
+        held = {
+            name.removeprefix("callbill/"): hashlib.sha256(archive.read(name)).hexdigest()
+            for name in archive.namelist()
+            if name.startswith("callbill/")
+        }
+    assert installed.content() == held
