@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from callbill.base import stopping
 from callbill.jobs import run
-from callbill.release import release
+from callbill.release import writing
 from callbill.release.release import Published
 
 from tests.support.commands import run_after, run_job
@@ -136,7 +136,7 @@ def hang_while_publishing() -> None:
             time.sleep(30)
         time.sleep(30)
 
-    release.sync_folder = hang
+    writing.sync_folder = hang
 
 
 def test_what_is_not_out_is_not_told_as_published(tmp_path: Path) -> None:

@@ -33,9 +33,10 @@ def write_while_it_is_read(path: Path, more: bytes) -> None:
     read = _Reading.read
 
     def disturbed(self: _Reading) -> ReadOutcome:
-        read(self)
+        outcome = read(self)
         with path.open("ab") as stream:
             stream.write(more)
+        return outcome
 
     _Reading.read = disturbed  # type: ignore[method-assign]
 

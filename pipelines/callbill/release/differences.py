@@ -7,7 +7,8 @@ from datetime import date
 
 from callbill.base.findings import TableDifference
 from callbill.base.sql import identifier
-from callbill.release.hashes import DATED_TABLES, figure_columns
+from callbill.release.hashes import figure_columns
+from callbill.release.marts import dated_marts
 from callbill.release.release import Release
 from callbill.warehouse.warehouse import Warehouse
 
@@ -23,7 +24,7 @@ def differences_from_release(
     differences = []
     release.attach(warehouse.con, "sealed")
     try:
-        for table in DATED_TABLES:
+        for table in dated_marts():
             columns = figure_columns(warehouse.con, table)
             names = ", ".join(map(identifier, columns))
             sealed, now = (

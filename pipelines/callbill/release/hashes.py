@@ -29,27 +29,10 @@ import duckdb
 
 from callbill.base import rules
 from callbill.base.sql import identifier, literal
+from callbill.release.marts import dated_marts, hashed_marts
 from callbill.warehouse.layout import Layout
 from callbill.warehouse.warehouse import Warehouse
 
-TABLES = (
-    "calls",
-    "daily_usage",
-    "bill_lines",
-    "settlements",
-    "precision_adjustments",
-    "monthly_bills",
-    "account_ledger",
-    "account_arrears",
-    "service_status",
-    "arrears_notices",
-    "vendor_bill_lines",
-    "reconciliation",
-)
-# The tables that the hash of a settlement date covers.
-DATED_TABLES = ("calls", "bill_lines", "settlements")
-# The tables that are hashed by day, with the column of the day.
-_DAYS = {**dict.fromkeys(DATED_TABLES, "settled_on"), "daily_usage": "usage_date"}
 NAMES_FROM_SEEDS = frozenset({"product_name", "component_name", "used_amount_unit", "price_unit"})
 
 # Columns that hashes cover only from a later recipe on (callbill.base.rules): by table and column,
@@ -135,9 +118,10 @@ def refresh_hashes(warehouse: Warehouse) -> None:
         con.execute("select settled_on, hash_recipe from ops.sealed_settlements").fetchall()
     )
     _refresh_calls(con, warehouse.layout, recipes)
-    for table, day in _DAYS.items():
-        if table != "calls":
-            _refresh_rows(con, table, recipes if day == "settled_on" else {})
+    for mart in hashed_marts():
+        if mart.hashed_by and mart.name != "calls":
+            by_date = recipes if mart.hashed_by == "settled_on" else {}
+            _refresh_rows(con, mart.name, mart.hashed_by, by_date)
     con.execute(
         f"""
         create or replace table ops.settlement_hashes as
@@ -163,7 +147,7 @@ def refresh_hashes(warehouse: Warehouse) -> None:
                 ) as text
             from days
             left join ops.fingerprints as f
-                on days.settled_on = f.day and f.table_name in {DATED_TABLES}
+                on days.settled_on = f.day and f.table_name in {tuple(dated_marts())}
             group by days.settled_on
         )
 
@@ -181,8 +165,9 @@ def refresh_hashes(warehouse: Warehouse) -> None:
 def table_hashes(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """The content hash of each published table, as of the last `refresh_hashes`."""
     hashes = {}
-    for table in TABLES:
-        if table in _DAYS:
+    for mart in hashed_marts():
+        table = mart.name
+        if mart.hashed_by:
             query = (
                 "select coalesce(sum(rows), 0), coalesce(sum(total), 0) from ops.fingerprints"
                 f" where table_name = {literal(table)}"
@@ -229,10 +214,13 @@ def _refresh_calls(
         )
 
 
-def _refresh_rows(con: duckdb.DuckDBPyConnection, table: str, recipes: Mapping[date, int]) -> None:
-    """Refresh the fingerprints of a table. A day is unchanged if the sum of DuckDB's own hashes of
-    its rows is. Those cost a tenth."""
-    day = _DAYS[table]
+def _refresh_rows(
+    con: duckdb.DuckDBPyConnection, table: str, day: str, recipes: Mapping[date, int]
+) -> None:
+    """Refresh the fingerprints of a table, whose column `day` has the day of a row.
+
+    A day is unchanged if the sum of DuckDB's own hashes of its rows is. Those cost a tenth.
+    """
     hashed = ", ".join(map(identifier, figure_columns(con, table)))
     seen = f"""
         select {day} as day, version() || ':' || count(*) || ':' || sum(hash({hashed})) as seen

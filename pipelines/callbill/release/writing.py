@@ -22,8 +22,9 @@ from callbill.base.catalogue import figure_seeds
 from callbill.base.rules import DateRules
 from callbill.base.settings import BillingVars
 from callbill.base.sql import identifier, literal
-from callbill.release.hashes import TABLES, table_hashes
+from callbill.release.hashes import table_hashes
 from callbill.release.manifest import Manifest, figure_vars
+from callbill.release.marts import hashed_marts
 from callbill.release.release import Published, Release
 from callbill.release.site import write_site
 from callbill.storage.files import link_or_copy, sync_file, sync_folder
@@ -66,7 +67,7 @@ def write_release(
     # In the order of their rows, tables are written once and are a third smaller.
     con.execute("set preserve_insertion_order = true")
     views = [view for (view,) in con.execute(_VIEWS).fetchall()]
-    for table in (*TABLES, *views):
+    for table in (*(mart.name for mart in hashed_marts()), *views):
         if table != "calls":
             target = literal(str(release.table(table)))
             con.execute(f"copy (from billing.{table}) to {target} ({_PARQUET})")
@@ -108,9 +109,9 @@ def _write_database(con: duckdb.DuckDBPyConnection, release: Release) -> None:
     try:
         con.execute("create schema release.billing")
         con.execute("create schema release.ops")
-        for table in TABLES:
-            if table != "calls":
-                con.execute(f"create table release.billing.{table} as from billing.{table}")
+        for mart in hashed_marts():
+            if mart.name != "calls":
+                con.execute(f"create table release.billing.{mart.name} as from billing.{mart.name}")
         columns = ", ".join(row[0] for row in con.execute("describe billing.calls").fetchall())
         con.execute(f"create view release.billing.calls as select {columns} from {release.calls}")
         con.execute("create schema release.seeds")

@@ -1,7 +1,7 @@
 """The list price and the contract behind a bill line's price.
 
-The models choose prices, and the line holds what they chose. Nothing is chosen or rounded a second
-time here: list_price.sql and contract.sql look up where the line's price came from.
+No rule of prices is stated here. List prices are asked of the model int_list_prices_known, and
+contracts by the macros by which the model int_prices chooses them.
 """
 
 from __future__ import annotations
@@ -10,18 +10,21 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from callbill.queries.explain.books import Books
+from callbill.queries.project_sql import expand_macros
 from callbill.warehouse.warehouse import Record
 
 _HERE = Path(__file__).parent
 _LIST_PRICE = (_HERE / "list_price.sql").read_text(encoding="utf-8")
 _CONTRACT = (_HERE / "contract.sql").read_text(encoding="utf-8")
+_MACROS_OF_CONTRACT = ("money", "contract_in_force")
 
 
 def price_of_line(books: Books, line: Record) -> Record:
     """What a line's calls cost: its price unit, its list price, and its contract, if it has one."""
     known_on = price_known_on(line)
     [list_price] = books.rows(_LIST_PRICE, [line["line_id"], known_on])
-    contracts = books.rows(_CONTRACT, [line["line_id"], known_on])
+    contract_query = expand_macros(_CONTRACT, *_MACROS_OF_CONTRACT)
+    contracts = books.rows(contract_query, [line["line_id"], known_on])
     return {
         "known_on": known_on,
         "list_price": list_price,

@@ -16,13 +16,13 @@ from hashlib import sha256
 from pathlib import Path
 
 import duckdb
-from jinja2 import Template
 
 from callbill.base.errors import UsageError
-from callbill.base.settings import PROJECT, Settings
+from callbill.base.settings import Settings
 from callbill.base.sql import literal
 from callbill.queries.export.csv_file import write_csv
 from callbill.queries.export.workbook import write_workbook
+from callbill.queries.project_sql import expand_macros
 from callbill.release.release import Published
 
 # The tables of each layout. A table's query is in the SQL file of its name.
@@ -38,9 +38,8 @@ _REQUESTED = """
         $owner::varchar as owner_uin,
         timezone($billing_timezone, $month::date::timestamp) as period_start
 """
-# When a settlement is deducted, by the clocks of the billing timezone; the models say the time of
-# day.
-_DEDUCTED_AT = "create temp macro deducted_at(settled_on) as settled_on + {}"
+# When a settlement is deducted, by the clocks of the billing timezone.
+_DEDUCTED_AT = "create temp macro deducted_at(settled_on) as settled_on + {{ deduction_time() }}"
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def export_month(
             raise UsageError(f"release {release.run_id} was published by a callbill before 0.6")
         zone = release.manifest.vars["billing_timezone"]
         con.execute(_REQUESTED, {"month": month, "owner": owner, "billing_timezone": zone})
-        con.execute(_DEDUCTED_AT.format(_deduction_time()))
+        con.execute(expand_macros(_DEDUCTED_AT, "deducted_at"))
         tables = LAYOUTS[layout]
         queries = {name: (_HERE / f"{name}.sql").read_text(encoding="utf-8") for name in tables}
         rows = {name: _count(con, query) for name, query in queries.items()}
@@ -91,12 +90,6 @@ def export_month(
             _write_whole(path, partial(write, con, query))
             written.append(ExportedFile(path, rows[name]))
         return written
-
-
-def _deduction_time() -> str:
-    """The time of day of deductions, as macros/deducted_at.sql has it."""
-    macros = Template((PROJECT / "macros" / "deducted_at.sql").read_text(encoding="utf-8")).module
-    return str(macros.deduction_time())  # type: ignore[attr-defined]
 
 
 def _count(con: duckdb.DuckDBPyConnection, query: str) -> int:
