@@ -1,3 +1,3 @@
 """callbill: from landing files to published bills."""
 
-__version__ = "0.6.0"
+__version__ = "0.7.0"
