@@ -6,17 +6,14 @@ content except to hash it, and knows no warehouse.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from callbill.base.errors import UsageError
 from callbill.ingest.feed import feeds
+from callbill.storage.folder import FolderEntry, StoredFile, UnusableFileError, walk
 
 KINDS = {".jsonl": "json", ".ndjson": "json", ".csv": "csv", ".parquet": "parquet"}
 COMPRESSIONS = (".gz", ".zst")
@@ -24,28 +21,17 @@ DEFAULT_SHAPE = "canonical"
 ANNOUNCEMENT_SUFFIX = ".manifest.json"
 # With a mistyped year in a path, a run would settle every day since then.
 EARLIEST_ARRIVAL = date(2010, 1, 1)
-_BLOCK = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Entry:
-    """A file of the landing folder, with the facts from its path and its directory entry."""
+class _Landed(StoredFile):
+    """A file of the landing folder, with what its path says about its arrival."""
 
-    path: Path
-    name: str  # relative to the landing folder, with forward slashes
     arrived_on: date
-    size: int
-    mtime_ns: int
-    inode: int
-
-    @property
-    def entry(self) -> tuple[str, int, int, int]:
-        """The key of the file's content: as long as it is the same, so is the content."""
-        return self.name, self.size, self.mtime_ns, self.inode
 
 
 @dataclass(frozen=True, kw_only=True)
-class LandingFile(_Entry):
+class LandingFile(_Landed):
     """A file to read."""
 
     feed: str
@@ -58,33 +44,8 @@ class LandingFile(_Entry):
         """Whether a file without any bytes is a valid file of its kind."""
         return self.kind != "parquet" and not self.compression
 
-    def is_unchanged(self) -> bool:
-        """Whether the directory entry is still the one that `list_landing` saw."""
-        try:
-            entry = self.path.stat()
-        except OSError:
-            return False
-        return (entry.st_size, entry.st_mtime_ns, entry.st_ino) == (
-            self.size,
-            self.mtime_ns,
-            self.inode,
-        )
 
-    def digest(self) -> str | None:
-        """The SHA-256 of the file's bytes, None if it cannot be read."""
-        try:
-            # Large blocks: after each the thread waits for the interpreter (imports_ahead.py).
-            block = bytearray(min(max(self.size, 1), _BLOCK))
-            digest = hashlib.sha256()
-            with self.path.open("rb", buffering=0) as stream:
-                while length := stream.readinto(block):
-                    digest.update(memoryview(block)[:length])
-            return digest.hexdigest()
-        except OSError:
-            return None
-
-
-class Announcement(_Entry):
+class Announcement(_Landed):
     """`<file>.manifest.json`: the sender's announcement of the file beside it."""
 
     @property
@@ -120,20 +81,14 @@ def list_landing(landing: Path, shapes: frozenset[str], zone: ZoneInfo) -> Landi
     Raises UsageError if a folder cannot be read.
     """
     listing = Landing()
-    root = os.path.realpath(landing)
-    for path in _walk(landing):
-        # From here on a name is text. Bytes that are not UTF-8 are escaped.
-        name = os.fsencode(path.relative_to(landing)).decode("utf-8", "backslashreplace")
+    for entry in walk(landing, _is_ignored):
         try:
-            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
-                listing.skipped.append(Skipped(name, "is a link that leads out of the folder"))
-                continue
-            file = _describe(path, name, shapes, zone)
-        except _UnreadableNameError as problem:
-            listing.skipped.append(Skipped(name, str(problem)))
+            file = _describe(entry, shapes, zone)
+        except UnusableFileError as problem:
+            listing.skipped.append(Skipped(entry.name, str(problem)))
             continue
         except OSError as error:
-            listing.skipped.append(Skipped(name, f"cannot be read: {error.strerror}"))
+            listing.skipped.append(Skipped(entry.name, f"cannot be read: {error.strerror}"))
             continue
         if isinstance(file, LandingFile):
             listing.files.append(file)
@@ -147,32 +102,12 @@ def _arrival_date(text: str) -> date:
     try:
         arrived_on = date.fromisoformat(text)
     except ValueError as error:
-        raise _UnreadableNameError(f"arrived_on={text} is not a date") from error
+        raise UnusableFileError(f"arrived_on={text} is not a date") from error
     if str(arrived_on) != text or arrived_on < EARLIEST_ARRIVAL:
-        raise _UnreadableNameError(
+        raise UnusableFileError(
             f"arrived_on={text} is not a date YYYY-MM-DD from {EARLIEST_ARRIVAL} on"
         )
     return arrived_on
-
-
-class _UnreadableNameError(Exception):
-    """A path that does not determine what its file is."""
-
-
-def _walk(landing: Path) -> Iterator[Path]:
-    if not landing.is_dir():
-        raise UsageError(f"landing folder {landing} is not there; name it with --landing")
-
-    def stop(error: OSError) -> None:
-        raise UsageError(f"landing folder {error.filename} cannot be read: {error.strerror}")
-
-    for folder, folders, names in os.walk(landing, onerror=stop):
-        folders[:] = sorted(name for name in folders if not _is_ignored(name))
-        # Links to folders are not followed. They are yielded, to be listed as skipped.
-        names += [name for name in folders if Path(folder, name).is_symlink()]
-        for name in sorted(names):
-            if not _is_ignored(name):
-                yield Path(folder, name)
 
 
 def _is_ignored(name: str) -> bool:
@@ -180,24 +115,19 @@ def _is_ignored(name: str) -> bool:
 
 
 def _describe(
-    path: Path, name: str, shapes: frozenset[str], zone: ZoneInfo
+    entry: FolderEntry, shapes: frozenset[str], zone: ZoneInfo
 ) -> LandingFile | Announcement:
-    *folders, filename = name.split("/")
-    if path.is_dir():
-        raise _UnreadableNameError("is a link to a folder")
+    *folders, filename = entry.name.split("/")
+    if entry.leads_out():
+        raise UnusableFileError("is a link that leads out of the folder")
+    if entry.path.is_dir():
+        raise UnusableFileError("is a link to a folder")
     feed = feeds().get(folders[0]) if folders else None
     if feed is None:
-        raise _UnreadableNameError(f"lies in none of the feeds {', '.join(feeds())}")
+        raise UnusableFileError(f"lies in none of the feeds {', '.join(feeds())}")
     if filename.endswith(ANNOUNCEMENT_SUFFIX):
-        entry = _entry(path)
-        return Announcement(
-            path=path,
-            name=name,
-            arrived_on=_arrived_on(folders, entry, zone),
-            size=entry.st_size,
-            mtime_ns=entry.st_mtime_ns,
-            inode=entry.st_ino,
-        )
+        file = entry.file()
+        return Announcement(**vars(file), arrived_on=_arrived_on(folders, file, zone))
     stem, compression = filename, ""
     for suffix in COMPRESSIONS:
         if stem.endswith(suffix):
@@ -206,32 +136,21 @@ def _describe(
     if feed.reads_documents and stem.endswith(".json"):
         kind = "document"
     if kind is None or (kind == "parquet" and compression):
-        raise _UnreadableNameError(
+        raise UnusableFileError(
             "is neither .jsonl, .ndjson, .csv (or these .gz, .zst) nor .parquet"
         )
-    entry = _entry(path)
+    file = entry.file()
     shape = _key_values(folders).get("format", DEFAULT_SHAPE)
     if feed.name == "call_logs" and shape not in shapes:
-        raise _UnreadableNameError(f"has no log shape named {shape!r}")
+        raise UnusableFileError(f"has no log shape named {shape!r}")
     return LandingFile(
-        path=path,
-        name=name,
+        **vars(file),
         feed=feed.name,
         kind=kind,
         compression=compression,
         shape=shape,
-        arrived_on=_arrived_on(folders, entry, zone),
-        size=entry.st_size,
-        mtime_ns=entry.st_mtime_ns,
-        inode=entry.st_ino,
+        arrived_on=_arrived_on(folders, file, zone),
     )
-
-
-def _entry(path: Path) -> os.stat_result:
-    entry = path.stat()
-    if not stat.S_ISREG(entry.st_mode):
-        raise _UnreadableNameError("is not a regular file")
-    return entry
 
 
 def _key_values(folders: Iterable[str]) -> dict[str, str]:
@@ -239,19 +158,19 @@ def _key_values(folders: Iterable[str]) -> dict[str, str]:
     return dict(part.split("=", 1) for part in folders if "=" in part)
 
 
-def _arrived_on(folders: Iterable[str], entry: os.stat_result, zone: ZoneInfo) -> date:
+def _arrived_on(folders: Iterable[str], file: StoredFile, zone: ZoneInfo) -> date:
     """The arrival date: from a folder `arrived_on=`, otherwise from the modification time."""
     values = _key_values(folders)
     if "arrived_on" in values:
         return _arrival_date(values["arrived_on"])
     try:
-        arrived_on = datetime.fromtimestamp(entry.st_mtime, zone).date()
+        arrived_on = datetime.fromtimestamp(file.mtime_ns // 10**9, zone).date()
     except (ValueError, OverflowError, OSError) as error:
-        raise _UnreadableNameError(
+        raise UnusableFileError(
             "has a modification time that is no date; name its arrival (arrived_on=YYYY-MM-DD)"
         ) from error
     if arrived_on < EARLIEST_ARRIVAL:
-        raise _UnreadableNameError(
+        raise UnusableFileError(
             f"was modified on {arrived_on}, which is no arrival date; name it "
             "(arrived_on=YYYY-MM-DD)"
         )

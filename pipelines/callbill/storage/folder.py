@@ -1,0 +1,120 @@
+"""A place that files are read from, behind a small interface: a local folder.
+
+It owns what is particular to a file system: walking folders, links, directory entries that stand
+for a content. Whoever reads knows names and the methods of `StoredFile`. An object store would be a
+second implementation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from callbill.base.errors import UsageError
+
+_BLOCK = 16 * 1024 * 1024
+
+
+class UnusableFileError(Exception):
+    """A name under which there is no file that can be read; its text says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFile:
+    """A file, and the version of its content that was there when it was looked at."""
+
+    # Relative to its place, with forward slashes. Bytes that are not UTF-8 are escaped.
+    name: str
+    path: Path
+    size: int
+    mtime_ns: int
+    inode: int
+
+    @property
+    def entry(self) -> tuple[str, int, int, int]:
+        """The key of the file's content: as long as it is the same, so is the content."""
+        return self.name, self.size, self.mtime_ns, self.inode
+
+    def is_unchanged(self) -> bool:
+        """Whether the content is still the one that was looked at."""
+        try:
+            entry = self.path.stat()
+        except OSError:
+            return False
+        return (entry.st_size, entry.st_mtime_ns, entry.st_ino) == (
+            self.size,
+            self.mtime_ns,
+            self.inode,
+        )
+
+    def digest(self) -> str | None:
+        """The SHA-256 of the file's bytes, None if it cannot be read."""
+        try:
+            # Large blocks: after each the thread waits for the interpreter (imports_ahead.py).
+            block = bytearray(min(max(self.size, 1), _BLOCK))
+            digest = hashlib.sha256()
+            with self.path.open("rb", buffering=0) as stream:
+                while length := stream.readinto(block):
+                    digest.update(memoryview(block)[:length])
+            return digest.hexdigest()
+        except OSError:
+            return None
+
+
+@dataclass(frozen=True)
+class FolderEntry:
+    """A name in a folder, not yet looked at."""
+
+    root: Path
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Relative to the folder, as text."""
+        relative = self.path.relative_to(self.root)
+        return os.fsencode(relative).decode("utf-8", "backslashreplace")
+
+    def leads_out(self) -> bool:
+        """Whether it is a link to something outside the folder."""
+        if not self.path.is_symlink():
+            return False
+        target = Path(os.path.realpath(self.path))
+        return not target.is_relative_to(os.path.realpath(self.root))
+
+    def file(self) -> StoredFile:
+        """The file of this name. Raises UnusableFileError if it is none, OSError if it cannot be
+        looked at."""
+        entry = self.path.stat()
+        if not stat.S_ISREG(entry.st_mode):
+            raise UnusableFileError("is not a regular file")
+        return StoredFile(
+            name=self.name,
+            path=self.path,
+            size=entry.st_size,
+            mtime_ns=entry.st_mtime_ns,
+            inode=entry.st_ino,
+        )
+
+
+def walk(root: Path, is_ignored: Callable[[str], bool]) -> Iterator[FolderEntry]:
+    """All names of files below a folder, in a fixed order, except ignored names and what lies below
+    ignored folders. Links to folders are not followed; they are among the names.
+
+    Raises UsageError if the folder, or one below it, cannot be read.
+    """
+    if not root.is_dir():
+        raise UsageError(f"landing folder {root} is not there; name it with --landing")
+
+    def stop(error: OSError) -> None:
+        raise UsageError(f"landing folder {error.filename} cannot be read: {error.strerror}")
+
+    for folder, folders, names in os.walk(root, onerror=stop):
+        folders[:] = sorted(name for name in folders if not is_ignored(name))
+        names += [name for name in folders if Path(folder, name).is_symlink()]
+        for name in sorted(names):
+            if not is_ignored(name):
+                yield FolderEntry(root, Path(folder, name))
