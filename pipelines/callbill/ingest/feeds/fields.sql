@@ -2,12 +2,12 @@
 
 {#
     The instant that a text stands for, null if it is not valid: ISO 8601 with an offset, or epoch
-    seconds. A text without an offset is valid only with `naive_timezone`, the time zone to read it in.
+    seconds. A text without an offset is valid only with `naive_timezone`, the zone to read it in.
 #}
 {% macro instant(text, naive_timezone=none) -%}
         case
-            -- The two usual forms first: matching them costs half of a regular expression. They have no
-            -- blank and no point, although the cast would accept some texts with them.
+            -- The two usual forms first: matching them costs half of a regular expression. They have
+            -- no blank and no point, although the cast would accept some texts with them.
             when
                 (
                     {{ text }} like '____-__-__T__:__:__+08:00'

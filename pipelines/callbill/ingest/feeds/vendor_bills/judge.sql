@@ -1,7 +1,8 @@
 {% from 'fields.sql' import instant, is_mangled_number, exact_number with context %}
 {#
-    A text as its sender meant it. Removed are the apostrophe that keeps a spreadsheet from evaluating
-    a formula, the blanks and tabs that keep it from reading a number, and the dash for "no value".
+    A text as its sender meant it. Removed are the apostrophe that keeps a spreadsheet from
+    evaluating a formula, the blanks and tabs that keep it from reading a number, and the dash for
+    "no value".
 #}
 {% macro meant(text) -%}
 nullif(nullif(
