@@ -25,7 +25,7 @@ STEPS = (
     # Records are committed, and not yet where they are seen.
     ("callbill.ingest.committing", "show_records"),
     ("callbill.jobs.loading", "judge_account_events"),
-    ("callbill.warehouse.warehouse:Warehouse", "drop_unknown_files"),
+    ("callbill.warehouse.raw_records:RawRecords", "drop_unknown_files"),
     ("callbill.warehouse.warehouse:Warehouse", "prepare_call_partitions"),
     ("callbill.jobs.run", "build_models"),
     ("callbill.warehouse.warehouse:Warehouse", "complete_call_partitions"),

@@ -45,7 +45,7 @@ def commit(
 
     Where the feed is kept as Parquet, the transaction only names the parts. They are moved to their
     place afterwards. If the run ends in between, the next one moves them
-    (`Warehouse.finish_loads`).
+    (`RawRecords.finish_loads`).
     """
     shape = shape_of(files[0].file.feed, files[0].file.shape)
     folder = warehouse.layout.loading
@@ -87,7 +87,7 @@ def commit(
 
 def show_records(warehouse: Warehouse) -> None:
     """Move committed Parquet files to the folder that `raw.call_logs` reads."""
-    warehouse.finish_loads()
+    warehouse.raw_records.finish_loads()
 
 
 def _create_rejects_table(warehouse: Warehouse, path: Path | None) -> None:

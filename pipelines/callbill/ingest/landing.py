@@ -1,7 +1,7 @@
 """Lists the landing folder: the files that a run can read, and what their paths say about them.
 
-A path gives a file's feed, kind, compression, log shape and arrival date. This module reads no
-content except to hash it, and knows no warehouse.
+A path gives a file's feed, kind, compression, log shape and arrival date. This module opens no
+file, and knows no warehouse.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ EARLIEST_ARRIVAL = date(2010, 1, 1)
 
 @dataclass(frozen=True, kw_only=True)
 class _Landed(StoredFile):
-    """A file of the landing folder, with what its path says about its arrival."""
+    """A file of the landing folder, with its arrival date."""
 
     arrived_on: date
 
@@ -117,6 +117,7 @@ def _is_ignored(name: str) -> bool:
 def _describe(
     entry: FolderEntry, shapes: frozenset[str], zone: ZoneInfo
 ) -> LandingFile | Announcement:
+    """The file or announcement of this name. Raises as `FolderEntry.file` does."""
     *folders, filename = entry.name.split("/")
     if entry.leads_out():
         raise UnusableFileError("is a link that leads out of the folder")

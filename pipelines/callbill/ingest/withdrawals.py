@@ -67,7 +67,7 @@ def withdraw(warehouse: Warehouse, feed: str, source_file_id: str, reason: str) 
         if feeds()[feed].kept_as == "table":
             warehouse.execute(f"delete from raw.{feed} where source_file_id = ?", [source_file_id])
             _forget_verdicts(warehouse, feed, source_file_id)
-    warehouse.create_raw_views()
+    warehouse.raw_records.create_views()
 
 
 def withdraw_retries(

@@ -58,7 +58,7 @@ def load_landing(
         load_batch(warehouse, billing_vars, batch, run_id, f"{run_id}-{number:05d}", report)
         advance(sum(incoming_file.file.size for incoming_file in batch))
     withdraw_as_released(warehouse, released.values(), run_id)
-    warehouse.create_raw_views()
+    warehouse.raw_records.create_views()
     verdicts = judge_account_events(warehouse, run_id)
     report.accepted -= verdicts
     report.rejected += verdicts

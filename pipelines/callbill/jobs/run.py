@@ -190,7 +190,7 @@ def _settle(
     release = published.current()
     if release is not None:
         copy_release_history(warehouse, release)
-    warehouse.drop_unknown_files()
+    warehouse.raw_records.drop_unknown_files()
     settle_from = warehouse.first_due(summary.through)
     if settle_from is None:
         summary.outcome, summary.message = "nothing_due", "nothing was ever loaded"

@@ -27,12 +27,12 @@ def adopted_warehouse(settings: Settings, current: Manifest | None) -> Iterator[
     the current release.
 
     Raises LockedError if another process has it open, UsageError as `Warehouse.open`,
-    `check_files` and `adopt` do.
+    `RawRecords.check_files` and `adopt` do.
     """
     warehouse = Warehouse.open(settings, raw_tables())
     try:
-        warehouse.finish_loads()
-        warehouse.check_files()
+        warehouse.raw_records.finish_loads()
+        warehouse.raw_records.check_files()
         adopt(warehouse, current)
         yield warehouse
     finally:

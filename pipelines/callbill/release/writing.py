@@ -30,7 +30,8 @@ from callbill.release.site import write_site
 from callbill.storage.files import link_or_copy, sync_file, sync_folder
 from callbill.warehouse.layout import CALLS
 from callbill.warehouse.loads import Retry, SourceLoad, as_ranges
-from callbill.warehouse.warehouse import STORAGE_VERSION, Warehouse
+from callbill.warehouse.opening import STORAGE_VERSION
+from callbill.warehouse.warehouse import Warehouse
 
 _OPS_TABLES = ("runs", "source_files", "retries", "rejected_records", "control_results")
 _PARQUET = "format parquet, parquet_version v2, compression zstd"

@@ -1,8 +1,7 @@
-"""A place that files are read from, behind a small interface: a local folder.
+"""Reads a local folder of files, behind a small interface.
 
-It owns what is particular to a file system: walking folders, links, directory entries that stand
-for a content. Whoever reads knows names and the methods of `StoredFile`. An object store would be a
-second implementation.
+It owns what is particular to a file system: folders, links, directory entries. Its callers use only
+names and the methods of `StoredFile`. An object store would be a second implementation.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ _BLOCK = 16 * 1024 * 1024
 
 
 class UnusableFileError(Exception):
-    """A name under which there is no file that can be read; its text says why."""
+    """A name that is not a readable file. Its text is the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredFile:
-    """A file, and the version of its content that was there when it was looked at."""
+    """A file, with the state of its directory entry when the folder was listed."""
 
-    # Relative to its place, with forward slashes. Bytes that are not UTF-8 are escaped.
+    # Relative to the folder, with forward slashes. Bytes that are not UTF-8 are escaped.
     name: str
     path: Path
     size: int
@@ -40,7 +39,7 @@ class StoredFile:
         return self.name, self.size, self.mtime_ns, self.inode
 
     def is_unchanged(self) -> bool:
-        """Whether the content is still the one that was looked at."""
+        """Whether the directory entry is still the same."""
         try:
             entry = self.path.stat()
         except OSError:
@@ -67,7 +66,7 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class FolderEntry:
-    """A name in a folder, not yet looked at."""
+    """A name in a folder, which may or may not be a file."""
 
     root: Path
     path: Path
@@ -79,15 +78,18 @@ class FolderEntry:
         return os.fsencode(relative).decode("utf-8", "backslashreplace")
 
     def leads_out(self) -> bool:
-        """Whether it is a link to something outside the folder."""
+        """Whether this is a link to a place outside the folder."""
         if not self.path.is_symlink():
             return False
         target = Path(os.path.realpath(self.path))
         return not target.is_relative_to(os.path.realpath(self.root))
 
     def file(self) -> StoredFile:
-        """The file of this name. Raises UnusableFileError if it is none, OSError if it cannot be
-        looked at."""
+        """The file of this name.
+
+        Raises UnusableFileError if it is not a regular file, OSError if its directory entry cannot
+        be read.
+        """
         entry = self.path.stat()
         if not stat.S_ISREG(entry.st_mode):
             raise UnusableFileError("is not a regular file")
@@ -101,10 +103,11 @@ class FolderEntry:
 
 
 def walk(root: Path, is_ignored: Callable[[str], bool]) -> Iterator[FolderEntry]:
-    """All names of files below a folder, in a fixed order, except ignored names and what lies below
-    ignored folders. Links to folders are not followed; they are among the names.
+    """The names of all files below a folder, in a fixed order.
 
-    Raises UsageError if the folder, or one below it, cannot be read.
+    Ignored names, and everything below ignored folders, are left out. Links to folders are among
+    the names and are not followed. Raises UsageError if the folder, or one below it, cannot be
+    read.
     """
     if not root.is_dir():
         raise UsageError(f"landing folder {root} is not there; name it with --landing")

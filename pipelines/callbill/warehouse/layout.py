@@ -24,6 +24,7 @@ CALLS = "int_calls"
 # The folder of this date holds one empty file, from which a view over all folders takes its columns
 # even if there is no other file. The materialization settlement_partitions writes that of calls.
 EMPTY_DATE = date.min
+EMPTY_FILE = "empty.parquet"
 
 
 @dataclass(frozen=True)

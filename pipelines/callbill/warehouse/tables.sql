@@ -1,4 +1,4 @@
--- The tables that the job itself keeps, beside those that dbt builds.
+-- The tables that the job itself keeps. dbt builds all others.
 create schema if not exists raw;
 create schema if not exists ops;
 
@@ -8,11 +8,11 @@ create table if not exists ops.warehouse (
     built_through date
 );
 
--- One row per run of the job, also of those that failed, and per file withdrawn or read again.
+-- One row per run of the job, failed runs included, and one per correction of a file.
 create table if not exists ops.runs (
     run_id varchar primary key,
     callbill_version varchar not null,
-    -- The user and the machine that started it; null of runs before 0.2.
+    -- The user and host that started it, null for runs before 0.2.
     started_by varchar,
     started_at timestamptz not null,
     finished_at timestamptz,
@@ -27,8 +27,8 @@ create table if not exists ops.runs (
     step_seconds varchar
 );
 
--- One row per file content that was ever loaded, known by feed and SHA-256, as its lines were
--- judged by themselves. `ops.source_files` adds what became of account events beside others.
+-- One row per loaded file content, by feed and SHA-256. Its counts are those of judge.sql, which
+-- judges each line by itself. The view `ops.source_files` adds the verdicts on account events.
 create table if not exists ops.loaded_files (
     source_file_id varchar not null,
     feed varchar not null,
@@ -42,15 +42,15 @@ create table if not exists ops.loaded_files (
     records_rejected bigint not null,
     run_id varchar not null,
     loaded_at timestamptz not null,
-    -- Why it was withdrawn before any of its dates was sealed; null if it counts.
+    -- Why the file was withdrawn, null if it counts.
     quarantine_reason varchar,
-    -- The version of the reading rules that it was read by, and the SHA-256 of its log shape.
+    -- The version of the reading rules and the SHA-256 of the shape that the file was read by.
     reading_rules integer not null default 1,
     shape_sha256 varchar,
     primary key (feed, source_file_id)
 );
 
--- Rejected lines that were read again and accepted, from a floor of their own on.
+-- Rejected lines that were read again and accepted, with a settlement floor of their own.
 create table if not exists ops.retries (
     source_file_id varchar not null,
     feed varchar not null,
@@ -58,13 +58,13 @@ create table if not exists ops.retries (
     line_numbers bigint[] not null,
     run_id varchar not null,
     reading_rules integer not null default 1,
-    -- The rejects that they were, for as long as they may be withdrawn.
+    -- Their former rejects, which come back if the lines are withdrawn.
     rejects struct(
         line_number bigint, reason varchar, detail varchar, fields varchar, run_id varchar
     )[]
 );
 
--- What was not accepted: a line with its number and reason, or a whole file (no line number).
+-- Rejected lines. A file that could not be read has one row without a line number.
 create table if not exists ops.rejected_lines (
     source_file_id varchar not null,
     feed varchar not null,
@@ -78,8 +78,8 @@ create table if not exists ops.rejected_lines (
     run_id varchar not null
 );
 
--- Account events that are right by themselves and do not count beside those known before them. Each
--- run judges all events; the verdicts are the only thing that it writes of them.
+-- Account events that are valid by themselves but do not count, because of events known before.
+-- Every run judges all events again.
 create table if not exists ops.event_verdicts (
     source_file_id varchar not null,
     line_number bigint not null,
@@ -98,21 +98,21 @@ create table if not exists ops.control_results (
     sample varchar not null
 );
 
--- One row per sealed settlement date: what `published/current` says, as of the last run.
+-- One row per sealed settlement date, copied from the current release when a run begins.
 create table if not exists ops.sealed_settlements (
     settled_on date primary key,
     content_hash varchar not null,
     run_id varchar not null,
-    -- The versions of the rules by which it was billed and hashed.
+    -- The versions of the rules by which the date was billed and hashed.
     billing_rules integer not null default 1,
     hash_recipe integer not null default 1
 );
 
--- The dates that the run at hand settles; the models read it to know what is due.
+-- The settlement dates that the current run builds. The models read it.
 create table if not exists ops.settlement_window (
     settle_from date not null,
     settle_through date not null,
-    -- The version of the billing rules that they are settled by.
+    -- The version of the billing rules that these dates are settled by.
     billing_rules integer not null default 1
 );
 
@@ -123,7 +123,7 @@ create table if not exists ops.catalogue_rows (
     counts_from date not null
 );
 
--- Directory entries whose content is known, so that a file is hashed once.
+-- The SHA-256 of the file behind each directory entry, so that a file is hashed once.
 create table if not exists ops.landing_entries (
     path varchar primary key,
     size_bytes bigint not null,
@@ -132,7 +132,7 @@ create table if not exists ops.landing_entries (
     source_file_id varchar not null
 );
 
--- Files of which a path held another content when it was loaded, or that are gone.
+-- Loaded files that have vanished from the landing folder, or whose path has other content now.
 create table if not exists ops.landing_changes (
     path varchar not null,
     was_source_file_id varchar not null,
@@ -140,11 +140,11 @@ create table if not exists ops.landing_changes (
     -- Null if the file is gone.
     source_file_id varchar,
     size_bytes bigint,
-    -- The last date that the run which noticed it was to settle.
+    -- The through date of the run that noticed it.
     known_from date not null
 );
 
--- What `<file>.manifest.json` announces of the file beside it.
+-- Announcements: the content of `<file>.manifest.json` about the file beside it.
 create table if not exists ops.landing_manifests (
     path varchar primary key,
     size_bytes bigint not null,
@@ -157,13 +157,13 @@ create table if not exists ops.landing_manifests (
     known_from date not null
 );
 
--- The Parquet files behind raw.call_logs that were committed.
+-- The committed Parquet files of raw.call_logs.
 create table if not exists ops.raw_files (
     file_name varchar primary key
 );
 
--- What a night leaves of calls with several records, written by the model int_calls_again. Others
--- read it before that, so it is there before the first night.
+-- Calls with several records, which a run passes to the next. The model int_calls_again writes this
+-- table, but other models read it before. So it exists before the first run.
 create schema if not exists intermediate;
 
 create table if not exists intermediate.int_calls_again (

@@ -1,4 +1,4 @@
--- What was rejected, by itself or beside other events.
+-- Rejected lines: by judge.sql, or by a verdict on an account event.
 create or replace view ops.rejected_records as
 select
     source_file_id,
@@ -30,7 +30,8 @@ inner join raw.account_events as e
 inner join ops.loaded_files as f
     on v.source_file_id = f.source_file_id and f.feed = 'account_events';
 
--- The files that were loaded, with what became of their lines: read = accepted + rejected.
+-- Loaded files, with counts that include the verdicts on account events. lines_read is always
+-- records_accepted + records_rejected.
 create or replace view ops.source_files as
 with verdicts_by_file as (
     select

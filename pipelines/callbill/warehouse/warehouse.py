@@ -1,9 +1,13 @@
-"""The warehouse: its connection, the tables that the job itself keeps, its Parquet files."""
+"""The warehouse: opening it, querying it, and which settlement dates it has.
+
+The tables that the job itself keeps are in tables.sql and views.sql, those of the marts in dbt's
+models. `opening` checks the file, `layout` has the paths, `raw_records` the accepted records.
+"""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,27 +15,23 @@ from typing import Any
 
 import duckdb
 
-from callbill.base.errors import LockedError, UsageError
+from callbill.base.errors import UsageError
 from callbill.base.settings import Settings
-from callbill.base.sql import literal
-from callbill.storage.files import sync_folder
-from callbill.warehouse.layout import CALLS, EMPTY_DATE, Layout
+from callbill.warehouse.layout import CALLS, EMPTY_DATE, EMPTY_FILE, Layout
 from callbill.warehouse.migrations import READABLE_SINCE, SCHEMA_VERSION, migrate
+from callbill.warehouse.opening import (
+    check_is_warehouse,
+    check_not_built_with_spark,
+    configure,
+    connect,
+    has_table,
+    is_empty,
+    schema_version,
+)
+from callbill.warehouse.raw_records import RawRecords
 
 TABLES = (Path(__file__).parent / "tables.sql").read_text(encoding="utf-8")
 VIEWS = (Path(__file__).parent / "views.sql").read_text(encoding="utf-8")
-
-# What holds for every connection to the warehouse, dbt's included (profiles.yml).
-_SESSION = {
-    "TimeZone": "UTC",
-    "preserve_insertion_order": False,
-    # Some see it, wherever standard output goes.
-    "enable_progress_bar": False,
-}
-_EMPTY_FILE = "empty.parquet"
-# Every file that is made can be opened by DuckDB 1.0 and later. What 2.0 makes by default, 1.5
-# could not open.
-STORAGE_VERSION = "storage_version 'v1.0.0'"
 
 Row = tuple[Any, ...]
 Record = dict[str, Any]
@@ -39,72 +39,78 @@ Parameters = Sequence[object] | Mapping[str, object]
 
 
 class Warehouse:
-    """An open warehouse."""
+    """An open warehouse: a connection, and the Parquet files beside the database."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, layout: Layout) -> None:
         self.con = con
         self.layout = layout
+        self.raw_records = RawRecords(con, layout)
 
     @classmethod
     def open(cls, settings: Settings, raw_tables: str) -> Warehouse:
-        """Open the warehouse for writing. It is made if it is not there, and brought into today's
-        layout if an older callbill wrote it. `raw_tables` makes the tables of the feeds.
+        """Open the warehouse for writing. If it does not exist it is created, and if an older
+        callbill wrote it it is migrated.
 
-        Raises LockedError if another process has the file open, UsageError if it is not a
-        warehouse, or a newer callbill's.
+        `raw_tables` is the SQL that creates the tables of the feeds. Raises LockedError if another
+        process has the file open, UsageError if it is not a warehouse that this version can write.
         """
         layout = Layout(settings.warehouse)
         layout.database.parent.mkdir(parents=True, exist_ok=True)
         is_new = not layout.database.exists()
-        con = _connect(layout.database)
-        _configure(con, layout, settings)
-        if is_new or _is_empty(con):
+        con = connect(layout.database)
+        configure(con, layout, settings)
+        if is_new or is_empty(con):
             con.execute(TABLES + raw_tables + VIEWS)
             con.execute("insert or ignore into ops.warehouse values (1, ?, null)", [SCHEMA_VERSION])
         else:
-            _check_is_warehouse(con, layout.database)
-            _check_engine(con, layout.database)
-            if _schema_version(con, layout.database) < SCHEMA_VERSION:
+            check_is_warehouse(con, layout.database)
+            check_not_built_with_spark(con, layout.database)
+            if schema_version(con, layout.database) < SCHEMA_VERSION:
                 migrate(con, TABLES + raw_tables, VIEWS)
         warehouse = cls(con, layout)
-        warehouse.create_raw_views()
+        warehouse.raw_records.create_views()
         return warehouse
 
     @classmethod
     def open_read_only(cls, path: Path) -> Warehouse:
-        """Open the warehouse for reading. Raises LockedError while a run has the file, UsageError
-        if it is not there, or not a warehouse that this version can read."""
+        """Open the warehouse for reading.
+
+        Raises LockedError while a run has the file open, UsageError if there is no file or not a
+        warehouse that this version can read.
+        """
         if not path.exists():
             raise UsageError(f"there is no warehouse {path}; name it with --warehouse")
-        con = _connect(path, read_only=True)
-        _check_is_warehouse(con, path)
-        if _schema_version(con, path) < READABLE_SINCE:
+        con = connect(path, read_only=True)
+        check_is_warehouse(con, path)
+        if schema_version(con, path) < READABLE_SINCE:
             con.close()
             raise UsageError(f"{path} was written by an older callbill: `callbill run` upgrades it")
         return cls(con, Layout(path))
 
     @classmethod
     def open_replaceable(cls, path: Path) -> Warehouse | None:
-        """Open a warehouse that is to be replaced, for reading; None if it is damaged or not there.
+        """Open a warehouse that a rebuild will replace, for reading. None if it is damaged or does
+        not exist.
 
-        Raises LockedError if another process has it open, UsageError if the file is somebody
-        else's.
+        Raises LockedError if another process has the file open, UsageError if it is not a
+        warehouse.
         """
         if not path.exists():
             return None
         try:
-            con = _connect(path, read_only=True)
+            con = connect(path, read_only=True)
         except UsageError:
             return None
         try:
-            _check_is_warehouse(con, path)
+            check_is_warehouse(con, path)
         except duckdb.Error:
             con.close()
             return None
         return cls(con, Layout(path))
 
     def close(self) -> None:
-        """Checkpoint first: a copy of the file alone would lack what is in the log beside it."""
+        """Close the connection, after a checkpoint. Without it changes could remain in the log, and
+        a copy of the database file would lack them."""
         with suppress(duckdb.Error):
             self.con.execute("checkpoint")
         self.con.close()
@@ -118,7 +124,7 @@ class Warehouse:
         return self.con.execute(query, parameters).fetchall()
 
     def records(self, query: str, parameters: Parameters | None = None) -> list[Record]:
-        """Rows with the names of their columns."""
+        """Rows as dicts by column."""
         cursor = self.con.execute(query, parameters)
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -129,7 +135,7 @@ class Warehouse:
         return value
 
     def insert(self, target: str, rows: Sequence[Sequence[object]]) -> None:
-        """Insert rows; one statement for many, since one per row would take a millisecond each."""
+        """Insert rows, 500 per statement: a statement for each row would take a millisecond."""
         for start in range(0, len(rows), 500):
             some = rows[start : start + 500]
             values = ", ".join(f"({', '.join('?' * len(row))})" for row in some)
@@ -138,8 +144,8 @@ class Warehouse:
             )
 
     @contextmanager
-    def transaction(self) -> Any:
-        """Commit all or nothing."""
+    def transaction(self) -> Iterator[None]:
+        """Commit everything that this block does, or nothing if it raises."""
         self.con.begin()
         try:
             yield
@@ -151,19 +157,19 @@ class Warehouse:
 
     def has(self, schema: str, name: str) -> bool:
         """Whether there is a table or view of that name."""
-        return _has(self.con, schema, name)
+        return has_table(self.con, schema, name)
 
-    # --- what is settled and sealed ------------------------------------------------------------
+    # --- settlement dates ----------------------------------------------------------------------
 
     @property
     def sealed_through(self) -> date | None:
-        """The last settlement date that the warehouse knows to be sealed."""
+        """The last sealed settlement date, None if none is sealed."""
         value: date | None = self.value("select max(settled_on) from ops.sealed_settlements")
         return value
 
     @property
     def built_through(self) -> date | None:
-        """The last settlement date whose rows this warehouse holds for good."""
+        """The last settlement date whose rows are final, because they are published."""
         value: date | None = self.value("select built_through from ops.warehouse")
         return value
 
@@ -172,11 +178,12 @@ class Warehouse:
         self.execute("update ops.warehouse set built_through = ?", [through])
 
     def first_due(self, through: date) -> date | None:
-        """The first date that a run has to settle; None if nothing was ever loaded."""
+        """The first settlement date that a run through `through` has to build, None if no file was
+        loaded."""
         built = self.built_through
         if built is not None:
             return built + timedelta(days=1)
-        # The vendor's bills settle nothing.
+        # No settlement depends on the vendor's bills.
         first: date | None = self.value(
             "select min(settlement_floor) from ops.source_files"
             " where settlement_floor <= ? and feed <> 'vendor_bills'",
@@ -184,99 +191,11 @@ class Warehouse:
         )
         return first
 
-    # --- records, kept as Parquet --------------------------------------------------------------
-
-    def create_raw_views(self) -> None:
-        """Create the views of what counts. They have absolute paths: made anew at every opening, so
-        that a moved warehouse works, and when files were loaded or withdrawn.
-
-        The engine is told how many records there are: its own guess of a folder's files may be
-        none at all, and it would keep the many in memory to go through the few.
-        """
-        folder = self.layout.raw("call_logs")
-        empty = folder / f"settlement_floor={EMPTY_DATE}" / _EMPTY_FILE
-        if not empty.exists():
-            empty.parent.mkdir(parents=True, exist_ok=True)
-            building = empty.with_suffix(".tmp")
-            self.execute("copy (from raw.call_logs_layout) to ? (format parquet)", [str(building)])
-            building.replace(empty)
-        # By name: the path may hold other folders of the form key=value.
-        columns = ", ".join(row[0] for row in self.rows("describe raw.call_logs_layout"))
-        records = self.value(
-            "select coalesce(sum(records_accepted), 0) from ops.source_files"
-            " where feed = 'call_logs'"
-        )
-        self.execute(
-            f"""
-            create or replace view raw.call_logs_loaded as
-            select {columns}, settlement_floor
-            from read_parquet(
-                {literal(str(folder / "*" / "*.parquet"))},
-                hive_partitioning = true, hive_types = {{'settlement_floor': date}},
-                explicit_cardinality = {max(records, 1)}
-            )
-            """
-        )
-        withdrawn = self.rows(
-            "select source_file_id from ops.source_files"
-            " where feed = 'call_logs' and quarantine_reason is not null order by all"
-        )
-        names = ", ".join(literal(row[0]) for row in withdrawn)
-        counts = f"where source_file_id not in ({names})" if withdrawn else ""
-        self.execute(f"create or replace view raw.call_logs as from raw.call_logs_loaded {counts}")
-
-    def finish_loads(self) -> None:
-        """Bring the Parquet files into line with what was committed, whatever became of the last
-        run.
-
-        A load writes its files aside, commits the manifest rows together with their names, and then
-        moves them to where `raw.call_logs` sees them. What was committed and not moved is moved
-        now; what was never committed is removed.
-        """
-        committed = self._committed_files()
-        for path in self.layout.loading.glob("*/*.parquet"):
-            name = f"{path.parent.name}/{path.name}"
-            if name in committed:
-                target = self.layout.raw("call_logs") / name
-                target.parent.mkdir(exist_ok=True)
-                path.replace(target)
-                sync_folder(target.parent)
-        shutil.rmtree(self.layout.loading, ignore_errors=True)
-
-    def check_files(self) -> None:
-        """Hold the Parquet files against the database that they belong to.
-
-        Files that it does not know are another warehouse's, which is gone: they are put aside,
-        until `drop_unknown_files`. Raises UsageError if files that it knows are missing.
-        """
-        folder = self.layout.raw("call_logs")
-        committed = self._committed_files()
-        present = {f"{path.parent.name}/{path.name}": path for path in folder.glob("*/*.parquet")}
-        for name, path in present.items():
-            if name not in committed and path.name != _EMPTY_FILE:
-                target = self.layout.unknown / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                path.replace(target)
-        missing = sorted(committed - present.keys())
-        if missing:
-            raise UsageError(
-                f"{len(missing)} of the warehouse's files are missing, {folder / missing[0]} among "
-                "them: `callbill rebuild` makes a new warehouse from the landing folder and the "
-                "current release"
-            )
-
-    def _committed_files(self) -> set[str]:
-        return {row[0] for row in self.rows("select file_name from ops.raw_files")}
-
-    def drop_unknown_files(self) -> None:
-        """Remove what `check_files` put aside, once all that a release names is loaded again."""
-        shutil.rmtree(self.layout.unknown, ignore_errors=True)
-
     # --- calls, kept as Parquet ----------------------------------------------------------------
 
     def prepare_call_partitions(self, settle_from: date, through: date) -> None:
-        """Make room for the due dates' calls: no folder of them, or of a later date, may be
-        left."""
+        """Remove the folders of calls from `settle_from` on, which an unpublished run may have
+        left, and create the folder of `through`."""
         for settled_on, path in self.layout.call_dates().items():
             if settled_on >= settle_from:
                 shutil.rmtree(path)
@@ -284,105 +203,11 @@ class Warehouse:
         self.layout.calls_of(through).mkdir(exist_ok=True)
 
     def complete_call_partitions(self, dates: Iterable[date]) -> None:
-        """Give a due date without any call a folder with an empty file, as every sealed date
-        has."""
-        empty = self.layout.calls_of(EMPTY_DATE) / _EMPTY_FILE
+        """Give each date without calls a folder with an empty file, so that every settled date has
+        a folder."""
+        empty = self.layout.calls_of(EMPTY_DATE) / EMPTY_FILE
         for settled_on in dates:
             target = self.layout.calls_of(settled_on)
             if not target.is_dir() or not any(target.iterdir()):
                 target.mkdir(exist_ok=True)
                 shutil.copyfile(empty, target / f"{CALLS}.parquet")
-
-
-def _configure(con: duckdb.DuckDBPyConnection, layout: Layout, settings: Settings) -> None:
-    for name, value in _SESSION.items():
-        con.execute(f"set {name} = {literal(str(value))}")
-    con.execute(f"set temp_directory = {literal(str(layout.spill))}")
-    con.execute(f"set memory_limit = {literal(settings.memory_limit)}")
-    if settings.threads:
-        con.execute(f"set threads = {settings.threads}")
-
-
-def _create(path: Path) -> None:
-    """Make a file with nothing in it. It keeps its storage version, whoever opens it later."""
-    with duckdb.connect() as con:
-        con.execute(f"attach {literal(str(path))} as created ({STORAGE_VERSION})")
-
-
-def _connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
-    try:
-        if not (read_only or path.exists()):
-            _create(path)
-        return duckdb.connect(str(path), read_only=read_only)
-    except duckdb.Error as error:
-        text = str(error)
-        if "Could not set lock" in text or "Conflicting lock" in text:
-            holder = text.split("PID ")[-1].split(")")[0] if "PID " in text else "unknown"
-            raise LockedError(
-                f"warehouse {path} is open in another process (PID {holder}); "
-                "wait for it to end, or work on a published release instead"
-            ) from error
-        if (
-            "not a valid DuckDB database" in text
-            or "older version" in text
-            or "newer version" in text
-        ):
-            raise UsageError(f"{path} is no DuckDB file that this version can read") from error
-        raise UsageError(
-            f"warehouse {path} cannot be opened: {text.splitlines()[0]}; if it is damaged, "
-            "`callbill rebuild` makes a new one"
-        ) from error
-
-
-def _check_is_warehouse(con: duckdb.DuckDBPyConnection, path: Path) -> None:
-    columns = con.execute(
-        "select 1 from duckdb_columns() where schema_name = 'ops' and table_name = 'warehouse'"
-        " and column_name = 'schema_version'"
-    ).fetchall()
-    if not columns:
-        con.close()
-        raise UsageError(
-            f"{path} is a DuckDB file, but no callbill warehouse; "
-            "name another place with --warehouse"
-        )
-
-
-def _check_engine(con: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Raises UsageError if Spark built the warehouse, which callbill could do up to 0.6."""
-    if (
-        _has(con, "ops", "spark_partitions")
-        and con.execute("select 1 from ops.spark_partitions limit 1").fetchall()
-    ):
-        con.close()
-        raise UsageError(
-            f"{path} was built with Spark, which callbill does not use any more: `callbill "
-            "rebuild` makes the warehouse anew from the landing folder and the current release"
-        )
-
-
-def _schema_version(con: duckdb.DuckDBPyConnection, path: Path) -> int:
-    """Raises UsageError if it is that of a newer callbill."""
-    version: int = con.execute("select schema_version from ops.warehouse").fetchall()[0][0]
-    if version > SCHEMA_VERSION:
-        con.close()
-        raise UsageError(
-            f"{path} was written by a newer callbill (schema {version}, "
-            f"this one knows {SCHEMA_VERSION}); update callbill"
-        )
-    return version
-
-
-def _is_empty(con: duckdb.DuckDBPyConnection) -> bool:
-    return not con.execute(
-        "select 1 from duckdb_tables() where not internal"
-        " union all select 1 from duckdb_views() where not internal limit 1"
-    ).fetchall()
-
-
-def _has(con: duckdb.DuckDBPyConnection, schema: str, name: str) -> bool:
-    return bool(
-        con.execute(
-            "select 1 from information_schema.tables where table_schema = ? and table_name = ?",
-            [schema, name],
-        ).fetchall()
-    )

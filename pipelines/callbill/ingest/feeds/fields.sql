@@ -1,13 +1,13 @@
-{# What the validation queries of several feeds read alike. #}
+{# Macros for texts that the judge.sql of several feeds reads in the same way. #}
 
 {#
-    The instant that a text tells of, null if it tells of none: ISO 8601 with an offset, or epoch
-    seconds. Texts without offset count only where `naive_timezone` says whose time they are.
+    The instant that a text stands for, null if it is not valid: ISO 8601 with an offset, or epoch
+    seconds. A text without an offset is valid only with `naive_timezone`, the zone to read it in.
 #}
 {% macro instant(text, naive_timezone=none) -%}
         case
-            -- The two usual forms first: matching them costs half of a regular expression. A blank or
-            -- a point is not in them, though the cast would read some such.
+            -- The two usual forms first: matching them costs half of a regular expression. They have
+            -- no blank and no point, although the cast would accept some texts with them.
             when
                 (
                     {{ text }} like '____-__-__T__:__:__+08:00'
@@ -16,7 +16,7 @@
                 and not contains({{ text }}, ' ')
                 and not contains({{ text }}, '.')
                 then try_cast({{ text }} as timestamptz)
-            -- Extended ISO 8601 in all its variants, brought to one form.
+            -- All variants of extended ISO 8601, converted to one form.
             when regexp_full_match({{ text }}, '{{ iso_extended }}')
                 then try_cast(
                     regexp_replace(
@@ -63,19 +63,19 @@
         end
 {%- endmacro %}
 
-{# Seconds with what they have of 9 decimals: further ones must not round them up. #}
+{# Seconds with at most 9 decimals. Further decimals are cut off, so that they cannot round up. #}
 {% macro seconds(text) -%}
 cast(regexp_extract({{ text }}, '-?\d+(\.\d{1,9})?') as decimal(24, 9))
 {%- endmacro %}
 
-{# True for what spreadsheets make of a number that names something: 1.00E+11, 100000000000.0. #}
+{# Whether a spreadsheet has changed an id that looks like a number: 1.00E+11, 100000000000.0. #}
 {% macro is_mangled_number(text) -%}
 (contains({{ text }}, '.') or contains({{ text }}, '+'))
                 and regexp_full_match({{ text }}, '{{ mangled_number }}')
 {%- endmacro %}
 
-{# A number at a scale that holds all its decimals, to see that none is beyond ours: what is longer,
-   or finer by its exponent, is none of ours. #}
+{# A number with 22 decimals, to check that no digit is beyond the scale of the column. It is null
+   for a text that is not a number, or has more digits or decimals than that. #}
 {% macro exact_number(text) -%}
 case
             when

@@ -1,6 +1,7 @@
 {% from 'fields.sql' import instant, is_mangled_number, exact_number with context %}
--- One row per line of an account events file, typed, with the reason why it cannot be accepted, if
--- the line alone gives one. What other events make of it is judged in account_events.py.
+-- One row per line of an account events file: typed values, and the reason if the line is rejected.
+--
+-- A line is judged by itself here. event_verdicts.py judges it against other events.
 with texts as (
     {{ texts }}
 ),

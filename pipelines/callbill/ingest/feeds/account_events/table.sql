@@ -1,4 +1,5 @@
--- Whether an event counts beside others is in ops.event_verdicts.
+-- Accepted account events. Those that do not count, because of other events, are in
+-- ops.event_verdicts too.
 create table if not exists raw.account_events (
     source_file_id varchar not null,
     line_number bigint not null,

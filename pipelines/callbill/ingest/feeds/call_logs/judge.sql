@@ -1,10 +1,10 @@
 {% from 'fields.sql' import instant, is_mangled_number with context %}
--- One row per record of a call log, typed, with the reason why it cannot be accepted, if any.
+-- One row per record of a call log: typed values, and the reason if the record is rejected.
 --
--- `texts` gives every field's text as the file has it (empty is null), `has_error` (an error
--- object is there, whatever it holds), `odd_field` (a value is not of a kind that has a text),
--- source_file_id, arrived_on, settlement_floor and line_number. It is the only thing that differs
--- between the ways of reading, so the same line gives the same row whichever way it was read.
+-- `texts` has the text of each field as it is in the file (null if empty), `has_error` (whether
+-- there is an error object, whatever it contains), `odd_field` (a field whose value has no text of
+-- its own), source_file_id, arrived_on, settlement_floor and line_number. Only `texts` differs
+-- between the ways of reading. So a line gives the same row whichever way it was read.
 with texts as (
     {{ texts }}
 ),
@@ -42,7 +42,7 @@ typed as (
         error_code,
         try_cast(latency_ms as integer) as latency_ms,
         usage_date,
-        -- The settlement date of a record: the rule of the whole warehouse.
+        -- The settlement date of a record. Nothing else in the warehouse determines it.
         greatest(usage_date + 1, settlement_floor) as settled_on,
         settlement_floor,
         case

@@ -1,4 +1,4 @@
--- The columns of raw.call_logs, a view over Parquet files that lie in folders by settlement_floor.
+-- The columns of raw.call_logs, which is a view over Parquet files in folders by settlement_floor.
 create or replace view raw.call_logs_layout as
 select
     null::varchar as request_id,

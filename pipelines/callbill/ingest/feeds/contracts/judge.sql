@@ -1,5 +1,5 @@
 {% from 'fields.sql' import is_mangled_number, exact_number with context %}
--- One row per line of a contracts file, typed, with the reason why it cannot be accepted, if any.
+-- One row per line of a contracts file: typed values, and the reason if the line is rejected.
 with texts as (
     {{ texts }}
 ),
@@ -11,7 +11,7 @@ typed as (
         line_number,
         owner_uin,
         component_code,
-        -- Only plain dates: a time of day would have to be in some time zone.
+        -- Only plain dates, because a time of day would need a time zone.
         case
             when regexp_full_match(effective_from, '\d{4}-\d{2}-\d{2}( 00:00:00)?')
                 then try_cast(left(effective_from, 10) as date)

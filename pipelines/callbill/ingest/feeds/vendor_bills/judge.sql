@@ -1,13 +1,14 @@
 {% from 'fields.sql' import instant, is_mangled_number, exact_number with context %}
 {#
-    A text as its sender meant it: without the apostrophe that keeps a spreadsheet from computing it,
-    the blanks and tabs that keep it from reading a number, and the dash that stands for nothing.
+    A text as its sender meant it. Removed are the apostrophe that keeps a spreadsheet from
+    evaluating a formula, the blanks and tabs that keep it from reading a number, and the dash for
+    "no value".
 #}
 {% macro meant(text) -%}
 nullif(nullif(
             case
                 when regexp_matches({{ text }}, '^''+[=+\-@\t\r\n＝＋－＠]') then substr({{ text }}, 2)
-                -- No-break and wide blanks too.
+                -- Blanks, tabs, no-break spaces and ideographic spaces.
                 else trim({{ text }}, ' ' || chr(9) || chr(160) || chr(12288))
             end,
             ''
@@ -20,8 +21,8 @@ nullif(nullif(
 ] %}
 {% set numbers = ['list_price', 'unit_price', 'discount', 'used_amount', 'real_cost'] %}
 {% set times = ['pay_time', 'fee_begin_time', 'fee_end_time'] %}
--- One row per component of a line of the vendor's own bill, typed, with the reason why the line
--- cannot be accepted, if any.
+-- One row per component of a line of the vendor's own bill: typed values, and the reason if the
+-- line is rejected.
 with texts as (
     {{ texts }}
 ),
@@ -56,7 +57,7 @@ typed as (
         {% endfor %}
         {% for name in times %}
         {{ name }} as {{ name }}_text,
-        -- As the vendor's clock has it, which is billing time.
+        -- The vendor's times are in the billing timezone.
         timezone('{{ billing_timezone }}', {{ instant(name, billing_timezone) }}) as {{ name }},
         {% endfor %}
         bill_month as bill_month_text,
@@ -81,12 +82,12 @@ judged as (
         timezone('{{ billing_timezone }}', fee_begin_time) as fee_begin_time,
         cast(pay_time as date) as paid_on,
         cast(fee_begin_time as date) as usage_date,
-        -- Ends are inclusive; one at midnight is the end of the day before.
+        -- The period's end is inclusive, and midnight is the end of the day before.
         greatest(
             cast(fee_begin_time as date), cast(fee_end_time - interval 1 microsecond as date)
         ) as last_usage_date,
-        -- Bills are of all products: a number that is none of ours is not known. What it would have
-        -- explained is then unexplained.
+        -- A bill has lines of all products. A number that does not fit is null, and a difference
+        -- that it would have explained stays unexplained.
         {% for name in ['list_price', 'unit_price', 'discount', 'used_amount'] %}
         case
             when

@@ -1,8 +1,8 @@
--- Lines with what `line`, a JSON text, holds: a list of objects, an item with one of its components
--- each.
+-- Adds `items` to lines of the vendor's API DescribeBillDetail: a list of JSON objects, each with
+-- one item (Detail) and one of its components (Component).
 --
--- A line of DescribeBillDetail is a whole answer or one of its items. The list is empty for a page
--- without an item, and null for an answer that has no page.
+-- A line is a whole answer or one item. The list is empty for an answer with no items, and null for
+-- an answer without a list of items.
 select
     source_file_id,
     line_number,

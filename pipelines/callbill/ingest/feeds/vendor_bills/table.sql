@@ -1,4 +1,4 @@
--- Lines of the vendor's own bills; of the API's, a row per component of an item.
+-- Lines of the vendor's bills. An item from the vendor's API has a row per component.
 create table if not exists raw.vendor_bills (
     source_file_id varchar not null,
     line_number bigint not null,
@@ -15,11 +15,11 @@ create table if not exists raw.vendor_bills (
     component_type varchar,
     component_name varchar,
     fee_begin_time timestamptz not null,
-    -- In billing time, as are the vendor's.
+    -- In the billing timezone, as all of the vendor's dates.
     paid_on date,
     usage_date date not null,
     last_usage_date date,
-    -- If the bill says to which month it is charged.
+    -- The month that the bill states for the line, null if it states none.
     bill_month date,
     list_price decimal(18, 8),
     unit_price decimal(18, 8),

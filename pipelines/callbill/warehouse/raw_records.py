@@ -1,0 +1,119 @@
+"""Accepted records of call logs: Parquet files, and the views in schema `raw` that read them.
+
+`ops.raw_files` names the committed files. This module keeps the folder in line with it. `ingest`
+writes the files.
+"""
+
+from __future__ import annotations
+
+import shutil
+
+import duckdb
+
+from callbill.base.errors import UsageError
+from callbill.base.sql import literal
+from callbill.storage.files import sync_folder
+from callbill.warehouse.layout import EMPTY_DATE, EMPTY_FILE, Layout
+
+
+class RawRecords:
+    """The Parquet files of a warehouse's accepted records."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, layout: Layout) -> None:
+        self.con = con
+        self.layout = layout
+
+    def create_views(self) -> None:
+        """Create the view `raw.call_logs`, which has the records that count.
+
+        The views have absolute paths and the ids of withdrawn files. So they are created again
+        whenever the warehouse is opened, because it may have been moved, and whenever files were
+        loaded or withdrawn.
+
+        They state the number of records. DuckDB's own estimate for a folder of files can be zero,
+        and then a join would keep the larger side in memory.
+        """
+        folder = self.layout.raw("call_logs")
+        empty = folder / f"settlement_floor={EMPTY_DATE}" / EMPTY_FILE
+        if not empty.exists():
+            empty.parent.mkdir(parents=True, exist_ok=True)
+            building = empty.with_suffix(".tmp")
+            self.con.execute(
+                "copy (from raw.call_logs_layout) to ? (format parquet)", [str(building)]
+            )
+            building.replace(empty)
+        # By name, because the path can have other folders of the form key=value.
+        described = self.con.execute("describe raw.call_logs_layout").fetchall()
+        columns = ", ".join(row[0] for row in described)
+        [(records,)] = self.con.execute(
+            "select coalesce(sum(records_accepted), 0) from ops.source_files"
+            " where feed = 'call_logs'"
+        ).fetchall()
+        self.con.execute(
+            f"""
+            create or replace view raw.call_logs_loaded as
+            select {columns}, settlement_floor
+            from read_parquet(
+                {literal(str(folder / "*" / "*.parquet"))},
+                hive_partitioning = true, hive_types = {{'settlement_floor': date}},
+                explicit_cardinality = {max(records, 1)}
+            )
+            """
+        )
+        withdrawn = self.con.execute(
+            "select source_file_id from ops.source_files"
+            " where feed = 'call_logs' and quarantine_reason is not null order by all"
+        ).fetchall()
+        names = ", ".join(literal(row[0]) for row in withdrawn)
+        counted = f"where source_file_id not in ({names})" if withdrawn else ""
+        self.con.execute(
+            f"create or replace view raw.call_logs as from raw.call_logs_loaded {counted}"
+        )
+
+    def finish_loads(self) -> None:
+        """Move the files of committed loads to the folder that `raw.call_logs` reads, and remove
+        those of loads that were never committed.
+
+        A load writes its files into `layout.loading`, commits their names, and moves them. This is
+        the last step. A run begins with it too, because the last run may have ended before it.
+        """
+        committed = self._committed_files()
+        for path in self.layout.loading.glob("*/*.parquet"):
+            name = f"{path.parent.name}/{path.name}"
+            if name in committed:
+                target = self.layout.raw("call_logs") / name
+                target.parent.mkdir(exist_ok=True)
+                path.replace(target)
+                sync_folder(target.parent)
+        shutil.rmtree(self.layout.loading, ignore_errors=True)
+
+    def check_files(self) -> None:
+        """Compare the Parquet files with `ops.raw_files`.
+
+        Files that it does not name belong to a warehouse that is gone. They are put aside until
+        `drop_unknown_files`. Raises UsageError if a file that it names is missing.
+        """
+        folder = self.layout.raw("call_logs")
+        committed = self._committed_files()
+        present = {f"{path.parent.name}/{path.name}": path for path in folder.glob("*/*.parquet")}
+        for name, path in present.items():
+            if name not in committed and path.name != EMPTY_FILE:
+                target = self.layout.unknown / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(target)
+        missing = sorted(committed - present.keys())
+        if missing:
+            raise UsageError(
+                f"{len(missing)} of the warehouse's files are missing, {folder / missing[0]} among "
+                "them: `callbill rebuild` makes a new warehouse from the landing folder and the "
+                "current release"
+            )
+
+    def _committed_files(self) -> set[str]:
+        rows = self.con.execute("select file_name from ops.raw_files").fetchall()
+        return {row[0] for row in rows}
+
+    def drop_unknown_files(self) -> None:
+        """Remove the files that `check_files` put aside. By now all files of the release are
+        loaded."""
+        shutil.rmtree(self.layout.unknown, ignore_errors=True)
