@@ -17,6 +17,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from callbill.base.rules import DateRules, RuleRange
 from callbill.base.settings import Settings, load_thresholds, load_vars
 from callbill.quality.catalogue import CONTROLS, CatalogueError, catalogue, load_controls
 from callbill.quality.due import variables
@@ -512,7 +513,9 @@ def test_the_guide_names_all_variables_of_a_control() -> None:
         for name in re.findall(r"`(\w+)`", row)
     }
     settings = Settings()
-    values = variables(SEALED, NIGHT, load_vars(settings), load_thresholds(settings))
+    values = variables(
+        RuleRange(SEALED, NIGHT, DateRules()), load_vars(settings), load_thresholds(settings)
+    )
     assert named == set(values)
 
 

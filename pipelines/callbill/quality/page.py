@@ -21,7 +21,7 @@ not exist, and Great Expectations runs it inside DuckDB. The queries are in
 - If a control of severity *warning* finds rows, the run shows them and publishes.
 
 The results are in `ops.control_results`, with sample rows. For each control
-`tests/test_controls.py` plants the fault that it guards against and sees it fail.
+`tests/job/test_controls.py` plants the fault that it guards against and sees it fail.
 
 Thresholds are vars of dbt_project.yml. Set them there or with `callbill run --vars`. This page
 shows the values of dbt_project.yml.

@@ -1,9 +1,9 @@
 """The list of marts, as dbt declares them in models/marts/*__models.yml.
 
 `meta.hashed_by` names the date column by which a mart is hashed, so that a run hashes only the
-dates that it changed. The hash of a settlement date covers the marts hashed by `settled_on`. A mart
-without `hashed_by` is hashed as a whole. A mart with `meta.is_view` is a view over other marts. It
-is published and not hashed.
+dates that it changed. A mart without it is hashed as a whole. `meta.is_in_settlement_hash` marks the
+marts that the hash of a settlement date covers: a further one would change the hash of every sealed
+date. A mart with `meta.is_view` is a view over other marts. It is published and not hashed.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class Mart:
 
     name: str
     hashed_by: str | None = None
+    is_in_settlement_hash: bool = False
     is_view: bool = False
 
 
@@ -33,7 +34,7 @@ def hashed_marts() -> list[Mart]:
 
 def dated_marts() -> list[str]:
     """The names of the marts that the hash of a settlement date covers."""
-    return [mart.name for mart in hashed_marts() if mart.hashed_by == "settled_on"]
+    return [mart.name for mart in hashed_marts() if mart.is_in_settlement_hash]
 
 
 @cache
