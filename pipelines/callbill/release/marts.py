@@ -1,9 +1,9 @@
 """The list of marts, as dbt declares them in models/marts/*__models.yml.
 
 `meta.hashed_by` names the date column by which a mart is hashed, so that a run hashes only the
-dates that it changed. A mart without it is hashed as a whole. `meta.is_in_settlement_hash` marks the
-marts that the hash of a settlement date covers: a further one would change the hash of every sealed
-date. A mart with `meta.is_view` is a view over other marts. It is published and not hashed.
+dates that it changed. A mart without it is hashed as a whole. `meta.is_in_settlement_hash` marks
+the marts that the hash of a settlement date covers: a further one would change the hash of every
+sealed date. A mart with `meta.is_view` is a view over other marts. It is published and not hashed.
 """
 
 from __future__ import annotations
