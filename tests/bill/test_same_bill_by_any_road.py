@@ -224,9 +224,9 @@ def test_a_rebuild_does_without_nothing_that_was_loaded(once: Path, tmp_path: Pa
     with duckdb.connect(str(place / "warehouse.duckdb")) as con:
         con.execute(
             """
-            insert into ops.source_files by name
+            insert into ops.loaded_files by name
             select * replace ('f' as source_file_id, 'call_logs/gone.jsonl' as path)
-            from ops.source_files limit 1
+            from ops.loaded_files limit 1
             """
         )
     ended = callbill("rebuild", *places(place))
