@@ -194,7 +194,7 @@ FAULTS = {
     "lines_read_are_accounted_for": Fault(
         "a file is noted with a line more than was loaded of it",
         loaded_and_then(
-            "update ops.source_files set lines_read = lines_read + 1,"
+            "update ops.loaded_files set lines_read = lines_read + 1,"
             f" records_accepted = records_accepted + 1 where path = '{TONIGHT}'"
         ),
     ),
