@@ -198,6 +198,10 @@ def _refresh_calls(
         if recipes.get(settled_on, rules.HASH_RECIPE) > 1:
             current[settled_on] += f" recipe {recipes.get(settled_on, rules.HASH_RECIPE)}"
     days = list(current)
+    columns_by_recipe = {
+        recipe: _columns(con, "calls", recipe)
+        for recipe in {rules.HASH_RECIPE, *(recipes.get(day, 1) for day in days)}
+    }
     for day in _delete_changed_days(
         con,
         "calls",
@@ -206,7 +210,7 @@ def _refresh_calls(
     ):
         files = literal(str(layout.calls_of(day) / "*.parquet"))
         source = f"read_parquet({files}, hive_types = {{'settled_on': date}})"
-        columns = _columns(con, "calls", recipes.get(day, rules.HASH_RECIPE))
+        columns = columns_by_recipe[recipes.get(day, rules.HASH_RECIPE)]
         counted = call_fingerprint_sql(columns, source, is_grouped=day not in hashed_by_row)
         con.execute(
             f"insert into ops.fingerprints select 'calls', ?, ?, rows, total from ({counted})",
@@ -287,12 +291,6 @@ def _folder_state(folder: Path) -> str:
 def _columns(con: duckdb.DuckDBPyConnection, table: str, recipe: int) -> list[tuple[str, str]]:
     """Names and types of the columns of a mart that a recipe covers."""
     later = LATER_COLUMNS.get(table, {})
-    columns: list[tuple[str, str]] = con.execute(
-        """
-        select column_name, data_type from information_schema.columns
-        where table_catalog = current_database() and table_schema = 'billing' and table_name = ?
-        order by ordinal_position
-        """,
-        [table],
-    ).fetchall()
-    return [column for column in columns if later.get(column[0], 1) <= recipe]
+    # Not from the catalog's list of columns, which would bind every view there is.
+    columns = con.execute(f"describe billing.{table}").fetchall()
+    return [(name, type_) for name, type_, *_ in columns if later.get(name, 1) <= recipe]
