@@ -1,30 +1,50 @@
-"""What a process has done before tests fork runs of the product from it.
+"""What a process has done before tests fork runs of the product from it: a small run.
 
-Half of a small run's time is imports and what dbt works out once in every process: schemas, codecs
-and where modules' sources lie.
+Half of a small run's time goes into what a process does once: imports, and what dbt and Great
+Expectations work out when they are first used.
 """
 
 from __future__ import annotations
 
-import inspect
+import gc
 import os
+import shutil
+from contextlib import redirect_stderr, redirect_stdout
+from datetime import date
+from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import dbt.adapters.duckdb
-import dbt.cli.main  # noqa: F401
-import polars  # noqa: F401
-from callbill.quality import import_expectations
-from dbt.adapters.duckdb.credentials import DuckDBCredentials
-from dbt.contracts.graph.manifest import Manifest
-from dbt.contracts.project import Configuration, PackageConfig, ProfileConfig, Project, ProjectFlags
-from dbt.contracts.selection import SelectorFile
-from dbt.task.test import TestResultData
+import polars  # noqa: F401  verify needs it
+from callbill.base.progress import Reporter
+from callbill.base.settings import load_settings
+from callbill.jobs.run import run_job
+from callbill.warehouse.layout import Layout
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.adapters.factory import reset_adapters
 
-for described in (
-    *(Configuration, DuckDBCredentials, PackageConfig, ProfileConfig, Project, ProjectFlags),
-    *(SelectorFile, TestResultData),
-):
-    described.json_schema()
-import_expectations()
-inspect.stack()
-Manifest.from_msgpack(Path(os.environ["CALLBILL_TESTS_PARSED"]).read_bytes())
+from tests.support.landing_files import json_lines, record, write
+
+
+def _run_once(place: Path) -> None:
+    write(place / "landing/call_logs/arrived_on=2026-03-03/a.jsonl", json_lines(record("a")))
+    settings = load_settings(
+        landing=str(place / "landing"),
+        warehouse=str(place / "warehouse.duckdb"),
+        published=str(place / "published"),
+        through=date(2026, 3, 3),
+    )
+    parsed = Layout(settings.warehouse).dbt / "target" / "partial_parse.msgpack"
+    parsed.parent.mkdir(parents=True)
+    shutil.copyfile(os.environ["CALLBILL_TESTS_PARSED"], parsed)
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        run_job(settings, Reporter(json_logs=True))
+    # What is open in this process would be open in every process that is forked from it.
+    DuckDBConnectionManager.close_all_connections()
+    DuckDBConnectionManager._ENV = None
+    reset_adapters()
+    gc.collect()
+
+
+with TemporaryDirectory() as folder:
+    _run_once(Path(folder))

@@ -6,12 +6,13 @@ file, and knows no warehouse.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from callbill.base.errors import UsageError
 from callbill.ingest.feed import feeds
 from callbill.storage.folder import FolderEntry, StoredFile, UnusableFileError, walk
 
@@ -81,7 +82,7 @@ def list_landing(landing: Path, shapes: frozenset[str], zone: ZoneInfo) -> Landi
     Raises UsageError if a folder cannot be read.
     """
     listing = Landing()
-    for entry in walk(landing, _is_ignored):
+    for entry in _entries(landing):
         try:
             file = _describe(entry, shapes, zone)
         except UnusableFileError as problem:
@@ -96,6 +97,19 @@ def list_landing(landing: Path, shapes: frozenset[str], zone: ZoneInfo) -> Landi
             listing.announcements.append(file)
     listing.files.sort(key=lambda listed: (listed.arrived_on, listed.name))
     return listing
+
+
+def _entries(landing: Path) -> Iterator[FolderEntry]:
+    try:
+        yield from walk(landing, _is_ignored)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UsageError(
+            f"landing folder {error.filename} is not there; name it with --landing"
+        ) from error
+    except OSError as error:
+        raise UsageError(
+            f"landing folder {error.filename} cannot be read: {error.strerror}"
+        ) from error
 
 
 def _arrival_date(text: str) -> date:

@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from callbill.base.errors import UsageError
-
 _BLOCK = 16 * 1024 * 1024
 
 
@@ -106,14 +104,12 @@ def walk(root: Path, is_ignored: Callable[[str], bool]) -> Iterator[FolderEntry]
     """The names of all files below a folder, in a fixed order.
 
     Ignored names, and everything below ignored folders, are left out. Links to folders are among
-    the names and are not followed. Raises UsageError if the folder, or one below it, cannot be
-    read.
+    the names and are not followed. Raises OSError, with its `filename`, if the folder or one below
+    it is not there or cannot be read.
     """
-    if not root.is_dir():
-        raise UsageError(f"landing folder {root} is not there; name it with --landing")
 
     def stop(error: OSError) -> None:
-        raise UsageError(f"landing folder {error.filename} cannot be read: {error.strerror}")
+        raise error
 
     for folder, folders, names in os.walk(root, onerror=stop):
         folders[:] = sorted(name for name in folders if not is_ignored(name))
