@@ -46,3 +46,8 @@
 {% macro may_hold_due_records() -%}
     settlement_floor between {{ settle_from() }} - 2 and {{ settle_through() }}
 {%- endmacro %}
+
+{# The same for records that a run leaves for later dates. #}
+{% macro may_hold_waiting_records() -%}
+    settlement_floor >= {{ settle_through() }} - 1
+{%- endmacro %}

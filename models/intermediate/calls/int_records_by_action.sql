@@ -1,0 +1,50 @@
+{{ config(materialized="incremental") }}
+
+-- How many records came of each account, action and usage date, and how many of them failed or are
+-- unrated. Kept, because shares are judged by the days before. A warehouse that does not have this
+-- table yet makes it for those days too.
+{% set first_date -%}
+    {{ settle_from() }}{% if not is_incremental() %} - {{ var('usual_volume_days') | int }} - 1{% endif %}
+{%- endset %}
+with records as (
+    select * from {{ ref('stg_call_logs') }}
+    where
+        settled_on between {{ first_date }} and {{ settle_through() }}
+        and settlement_floor between {{ first_date }} - 2 and {{ settle_through() }}
+),
+
+first_list_prices as (
+    select * from {{ ref('int_first_list_prices') }}
+),
+
+judged_records as (
+    select
+        records.settled_on,
+        records.usage_date,
+        records.owner_uin,
+        records.action,
+        records.is_failure,
+        not records.is_failure
+        and coalesce(records.usage_date < first_list_prices.rated_from, true) as is_unrated
+    from records
+    left join first_list_prices
+        on
+            records.component_code = first_list_prices.component_code
+            and records.settled_on >= first_list_prices.known_from
+            and records.settled_on < first_list_prices.known_to
+),
+
+records_by_action as (
+    select
+        settled_on,
+        usage_date,
+        owner_uin,
+        action,
+        count(*) as records,
+        count_if(is_failure) as failed_records,
+        count_if(is_unrated) as unrated_records
+    from judged_records
+    group by settled_on, usage_date, owner_uin, action
+)
+
+select * from records_by_action

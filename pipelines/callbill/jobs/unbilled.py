@@ -1,0 +1,52 @@
+"""Successful calls that a run leaves out of the bill, as the model int_unbilled_calls finds them."""
+
+from __future__ import annotations
+
+from callbill.base.findings import UnbilledCalls
+from callbill.warehouse.warehouse import Warehouse
+
+# Of each reason so many actions are named. A sender can write any text as an action.
+_MOST_ACTIONS = 20
+_BY_ACTION = f"""
+    with by_action as (
+        select
+            reason, action,
+            row_number() over (partition by reason order by sum(calls) desc, action)
+                <= {_MOST_ACTIONS} as is_named
+        from ops.unbilled_calls where run_id = ? group by reason, action
+    )
+
+    select
+        unbilled_calls.reason,
+        case when by_action.is_named then unbilled_calls.action end as action,
+        sum(unbilled_calls.calls)::bigint as calls,
+        count(distinct unbilled_calls.owner_uin) as accounts,
+        sum(unbilled_calls.unbilled_cost) as cost
+    from ops.unbilled_calls inner join by_action using (reason, action)
+    where unbilled_calls.run_id = ?
+    group by all
+    order by
+        list_position(['unrated', 'conflict', 'too_old', 'waiting'], unbilled_calls.reason),
+        by_action.is_named desc, calls desc, action
+"""
+
+
+def keep_unbilled_calls(warehouse: Warehouse, run_id: str) -> None:
+    """Add the calls that the dates at hand left out of the bill to `ops.unbilled_calls`.
+
+    If a run settles several ranges of dates, calls that wait are those of the last range.
+    """
+    with warehouse.transaction():
+        warehouse.execute(
+            "delete from ops.unbilled_calls where run_id = ? and reason = 'waiting'", [run_id]
+        )
+        warehouse.execute(
+            "insert into ops.unbilled_calls by name"
+            " select ? as run_id, * from intermediate.int_unbilled_calls",
+            [run_id],
+        )
+
+
+def unbilled_calls_of(warehouse: Warehouse, run_id: str) -> list[UnbilledCalls]:
+    """The calls that a run left out of the bill, by reason and action."""
+    return [UnbilledCalls(*row) for row in warehouse.rows(_BY_ACTION, [run_id, run_id])]
