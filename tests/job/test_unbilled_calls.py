@@ -94,7 +94,7 @@ def night(place: Path, through: str) -> Night:
         ended.stdout,
         last_run(place),
         {
-            (sample.name, *sample.labels.values()): sample.value
+            (sample.name, *(sample.labels[name] for name in sorted(sample.labels, reverse=True))): sample.value
             for family in text_string_to_metric_families(text)
             for sample in family.samples
         },

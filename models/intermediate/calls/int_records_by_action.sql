@@ -4,7 +4,7 @@
 -- unrated. Kept, because shares are judged by the days before. A warehouse that does not have this
 -- table yet makes it for those days too.
 {% set first_date -%}
-    {{ settle_from() }}{% if not is_incremental() %} - {{ var('usual_volume_days') | int }} - 1{% endif %}
+    {{ settle_from() }}{% if is_new_table() %} - {{ var('usual_volume_days') | int }} - 1{% endif %}
 {%- endset %}
 with records as (
     select * from {{ ref('stg_call_logs') }}

@@ -8,26 +8,25 @@ from callbill.warehouse.warehouse import Warehouse
 # Of each reason so many actions are named. A sender can write any text as an action.
 _MOST_ACTIONS = 20
 _BY_ACTION = f"""
-    with by_action as (
-        select
-            reason, action,
-            row_number() over (partition by reason order by sum(calls) desc, action)
-                <= {_MOST_ACTIONS} as is_named
-        from ops.unbilled_calls where run_id = ? group by reason, action
+    with of_run as (from ops.unbilled_calls where run_id = ?),
+
+    ranked as (
+        select reason, action, row_number() over by_calls <= {_MOST_ACTIONS} as is_named
+        from of_run group by reason, action
+        window by_calls as (partition by reason order by sum(calls) desc, action)
     )
 
     select
-        unbilled_calls.reason,
-        case when by_action.is_named then unbilled_calls.action end as action,
-        sum(unbilled_calls.calls)::bigint as calls,
-        count(distinct unbilled_calls.owner_uin) as accounts,
-        sum(unbilled_calls.unbilled_cost) as cost
-    from ops.unbilled_calls inner join by_action using (reason, action)
-    where unbilled_calls.run_id = ?
-    group by all
+        of_run.reason,
+        case when ranked.is_named then ranked.action end as named_action,
+        sum(of_run.calls)::bigint as calls,
+        count(distinct of_run.owner_uin) as accounts,
+        sum(of_run.unbilled_cost) as cost
+    from of_run inner join ranked using (reason, action)
+    group by of_run.reason, named_action
     order by
-        list_position(['unrated', 'conflict', 'too_old', 'waiting'], unbilled_calls.reason),
-        by_action.is_named desc, calls desc, action
+        list_position(['unrated', 'conflict', 'too_old', 'waiting'], of_run.reason),
+        named_action is null, calls desc, named_action
 """
 
 
@@ -49,4 +48,4 @@ def keep_unbilled_calls(warehouse: Warehouse, run_id: str) -> None:
 
 def unbilled_calls_of(warehouse: Warehouse, run_id: str) -> list[UnbilledCalls]:
     """The calls that a run left out of the bill, by reason and action."""
-    return [UnbilledCalls(*row) for row in warehouse.rows(_BY_ACTION, [run_id, run_id])]
+    return [UnbilledCalls(*row) for row in warehouse.rows(_BY_ACTION, [run_id])]
