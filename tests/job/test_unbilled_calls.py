@@ -29,9 +29,7 @@ USED, USED_TODAY, LONG_AGO = "2026-03-01", "2026-03-02", "2025-12-01"
 
 def calls(name: str, number: int, owner: str, used_on: str = USED, **fields: object) -> list[dict]:
     at = f"{used_on}T10:00:00+08:00"
-    return [
-        record(f"{name} {n}", owner_uin=owner, called_at=at, **fields) for n in range(number)
-    ]
+    return [record(f"{name} {n}", owner_uin=owner, called_at=at, **fields) for n in range(number)]
 
 
 def contract(owner: str, component: str = "wimgs_search_by_text") -> dict[str, object]:
@@ -94,7 +92,10 @@ def night(place: Path, through: str) -> Night:
         ended.stdout,
         last_run(place),
         {
-            (sample.name, *(sample.labels[name] for name in sorted(sample.labels, reverse=True))): sample.value
+            (
+                sample.name,
+                *(sample.labels[name] for name in ("reason", "action") if name in sample.labels),
+            ): sample.value
             for family in text_string_to_metric_families(text)
             for sample in family.samples
         },
@@ -116,9 +117,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     event = {"event_id": "1", "owner_uin": MISTYPED, "occurred_at": f"{USED}T10:00:00+08:00",
              "event_type": "recharge", "amount": "1.00"}  # fmt: skip
     write(landing / f"account_events/arrived_on={FIRST}/events.jsonl", json_lines(event))
-    bill = {"支付者UIN": GHOST, "产品名称": "联网图像搜索", "组件名称": "文搜图", "组件用量": "0.001",
-            "组件用量单位": "千次", "优惠后总价(元)": "0.06", "开始使用时间": f"{USED} 00:00:00",
-            "结束使用时间": f"{USED} 23:59:59"}  # fmt: skip
+    bill = {"支付者UIN": GHOST, "产品名称": "联网图像搜索", "组件名称": "文搜图",
+            "组件用量": "0.001", "组件用量单位": "千次", "优惠后总价(元)": "0.06",
+            "开始使用时间": f"{USED} 00:00:00", "结束使用时间": f"{USED} 23:59:59"}  # fmt: skip
     write(landing / f"vendor_bills/arrived_on={FIRST}/bill.csv", csv_file([bill]))
     return place
 
@@ -145,6 +146,7 @@ def test_the_status_names_reasons_and_actions(nights: tuple[Night, Night]) -> No
     assert [tuple(row[name] for name in columns) for row in second] == [
         ("conflict", "SearchByText", 1, 1, "0.03000000")
     ]
+    assert [one.status["unbilled_calls_to_date"] for one in nights] == [806, 807]
 
 
 def test_metrics_say_the_same(nights: tuple[Night, Night]) -> None:
@@ -154,6 +156,7 @@ def test_metrics_say_the_same(nights: tuple[Night, Night]) -> None:
         assert metrics["callbill_unbilled_accounts", reason, action] == accounts
         told = metrics.get(("callbill_unbilled_cost_cny", reason, action))
         assert told == (None if cost is None else float(cost))
+    assert metrics["callbill_unbilled_calls_to_date",] == 806
 
 
 def test_the_end_of_the_run_says_it(nights: tuple[Night, Night]) -> None:
@@ -161,23 +164,39 @@ def test_the_end_of_the_run_says_it(nights: tuple[Night, Night]) -> None:
     for reason, action, number, accounts, cost in EXPECTED:
         [line] = [line for line in lines if line.startswith(f"{reason} {action} {number} ")]
         assert line.startswith(f"{reason} {action} {number} {accounts} {cost or 'not known'} ")
-    assert not any(line.startswith("waiting ") for line in nights[1].output.splitlines())
+    assert "Of all dates, 806 successful calls are not in the bill." in lines
+    assert not any(line.startswith(" waiting ") for line in nights[1].output.splitlines())
+
+
+def unbilled_rows(page: str) -> list[list[str]]:
+    """The rows of a page's table of successful calls that are not billed, without Chinese."""
+    table = page.partition('id="table-unbilled"')[2].partition("</table>")[0]
+    body = re.sub(r'<span lang="zh">.*?</span>', "", table.partition("<tbody")[2])
+    return [
+        [
+            re.sub(r"<[^>]+>", "", cell).strip()
+            for cell in re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL)
+        ]
+        for row in body.split("<tr")[1:]
+    ]
 
 
 def test_the_pages_show_it(nights: tuple[Night, Night]) -> None:
-    overview, runs = (
-        [
-            [re.sub(r"<span.*?</span>|<[^>]+>", "", cell) for cell in re.findall(
-                r"<td[^>]*>(.*?)</td>", re.sub(r'<span lang="zh">.*?</span>', "", row))]
-            for row in page.partition('id="table-unbilled"')[2].partition("</table>")[0].split("<tr")[2:]
-        ]
-        for page in (nights[0].pages["index"], nights[0].pages["runs"])
-    )  # fmt: skip
-    assert len(overview) == 4
-    assert len(runs) == 7
-    assert "808</b> successful calls" in nights[0].pages["index"]
-    for row in ("SearchByImage", "searchbytext", A, B):
-        assert row in nights[0].pages["runs"]
+    pages = nights[0].pages
+    assert unbilled_rows(pages["index"]) == [
+        ["No price", "802", "2", "3", "–"],
+        ["Contradictory", "1", "1", "1", "0.06000000"],
+        ["Too late", "3", "1", "1", "0.09000000"],
+        ["Waiting", "2", "1", "1", "0.06000000"],
+    ]
+    assert "<b>808</b> successful calls of this run are not billed" in pages["index"]
+    assert "Of all dates: 806" in pages["index"]
+    assert unbilled_rows(pages["runs"])[:4] == [
+        ["No price", "SearchByImage", B, "400", USED, USED, "–"],
+        ["No price", "searchbytext", A, "300", USED, USED, "–"],
+        ["No price", "searchbytext", B, "100", USED, USED, "–"],
+        ["No price", "SearchByText", B, "2", "2019-12-31", "2019-12-31", "–"],
+    ]
 
 
 def test_the_controls_warn(nights: tuple[Night, Night]) -> None:

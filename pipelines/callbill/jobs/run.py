@@ -41,7 +41,7 @@ from callbill.jobs.sealing import (
 )
 from callbill.jobs.status import write_status
 from callbill.jobs.summary import STOPPED, RunSummary, record_end, record_start
-from callbill.jobs.unbilled import keep_unbilled_calls, unbilled_calls_of
+from callbill.jobs.unbilled import keep_unbilled_calls, unbilled_calls_of, unbilled_to_date
 from callbill.quality import due_controls, keep_results, merge_results, run_controls
 from callbill.release.hashes import refresh_hashes
 from callbill.release.manifest import Manifest
@@ -265,6 +265,7 @@ def settle_dates(
         with reporter.step("check"):
             _check(warehouse, settings, billing_vars, summary, stretch)
     summary.unbilled = unbilled_calls_of(warehouse, summary.run_id)
+    summary.unbilled_to_date = unbilled_to_date(warehouse)
     keep_results(warehouse.con, summary.run_id, summary.results)
     for result in summary.results:
         if not result.passed:

@@ -1,4 +1,4 @@
-"""Successful calls that a run leaves out of the bill, as the model int_unbilled_calls finds them."""
+"""Successful calls that are not in the bill. The model int_unbilled_calls finds those of a run."""
 
 from __future__ import annotations
 
@@ -49,3 +49,11 @@ def keep_unbilled_calls(warehouse: Warehouse, run_id: str) -> None:
 def unbilled_calls_of(warehouse: Warehouse, run_id: str) -> list[UnbilledCalls]:
     """The calls that a run left out of the bill, by reason and action."""
     return [UnbilledCalls(*row) for row in warehouse.rows(_BY_ACTION, [run_id])]
+
+
+def unbilled_to_date(warehouse: Warehouse) -> int:
+    """The number of successful calls of all settled dates that are not in the bill."""
+    calls: int = warehouse.value(
+        "select coalesce(sum(calls_unbilled), 0)::bigint from billing.daily_usage"
+    )
+    return calls

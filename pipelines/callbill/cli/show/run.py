@@ -87,6 +87,10 @@ def _show_work(console: Console, summary: RunSummary) -> None:
     passed = sum(result.passed for result in summary.results)
     console.print(f"Controls: {passed} of {len(summary.results)} passed.")
     show_unpassed(console, summary.results)
+    _show_unbilled(console, summary)
+
+
+def _show_unbilled(console: Console, summary: RunSummary) -> None:
     if summary.unbilled:
         rows = [
             (
@@ -99,8 +103,12 @@ def _show_work(console: Console, summary: RunSummary) -> None:
             )
             for calls in summary.unbilled
         ]
-        title = "Successful calls that are not in the bill (CNY)"
+        title = "Successful calls that this run left out of the bill (CNY)"
         console.print(table_of(title, _UNBILLED, rows))
+    if summary.unbilled_to_date:
+        console.print(
+            f"Of all dates, {summary.unbilled_to_date} successful calls are not in the bill."
+        )
 
 
 def _show_latest_bills(console: Console, con: duckdb.DuckDBPyConnection) -> None:

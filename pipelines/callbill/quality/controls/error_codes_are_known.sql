@@ -2,7 +2,7 @@ with failures as (
     select
         error_code,
         count(distinct request_id) as calls,
-        count(distinct owner_uin) as accounts
+        count(distinct owner_uin) as owners
     from raw.call_logs
     where
         settled_on between date '{{ settle_from }}' and date '{{ settle_through }}'
@@ -14,7 +14,7 @@ with failures as (
 select
     failures.error_code,
     failures.calls,
-    failures.accounts
+    failures.owners
 from failures
 where
     not exists (

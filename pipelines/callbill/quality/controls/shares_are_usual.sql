@@ -1,4 +1,4 @@
--- Shares are parts of a million, in whole numbers. An account is judged by its own days, once it
+-- Shares are whole numbers of 10^-6 (`_e6`). An account is judged by its own days, once it
 -- had enough of them. So that a new account alone changes no other share, days and actions are
 -- judged by the records of the accounts that had enough days before.
 with usage as (
@@ -16,20 +16,22 @@ with usage as (
     group by usage_date, owner_uin, action
 ),
 
+usage_days as (
+    select distinct usage_date
+    from usage
+),
+
 -- Each usage day that is settled now, with the days before it and itself.
 judged_days as (
     select
         due.usage_date as judged_date,
         usage_days.usage_date
-    from (
-        select distinct usage_date
-        from usage
-        where usage_date >= date '{{ settle_from }}' - 1
-    ) as due
-    inner join (select distinct usage_date from usage) as usage_days
+    from usage_days as due
+    inner join usage_days
         on
             usage_days.usage_date
             between due.usage_date - {{ usual_volume_days }} and due.usage_date
+    where due.usage_date >= date '{{ settle_from }}' - 1
 ),
 
 known_accounts as (
@@ -93,7 +95,7 @@ by_kind as (
 shares as (
     select
         *,
-        bad_records * 1000000 // records as share
+        bad_records * 1000000 // records as share_e6
     from by_kind
 ),
 
@@ -105,8 +107,8 @@ usual as (
         kind,
         any_value(records) filter (where usage_date = judged_date) as records,
         any_value(bad_records) filter (where usage_date = judged_date) as bad_records,
-        any_value(share) filter (where usage_date = judged_date) as share,
-        quantile_disc(share, 0.5) filter (where usage_date < judged_date) as usual_share,
+        any_value(share_e6) filter (where usage_date = judged_date) as share_e6,
+        quantile_disc(share_e6, 0.5) filter (where usage_date < judged_date) as usual_share_e6,
         count(*) filter (where usage_date < judged_date) as days_before
     from shares
     group by judged_date, owner_uin, action, kind
@@ -117,18 +119,18 @@ select
     owner_uin,
     action,
     kind,
-    bad_records::bigint as records,
-    records::bigint as of_records,
-    cast(share // 100 as decimal(9, 0)) * 0.01 as percent,
-    cast(usual_share // 100 as decimal(9, 0)) * 0.01 as usual_percent
+    cast(bad_records as bigint) as bad_records,
+    cast(records as bigint) as records,
+    cast(share_e6 // 100 as decimal(9, 0)) * 0.01 as bad_percent,
+    cast(usual_share_e6 // 100 as decimal(9, 0)) * 0.01 as usual_percent
 from usual
 where
     days_before >= 7
-    and abs(bad_records * 1000000 - usual_share * records)
+    and abs(bad_records * 1000000 - usual_share_e6 * records)
     >= {{ usual_share_min_records }} * 1000000
     and (
-        share > usual_share * {{ usual_volume_factor }}
-        or share * {{ usual_volume_factor }} < usual_share
-        or (1000000 - share) * {{ usual_volume_factor }} < 1000000 - usual_share
-        or 1000000 - share > (1000000 - usual_share) * {{ usual_volume_factor }}
+        share_e6 > usual_share_e6 * {{ usual_volume_factor }}
+        or share_e6 * {{ usual_volume_factor }} < usual_share_e6
+        or (1000000 - share_e6) * {{ usual_volume_factor }} < 1000000 - usual_share_e6
+        or 1000000 - share_e6 > (1000000 - usual_share_e6) * {{ usual_volume_factor }}
     )

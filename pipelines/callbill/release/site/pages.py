@@ -54,6 +54,7 @@ _QUERIES = {
         from ops.unbilled_calls where run_id = ? group by reason
         order by list_position({_REASONS}, reason)
     """,
+    "unbilled_to_date": "select coalesce(sum(calls_unbilled), 0) as calls from billing.daily_usage",
     "unbilled_by_account": f"""
         select
             reason as unbilled_reason, action, owner_uin, sum(calls) as calls_unbilled,
@@ -111,6 +112,7 @@ def write_pages(
         "arrears": _rows(con, _QUERIES["arrears"]),
         "runs": _rows(con, _QUERIES["runs"]),
         "unbilled": _rows(con, _QUERIES["unbilled"], [run_id]),
+        "unbilled_to_date": _rows(con, _QUERIES["unbilled_to_date"]),
         "unbilled_by_account": _rows(con, _QUERIES["unbilled_by_account"], [run_id]),
         "controls": _rows(con, _QUERIES["controls"], [run_id]),
         "failed_controls": _rows(con, _QUERIES["failed_controls"]),
