@@ -1,6 +1,6 @@
--- Shares are whole numbers of 10^-6 (`_e6`). An account is judged by its own days, once it
--- had enough of them. So that a new account alone changes no other share, days and actions are
--- judged by the records of the accounts that had enough days before.
+-- Shares are whole numbers of 10^-6 (`_e6`). An account is judged by its own days, once it had
+-- seven of them. So that a new account alone changes no other share, days and actions are judged by
+-- the records of steady accounts: those that had records on most of the days before.
 with usage as (
     select
         usage_date,
@@ -34,39 +34,62 @@ judged_days as (
     where due.usage_date >= date '{{ settle_from }}' - 1
 ),
 
-known_accounts as (
+usage_judged as (
     select
         judged_days.judged_date,
-        usage.owner_uin
+        usage.*
     from usage
     inner join judged_days on usage.usage_date = judged_days.usage_date
-    group by judged_days.judged_date, usage.owner_uin
-    having
-        count(distinct usage.usage_date) filter (where usage.usage_date < judged_days.judged_date)
-        >= 7
 ),
 
--- An account alone, an action alone, and all together: grouping sets.
+days_before as (
+    select
+        judged_date,
+        count(*) as day_count
+    from judged_days
+    where usage_date < judged_date
+    group by judged_date
+),
+
+steady_accounts as (
+    select
+        usage_judged.judged_date,
+        usage_judged.owner_uin
+    from usage_judged
+    inner join days_before on usage_judged.judged_date = days_before.judged_date
+    where usage_judged.usage_date < usage_judged.judged_date
+    group by usage_judged.judged_date, usage_judged.owner_uin, days_before.day_count
+    having count(distinct usage_judged.usage_date) * 2 > days_before.day_count
+),
+
 counted as (
     select
-        judged_days.judged_date,
-        judged_days.usage_date,
-        usage.owner_uin,
-        usage.action,
-        sum(usage.records) as records,
-        sum(usage.failed_records) as failed_records,
-        sum(usage.unrated_records) as unrated_records
-    from usage
-    inner join judged_days on usage.usage_date = judged_days.usage_date
-    inner join known_accounts
+        judged_date,
+        usage_date,
+        owner_uin,
+        sum(records) as records,
+        sum(failed_records) as failed_records,
+        sum(unrated_records) as unrated_records
+    from usage_judged
+    group by judged_date, usage_date, owner_uin
+    union all by name
+    select
+        usage_judged.judged_date,
+        usage_judged.usage_date,
+        usage_judged.action,
+        sum(usage_judged.records) as records,
+        sum(usage_judged.failed_records) as failed_records,
+        sum(usage_judged.unrated_records) as unrated_records
+    from usage_judged
+    semi join steady_accounts
         on
-            judged_days.judged_date = known_accounts.judged_date
-            and usage.owner_uin = known_accounts.owner_uin
+            usage_judged.judged_date = steady_accounts.judged_date
+            and usage_judged.owner_uin = steady_accounts.owner_uin
+    -- Each action, and all of them together.
     group by
         grouping sets (
-            (judged_days.judged_date, judged_days.usage_date, usage.owner_uin),
-            (judged_days.judged_date, judged_days.usage_date, usage.action),
-            (judged_days.judged_date, judged_days.usage_date)
+            (usage_judged.judged_date, usage_judged.usage_date, usage_judged.action),
+            (usage_judged.judged_date, usage_judged.usage_date)
         )
 ),
 
