@@ -8,8 +8,7 @@ with records as (
     select * from {{ ref('stg_call_logs') }}
     where
         settled_on between {{ settle_from() }} - {{ days_before }} and {{ settle_through() }}
-        and settlement_floor
-        between {{ settle_from() }} - {{ days_before }} - 2 and {{ settle_through() }}
+        and {{ may_hold_due_records(days_before) }}
 ),
 
 first_list_prices as (

@@ -142,6 +142,7 @@ def _metrics(summary: RunSummary, status: dict[str, Any], now: datetime, today: 
         by_action = Gauge(f"callbill_{name}", about, ["reason", "action"], registry=registry)
         for calls, value in zip(summary.unbilled, values, strict=True):
             if value is not None:
+                # A metric is a float, whatever it is made of.
                 by_action.labels(calls.reason, calls.action or "other actions").set(float(value))
     failed = Gauge(
         "callbill_controls_failed",
