@@ -59,7 +59,7 @@ def test_what_the_job_knew_it_still_knows(old: Path, upgraded: Path) -> None:
 
 
 def test_shares_of_the_days_before_are_known_at_once(upgraded: Path) -> None:
-    """A table that older versions did not have is made for the days that a control looks back on."""
+    """A new table is made for the days that a control looks back on."""
     counted = "select settled_on, sum(records) from intermediate.int_records_by_action group by 1"
     loaded = "select settled_on, count(*) from raw.call_logs group by 1"
     place = str(upgraded / "warehouse.duckdb")
