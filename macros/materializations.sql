@@ -47,6 +47,11 @@
     {{ return(finish_model(target)) }}
 {%- endmaterialization %}
 
+{# Whether the warehouse does not have the table of an incremental model yet. #}
+{% macro is_new_table() -%}
+    {{ return(execute and load_cached_relation(this) is none) }}
+{%- endmacro %}
+
 {% macro assert_contract(sql) -%}
     {%- if config.get('contract').enforced %}{{ get_assert_columns_equivalent(sql) }}{% endif -%}
 {%- endmacro %}

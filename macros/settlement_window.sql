@@ -41,8 +41,13 @@
 {#
     What is_due() implies for the folder that a record lies in: usage is at most a day after arrival,
     so a record is settled at most two days after its floor. DuckDB then opens only the folders that
-    can matter.
+    can matter. `days_before` are days before the due ones that are wanted too.
 #}
-{% macro may_hold_due_records() -%}
-    settlement_floor between {{ settle_from() }} - 2 and {{ settle_through() }}
+{% macro may_hold_due_records(days_before=0) -%}
+    settlement_floor between {{ settle_from() }} - {{ days_before + 2 }} and {{ settle_through() }}
+{%- endmacro %}
+
+{# The same for records that a run leaves for later dates. #}
+{% macro may_hold_waiting_records() -%}
+    settlement_floor >= {{ settle_through() }} - 1
 {%- endmacro %}

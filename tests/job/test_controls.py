@@ -53,7 +53,6 @@ def tonights_calls() -> list[dict]:
     return [
         *calls_of(used_on),
         call("e", PREPAID, used_on, error_code="InternalError"),
-        call("f", PREPAID, used_on, action="Unheard-of"),
         # Delivered again: one that was charged yesterday, one of tonight.
         call("d", THIRD, used_on - timedelta(days=1)),
         call("d", THIRD, used_on),
@@ -289,6 +288,14 @@ FAULTS = {
             f"contracts/arrived_on={NIGHT}/contracts.csv",
             csv_file([contract(THIRD, component_code="wimg_search_by_text", discount="0.9")]),
         ),
+        frozenset({"terms_fit_an_account"}),
+    ),
+    "terms_fit_an_account": Fault(
+        "a digit is missing in an account number",
+        landed(
+            f"contracts/arrived_on={NIGHT}/contracts.csv",
+            csv_file([contract(THIRD[:-1], discount="0.9")]),
+        ),
     ),
     "contracts_do_not_compete": Fault(
         "two files of one day",
@@ -338,6 +345,27 @@ FAULTS = {
             json_lines(call("d", AGREED, SEALED)),
         ),
     ),
+    "successful_calls_are_rated": Fault(
+        "an action is misspelt",
+        landed(
+            f"call_logs/arrived_on={NIGHT}/more.jsonl",
+            json_lines(call("f", PREPAID, SEALED, action="searchbytext")),
+        ),
+    ),
+    "successful_calls_are_in_time": Fault(
+        "a call of three months ago",
+        landed(
+            f"call_logs/arrived_on={NIGHT}/more.jsonl",
+            json_lines(call("f", PREPAID, SEALED - timedelta(days=90))),
+        ),
+    ),
+    "error_codes_are_known": Fault(
+        "a code for no error",
+        landed(
+            f"call_logs/arrived_on={NIGHT}/more.jsonl",
+            json_lines(call("f", PREPAID, SEALED, error_code="Success")),
+        ),
+    ),
     "files_are_as_announced": Fault(
         "a file was cut",
         landed(
@@ -370,6 +398,19 @@ FAULTS = {
             f"call_logs/arrived_on={NIGHT}/more.jsonl",
             json_lines(*(call(f"more {number}", AGREED, SEALED) for number in range(40))),
         ),
+    ),
+    "shares_are_usual": Fault(
+        "nearly all calls of an account fail that never did",
+        landed(
+            f"call_logs/arrived_on={NIGHT}/more.jsonl",
+            json_lines(
+                *(
+                    call(f"more {number}", AGREED, SEALED, error_code="InternalError")
+                    for number in range(8)
+                )
+            ),
+        ),
+        options=("--vars={usual_share_min_records: 5}",),
     ),
 }
 

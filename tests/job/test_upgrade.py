@@ -58,6 +58,17 @@ def test_what_the_job_knew_it_still_knows(old: Path, upgraded: Path) -> None:
         assert set(before) <= set(now)
 
 
+def test_shares_of_the_days_before_are_known_at_once(upgraded: Path) -> None:
+    """A new table is made for the days that a control looks back on."""
+    counted = "select settled_on, sum(records) from intermediate.int_records_by_action group by 1"
+    loaded = "select settled_on, count(*) from raw.call_logs group by 1"
+    place = str(upgraded / "warehouse.duckdb")
+    with duckdb.connect(place, read_only=True) as con:
+        rows = con.execute(f"{counted} order by 1").fetchall()
+        assert rows == con.execute(f"{loaded} order by 1").fetchall()
+    assert rows[0][0] == date(2026, 3, 2)
+
+
 def test_a_release_of_before_can_be_read_before_the_upgrade(old: Path) -> None:
     for command, said in (
         (("bill", "--owner", "100000000071", "--month", "2026-03"), "100000000071"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 Severity = Literal["error", "warning"]
@@ -31,3 +32,17 @@ class TableDifference:
     table: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class UnbilledCalls:
+    """Successful calls of one action that are not in the bill for one reason."""
+
+    reason: str
+    """unrated, too_old, conflict or waiting."""
+    action: str | None
+    """None for all actions but those with the most calls."""
+    calls: int
+    accounts: int
+    cost: Decimal | None
+    """What they would have cost, in CNY, as far as prices are known. None if none is."""

@@ -38,6 +38,7 @@ THRESHOLDS = (
     "hourly_check_min_records",
     "usual_volume_days",
     "usual_volume_factor",
+    "usual_share_min_records",
 )
 
 
@@ -100,6 +101,7 @@ class Thresholds:
     hourly_check_min_records: int
     usual_volume_days: int
     usual_volume_factor: int
+    usual_share_min_records: int
 
 
 # Names that DuckDB resolves to a schema or to another attached database.

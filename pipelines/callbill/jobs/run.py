@@ -41,6 +41,7 @@ from callbill.jobs.sealing import (
 )
 from callbill.jobs.status import write_status
 from callbill.jobs.summary import STOPPED, RunSummary, record_end, record_start
+from callbill.jobs.unbilled import keep_unbilled_calls, unbilled_calls_of, unbilled_to_date
 from callbill.quality import due_controls, keep_results, merge_results, run_controls
 from callbill.release.hashes import refresh_hashes
 from callbill.release.manifest import Manifest
@@ -247,7 +248,8 @@ def settle_dates(
 
     A rebuild settles sealed dates too, by the rules that they were sealed with. So the dates are
     settled in stretches that have the same rules. The controls' results are kept in the summary and
-    in `ops.control_results`. A failed control does not raise here.
+    in `ops.control_results`, and so are the successful calls that are not in the bill
+    (`ops.unbilled_calls`). A failed control does not raise here.
 
     Raises ControlFailedError if a dbt test failed, CallbillError if a model was not built or a
     control could not be evaluated.
@@ -257,10 +259,13 @@ def settle_dates(
     for stretch in _stretches(warehouse, settle_from, through):
         with reporter.step("build", settle_from=stretch.first, settle_through=stretch.last):
             build_models(warehouse, billing_vars, stretch)
+            keep_unbilled_calls(warehouse, summary.run_id)
         with reporter.step("hash"):
             refresh_hashes(warehouse)
         with reporter.step("check"):
             _check(warehouse, settings, billing_vars, summary, stretch)
+    summary.unbilled = unbilled_calls_of(warehouse, summary.run_id)
+    summary.unbilled_to_date = unbilled_to_date(warehouse)
     keep_results(warehouse.con, summary.run_id, summary.results)
     for result in summary.results:
         if not result.passed:

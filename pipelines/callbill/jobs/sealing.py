@@ -252,6 +252,14 @@ def copy_release_history(warehouse: Warehouse, release: Release) -> None:
     try:
         warehouse.execute("insert or ignore into ops.runs by name from sealed.ops.runs")
         warehouse.execute("insert into ops.control_results by name from sealed.ops.control_results")
+        if _any(  # releases before 0.7 have none
+            warehouse,
+            "select 1 from duckdb_tables() where database_name = ? and table_name = ?",
+            ["sealed", "unbilled_calls"],
+        ):
+            warehouse.execute(
+                "insert into ops.unbilled_calls by name from sealed.ops.unbilled_calls"
+            )
         warehouse.execute(
             """
             update ops.loaded_files set run_id = released.run_id, loaded_at = released.loaded_at

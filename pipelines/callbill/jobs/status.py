@@ -44,6 +44,11 @@ def write_status(
         "records_rejected": summary.loaded.rejected,
         "files_unreadable": summary.loaded.unreadable_files,
         "files_not_read": [vars(skipped) for skipped in summary.loaded.skipped],
+        "unbilled_calls": [
+            vars(calls) | {"cost": None if calls.cost is None else f"{calls.cost:f}"}
+            for calls in summary.unbilled
+        ],
+        "unbilled_calls_to_date": summary.unbilled_to_date,
         "controls_failed": [r.control_id for r in summary.results if not r.passed],
         "step_seconds": step_seconds,
     }
@@ -111,6 +116,34 @@ def _metrics(summary: RunSummary, status: dict[str, Any], now: datetime, today: 
     gauge("files_not_read", "Files that it left where they are.", len(loaded.skipped))
     gauge("records_accepted", "Records that it accepted.", loaded.accepted)
     gauge("records_rejected", "Lines that it rejected.", loaded.rejected)
+    if summary.unbilled_to_date is not None:
+        gauge(
+            "unbilled_calls_to_date",
+            "Successful calls of all settled dates that are not in the bill.",
+            summary.unbilled_to_date,
+        )
+    for name, about, values in (
+        (
+            "unbilled_calls",
+            "Successful calls that the last run left out of the bill, by reason and action.",
+            [calls.calls for calls in summary.unbilled],
+        ),
+        (
+            "unbilled_accounts",
+            "The accounts that made them.",
+            [calls.accounts for calls in summary.unbilled],
+        ),
+        (
+            "unbilled_cost_cny",
+            "What they would have cost, where a price is known.",
+            [calls.cost for calls in summary.unbilled],
+        ),
+    ):
+        by_action = Gauge(f"callbill_{name}", about, ["reason", "action"], registry=registry)
+        for calls, value in zip(summary.unbilled, values, strict=True):
+            if value is not None:
+                # A metric is a float, whatever it is made of.
+                by_action.labels(calls.reason, calls.action or "other actions").set(float(value))
     failed = Gauge(
         "callbill_controls_failed",
         "Controls that failed in the last run, by severity.",

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 
 from callbill import __version__
 from callbill.base.errors import CallbillError, ControlFailedError
-from callbill.base.findings import ControlResult
+from callbill.base.findings import ControlResult, UnbilledCalls
 from callbill.base.machine import machine_fault
 from callbill.base.stopping import stop_requested
 from callbill.ingest.committing import LoadReport
@@ -34,6 +34,10 @@ class RunSummary:
     message: str = ""
     loaded: LoadReport = field(default_factory=LoadReport)
     results: list[ControlResult] = field(default_factory=list)
+    # Successful calls that are not in the bill: of this run, and of all dates (None if nothing was
+    # settled).
+    unbilled: list[UnbilledCalls] = field(default_factory=list)
+    unbilled_to_date: int | None = None
     data_docs: str = ""
 
     @property

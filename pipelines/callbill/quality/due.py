@@ -63,6 +63,7 @@ def variables(
         "hourly_check_min_records": thresholds.hourly_check_min_records,
         "usual_volume_days": thresholds.usual_volume_days,
         "usual_volume_factor": thresholds.usual_volume_factor,
+        "usual_share_min_records": thresholds.usual_share_min_records,
     }
 
 

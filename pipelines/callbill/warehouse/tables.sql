@@ -98,6 +98,22 @@ create table if not exists ops.control_results (
     sample varchar not null
 );
 
+-- Successful calls that a run left out of the bill, as known at its end: those of the dates that it
+-- settled, and those that wait for a later date.
+create table if not exists ops.unbilled_calls (
+    run_id varchar not null,
+    settled_on date not null,
+    -- unrated, too_old, conflict or waiting.
+    reason varchar not null,
+    usage_date date not null,
+    owner_uin varchar not null,
+    action varchar not null,
+    component_code varchar,
+    calls bigint not null,
+    -- What they would have cost, in CNY. Null if no price is known.
+    unbilled_cost decimal(38, 8)
+);
+
 -- One row per sealed settlement date, copied from the current release when a run begins.
 create table if not exists ops.sealed_settlements (
     settled_on date primary key,

@@ -24,6 +24,13 @@ _BILLS = (
     *("account", "product", "#calls", "#原价 list cost", "#优惠 discount", "#rated"),
     *("#精度差异 adjustment", "#扣费 deducted"),
 )
+_UNBILLED = ("reason", "action", "#calls", "#accounts", "#would have cost", "because")
+_BECAUSE = {
+    "unrated": "no component claims the action, or the day has no list price",
+    "conflict": "its records disagree on account or component",
+    "too_old": "it came too long after its usage",
+    "waiting": "it is settled after this run's last date",
+}
 
 
 def show_run(settings: Settings, summary: RunSummary) -> None:
@@ -80,6 +87,28 @@ def _show_work(console: Console, summary: RunSummary) -> None:
     passed = sum(result.passed for result in summary.results)
     console.print(f"Controls: {passed} of {len(summary.results)} passed.")
     show_unpassed(console, summary.results)
+    _show_unbilled(console, summary)
+
+
+def _show_unbilled(console: Console, summary: RunSummary) -> None:
+    if summary.unbilled:
+        rows = [
+            (
+                calls.reason,
+                calls.action or "other actions",
+                calls.calls,
+                calls.accounts,
+                "not known" if calls.cost is None else calls.cost,
+                _BECAUSE[calls.reason],
+            )
+            for calls in summary.unbilled
+        ]
+        title = "Successful calls that this run left out of the bill (CNY)"
+        console.print(table_of(title, _UNBILLED, rows))
+    if summary.unbilled_to_date:
+        console.print(
+            f"Of all dates, {summary.unbilled_to_date} successful calls are not in the bill."
+        )
 
 
 def _show_latest_bills(console: Console, con: duckdb.DuckDBPyConnection) -> None:

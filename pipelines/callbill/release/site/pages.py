@@ -21,6 +21,9 @@ _FOLDER = Path(__file__).parent
 _PAGES = ("index", "bills", "bill", "accounts", "account", "runs")
 # How many of the last runs are shown.
 _LAST_RUNS = 30
+# How many accounts and actions with successful calls that are not billed are shown.
+_MOST_UNBILLED = 20
+_REASONS = "['unrated', 'conflict', 'too_old', 'waiting']"
 _QUERIES = {
     "totals": """
         select
@@ -42,6 +45,23 @@ _QUERIES = {
             run_id, local_time(started_at) as started_at, through_date, settle_from, outcome,
             files_loaded, records_accepted, records_rejected
         from ops.runs order by run_id desc limit {_LAST_RUNS}
+    """,
+    "unbilled": f"""
+        select
+            reason as unbilled_reason, sum(calls) as calls_unbilled,
+            count(distinct owner_uin) as accounts, count(distinct action) as actions,
+            sum(unbilled_cost) as unbilled_cost
+        from ops.unbilled_calls where run_id = ? group by reason
+        order by list_position({_REASONS}, reason)
+    """,
+    "unbilled_to_date": "select coalesce(sum(calls_unbilled), 0) as calls from billing.daily_usage",
+    "unbilled_by_account": f"""
+        select
+            reason as unbilled_reason, action, owner_uin, sum(calls) as calls_unbilled,
+            min(usage_date) as first_usage_date, max(usage_date) as last_usage_date,
+            sum(unbilled_cost) as unbilled_cost
+        from ops.unbilled_calls where run_id = ? group by reason, action, owner_uin
+        order by list_position({_REASONS}, reason), calls_unbilled desc, action, owner_uin
     """,
     "controls": """
         select control_id, sentence, severity, passed, unexpected_rows
@@ -91,6 +111,9 @@ def write_pages(
         "totals": _rows(con, _QUERIES["totals"], [through]),
         "arrears": _rows(con, _QUERIES["arrears"]),
         "runs": _rows(con, _QUERIES["runs"]),
+        "unbilled": _rows(con, _QUERIES["unbilled"], [run_id]),
+        "unbilled_to_date": _rows(con, _QUERIES["unbilled_to_date"]),
+        "unbilled_by_account": _rows(con, _QUERIES["unbilled_by_account"], [run_id]),
         "controls": _rows(con, _QUERIES["controls"], [run_id]),
         "failed_controls": _rows(con, _QUERIES["failed_controls"]),
         "rejected": _rows(con, _QUERIES["rejected"]),
@@ -120,6 +143,7 @@ def write_pages(
             version=__version__,
             terms=terms,
             facts=facts,
+            most_unbilled=_MOST_UNBILLED,
         )
         (site / f"{name}.html").write_text(page + "\n", encoding="utf-8")
 
