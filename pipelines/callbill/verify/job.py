@@ -14,7 +14,6 @@ from callbill.base.errors import VerificationError
 from callbill.base.findings import TableDifference
 from callbill.base.progress import Reporter
 from callbill.base.settings import BillingVars, Settings
-from callbill.base.sql import literal
 from callbill.ingest.landing import list_landing
 from callbill.ingest.shapes import call_log_shapes
 from callbill.release.manifest import Manifest
@@ -157,10 +156,7 @@ def _compare(
 ) -> list[TableDifference]:
     """The tables of a release that do not say what was computed."""
     of_month = f"bill_month = date '{month}'" if month else "true"
-    withdrawn = [literal(load.source_file_id) for load in manifest.loads if load.quarantine_reason]
-    of_loads = f"settlement_floor <= date '{through}'"
-    if withdrawn:
-        of_loads += f" and source_file_id not in ({', '.join(withdrawn)})"
+    of_loads = f"settlement_floor <= date '{through}' and quarantine_reason is null"
     totals = month_totals(bill.settlements)
     computed: list[tuple[compare.Comparison, list[compare.Row], str]] = [
         (compare.FILES, compare.file_rows(bill.accepted.files), of_loads),

@@ -10,7 +10,6 @@ import duckdb
 from rich.console import Console
 
 from callbill.base.settings import Settings
-from callbill.base.text import printable
 from callbill.cli.show.arrears import arrears_table
 from callbill.cli.show.console import open_console, table_of
 from callbill.cli.show.controls import show_unpassed
@@ -24,6 +23,7 @@ _BILLS = (
     *("account", "product", "#calls", "#原价 list cost", "#优惠 discount", "#rated"),
     *("#精度差异 adjustment", "#扣费 deducted"),
 )
+_FIRST_BILLS = ("month", "#accounts", "#calls", "#rated", "#扣费 deducted")
 
 
 def show_run(settings: Settings, summary: RunSummary) -> None:
@@ -31,8 +31,11 @@ def show_run(settings: Settings, summary: RunSummary) -> None:
     console = open_console()
     if summary.outcome == "nothing_due":
         console.print(f"Nothing due: {summary.message}.")
+        _show_unread(console, summary)
     else:
         _show_work(console, summary)
+    if summary.first_bills:
+        _show_first_bills(console, summary)
     if summary.outcome == "dry_run":
         console.print(
             f"Dry run: would settle {summary.settle_from} to {summary.through}; nothing was kept."
@@ -75,11 +78,32 @@ def _show_work(console: Console, summary: RunSummary) -> None:
     # A dry run's rejects are gone with its copy of the warehouse.
     if (loaded.rejected or loaded.unreadable_files) and summary.outcome != "dry_run":
         console.print("What was rejected and why: callbill rejects")
-    for skipped in loaded.skipped:
-        console.print(f"Not read: {printable(skipped.name)}: {skipped.why}")
+    _show_unread(console, summary)
     passed = sum(result.passed for result in summary.results)
     console.print(f"Controls: {passed} of {len(summary.results)} passed.")
     show_unpassed(console, summary.results)
+
+
+def _show_unread(console: Console, summary: RunSummary) -> None:
+    """How many files were not read. The log has named them, and last_run.json does."""
+    skipped, waiting = len(summary.loaded.skipped), len(summary.loaded.waiting)
+    if skipped or waiting:
+        console.print(f"Named above: {skipped} files not read, {waiting} files that wait.")
+
+
+def _show_first_bills(console: Console, summary: RunSummary) -> None:
+    verb = "would settle" if summary.outcome == "dry_run" else "settled"
+    assert summary.settle_from is not None  # noqa: S101  always so if there are bills
+    days = (summary.through - summary.settle_from).days + 1
+    console.print(
+        f"Nothing was sealed before: this run {verb} {days} days at once, and bills"
+        " the following months."
+    )
+    rows = [
+        (f"{b.bill_month:%Y-%m}", b.accounts, b.calls, b.rated_amount, b.deducted_amount)
+        for b in summary.first_bills
+    ]
+    console.print(table_of("First bills (CNY)", _FIRST_BILLS, rows))
 
 
 def _show_latest_bills(console: Console, con: duckdb.DuckDBPyConnection) -> None:
