@@ -8,7 +8,6 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -135,3 +134,170 @@ def test_a_line_is_explained_by_the_delivery_that_priced_it(back_and_forth: Path
     ended = callbill("explain", line_id, *places(back_and_forth))
     assert ended.returncode == 0, ended.stderr
     assert "arrived_on=2026-03-04/c.csv" in ended.stdout
+
+
+# --- a first set-up with history -----------------------------------------------------------------
+
+
+def undated(path: Path, content: bytes, modified: str) -> Path:
+    """A file whose path states no arrival date."""
+    write(path, content)
+    at = datetime.fromisoformat(f"{modified}T09:00:00+08:00").timestamp()
+    os.utime(path, (at, at))
+    return path
+
+
+def calls_of_day(day: str, calls: int, **fields: object) -> list[dict[str, Any]]:
+    used_at = f"{day}T10:00:00+08:00"
+    return [record(f"{day}-{n}", **{"called_at": used_at, **fields}) for n in range(calls)]
+
+
+EVENTS = (
+    "event_id,owner_uin,operate_uin,occurred_at,event_type,amount,memo\n"
+    f"e1,{OWNER},{OWNER},2025-12-30T10:00:00+08:00,recharge,50.00,\n"
+)
+
+
+@pytest.fixture(scope="module")
+def with_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Calls of January to March, without dates, copied here on the 2nd of April; a contract since
+    March and a recharge too."""
+    place = tmp_path_factory.mktemp("history")
+    folder = place / "landing/call_logs/old"
+    for month, day, calls in (("01", "31", 1), ("02", "10", 2), ("03", "15", 3)):
+        lines = json_lines(*calls_of_day(f"2026-{month}-{day}", calls))
+        undated(folder / f"{month}.jsonl", lines, "2026-04-02")
+    bad = (*calls_of_day("2026-04-04", 1), record("b", owner_uin="1.0E+11"))
+    undated(folder / "bad.jsonl", json_lines(*bad), "2026-04-02")
+    terms = (CONTRACTS + f"{OWNER},wimgs_search_by_text,2026-03-01,,0.5,\n").encode()
+    undated(place / "landing/contracts/c.csv", terms, "2026-04-02")
+    undated(place / "landing/account_events/e.csv", EVENTS.encode(), "2026-04-02")
+    return place
+
+
+@pytest.fixture(scope="module")
+def first_runs(with_history: Path) -> tuple[str, str, str]:
+    """What the end of a dry run, of the first run and of one that has nothing to do say."""
+    through = ("--through", "2026-04-02")
+    ends = [run_job(with_history, *through, *more) for more in (("--dry-run",), (), ())]
+    for ended in ends:
+        succeed(ended)
+    return tuple(ended.stdout for ended in ends)
+
+
+MONTHS = [
+    ("2026-01", 1, Decimal("0.06000000")),
+    ("2026-02", 2, Decimal("0.12000000")),
+    ("2026-03", 3, Decimal("0.09000000")),
+]
+
+
+def test_history_is_billed_in_the_months_it_belongs_to(
+    with_history: Path, first_runs: tuple[str, str, str]
+) -> None:
+    bills = "select strftime(bill_month, '%Y-%m'), calls, rated_amount from billing.monthly_bills"
+    assert query(with_history, bills + " order by 1") == MONTHS
+    lines = "select distinct line_type, settled_on - usage_date from billing.bill_lines"
+    assert query(with_history, lines) == [("usage", 1)]
+    sealed = sorted(manifest(with_history)["settlement_hashes"])
+    assert (sealed[0], sealed[-1], len(sealed)) == ("2026-02-01", "2026-04-02", 61)
+    rejects = "select line_number, reason from ops.rejected_records order by all"
+    assert query(with_history, rejects) == [(1, "future_timestamp"), (2, "invalid_owner_uin")]
+    known_from = "select distinct known_from::varchar from billing.account_ledger"
+    assert ("2026-02-01",) in query(with_history, known_from)
+
+
+def test_the_manifest_says_that_a_file_was_history(
+    with_history: Path, first_runs: tuple[str, str, str]
+) -> None:
+    loads = manifest(with_history)["loads"]
+    assert {load["arrival"] for load in loads} == {"history"}
+    floors = {load["path"]: load["settlement_floor"] for load in loads}
+    assert floors == {
+        "call_logs/old/01.jsonl": "2026-02-01",
+        "call_logs/old/02.jsonl": "2026-02-11",
+        "call_logs/old/03.jsonl": "2026-03-16",
+        "call_logs/old/bad.jsonl": "2026-04-02",
+        "contracts/c.csv": "2026-02-01",
+        "account_events/e.csv": "2026-02-01",
+    }
+
+
+def test_a_first_run_of_many_days_shows_what_it_bills(
+    with_history: Path, first_runs: tuple[str, str, str]
+) -> None:
+    dry, real, again = first_runs
+    assert "this run would settle 61 days at once" in dry
+    assert "this run settled 61 days at once" in real
+    assert "days at once" not in again
+    for shown in (dry, real):
+        for month, calls, rated in MONTHS:
+            row = next(line.split() for line in shown.splitlines() if line.split()[:1] == [month])
+            assert row[:4] == [month, "1", str(calls), str(rated)]
+
+
+def test_history_is_rebuilt_and_verified(
+    with_history: Path, first_runs: tuple[str, str, str], tmp_path: Path
+) -> None:
+    place = copy_of(with_history, tmp_path)
+    rebuild_and_verify(place)
+    # After the first seal the same kind of file is late.
+    late = json_lines(*calls_of_day("2026-02-20", 4))
+    undated(place / "landing/call_logs/old/late.jsonl", late, "2026-04-03")
+    ended = run_job(place, "--through", "2026-04-03")
+    succeed(ended)
+    warning = (
+        "call_logs/old/late.jsonl has no date and came after the first seal: 4 of its records, of"
+        " usage from 2026-02-20 to 2026-02-20, are late and settle from 2026-04-03 on"
+    )
+    assert f"warning: message={warning}" in ended.stderr
+    assert last_run(place)["warnings"] == [warning]
+    lines = "select line_type, calls from billing.bill_lines where settled_on = '2026-04-03'"
+    assert query(place, lines) == [("late_usage", 4)]
+    [load] = [load for load in manifest(place)["loads"] if load["path"].endswith("late.jsonl")]
+    assert load["arrival"] is None
+    rebuild_and_verify(place)
+
+
+# --- files that wait, and a wrong landing folder -------------------------------------------------
+
+
+def test_files_that_wait_are_named_with_their_date(tmp_path: Path) -> None:
+    place = tmp_path
+    land_calls(place, 5)
+    write(place / "landing/call_logs/arrived_on=2026-03-02/half.jsonl.tmp", b"{")
+    write(place / "landing/call_logs/notes.docx", b"-")
+    waits = {"name": "call_logs/arrived_on=2026-03-05/calls.jsonl", "until": "2026-03-05"}
+    half = {"name": "call_logs/arrived_on=2026-03-02/half.jsonl.tmp", "until": None}
+
+    def run(through: str, *more: str) -> str:
+        ended = run_job(place, "--through", through, *more)
+        succeed(ended)
+        shown = ended.stdout + ended.stderr
+        assert shown.count("notes.docx") == shown.count("half.jsonl.tmp") == 1
+        return shown
+
+    for more in (("--dry-run",), ()):
+        shown = run("2026-03-04", *more)
+        assert "nothing was loaded yet, and 1 file(s) wait until 2026-03-05 or later" in shown
+        assert f"waits: file={waits['name']}  until=2026-03-05" in shown
+    assert last_run(place)["files_waiting"] == [waits, half]
+    run("2026-03-05")
+    assert last_run(place)["files_waiting"] == [half]
+    # A file that arrived, but after everything through its date was sealed.
+    land_calls(place, 4)
+    assert "until=2026-03-06" in run("2026-03-05")
+    assert [file["until"] for file in last_run(place)["files_waiting"]] == ["2026-03-06", None]
+
+    # A landing folder that has none of the earlier files is the wrong one.
+    write(place / "elsewhere/call_logs/arrived_on=2026-03-06/x.jsonl", json_lines(record("x")))
+    wrong = ("--landing", place / "elsewhere", "--through", "2026-03-06")
+    ended = run_job(place, *wrong)
+    assert ended.returncode == 2
+    assert f"landing folder {place / 'elsewhere'} has none of the 1 file(s)" in ended.stderr
+    assert waits["name"] in ended.stderr
+    assert run_job(place, *wrong, "--dry-run").returncode == 2
+    assert manifest(place)["through"] == "2026-03-05"
+    settle(place, "2026-03-06", "--landing", place / "elsewhere", "--archived")
+    assert "loaded_files_are_unchanged" in last_run(place)["controls_failed"]
+    settle(place, "2026-03-07", "--landing", place / "elsewhere")
