@@ -124,7 +124,8 @@ class _Deliveries:
             return sha256
         known_through = max(*arrivals, self._known_by_content_through)
         is_later = file.is_dated and file.arrived_on > known_through
-        if not feeds()[file.feed].latest_counts or not is_later:
+        latest_counts = rules.READING_RULES >= 2 and feeds()[file.feed].latest_counts
+        if not latest_counts or not is_later:
             return None
         return later_delivery(sha256, file.arrived_on)
 
@@ -240,7 +241,12 @@ def id_of_new_delivery(warehouse: Warehouse, file: LandingFile, sha256: str) -> 
 def new_incoming(file: LandingFile, source_file_id: str, first_open: date | None) -> Incoming:
     """A new delivery as it is loaded now. `first_open` is the first settlement date that is not
     sealed; None if none is sealed."""
-    is_history = first_open is None and not file.is_dated and file.feed != "vendor_bills"
+    is_history = (
+        rules.READING_RULES >= 2
+        and first_open is None
+        and not file.is_dated
+        and file.feed != "vendor_bills"
+    )
     return Incoming(
         file,
         source_file_id,

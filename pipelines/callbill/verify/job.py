@@ -14,6 +14,7 @@ from callbill.base.errors import VerificationError
 from callbill.base.findings import TableDifference
 from callbill.base.progress import Reporter
 from callbill.base.settings import BillingVars, Settings
+from callbill.base.sql import literal
 from callbill.ingest.landing import list_landing
 from callbill.ingest.shapes import call_log_shapes
 from callbill.release.manifest import Manifest
@@ -156,7 +157,11 @@ def _compare(
 ) -> list[TableDifference]:
     """The tables of a release that do not say what was computed."""
     of_month = f"bill_month = date '{month}'" if month else "true"
-    of_loads = f"settlement_floor <= date '{through}' and quarantine_reason is null"
+    of_loads = f"settlement_floor <= date '{through}'" + "".join(
+        f" and (source_file_id, path) <> ({literal(load.sha256)}, {literal(load.path)})"
+        for load in manifest.loads
+        if load.quarantine_reason
+    )
     totals = month_totals(bill.settlements)
     computed: list[tuple[compare.Comparison, list[compare.Row], str]] = [
         (compare.FILES, compare.file_rows(bill.accepted.files), of_loads),
