@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from datetime import datetime
 from decimal import Decimal
@@ -10,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from callbill.base.errors import CallbillError
+from callbill.jobs import loading
 
 from tests.support.commands import callbill, run_job, settle, succeed
-from tests.support.landing_files import json_lines, record, write
+from tests.support.guide import PAGES
+from tests.support.landing_files import json_lines, load, record, write
 from tests.support.places import (
     copy_of,
     last_run,
@@ -301,3 +305,41 @@ def test_files_that_wait_are_named_with_their_date(tmp_path: Path) -> None:
     settle(place, "2026-03-06", "--landing", place / "elsewhere", "--archived")
     assert "loaded_files_are_unchanged" in last_run(place)["controls_failed"]
     settle(place, "2026-03-07", "--landing", place / "elsewhere")
+
+
+def test_the_page_on_a_first_set_up_gives_the_bills_that_it_shows(tmp_path: Path) -> None:
+    page = PAGES["first-setup"].read_text(encoding="utf-8")
+    landing = tmp_path / "data/landing"
+    owner = "100000004002"
+    for name, month, calls in (("june", "06", 10), ("july", "07", 20), ("august", "08", 30)):
+        path = landing / f"call_logs/{name}.jsonl"
+        assert f"data/landing/call_logs/{name}.jsonl\n" in page
+        lines = json_lines(*calls_of_day(f"2026-{month}-15", calls, owner_uin=owner))
+        undated(path, lines, "2026-09-02")
+    [contracts] = re.findall(r"```\n(owner_uin,.*?)```\n", page, re.DOTALL)
+    undated(landing / "contracts/contracts.csv", contracts.encode(), "2026-09-02")
+    commands = re.findall(r"^callbill (.+)$", page, re.MULTILINE)
+    assert len(commands) == 5
+    said = {}
+    for command in commands:
+        ended = callbill(*command.split(), cwd=tmp_path)
+        assert ended.returncode == 0, ended.stderr
+        said[command] = ended.stdout
+    table = re.findall(r"^\| (2026-\d\d) \| (.+) \|$", page, re.MULTILINE)
+    assert len(table) == 3
+    for month, cells in table:
+        row = [month, *cells.split(" | ")]
+        for command in commands[:2]:
+            assert row in [line.split() for line in said[command].splitlines()], (command, row)
+    assert "0.90" in said[commands[3]]
+
+
+def test_a_reader_that_gives_nothing_ends_with_the_files_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reads_nothing(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(loading, "read_files", reads_nothing)
+    with pytest.raises(CallbillError, match=r"reading call_logs/a\.jsonl gave no outcome"):
+        load(tmp_path, {"call_logs/a.jsonl": json_lines(record("a"))})
