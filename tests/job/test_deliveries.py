@@ -48,6 +48,17 @@ def land_contracts(place: Path, day: int, content: bytes, name: str = "c") -> Pa
     return write(path, content)
 
 
+def land_vendor_bill(place: Path, day: int, cost: str) -> None:
+    """The vendor's bill of what was used on the 1st of March."""
+    rows = (
+        "支付者UIN,组件类型,开始使用时间,结束使用时间,扣费时间,优惠后总价",
+        f"{OWNER},wimgs_search_by_text,2026-03-01 00:00:00,2026-03-01 23:59:59,"
+        f"2026-03-02 08:00:00,{cost}",
+    )
+    path = place / f"landing/vendor_bills/arrived_on=2026-03-{day:02d}/bill.csv"
+    write(path, "".join(f"{row}\n" for row in rows).encode())
+
+
 def costs(place: Path) -> dict[int, Decimal]:
     """What the usage of each day cost, by the day of its settlement."""
     rows = query(
@@ -78,6 +89,8 @@ def back_and_forth(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for day, discount in terms.items():
         land_contracts(place, day, contract(discount))
         land_calls(place, day)
+        if day <= 4:
+            land_vendor_bill(place, day, cost="0.7" if day == 3 else "0.3")
         if day >= 4:
             settle(place, f"2026-03-{day:02d}")
     return place
@@ -94,6 +107,19 @@ def test_going_back_to_earlier_terms_counts(back_and_forth: Path) -> None:
     kinds = "select settled_on, line_type from billing.bill_lines where line_type <> 'usage'"
     reratings = query(back_and_forth, kinds + " and settled_on >= '2026-03-05'")
     assert reratings == []
+
+
+def test_going_back_to_an_earlier_vendor_bill_counts(back_and_forth: Path) -> None:
+    lines = query(
+        back_and_forth,
+        "select day(arrived_on), status, vendor_cost::varchar from billing.vendor_bill_lines"
+        " order by 1",
+    )
+    assert lines == [
+        (2, "superseded", "0.30000000"),
+        (3, "superseded", "0.70000000"),
+        (4, "usage", "0.30000000"),
+    ]
 
 
 def test_each_delivery_is_a_load_with_its_counts(back_and_forth: Path) -> None:
@@ -341,5 +367,7 @@ def test_a_reader_that_gives_nothing_ends_with_the_files_named(
         return None
 
     monkeypatch.setattr(loading, "read_files", reads_nothing)
-    with pytest.raises(CallbillError, match=r"reading call_logs/a\.jsonl gave no outcome"):
-        load(tmp_path, {"call_logs/a.jsonl": json_lines(record("a"))})
+    with pytest.raises(
+        CallbillError, match=r"reading call_logs/arrived_on=2026-03-03/a\.jsonl gave no outcome"
+    ):
+        load(tmp_path, {"call_logs/arrived_on=2026-03-03/a.jsonl": json_lines(record("a"))})

@@ -27,10 +27,10 @@ create table if not exists ops.runs (
     step_seconds varchar
 );
 
--- One row per delivery that was loaded, by feed and SHA-256. If content of a feed in which the latest
--- counts is delivered again under a later date, the id of that delivery is "<SHA-256>@<date>". Other
--- schemas and releases show the SHA-256 alone. Its counts are those of judge.sql, which
--- judges each line by itself. The view `ops.source_files` adds the verdicts on account events.
+-- One row per delivery that was loaded, by feed and SHA-256. If content of a feed in which the
+-- latest counts is delivered again under a later date, the id of that delivery is
+-- "<SHA-256>@<date>". Views and releases show the SHA-256 alone. Its counts are those of judge.sql,
+-- which judges each line by itself. The view `ops.source_files` adds the verdicts on events.
 create table if not exists ops.loaded_files (
     source_file_id varchar not null,
     feed varchar not null,

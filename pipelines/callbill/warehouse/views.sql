@@ -31,7 +31,7 @@ inner join ops.loaded_files as f
     on v.source_file_id = f.source_file_id and f.feed = 'account_events';
 
 -- Loaded files, with counts that include the verdicts on account events. lines_read is always
--- records_accepted + records_rejected. delivery_id tells deliveries of the same content apart.
+-- records_accepted + records_rejected. delivery_id tells deliveries of one content apart.
 create or replace view ops.source_files as
 with verdicts_by_file as (
     select
@@ -61,8 +61,8 @@ from ops.loaded_files as f
 left join verdicts_by_file as v
     on f.source_file_id = v.source_file_id and f.feed = 'account_events';
 
--- Lines of contracts, of each delivery that counts. A delivery of the same content as another has its
--- rows, under its own dates. If nothing else was delivered since, it says nothing new and has none.
+-- Lines of contracts, of each delivery that counts. A delivery of the same content as another has
+-- its rows, under its own dates. If no other file came in between, it is no news and has none.
 create or replace view raw.contracts as
 with deliveries as (
     select
@@ -79,13 +79,13 @@ contents as (
     select
         settlement_floor,
         arrived_on,
-        coalesce(same_rows_as, source_file_id) as content
+        coalesce(same_rows_as, source_file_id) as rows_of
     from deliveries
     union all
     select
         r.settlement_floor,
         d.arrived_on,
-        'again ' || d.source_file_id as content
+        'again ' || d.source_file_id as rows_of
     from ops.retries as r
     inner join deliveries as d on r.source_file_id = d.source_file_id and r.feed = 'contracts'
 ),
@@ -94,8 +94,8 @@ moments as (
     select
         settlement_floor,
         arrived_on,
-        min(content) as content,
-        min(content) = max(content) as is_single
+        min(rows_of) as rows_of,
+        min(rows_of) = max(rows_of) as is_single
     from contents
     group by settlement_floor, arrived_on
 ),
@@ -106,7 +106,7 @@ moments_in_order as (
         arrived_on,
         is_single
         and coalesce(lag(is_single) over in_order, false)
-        and content = lag(content) over in_order as is_no_news
+        and rows_of = lag(rows_of) over in_order as is_no_news
     from moments
     window in_order as (order by settlement_floor, arrived_on nulls first)
 ),
@@ -121,7 +121,7 @@ repetitions as (
     where d.same_rows_as is not null and not m.is_no_news
 )
 
-select l.* replace (left(l.source_file_id, 64) as source_file_id)
+select l.* replace (left(l.source_file_id, 64) as source_file_id) -- noqa: AM04
 from raw.contracts_loaded as l
 semi join deliveries as d on l.source_file_id = d.source_file_id
 union all
@@ -144,8 +144,8 @@ where
             and list_contains(r.line_numbers, l.line_number)
     );
 
--- Lines of the vendor's bills, of each delivery that counts. A bill that is delivered again says what
--- it said as of a later day.
+-- Lines of the vendor's bills, of each delivery that counts. A bill that is delivered again says
+-- what it said as of a later day.
 create or replace view raw.vendor_bills as
 with deliveries as (
     select
@@ -157,7 +157,7 @@ with deliveries as (
     where feed = 'vendor_bills' and quarantine_reason is null
 )
 
-select l.* replace (left(l.source_file_id, 64) as source_file_id)
+select l.* replace (left(l.source_file_id, 64) as source_file_id) -- noqa: AM04
 from raw.vendor_bills_loaded as l
 semi join deliveries as d on l.source_file_id = d.source_file_id
 union all

@@ -60,7 +60,8 @@ files as (
         on
             source_files.delivery_id = loaded_files.source_file_id
             and source_files.feed = loaded_files.feed
-    where source_files.settlement_floor >= date '{{ settle_from }}'
+    where
+        source_files.settlement_floor >= date '{{ settle_from }}'
         and source_files.quarantine_reason is null
     union all
     select
