@@ -280,7 +280,7 @@ def test_history_is_rebuilt_and_verified(
         "call_logs/old/late.jsonl has no date and came after the first seal: 4 of its records, of"
         " usage from 2026-02-20 to 2026-02-20, are late and settle from 2026-04-03 on"
     )
-    assert f"warning: message={warning}" in ended.stderr
+    assert f"Warning: {warning}\n" in ended.stdout
     assert last_run(place)["warnings"] == [warning]
     lines = "select line_type, calls from billing.bill_lines where settled_on = '2026-04-03'"
     assert query(place, lines) == [("late_usage", 4)]
@@ -310,13 +310,13 @@ def test_files_that_wait_are_named_with_their_date(tmp_path: Path) -> None:
     for more in (("--dry-run",), ()):
         shown = run("2026-03-04", *more)
         assert "nothing was loaded yet, and 1 file(s) wait until 2026-03-05 or later" in shown
-        assert f"waits: file={waits['name']}  until=2026-03-05" in shown
+        assert f"Waits: {waits['name']}: until 2026-03-05\n" in shown
     assert last_run(place)["files_waiting"] == [waits, half]
     run("2026-03-05")
     assert last_run(place)["files_waiting"] == [half]
     # A file that arrived, but after everything through its date was sealed.
     land_calls(place, 4)
-    assert "until=2026-03-06" in run("2026-03-05")
+    assert "calls.jsonl: until 2026-03-06\n" in run("2026-03-05")
     assert [file["until"] for file in last_run(place)["files_waiting"]] == ["2026-03-06", None]
 
     # A landing folder that has none of the earlier files is the wrong one.

@@ -48,7 +48,7 @@ def test_a_file_that_is_still_written_is_left_for_the_next_run(tmp_path: Path) -
     more = json_lines(call("g-2", "100000000711"))
     ended = run_after(partial(write_while_it_is_read, growing, more), tmp_path, "--through", DAY)
     assert ended.returncode == 0, ended.stderr
-    assert f"not read: file={FOLDER}/growing.jsonl  why=changed while it was read" in ended.stderr
+    assert f"Not read: {FOLDER}/growing.jsonl: changed while it was read" in ended.stdout
     assert query(tmp_path, "select request_id from billing.calls") == [("s-1",)]
     assert run_job(tmp_path, "--through", "2026-03-03").returncode == 0
     calls = query(tmp_path, "select request_id, settled_on::varchar from billing.calls order by 1")
@@ -78,7 +78,7 @@ def test_a_file_that_vanishes_holds_up_no_other(tmp_path: Path) -> None:
     ended = run_after(partial(remove_before_it_is_read, gone, cut), tmp_path, "--through", DAY)
     assert ended.returncode == 0, ended.stderr
     for name in ("gone.csv", "cut.csv"):
-        assert f"not read: file={FOLDER}/{name}  why=changed while it was read" in ended.stderr
+        assert f"Not read: {FOLDER}/{name}: changed while it was read" in ended.stdout
     assert query(tmp_path, "select request_id from billing.calls") == [("t-1",)]
     assert "sha256 is not 64 hexadecimal digits" in ended.stdout
 

@@ -72,6 +72,10 @@ class Waiting:
     name: str
     until: date | None
 
+    @property
+    def why(self) -> str:
+        return f"until {self.until}" if self.until else "until it has its final name"
+
 
 @dataclass
 class Landing:

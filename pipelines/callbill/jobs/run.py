@@ -157,7 +157,8 @@ def _run(
                 current.through + timedelta(days=1),
                 current.loads_by_key,
             )
-            _log_unread(reporter, summary)
+            if reporter.json_logs:  # otherwise the end of the run names them
+                _log_unread(reporter, summary)
             record_end(warehouse, summary, reporter.seconds)
             return
         try:
@@ -169,6 +170,8 @@ def _run(
             _settle(warehouse, settings, billing_vars, summary, reporter, current, dry_run=dry_run)
         except BaseException as error:
             summary.fail(error)
+            if not reporter.json_logs:
+                _log_unread(reporter, summary)
             with suppress(duckdb.Error):
                 warehouse.con.rollback()
             record_end(warehouse, summary, reporter.seconds)
@@ -199,7 +202,8 @@ def _settle(
             reporter.track_bytes,
             archived=settings.archived,
         )
-    _log_unread(reporter, summary)
+    if reporter.json_logs:
+        _log_unread(reporter, summary)
     check_all_loaded(warehouse, current)
     check_no_new_rejects(warehouse, current, summary.run_id)
     release = published.current()
@@ -255,7 +259,7 @@ def _settle(
 
 
 def _log_unread(reporter: Reporter, summary: RunSummary) -> None:
-    """Name the files that the run does not read, and why. Its end only counts them."""
+    """Name the files that the run does not read, and why."""
     for skipped in summary.loaded.skipped:
         reporter.log("not read", file=skipped.name, why=skipped.why)
     for waiting in summary.loaded.waiting:

@@ -10,6 +10,7 @@ import duckdb
 from rich.console import Console
 
 from callbill.base.settings import Settings
+from callbill.base.text import printable
 from callbill.cli.show.arrears import arrears_table
 from callbill.cli.show.console import open_console, table_of
 from callbill.cli.show.controls import show_unpassed
@@ -85,10 +86,13 @@ def _show_work(console: Console, summary: RunSummary) -> None:
 
 
 def _show_unread(console: Console, summary: RunSummary) -> None:
-    """How many files were not read. The log has named them, and last_run.json does."""
-    skipped, waiting = len(summary.loaded.skipped), len(summary.loaded.waiting)
-    if skipped or waiting:
-        console.print(f"Named above: {skipped} files not read, {waiting} files that wait.")
+    """The files that were not read, and why. With JSON logs the log names them instead."""
+    for skipped in summary.loaded.skipped:
+        console.print(f"Not read: {printable(skipped.name)}: {skipped.why}")
+    for waiting in summary.loaded.waiting:
+        console.print(f"Waits: {printable(waiting.name)}: {waiting.why}")
+    for warning in summary.loaded.warnings:
+        console.print(f"Warning: {printable(warning)}")
 
 
 def _show_first_bills(console: Console, summary: RunSummary) -> None:
