@@ -149,7 +149,7 @@ def test_links_that_lead_out_are_not_followed(place: Path) -> None:
 def test_what_cannot_be_read_or_has_not_come_is_told(place: Path) -> None:
     told = " ".join((place / "stdout").read_text().split())
     assert "call_logs/old.jsonl: was modified on 1970-01-01, which is no arrival date" in told
-    assert "call_logs/ahead.jsonl: arrives on 2400-01-01, which is to come" in told
+    assert "Waits: call_logs/ahead.jsonl: until 2400-01-01" in told
     # One content, of which only a plain file can be made.
     for kind in ("jsonl.gz", "parquet"):
         assert f"{FOLDER}/nothing.{kind}: is empty, which no such file is" in told
