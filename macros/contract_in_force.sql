@@ -7,8 +7,9 @@
 {#
     Versions of contracts, with the settlement dates from known_from up to known_to (exclusive) on which
     each is the one known. Rows of one owner, component and effective_from are versions of one contract:
-    the latest known counts, within a file the last line. Several files of one settlement floor may each
-    have a version: contracts_in_force chooses.
+    the latest known counts: within a file the last line, within a settlement floor the later arrival.
+    Several files of one arrival may each have a version: contracts_in_force chooses. A version that says
+    what the one before it said is no news, and left out.
 #}
 {% macro contracts_known(contracts) -%}
     with last_lines as (
@@ -18,7 +19,49 @@
         qualify
             line_number = max(line_number) over (
                 partition by
-                    source_file_id, settlement_floor, owner_uin, component_code, effective_from
+                    source_file_id,
+                    settlement_floor,
+                    arrived_on,
+                    owner_uin,
+                    component_code,
+                    effective_from
+            )
+    ),
+
+    last_arrivals as (
+        select *
+        from last_lines
+        qualify
+            arrived_on is not distinct from max(arrived_on) over (
+                partition by owner_uin, component_code, effective_from, settlement_floor
+            )
+    ),
+
+    -- The terms of a floor as one text, if its files agree on them.
+    with_terms as (
+        select
+            *,
+            case
+                when
+                    count(distinct row(effective_to, discount, contract_price)) over of_floor = 1
+                    then cast(row(effective_to, discount, contract_price) as varchar)
+            end as terms
+        from last_arrivals
+        window
+            of_floor as (
+                partition by owner_uin, component_code, effective_from, settlement_floor
+            )
+    ),
+
+    news as (
+        select *
+        from with_terms
+        qualify
+            terms is null
+            or terms is distinct from first_value(terms) over (
+                partition by owner_uin, component_code, effective_from
+                order by settlement_floor
+                groups between 1 preceding and 1 preceding
             )
     )
 
@@ -40,7 +83,7 @@
             ),
             date '9999-12-31'
         ) as known_to
-    from last_lines
+    from news
 {%- endmacro %}
 
 {# The contract that covers each usage date and began last, if there is one, with its price. #}

@@ -48,7 +48,7 @@ def test_a_file_that_is_still_written_is_left_for_the_next_run(tmp_path: Path) -
     more = json_lines(call("g-2", "100000000711"))
     ended = run_after(partial(write_while_it_is_read, growing, more), tmp_path, "--through", DAY)
     assert ended.returncode == 0, ended.stderr
-    assert f"not read: file={FOLDER}/growing.jsonl  why=changed while it was read" in ended.stderr
+    assert f"Not read: {FOLDER}/growing.jsonl: changed while it was read" in ended.stdout
     assert query(tmp_path, "select request_id from billing.calls") == [("s-1",)]
     assert run_job(tmp_path, "--through", "2026-03-03").returncode == 0
     calls = query(tmp_path, "select request_id, settled_on::varchar from billing.calls order by 1")
@@ -78,7 +78,7 @@ def test_a_file_that_vanishes_holds_up_no_other(tmp_path: Path) -> None:
     ended = run_after(partial(remove_before_it_is_read, gone, cut), tmp_path, "--through", DAY)
     assert ended.returncode == 0, ended.stderr
     for name in ("gone.csv", "cut.csv"):
-        assert f"not read: file={FOLDER}/{name}  why=changed while it was read" in ended.stderr
+        assert f"Not read: {FOLDER}/{name}: changed while it was read" in ended.stdout
     assert query(tmp_path, "select request_id from billing.calls") == [("t-1",)]
     assert "sha256 is not 64 hexadecimal digits" in ended.stdout
 
@@ -149,7 +149,7 @@ def test_links_that_lead_out_are_not_followed(place: Path) -> None:
 def test_what_cannot_be_read_or_has_not_come_is_told(place: Path) -> None:
     told = " ".join((place / "stdout").read_text().split())
     assert "call_logs/old.jsonl: was modified on 1970-01-01, which is no arrival date" in told
-    assert "call_logs/ahead.jsonl: arrives on 2400-01-01, which is to come" in told
+    assert "Waits: call_logs/ahead.jsonl: until 2400-01-01" in told
     # One content, of which only a plain file can be made.
     for kind in ("jsonl.gz", "parquet"):
         assert f"{FOLDER}/nothing.{kind}: is empty, which no such file is" in told

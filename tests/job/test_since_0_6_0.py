@@ -13,10 +13,16 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.support.commands import callbill, run_job, succeed
+from tests.support.commands import callbill, run_after, run_job, succeed
 from tests.support.places import copy_of, lose_warehouse, manifest, places, query
 from tests.support.project import FIXTURES
-from tests.support.releases_of_0_6_0 import check_worlds, differences, read, unpack
+from tests.support.releases_of_0_6_0 import (
+    by_the_rules_of_0_6_0,
+    check_worlds,
+    differences,
+    read,
+    unpack,
+)
 
 
 def test_the_sample_is_settled_as_it_was(sample_release: Path) -> None:
@@ -86,9 +92,36 @@ def after(old: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def settle_next_night(place: Path) -> None:
-    shutil.copytree(place / "next-night" / "landing", place / "landing", dirs_exist_ok=True)
+    """By the rules of 0.6.0."""
+    land_next_night(place)
     through = read(place / "next-night" / "expected.json")["through"]
-    succeed(run_job(place, "--through", through))
+    succeed(run_after(by_the_rules_of_0_6_0, place, "--through", through))
+
+
+def land_next_night(place: Path) -> None:
+    shutil.copytree(place / "next-night" / "landing", place / "landing", dirs_exist_ok=True)
+
+
+def test_what_was_delivered_again_counts_from_today_on(tmp_path: Path) -> None:
+    """Of account 100000004011: 0.9, then 0.8, then the bytes of the first file again. 0.6.0 knew
+    them and left the account at 0.8, also on a date that it sealed."""
+    place = unpack("callbill-0.6.0-dirty.tar.zst", tmp_path)
+    before = manifest(place)["settlement_hashes"]
+    assert (place / "landing/contracts/arrived_on=2026-09-02/nightly.csv").exists()
+    for day, price in ((None, "48.00000000"), ("2026-09-04", "54.00000000")):
+        if day is not None:
+            land_next_night(place)
+            succeed(run_job(place, "--through", day))
+        prices = query(
+            place,
+            "select contract_price::varchar from billing.bill_lines"
+            " where owner_uin = '100000004011' and line_type = 'usage'"
+            " order by settled_on desc limit 1",
+        )
+        assert prices == [(price,)]
+    assert before.items() < manifest(place)["settlement_hashes"].items()
+    loads = [load for load in manifest(place)["loads"] if load["path"].endswith("nightly.csv")]
+    assert [load["arrived_on"] for load in loads] == ["2026-08-29", "2026-09-04"]
 
 
 def calls(place: Path, through: str) -> list[tuple[Any, ...]]:

@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 import shutil
 import tarfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import zstandard
+from callbill.base import rules
 
-from tests.support.commands import run_job, succeed
+from tests.support.commands import run_after, succeed
 from tests.support.project import FIXTURES
 from tests.support.project_copy import ProjectCopy
 
 HASHES = ("settlement_hashes", "table_hashes")
+
+
+def by_the_rules_of_0_6_0() -> None:
+    """Have this process settle as 0.6.0 did."""
+    rules.READING_RULES = rules.BILLING_RULES = 1
 
 
 def unpack(name: str, folder: Path) -> Path:
@@ -50,13 +57,14 @@ def _compared(hashes: dict[str, str], kind: str) -> set[str]:
 
 
 def check_worlds(kept: Path, folder: Path, nights: int | None) -> None:
-    """Settle a set's nights, one after the other, and hold each against what 0.6.0 settled."""
-    place, run = folder / "place", run_job
+    """Settle a set's nights by the rules of 0.6.0, one after the other, and hold each against what
+    0.6.0 settled."""
+    place, run = folder / "place", partial(run_after, by_the_rules_of_0_6_0)
     expected = read(kept / "expected.json")
     if (kept / "seeds").exists():
         project = ProjectCopy.in_folder(folder / "project")
         shutil.copytree(kept / "seeds", project.folder / "seeds", dirs_exist_ok=True)
-        run = project.run_job
+        run = partial(project.run_after, by_the_rules_of_0_6_0)
     for number, night in enumerate(expected["nights"][:nights]):
         landed = kept / f"night-{number}"
         if landed.exists():

@@ -55,6 +55,8 @@ class Settings(_Places):
 
     through: date | None = None
     vars: str = ""
+    # Whether earlier files were moved out of the landing folder on purpose.
+    archived: bool = False
     keep_releases: int = Field(default=30, ge=2)
     threads: int | None = Field(default=None, ge=1, le=1024)
     # A single day needs at least about 100 MB.

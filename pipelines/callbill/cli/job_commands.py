@@ -22,6 +22,12 @@ from callbill.cli.options import date_option, json_logs_option, place_options
     help="Settle every date up to this one  [CALLBILL_THROUGH, today in the billing timezone]",
 )
 @click.option("--vars", "overrides", metavar="YAML", help="Figure-changing vars  [CALLBILL_VARS]")
+@click.option(
+    "--archived",
+    is_flag=True,
+    default=None,
+    help="Earlier files were moved out of the landing folder on purpose  [CALLBILL_ARCHIVED]",
+)
 @click.option("--dry-run", is_flag=True, help="Do everything on a copy; publish and keep nothing.")
 @json_logs_option
 @click.pass_obj
@@ -30,6 +36,7 @@ def run(
     /,
     through: date | None,
     overrides: str | None,
+    archived: bool | None,
     dry_run: bool,
     json_logs: bool,
     **places: str,
@@ -45,7 +52,7 @@ def run(
     from callbill.release.release import Published
 
     try:
-        settings = load_settings(through=through, vars=overrides, **places)
+        settings = load_settings(through=through, vars=overrides, archived=archived, **places)
     except UsageError as error:
         write_status_of_refusal(Published(published_folder(**places)), error)
         raise

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from callbill.base.sql import literal
 from callbill.ingest.incoming import Incoming
-from callbill.ingest.landing import Skipped
+from callbill.ingest.landing import COMPRESSIONS, Skipped, Waiting
 from callbill.ingest.read_task import FileOutcome, ReadOutcome
 from callbill.ingest.shapes import Shape, shape_of
 from callbill.storage.files import sync_file
+from callbill.warehouse.loads import SHA256_LENGTH, SourceLoad, as_ranges
 from callbill.warehouse.warehouse import Warehouse
 
 
@@ -26,16 +27,22 @@ class LoadReport:
     rejected: int = 0
     unreadable_files: int = 0
     skipped: list[Skipped] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def count(self, files: Iterable[Incoming], outcome: ReadOutcome) -> None:
         """Add the counts of a batch."""
         for file in files:
-            counts = outcome.files[file.source_file_id]
-            self.files += not file.is_retry
-            self.lines_read += counts.accepted + counts.rejected
-            self.accepted += counts.accepted
-            self.rejected += counts.rejected
-            self.unreadable_files += counts.unreadable is not None
+            self.count_file(outcome.files[file.source_file_id])
+            self.files -= file.is_retry
+
+    def count_file(self, counts: FileOutcome) -> None:
+        """Add the counts of a file."""
+        self.files += 1
+        self.lines_read += counts.accepted + counts.rejected
+        self.accepted += counts.accepted
+        self.rejected += counts.rejected
+        self.unreadable_files += counts.unreadable is not None
 
 
 def commit(
@@ -79,10 +86,105 @@ def commit(
         elif parts:
             names = ", ".join(literal(str(part)) for part in parts)
             warehouse.execute(
-                f"insert into raw.{shape.feed.name} by name"
+                f"insert into {shape.feed.table} by name"
                 f" from read_parquet([{names}], hive_partitioning = false)"
             )
     show_records(warehouse)
+
+
+def commit_repetition(
+    warehouse: Warehouse, incoming: Incoming, released: SourceLoad | None, run_id: str
+) -> FileOutcome | None:
+    """Commit a later delivery of content as it was read before, without reading it again. Its rows
+    are those of the earlier delivery, under its own dates.
+
+    `released` is the delivery as the current release names it, None if it is new. The result is
+    None if no earlier delivery was read by the same rules, from a file of the same kind, or if
+    lines of either were read again. Then the file has to be read.
+    """
+    if incoming.lines is not None:
+        return None
+    feed = incoming.file.feed
+    candidates = warehouse.rows(
+        """
+        select f.source_file_id, f.path, f.lines_read, f.records_accepted, f.records_rejected,
+            (
+                select list(coalesce(r.line_number, 0)) from ops.rejected_lines as r
+                where r.feed = f.feed and r.source_file_id = f.source_file_id
+            )
+        from ops.loaded_files as f
+        where f.feed = $feed and starts_with(f.source_file_id, $sha256)
+            and f.arrived_on < $arrived_on and f.same_rows_as is null
+            and f.quarantine_reason is null and f.format = $format and f.reading_rules = $rules
+            and not exists (
+                from ops.retries as r
+                where r.feed = f.feed and r.source_file_id = f.source_file_id
+            )
+        order by f.arrived_on desc limit 1
+        """,
+        {
+            "feed": feed,
+            "sha256": incoming.source_file_id[:SHA256_LENGTH],
+            "arrived_on": incoming.file.arrived_on,
+            "format": incoming.file.shape,
+            "rules": incoming.reading_rules,
+        },
+    )
+    if not candidates:
+        return None
+    source, path, lines_read, accepted, rejects, rejected_lines = candidates[0]
+    if endings(path) != endings(incoming.file.name):
+        return None
+    is_unreadable = rejected_lines == [0]
+    if released is not None:
+        expected = "all" if is_unreadable else as_ranges(sorted(rejected_lines or ()))
+        if (released.rejected_lines or "") != expected:
+            return None
+    with warehouse.transaction():
+        warehouse.execute(
+            """
+            insert into ops.loaded_files by name
+            select f.* replace (
+                $id as source_file_id, $path as path, $arrived_on as arrived_on,
+                $floor as settlement_floor, $run_id as run_id, $now as loaded_at,
+                cast(null as varchar) as arrival, $source as same_rows_as
+            )
+            from ops.loaded_files as f where f.feed = $feed and f.source_file_id = $source
+            """,
+            {
+                "id": incoming.source_file_id,
+                "path": incoming.file.name,
+                "arrived_on": incoming.file.arrived_on,
+                "floor": incoming.settlement_floor,
+                "run_id": run_id,
+                "now": datetime.now(UTC),
+                "feed": feed,
+                "source": source,
+            },
+        )
+        warehouse.execute(
+            """
+            insert into ops.rejected_lines by name
+            select r.* replace ($id as source_file_id, $path as path, $run_id as run_id)
+            from ops.rejected_lines as r where r.feed = $feed and r.source_file_id = $source
+            """,
+            {
+                "id": incoming.source_file_id,
+                "path": incoming.file.name,
+                "run_id": run_id,
+                "feed": feed,
+                "source": source,
+            },
+        )
+    unreadable = "as when it was first delivered" if is_unreadable else None
+    assert lines_read == accepted + rejects  # noqa: S101  always so
+    return FileOutcome(accepted, rejects, unreadable)
+
+
+def endings(name: str) -> tuple[str, str]:
+    """The ending of a file's name, and that of its compression, which say how it is read."""
+    path = Path(name)
+    return path.suffix, Path(path.stem).suffix if path.suffix in COMPRESSIONS else ""
 
 
 def show_records(warehouse: Warehouse) -> None:
@@ -106,15 +208,18 @@ def _create_rejects_table(warehouse: Warehouse, path: Path | None) -> None:
 def _insert_file_row(
     warehouse: Warehouse, incoming: Incoming, counts: FileOutcome, shape: Shape, run_id: str
 ) -> None:
+    floor = incoming.settlement_floor
+    if counts.first_settled_on is not None and incoming.has_record_floors:
+        floor = date.fromisoformat(counts.first_settled_on)
     warehouse.insert(
         "ops.loaded_files",
         [
             (
                 incoming.source_file_id, incoming.file.feed, incoming.file.name,
-                incoming.file.shape, incoming.file.arrived_on, incoming.settlement_floor,
+                incoming.file.shape, incoming.file.arrived_on, floor,
                 incoming.file.size, counts.accepted + counts.rejected, counts.accepted,
                 counts.rejected, run_id, datetime.now(UTC), None, incoming.reading_rules,
-                shape.sha256,
+                shape.sha256, incoming.arrival, None,
             )
         ],
     )  # fmt: skip
@@ -138,7 +243,7 @@ def _update_retried_file(
                     'line_number': line_number, 'reason': reason, 'detail': detail,
                     'fields': fields, 'run_id': run_id
                 }})
-                from ops.rejected_records where {of_file} and {retry.lines.condition}
+                from ops.rejected_lines where {of_file} and {retry.lines.condition}
             ) as rejects
         from (select unnest($numbers) as n)
         where n not in (select line_number from committing_rejects)

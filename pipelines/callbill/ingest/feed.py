@@ -44,10 +44,18 @@ class Feed:
     empty_texts: tuple[str, ...] = ("",)
     # Whether a CSV row without any value is a blank line.
     drops_rows_without_value: bool = False
+    # Whether what was delivered last counts. A delivery is then known by its stated arrival date
+    # too: the same content with a later one is a new delivery.
+    latest_counts: bool = False
 
     @property
     def folder(self) -> Path:
         return FEEDS / self.name
+
+    @property
+    def table(self) -> str:
+        """The table of accepted records as they were loaded, if the feed is kept as a table."""
+        return f"raw.{self.name}_loaded" if self.latest_counts else f"raw.{self.name}"
 
     @property
     def text_fields(self) -> list[str]:

@@ -1,23 +1,33 @@
-"""Finds the files of the landing folder with new content, and gives each its settlement floor.
+"""Finds the new deliveries of the landing folder, and gives each its settlement floor.
 
-A file is known by its feed and the SHA-256 of its bytes. Each file is hashed once:
-`ops.landing_entries` keeps the hash until the directory entry changes. This module also records
-which loaded files have changed or vanished since.
+A delivery is known by its feed and the SHA-256 of its bytes. In feeds in which the latest counts
+(`Feed.latest_counts`) the same bytes under a later stated arrival date are a delivery of their own.
+Each file is hashed once: `ops.landing_entries` keeps the hash until the directory entry changes.
+This module also records which loaded files have changed or vanished since.
 """
 
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import groupby
 
 from callbill.base import rules
-from callbill.ingest.landing import LandingFile, Skipped
+from callbill.ingest.feed import feeds
+from callbill.ingest.landing import LandingFile, Skipped, Waiting
 from callbill.ingest.read_task import FileToRead
-from callbill.warehouse.loads import FileKey, LineSelection, SourceLoad
+from callbill.warehouse.loads import (
+    HISTORY,
+    SHA256_LENGTH,
+    FileKey,
+    LineSelection,
+    SourceLoad,
+    later_delivery,
+)
 from callbill.warehouse.warehouse import Warehouse
 
 _MAX_BATCH_FILES = 500
@@ -26,8 +36,10 @@ _MAX_BATCH_BYTES = 4 * 1024**3
 
 @dataclass(frozen=True)
 class Incoming:
-    """A file with new content, or some of its lines, and the settlement floor that it keeps for
-    ever. `lines` and `rejected` are those of `FileToRead`."""
+    """A new delivery, or some lines of a file, and the settlement floor that it keeps for ever.
+
+    `lines` and `rejected` are those of `FileToRead`. `arrival` is that of `SourceLoad`.
+    """
 
     file: LandingFile
     source_file_id: str
@@ -35,6 +47,7 @@ class Incoming:
     reading_rules: int
     lines: LineSelection | None = None
     rejected: LineSelection | None = None
+    arrival: str | None = None
 
     @property
     def key(self) -> FileKey:
@@ -46,6 +59,16 @@ class Incoming:
         return self.lines is not None and self.lines.only
 
     @property
+    def is_later_delivery(self) -> bool:
+        """Whether the same content was delivered before."""
+        return len(self.source_file_id) > SHA256_LENGTH
+
+    @property
+    def has_record_floors(self) -> bool:
+        """Whether each record settles on the day after its usage, whatever the arrival date is."""
+        return self.arrival == HISTORY and self.file.feed == "call_logs"
+
+    @property
     def to_read(self) -> FileToRead:
         return FileToRead(
             path=self.file.path,
@@ -53,10 +76,61 @@ class Incoming:
             compression=self.file.compression,
             source_file_id=self.source_file_id,
             arrived_on=self.file.arrived_on,
-            settlement_floor=self.settlement_floor,
+            settlement_floor=None if self.has_record_floors else self.settlement_floor,
             lines=self.lines,
             rejected=self.rejected,
         )
+
+
+@dataclass
+class Found:
+    """What lies in the landing folder: the files to load, to skip, and those that wait.
+
+    `missed` are the paths of earlier files, if not one of them is there.
+    """
+
+    incoming: list[Incoming] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
+
+
+class _Deliveries:
+    """The deliveries that are known, by the content of their files."""
+
+    def __init__(self, warehouse: Warehouse, released: Mapping[FileKey, SourceLoad]) -> None:
+        self._arrivals: defaultdict[FileKey, set[date]] = defaultdict(set)
+        for feed, source_file_id, arrived_on in warehouse.rows(
+            "select feed, source_file_id, arrived_on from ops.loaded_files"
+        ):
+            self._arrivals[feed, source_file_id[:SHA256_LENGTH]].add(arrived_on)
+        for load in released.values():
+            self._arrivals[load.feed, load.sha256].add(load.arrived_on)
+        # Before version 2 of the rules a file was known by its content alone. What it left out of a
+        # sealed date stays out.
+        self._known_by_content_through: date = warehouse.value(
+            "select coalesce(max(settled_on), date '0001-01-01') from ops.sealed_settlements"
+            " where billing_rules < 2"
+        )
+
+    def knows(self, file: LandingFile, sha256: str) -> bool:
+        """Whether a file of this content was delivered."""
+        return (file.feed, sha256) in self._arrivals
+
+    def id_of_new(self, file: LandingFile, sha256: str) -> str | None:
+        """The id of a file if it is a new delivery, None if it is a copy of a known one."""
+        arrivals = self._arrivals.get((file.feed, sha256))
+        if arrivals is None:
+            return sha256
+        known_through = max(*arrivals, self._known_by_content_through)
+        is_later = file.is_dated and file.arrived_on > known_through
+        latest_counts = rules.READING_RULES >= 2 and feeds()[file.feed].latest_counts
+        if not latest_counts or not is_later:
+            return None
+        return later_delivery(sha256, file.arrived_on)
+
+    def add(self, file: LandingFile, sha256: str) -> None:
+        self._arrivals[file.feed, sha256].add(file.arrived_on)
 
 
 def list_incoming(
@@ -65,29 +139,27 @@ def list_incoming(
     through: date,
     first_open: date | None,
     released: Mapping[FileKey, SourceLoad],
-    today: date,
-) -> tuple[list[Incoming], list[Skipped]]:
-    """The files to load, and the files that are skipped.
+) -> Found:
+    """The files to load, and the files that are skipped or wait.
 
-    Of files with the same content, the earliest arrival is loaded. `files` are in order of arrival.
+    Of copies of one delivery, the earliest arrival is loaded. `files` are in order of arrival.
     `first_open` is the first settlement date that is not sealed. `released` has the loads that the
-    current release names: a file among them keeps its arrival date, settlement floor, shape and
-    reading rules.
+    current release names: they keep their arrival date, settlement floor, shape and reading rules.
     """
-    entries = {
-        tuple(entry): source_file_id
-        for *entry, source_file_id in warehouse.rows(
-            "select path, size_bytes, mtime_ns, inode, source_file_id from ops.landing_entries"
-        )
-    }
-    loaded = set(warehouse.rows("select feed, source_file_id from ops.source_files"))
-    listed = {file.name for file in files}
-    skipped = [
-        Skipped(file.name, f"arrives on {file.arrived_on}, which is to come")
-        for file in files
-        if file.arrived_on > today
-    ]
-    if released.keys() <= loaded:
+    entries = _entries(warehouse)
+    deliveries = _Deliveries(warehouse, released)
+    loaded = set(warehouse.rows("select feed, source_file_id from ops.loaded_files"))
+    lost: defaultdict[FileKey, list[SourceLoad]] = defaultdict(list)
+    for load in released.values():
+        if load.key not in loaded:
+            lost[load.feed, load.sha256].append(load)
+    found = Found(
+        waiting=waiting_files(warehouse, files, through, first_open, released),
+        missed=_missed_files(warehouse, files),
+    )
+    if lost:
+        found.missed = found.missed or [load.path for load in released.values()]
+    else:
         # Otherwise a file that seems to arrive later can be a released one that was put back.
         files = [file for file in files if file.arrived_on <= through]
     unknown = [file for file in files if file.entry not in entries]
@@ -95,28 +167,93 @@ def list_incoming(
         digests = dict(
             zip((f.name for f in unknown), pool.map(LandingFile.digest, unknown), strict=True)
         )
-    incoming: dict[FileKey, Incoming] = {}
     for file in files:
-        source_file_id = entries.get(file.entry) or digests[file.name]
-        if source_file_id is None and not os.access(file.path, os.R_OK):
-            skipped.append(Skipped(file.name, "may not be read by this user"))
+        sha256 = entries.get(file.entry) or digests[file.name]
+        if sha256 is None and not os.access(file.path, os.R_OK):
+            found.skipped.append(Skipped(file.name, "may not be read by this user"))
             continue
-        if source_file_id is None or not file.is_unchanged():
-            skipped.append(Skipped(file.name, "changed or vanished while it was read"))
+        if sha256 is None or not file.is_unchanged():
+            found.skipped.append(Skipped(file.name, "changed or vanished while it was read"))
             continue
-        key = (file.feed, source_file_id)
-        if key in loaded or key in incoming:
+        key = (file.feed, sha256)
+        if key in loaded or key in released:
+            found.missed = []
+        if key in lost:
+            found.incoming += _as_released(file, lost.pop(key))
+        elif (source_file_id := deliveries.id_of_new(file, sha256)) is None:
             if file.size == 0 and not file.may_be_empty:
                 # All empty files have the same content. The loaded one was plain text.
-                skipped.append(Skipped(file.name, "is empty, which no such file is"))
-        elif key in released:
-            incoming[key] = _as_released(file, released[key])
+                found.skipped.append(Skipped(file.name, "is empty, which no such file is"))
         elif file.arrived_on <= through:
-            floor = settlement_floor(file.arrived_on, first_open)
-            incoming[key] = Incoming(file, source_file_id, floor, rules.READING_RULES)
+            deliveries.add(file, sha256)
+            found.incoming.append(new_incoming(file, source_file_id, first_open))
     _record_entries(warehouse, unknown, digests, through)
-    _record_missing_files(warehouse, listed, through)
-    return list(incoming.values()), skipped
+    return found
+
+
+def waiting_files(
+    warehouse: Warehouse,
+    files: Iterable[LandingFile],
+    through: date,
+    first_open: date | None,
+    released: Mapping[FileKey, SourceLoad],
+) -> list[Waiting]:
+    """The new files that a run through `through` does not read, with the date they wait for: they
+    arrive later, or all of those dates are sealed."""
+    entries = _entries(warehouse)
+    deliveries = _Deliveries(warehouse, released)
+    is_sealed = first_open is not None and through < first_open
+    waiting = []
+    for file in files:
+        if file.arrived_on > through or is_sealed:
+            sha256 = entries.get(file.entry)
+            if sha256 is None or deliveries.id_of_new(file, sha256) is not None:
+                waiting.append(Waiting(file.name, settlement_floor(file.arrived_on, first_open)))
+    return waiting
+
+
+def _entries(warehouse: Warehouse) -> dict[tuple[str, int, int, int], str]:
+    """The SHA-256 of the files that an earlier run has seen, by directory entry."""
+    return {
+        (path, size, mtime, inode): sha256
+        for path, size, mtime, inode, sha256 in warehouse.rows(
+            "select path, size_bytes, mtime_ns, inode, source_file_id from ops.landing_entries"
+        )
+    }
+
+
+def _missed_files(warehouse: Warehouse, files: Iterable[LandingFile]) -> list[str]:
+    """The paths of the loaded files that were there last time, if not one of them is there now."""
+    counted = _counted_files(warehouse)
+    expected = {
+        path
+        for path, sha256 in warehouse.rows("select path, source_file_id from ops.landing_entries")
+        if (path.split("/")[0], sha256) in counted
+    }
+    return [] if any(file.name in expected for file in files) else sorted(expected)
+
+
+def id_of_new_delivery(warehouse: Warehouse, file: LandingFile, sha256: str) -> str | None:
+    """The id of a file if it is a new delivery, None if it is a copy of a known one."""
+    return _Deliveries(warehouse, {}).id_of_new(file, sha256)
+
+
+def new_incoming(file: LandingFile, source_file_id: str, first_open: date | None) -> Incoming:
+    """A new delivery as it is loaded now. `first_open` is the first settlement date that is not
+    sealed; None if none is sealed."""
+    is_history = (
+        rules.READING_RULES >= 2
+        and first_open is None
+        and not file.is_dated
+        and file.feed != "vendor_bills"
+    )
+    return Incoming(
+        file,
+        source_file_id,
+        settlement_floor(file.arrived_on, first_open),
+        rules.READING_RULES,
+        arrival=HISTORY if is_history else None,
+    )
 
 
 def incoming_retries(
@@ -130,6 +267,8 @@ def incoming_retries(
             lines=retry.lines,
             rejected=None,
             reading_rules=retry.reading_rules,
+            # Lines that were read again before the first seal are as old as their file.
+            arrival=file.arrival if retry.settlement_floor == file.settlement_floor else None,
         )
         for file in incoming
         if file.key in released
@@ -171,16 +310,26 @@ def batches(incoming: Iterable[Incoming]) -> Iterator[list[Incoming]]:
         yield batch
 
 
-def _as_released(file: LandingFile, load: SourceLoad) -> Incoming:
-    """A file as the release names it, whatever its path and date are now."""
-    return Incoming(
-        replace(file, arrived_on=load.arrived_on, shape=load.format),
-        load.source_file_id,
-        load.settlement_floor,
-        load.reading_rules,
-        lines=load.lines_before_retries,
-        rejected=load.rejected,
-    )
+def _as_released(file: LandingFile, loads: Sequence[SourceLoad]) -> list[Incoming]:
+    """A file as the release names it, whatever its path and date are now. If content was delivered
+    several times, one file is good for all, and each delivery keeps its path."""
+    return [
+        Incoming(
+            replace(
+                file,
+                name=load.path if len(loads) > 1 else file.name,
+                arrived_on=load.arrived_on,
+                shape=load.format,
+            ),
+            load.source_file_id,
+            load.settlement_floor,
+            load.reading_rules,
+            lines=load.lines_before_retries,
+            rejected=load.rejected,
+            arrival=load.arrival,
+        )
+        for load in loads
+    ]
 
 
 def _record_entries(
@@ -216,7 +365,7 @@ def _record_entries(
     )
 
 
-def _record_missing_files(warehouse: Warehouse, listed: Set[str], through: date) -> None:
+def record_missing_files(warehouse: Warehouse, listed: Set[str], through: date) -> None:
     """Record the loaded files that have vanished since the last run. A file that has only another
     name now has not vanished."""
     entries = warehouse.rows("select path, source_file_id, size_bytes from ops.landing_entries")
@@ -235,7 +384,7 @@ def _record_missing_files(warehouse: Warehouse, listed: Set[str], through: date)
 
 
 def _counted_files(warehouse: Warehouse) -> set[FileKey]:
-    """The loaded files that are not withdrawn."""
+    """The feed and SHA-256 of the loaded files that are not withdrawn."""
     return set(
         warehouse.rows(
             "select feed, source_file_id from ops.source_files where quarantine_reason is null"

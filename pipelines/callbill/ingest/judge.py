@@ -64,13 +64,13 @@ class Judge:
         if len(dates) == 1:
             [(arrived_on, floor)] = dates
             file_dates = (
-                f"(select date '{arrived_on}' as arrived_on, date '{floor}' as settlement_floor)"
+                f"(select date '{arrived_on}' as arrived_on, {_date(floor)} as settlement_floor)"
             )
             source = f"select * from ({texts.query}) cross join {file_dates}"
         else:
             values = ", ".join(
                 f"({literal(file.source_file_id)}, date '{file.arrived_on}',"
-                f" date '{file.settlement_floor}')"
+                f" {_date(file.settlement_floor)})"
                 for file in files
             )
             source = f"""
@@ -84,6 +84,10 @@ class Judge:
         )
         return Relation(query, texts.parameters)
 
-    def floors(self, source_file_ids: Iterable[str]) -> set[date]:
-        """The settlement floors of some files."""
+    def floors(self, source_file_ids: Iterable[str]) -> set[date | None]:
+        """The settlement floors of some files. None: each record has its own."""
         return {self.files[name].settlement_floor for name in source_file_ids}
+
+
+def _date(day: date | None) -> str:
+    return f"date '{day}'" if day else "cast(null as date)"

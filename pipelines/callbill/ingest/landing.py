@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from callbill.base.errors import UsageError
@@ -26,9 +27,10 @@ EARLIEST_ARRIVAL = date(2010, 1, 1)
 
 @dataclass(frozen=True, kw_only=True)
 class _Landed(StoredFile):
-    """A file of the landing folder, with its arrival date."""
+    """A file of the landing folder, with its arrival date, and whether its path states that."""
 
     arrived_on: date
+    is_dated: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +65,26 @@ class Skipped:
     why: str
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """A file that a later run will read, and the settlement date that it waits for. Without a date
+    it waits for its final name."""
+
+    name: str
+    until: date | None
+
+    @property
+    def why(self) -> str:
+        return f"until {self.until}" if self.until else "until it has its final name"
+
+
 @dataclass
 class Landing:
-    """The listing of a landing folder. `files` are in order of arrival."""
+    """The listing of a landing folder. `files` are in order of arrival. `waiting` are those that
+    are still being written."""
 
     files: list[LandingFile] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
     announcements: list[Announcement] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
 
@@ -75,14 +92,19 @@ class Landing:
 def list_landing(landing: Path, shapes: frozenset[str], zone: ZoneInfo) -> Landing:
     """The files of a landing folder.
 
-    Hidden files and files that are still being written (`.tmp`, `.part`) are left out. Every other
-    file that cannot be read is listed as skipped. `shapes` are the names of the log shapes. `zone`
+    Hidden files are left out. Files that are still being written (`.tmp`, `.part`) are listed as
+    waiting, a folder of such a name as one. Every other file that cannot be read is listed as
+    skipped. `shapes` are the names of the log shapes. `zone`
     is the billing timezone, for files that arrive without a date in their path.
 
     Raises UsageError if a folder cannot be read.
     """
     listing = Landing()
+    unfinished: dict[str, None] = {}
     for entry in _entries(landing):
+        if name := _unfinished_part(entry.name):
+            unfinished[name] = None
+            continue
         try:
             file = _describe(entry, shapes, zone)
         except UnusableFileError as problem:
@@ -95,13 +117,14 @@ def list_landing(landing: Path, shapes: frozenset[str], zone: ZoneInfo) -> Landi
             listing.files.append(file)
         else:
             listing.announcements.append(file)
+    listing.waiting = [Waiting(name, None) for name in unfinished]
     listing.files.sort(key=lambda listed: (listed.arrived_on, listed.name))
     return listing
 
 
 def _entries(landing: Path) -> Iterator[FolderEntry]:
     try:
-        yield from walk(landing, _is_ignored)
+        yield from walk(landing, _is_hidden)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UsageError(
             f"landing folder {error.filename} is not there; name it with --landing"
@@ -124,8 +147,17 @@ def _arrival_date(text: str) -> date:
     return arrived_on
 
 
-def _is_ignored(name: str) -> bool:
-    return name.startswith((".", "_")) or name.endswith((".tmp", ".part"))
+def _is_hidden(name: str) -> bool:
+    return name.startswith((".", "_"))
+
+
+def _unfinished_part(path: str) -> str | None:
+    """The file or folder of a path that is still being written, None if there is none."""
+    parts = path.split("/")
+    for n, part in enumerate(parts, 1):
+        if part.endswith((".tmp", ".part")):
+            return "/".join(parts[:n])
+    return None
 
 
 def _describe(
@@ -142,7 +174,7 @@ def _describe(
         raise UnusableFileError(f"lies in none of the feeds {', '.join(feeds())}")
     if filename.endswith(ANNOUNCEMENT_SUFFIX):
         file = entry.file()
-        return Announcement(**vars(file), arrived_on=_arrived_on(folders, file, zone))
+        return Announcement(**vars(file), **_arrival(folders, file, zone))
     stem, compression = filename, ""
     for suffix in COMPRESSIONS:
         if stem.endswith(suffix):
@@ -164,7 +196,7 @@ def _describe(
         kind=kind,
         compression=compression,
         shape=shape,
-        arrived_on=_arrived_on(folders, file, zone),
+        **_arrival(folders, file, zone),
     )
 
 
@@ -173,11 +205,15 @@ def _key_values(folders: Iterable[str]) -> dict[str, str]:
     return dict(part.split("=", 1) for part in folders if "=" in part)
 
 
-def _arrived_on(folders: Iterable[str], file: StoredFile, zone: ZoneInfo) -> date:
+def _arrival(folders: Iterable[str], file: StoredFile, zone: ZoneInfo) -> dict[str, Any]:
     """The arrival date: from a folder `arrived_on=`, otherwise from the modification time."""
     values = _key_values(folders)
     if "arrived_on" in values:
-        return _arrival_date(values["arrived_on"])
+        return {"arrived_on": _arrival_date(values["arrived_on"]), "is_dated": True}
+    return {"arrived_on": _modified_on(file, zone), "is_dated": False}
+
+
+def _modified_on(file: StoredFile, zone: ZoneInfo) -> date:
     try:
         arrived_on = datetime.fromtimestamp(file.mtime_ns // 10**9, zone).date()
     except (ValueError, OverflowError, OSError) as error:

@@ -35,6 +35,7 @@ class Output:
         self.folder = task.folder
         self.name = task.name
         self.names = [file.source_file_id for file in task.files]
+        self.has_record_floors = any(file.settlement_floor is None for file in task.files)
         self.display_names = {file.source_file_id: file.name for file in task.files}
         self.is_partitioned = is_partitioned
         self.parts: list[Path] = []
@@ -49,7 +50,7 @@ class Output:
         )
         con.execute("drop table if exists temp.accepted")
 
-    def keep_accepted(self, floors: set[date]) -> None:
+    def keep_accepted(self, floors: set[date | None]) -> None:
         """Keep the accepted records of the table `judged`."""
         if self.is_partitioned:
             accepted = (
@@ -66,12 +67,12 @@ class Output:
             " anti join (from judged where reason is not null) using (source_file_id, line_number)"
         )
 
-    def write(self, accepted: Relation, floors: set[date]) -> int:
+    def write(self, accepted: Relation, floors: set[date | None]) -> int:
         """Write accepted records to Parquet, a folder per settlement floor. Returns how many."""
         self.parts_begun += 1
         part = self._part
         query = accepted.query
-        if len(floors) == 1:
+        if len(floors) == 1 and None not in floors:
             folder = self.folder / f"settlement_floor={next(iter(floors))}"
             folder.mkdir(parents=True, exist_ok=True)
             target = f"{literal(str(folder / f'{part}.parquet'))} ({_PARQUET_OUT})"
@@ -109,6 +110,7 @@ class Output:
         """
         outcome = ReadOutcome()
         accepted = self._count_accepted()
+        first_dates = self._first_settlement_dates()
         _insert(
             self.con,
             "rejects (source_file_id, line_number, reason, line_length, line_sha256)",
@@ -123,7 +125,12 @@ class Output:
             [(name, "unreadable_file", why) for name, why in unreadable.items()],
         )
         for name in self.names:
-            file = FileOutcome(accepted.get(name, 0), rejected.get(name, 0), unreadable.get(name))
+            file = FileOutcome(
+                accepted.get(name, 0),
+                rejected.get(name, 0),
+                unreadable.get(name),
+                first_dates.get(name),
+            )
             if name in lines_seen and lines_seen[name] != file.accepted + file.rejected:
                 raise CallbillError(
                     f"{self.display_names[name]}: of {lines_seen[name]} lines {file.accepted} were "
@@ -154,6 +161,18 @@ class Output:
             self.con.execute(
                 f"select source_file_id, {counted} from read_parquet([{files}],"
                 " hive_partitioning = false) group by all"
+            ).fetchall()
+        )
+
+    def _first_settlement_dates(self) -> dict[str, str]:
+        """The first settlement date of each file's records, if they have floors of their own."""
+        if not self.has_record_floors or not self.is_partitioned or not self.parts:
+            return {}
+        files = ", ".join(literal(str(part)) for part in self.parts)
+        return dict(
+            self.con.execute(
+                "select source_file_id, cast(min(settled_on) as varchar)"
+                f" from read_parquet([{files}], hive_partitioning = false) group by all"
             ).fetchall()
         )
 

@@ -17,7 +17,8 @@ from callbill.warehouse.loads import LineSelection
 class FileToRead:
     """A file to read, or some of its lines.
 
-    `lines` selects the lines to read, None for all. `rejected` selects the lines that stay rejected
+    Without a settlement floor each record settles on the day after its usage. `lines` selects the
+    lines to read, None for all. `rejected` selects the lines that stay rejected
     whatever today's rules say: those that are rejected in the release that names the file.
     """
 
@@ -26,7 +27,7 @@ class FileToRead:
     compression: str
     source_file_id: str
     arrived_on: date
-    settlement_floor: date
+    settlement_floor: date | None
     lines: LineSelection | None = None
     rejected: LineSelection | None = None
 
@@ -61,6 +62,8 @@ class FileOutcome:
     rejected: int = 0
     # Why the file could not be read, None if it could.
     unreadable: str | None = None
+    # The first settlement date of a record, as text, for a file without a settlement floor.
+    first_settled_on: str | None = None
 
 
 @dataclass

@@ -16,7 +16,7 @@ from callbill.warehouse.warehouse import Row, Warehouse
 def withdraw_as_released(warehouse: Warehouse, loads: Iterable[SourceLoad], run_id: str) -> None:
     """Withdraw the files that a release names as withdrawn, also those that no longer exist."""
     withdrawn = warehouse.rows(
-        "select feed, source_file_id from ops.source_files where quarantine_reason is not null"
+        "select feed, source_file_id from ops.loaded_files where quarantine_reason is not null"
     )
     for load in loads:
         if load.quarantine_reason is not None and load.key not in withdrawn:
@@ -34,10 +34,11 @@ def insert_unloaded_file(warehouse: Warehouse, load: SourceLoad, *, size: int, r
         insert or ignore into ops.loaded_files (
             source_file_id, feed, path, format, arrived_on, settlement_floor, size_bytes,
             lines_read, records_accepted, records_rejected, run_id, loaded_at, reading_rules,
-            shape_sha256
+            shape_sha256, arrival
         )
         values (
-            $id, $feed, $path, $format, $arrived, $floor, $size, 0, 0, 0, $run, $now, $rules, $shape
+            $id, $feed, $path, $format, $arrived, $floor, $size, 0, 0, 0, $run, $now, $rules,
+            $shape, $arrival
         )
         """,
         {
@@ -52,19 +53,23 @@ def insert_unloaded_file(warehouse: Warehouse, load: SourceLoad, *, size: int, r
             "now": datetime.now(UTC),
             "rules": load.reading_rules,
             "shape": load.shape_sha256,
+            "arrival": load.arrival,
         },
     )
 
 
 def withdraw(warehouse: Warehouse, feed: str, source_file_id: str, reason: str) -> None:
-    """Mark a file as withdrawn, and delete its records where they are in a table."""
+    """Mark a file as withdrawn, and delete its records where they are in a table.
+
+    Where the latest counts, a view leaves them out: they can be those of a later delivery too.
+    """
     with warehouse.transaction():
         warehouse.execute(
             "update ops.loaded_files set quarantine_reason = ?"
             " where feed = ? and source_file_id = ?",
             [reason, feed, source_file_id],
         )
-        if feeds()[feed].kept_as == "table":
+        if feeds()[feed].kept_as == "table" and not feeds()[feed].latest_counts:
             warehouse.execute(f"delete from raw.{feed} where source_file_id = ?", [source_file_id])
             _forget_verdicts(warehouse, feed, source_file_id)
     warehouse.raw_records.create_views()
@@ -95,12 +100,12 @@ def withdraw_retries(
             counted += len(numbers)
             # A retry writes Parquet files of its own, whose names begin with its run id.
             parts += warehouse.rows(
-                "delete from ops.raw_files where starts_with(file_name, ?) returning file_name",
-                [f"settlement_floor={floor}/{run_id}-"],
+                "delete from ops.raw_files where contains(file_name, ?) returning file_name",
+                [f"/{run_id}-"],
             )
             if is_table:
                 warehouse.execute(
-                    f"delete from raw.{feed} where source_file_id = ?"
+                    f"delete from {feeds()[feed].table} where source_file_id = ?"
                     " and list_contains(?, line_number) and settlement_floor = ?",
                     [source_file_id, numbers, floor],
                 )

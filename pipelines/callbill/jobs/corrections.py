@@ -16,7 +16,12 @@ from callbill.base import rules
 from callbill.base.errors import UsageError
 from callbill.base.settings import Settings, load_vars
 from callbill.ingest.committing import LoadReport
-from callbill.ingest.incoming import Incoming, settlement_floor
+from callbill.ingest.incoming import (
+    Incoming,
+    id_of_new_delivery,
+    new_incoming,
+    settlement_floor,
+)
 from callbill.ingest.landing import LandingFile, list_landing
 from callbill.ingest.shapes import call_log_shapes
 from callbill.ingest.withdrawals import insert_unloaded_file, withdraw, withdraw_retries
@@ -25,7 +30,13 @@ from callbill.jobs.locks import run_lock
 from callbill.jobs.sealing import adopted_warehouse, check_figures_unchanged
 from callbill.jobs.summary import record_correction
 from callbill.release.release import Published, new_run_id
-from callbill.warehouse.loads import EVENT_VERDICT_REASONS, LineSelection, SourceLoad
+from callbill.warehouse.loads import (
+    EVENT_VERDICT_REASONS,
+    HISTORY,
+    SHA256_LENGTH,
+    LineSelection,
+    SourceLoad,
+)
 from callbill.warehouse.warehouse import Warehouse
 
 _SHORTEST_ID = 8
@@ -35,7 +46,7 @@ _NO_SUCH_FILE = (
 )
 _COLUMNS = (
     *("source_file_id", "feed", "path", "format", "arrived_on", "settlement_floor"),
-    *("quarantine_reason", "records_accepted"),
+    *("quarantine_reason", "records_accepted", "arrival"),
 )
 
 
@@ -121,10 +132,23 @@ def retry(settings: Settings, name: str) -> Retried:
             raise UsageError(f"{file.path} was withdrawn: {file.quarantine_reason}")
         numbers = _rejected_lines(warehouse, file)
         landing_file = _find_in_landing(settings, file)
-        floor = settlement_floor(file.arrived_on, _day_after(sealed))
+        # Before the first seal the lines of a file of history are history too.
+        is_history = file.arrival == HISTORY and sealed is None
+        floor = (
+            file.settlement_floor
+            if is_history
+            else settlement_floor(file.arrived_on, _day_after(sealed))
+        )
         report = LoadReport()
         lines = LineSelection(frozenset(numbers), only=True)
-        incoming = Incoming(landing_file, file.source_file_id, floor, rules.READING_RULES, lines)
+        incoming = Incoming(
+            landing_file,
+            file.source_file_id,
+            floor,
+            rules.READING_RULES,
+            lines,
+            arrival=HISTORY if is_history else None,
+        )
         load_batch(warehouse, billing_vars, [incoming], run_id, run_id, report)
         if report.skipped:
             raise UsageError(f"{file.path} {report.skipped[0].why}: try again")
@@ -156,7 +180,7 @@ def _find(warehouse: Warehouse, name: str) -> LoadedFile | None:
     rows = warehouse.rows(
         f"""
         select {", ".join(_COLUMNS)}
-        from ops.source_files
+        from (select * replace (delivery_id as source_file_id) from ops.source_files)
         where path = $name or (length($name) >= $shortest and starts_with(source_file_id, $name))
         order by path
         """,
@@ -165,8 +189,8 @@ def _find(warehouse: Warehouse, name: str) -> LoadedFile | None:
     if not rows:
         return None
     if len(rows) > 1:
-        several = ", ".join(f"{row[2]} ({row[0][:12]})" for row in rows[:5])
-        what = "path" if len({row[0] for row in rows}) == 1 else "id"
+        several = ", ".join(f"{row[2]} ({row[0][:12]}{row[0][SHA256_LENGTH:]})" for row in rows[:5])
+        what = "id" if len({row[2] for row in rows}) == 1 else "path"
         raise UsageError(f"{name} is several files: {several}; give its {what}")
     return LoadedFile(**dict(zip(_COLUMNS, rows[0], strict=True)))
 
@@ -181,19 +205,23 @@ def _add_from_landing(
     """The file of that path in the landing folder, after giving it a row in `ops.loaded_files`."""
     landing = list_landing(settings.landing, frozenset(call_log_shapes()), load_vars(settings).zone)
     for landing_file in landing.files:
-        source_file_id = landing_file.digest() if landing_file.name == name else None
-        if source_file_id is not None:
+        sha256 = landing_file.digest() if landing_file.name == name else None
+        if sha256 is not None:
+            source_file_id = id_of_new_delivery(warehouse, landing_file, sha256)
+            if source_file_id is None:
+                return _find(warehouse, sha256)  # it was loaded under another name
+            incoming = new_incoming(landing_file, source_file_id, _day_after(sealed))
             file = LoadedFile(
                 source_file_id=source_file_id,
                 feed=landing_file.feed,
                 path=landing_file.name,
                 format=landing_file.shape,
                 arrived_on=landing_file.arrived_on,
-                settlement_floor=settlement_floor(landing_file.arrived_on, _day_after(sealed)),
+                settlement_floor=incoming.settlement_floor,
+                arrival=incoming.arrival,
             )
             insert_unloaded_file(warehouse, file, size=landing_file.size, run_id=run_id)
-            # The same content may have been loaded under another name.
-            return _find(warehouse, source_file_id)
+            return _find(warehouse, landing_file.name)
     return None
 
 
@@ -206,9 +234,9 @@ def _rejected_lines(warehouse: Warehouse, file: LoadedFile) -> list[int]:
     rows = warehouse.rows(
         """
         select line_number, list_contains(?, reason) from ops.rejected_records
-        where feed = ? and source_file_id = ? order by line_number
+        where feed = ? and source_file_id = ? and path = ? order by line_number
         """,
-        [EVENT_VERDICT_REASONS, file.feed, file.source_file_id],
+        [EVENT_VERDICT_REASONS, file.feed, file.sha256, file.path],
     )
     if not rows:
         raise UsageError(f"no line of {file.path} was rejected")
@@ -234,9 +262,9 @@ def _find_in_landing(settings: Settings, file: LoadedFile) -> LandingFile:
     landing = list_landing(settings.landing, shapes, load_vars(settings).zone)
     same_path_first = sorted(landing.files, key=lambda candidate: candidate.name != file.path)
     for candidate in same_path_first:
-        if candidate.feed == file.feed and candidate.digest() == file.source_file_id:
+        if candidate.feed == file.feed and candidate.digest() == file.sha256:
             return replace(candidate, name=file.path, shape=file.format, arrived_on=file.arrived_on)
     raise UsageError(
         f"{file.path} is no longer in the landing folder as it was loaded "
-        f"(SHA-256 {file.source_file_id}): put it back"
+        f"(SHA-256 {file.sha256}): put it back"
     )

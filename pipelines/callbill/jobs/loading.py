@@ -9,13 +9,23 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from itertools import count
 from pathlib import Path
 
+from callbill.base.errors import CallbillError, UsageError
 from callbill.base.settings import BillingVars
 from callbill.ingest.announcements import keep_announcements
-from callbill.ingest.committing import LoadReport, commit
+from callbill.ingest.committing import LoadReport, commit, commit_repetition
 from callbill.ingest.event_verdicts import judge_account_events
-from callbill.ingest.incoming import Incoming, batches, incoming_retries, list_incoming
+from callbill.ingest.history import date_history, late_history
+from callbill.ingest.incoming import (
+    Incoming,
+    batches,
+    incoming_retries,
+    list_incoming,
+    record_missing_files,
+    waiting_files,
+)
 from callbill.ingest.landing import Skipped, list_landing
 from callbill.ingest.shapes import call_log_shapes
 from callbill.ingest.withdrawals import withdraw_as_released
@@ -35,34 +45,82 @@ def load_landing(
     track_bytes: Callable[[int], Callable[[int], None]],
     *,
     only_released: bool = False,
+    archived: bool = False,
 ) -> LoadReport:
     """Load every file with new content that arrived by `through`, and return what was loaded.
 
     `first_open` is the first settlement date that is not sealed. `released` has the loads that the
     current release names. A file among them is loaded as it was then. With `only_released` no other
-    file is loaded. `track_bytes` is `Reporter.track_bytes`.
+    file is loaded. `archived` says that earlier files were moved out of the landing folder on
+    purpose. `track_bytes` is `Reporter.track_bytes`.
 
-    Raises UsageError if the landing folder cannot be read, CallbillError as `load_batch` does.
+    Raises UsageError if the landing folder cannot be read or has no earlier file although there was
+    one, CallbillError as `load_batch` does.
     """
     listing = list_landing(landing, frozenset(call_log_shapes()), billing_vars.zone)
-    incoming, skipped = list_incoming(
-        warehouse, listing.files, through, first_open, released, billing_vars.today()
+    found = list_incoming(warehouse, listing.files, through, first_open, released)
+    if not archived and not {skipped.name for skipped in listing.skipped} & set(found.missed):
+        _check_is_landing(landing, found.missed)
+    record_missing_files(warehouse, {file.name for file in listing.files}, through)
+    report = LoadReport(
+        skipped=[*listing.skipped, *found.skipped], waiting=[*found.waiting, *listing.waiting]
     )
-    report = LoadReport(skipped=[*listing.skipped, *skipped])
     keep_announcements(warehouse, listing.announcements, through)
+    incoming = found.incoming
     if only_released:
         incoming = [file for file in incoming if file.key in released]
     advance = track_bytes(sum(incoming_file.file.size for incoming_file in incoming))
-    retries = incoming_retries(incoming, released)
-    for number, batch in enumerate([*batches(incoming), *([retry] for retry in retries)]):
-        load_batch(warehouse, billing_vars, batch, run_id, f"{run_id}-{number:05d}", report)
+    first_deliveries = [file for file in incoming if not file.is_later_delivery]
+    # In order of arrival, because each may have the rows of the one before.
+    later_deliveries = [file for file in incoming if file.is_later_delivery]
+    later_deliveries.sort(key=lambda file: (file.file.arrived_on, file.file.name))
+    names = (f"{run_id}-{number:05d}" for number in count())
+    for batch in batches(first_deliveries):
+        load_batch(warehouse, billing_vars, batch, run_id, next(names), report)
         advance(sum(incoming_file.file.size for incoming_file in batch))
+    for file in later_deliveries:
+        outcome = commit_repetition(warehouse, file, released.get(file.key), run_id)
+        if outcome is None:
+            load_batch(warehouse, billing_vars, [file], run_id, next(names), report)
+        else:
+            report.count_file(outcome)
+        advance(file.file.size)
+    for retry in incoming_retries(incoming, released):
+        load_batch(warehouse, billing_vars, [retry], run_id, next(names), report)
     withdraw_as_released(warehouse, released.values(), run_id)
     warehouse.raw_records.create_views()
+    if first_open is None and not only_released:
+        date_history(warehouse)
+    elif first_open is not None:
+        report.warnings += late_history(warehouse, incoming, first_open)
     verdicts = judge_account_events(warehouse, run_id)
     report.accepted -= verdicts
     report.rejected += verdicts
     return report
+
+
+def list_unread(
+    warehouse: Warehouse,
+    landing: Path,
+    billing_vars: BillingVars,
+    through: date,
+    first_open: date | None,
+    released: Mapping[FileKey, SourceLoad],
+) -> LoadReport:
+    """What a run leaves in the landing folder if it reads nothing, because nothing is due."""
+    listing = list_landing(landing, frozenset(call_log_shapes()), billing_vars.zone)
+    waiting = waiting_files(warehouse, listing.files, through, first_open, released)
+    return LoadReport(skipped=listing.skipped, waiting=[*waiting, *listing.waiting])
+
+
+def _check_is_landing(landing: Path, missed: Sequence[str]) -> None:
+    """Raises UsageError if earlier files are missed."""
+    if missed:
+        raise UsageError(
+            f"landing folder {landing} has none of the {len(missed)} file(s) that were loaded from "
+            f"it before, such as {missed[0]}: name the right folder with --landing, or say "
+            "--archived if they were moved away on purpose"
+        )
 
 
 def load_batch(
@@ -103,6 +161,12 @@ def load_batch(
                 if all(incoming.file.is_unchanged() for incoming in remaining):
                     raise
             unchanged = [incoming for incoming in remaining if incoming.file.is_unchanged()]
+            if outcome is None and len(unchanged) == len(remaining):
+                names = ", ".join(incoming.file.name for incoming in remaining)
+                raise CallbillError(
+                    f"reading {names} gave no outcome although nothing has changed; this is a "
+                    "fault of callbill, nothing of it was kept"
+                )
             if outcome is not None and len(unchanged) == len(remaining):
                 commit(warehouse, remaining, outcome, run_id)
                 report.count(remaining, outcome)

@@ -35,7 +35,7 @@ from callbill.release.differences import differences_from_release
 from callbill.release.manifest import Manifest
 from callbill.release.release import Published, Release, new_run_id
 from callbill.warehouse.layout import Layout
-from callbill.warehouse.loads import FileKey, Retry, SourceLoad
+from callbill.warehouse.loads import SHA256_LENGTH, FileKey, Retry, SourceLoad
 from callbill.warehouse.warehouse import Record, Warehouse
 
 
@@ -155,31 +155,30 @@ def _unreleased(settings: Settings, current: Manifest) -> _Unreleased:
         return _Unreleased()
     try:
         files = warehouse.records("from ops.source_files")
-        retries = warehouse.rows(
-            "select feed, source_file_id, settlement_floor, line_numbers from ops.retries"
-            " where settlement_floor > ? order by run_id",
-            [current.through],
+        retries = warehouse.records(
+            "from ops.retries where settlement_floor > ? order by run_id", [current.through]
         )
         runs = warehouse.records("from ops.runs where run_id > ?", [current.run_id])
-        reasons = warehouse.rows(
-            "select feed, source_file_id, quarantine_reason from ops.source_files"
-            " where quarantine_reason is not null"
-        )
     except duckdb.Error:
         return _Unreleased()  # the file is damaged, or an older callbill wrote it
     finally:
         warehouse.close()
+    for file in files:
+        file["source_file_id"] = file.pop("delivery_id", file["source_file_id"])
     loads = dict(current.loads_by_key)
-    for feed, name, reason in reasons:
-        if (feed, name) in loads:
-            loads[feed, name] = replace(loads[feed, name], quarantine_reason=reason)
-    for feed, name, floor, numbers in retries:
-        if (feed, name) in loads:
-            load = loads[feed, name]
-            retries_of_file = (*load.retries, Retry(floor, tuple(numbers)))
-            loads[feed, name] = replace(load, retries=retries_of_file)
-    withdrawn = {(feed, name) for feed, name, _reason in reasons}
-    new_files = {(file["feed"], file["source_file_id"]): file for file in files}
+    new_files: dict[FileKey, Record] = {(f["feed"], f["source_file_id"]): f for f in files}
+    withdrawn = {key for key, file in new_files.items() if file["quarantine_reason"] is not None}
+    for key in withdrawn & loads.keys():
+        loads[key] = replace(loads[key], quarantine_reason=new_files[key]["quarantine_reason"])
+    for retry in retries:
+        key = (retry["feed"], retry["source_file_id"])
+        if key in loads:
+            again = Retry(
+                retry["settlement_floor"],
+                tuple(retry["line_numbers"]),
+                retry.get("reading_rules", 1),
+            )
+            loads[key] = replace(loads[key], retries=(*loads[key].retries, again))
     for key in current.loads_by_key:
         new_files.pop(key, None)
     return _Unreleased(
@@ -197,7 +196,7 @@ def _unreleased(settings: Settings, current: Manifest) -> _Unreleased:
 def _check_unreleased_files_present(warehouse: Warehouse, paths: Mapping[str, str]) -> None:
     """Raises UsageError if a file, by id and path, is no longer in the landing folder."""
     present = warehouse.rows("select source_file_id from ops.landing_entries")
-    gone = [path for source_file_id, path in paths.items() if (source_file_id,) not in present]
+    gone = [path for name, path in paths.items() if (name[:SHA256_LENGTH],) not in present]
     if gone:
         raise UsageError(
             f"{len(gone)} file(s) that the warehouse had loaded, but that no release names yet, "

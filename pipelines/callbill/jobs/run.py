@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 
 import duckdb
@@ -28,7 +28,7 @@ from callbill.base.settings import (
 )
 from callbill.base.stopping import defer_stop, on_abrupt_end
 from callbill.jobs.imports_ahead import import_ahead
-from callbill.jobs.loading import load_landing
+from callbill.jobs.loading import list_unread, load_landing
 from callbill.jobs.locks import run_lock
 from callbill.jobs.sealing import (
     adopt,
@@ -40,7 +40,13 @@ from callbill.jobs.sealing import (
     record_catalogue,
 )
 from callbill.jobs.status import write_status
-from callbill.jobs.summary import STOPPED, RunSummary, record_end, record_start
+from callbill.jobs.summary import (
+    STOPPED,
+    RunSummary,
+    first_bills,
+    record_end,
+    record_start,
+)
 from callbill.jobs.unbilled import keep_unbilled_calls, unbilled_calls_of, unbilled_to_date
 from callbill.quality import due_controls, keep_results, merge_results, run_controls
 from callbill.release.hashes import refresh_hashes
@@ -144,6 +150,16 @@ def _run(
         if current is not None and summary.through <= current.through:
             summary.outcome = "nothing_due"
             summary.message = f"everything through {current.through} is sealed already"
+            summary.loaded = list_unread(
+                warehouse,
+                settings.landing,
+                billing_vars,
+                summary.through,
+                current.through + timedelta(days=1),
+                current.loads_by_key,
+            )
+            if reporter.json_logs:  # otherwise the end of the run names them
+                _log_unread(reporter, summary)
             record_end(warehouse, summary, reporter.seconds)
             return
         try:
@@ -155,6 +171,8 @@ def _run(
             _settle(warehouse, settings, billing_vars, summary, reporter, current, dry_run=dry_run)
         except BaseException as error:
             summary.fail(error)
+            if not reporter.json_logs:
+                _log_unread(reporter, summary)
             with suppress(duckdb.Error):
                 warehouse.con.rollback()
             record_end(warehouse, summary, reporter.seconds)
@@ -183,9 +201,10 @@ def _settle(
             current.through + timedelta(days=1) if current else None,
             current.loads_by_key if current else {},
             reporter.track_bytes,
+            archived=settings.archived,
         )
-    for skipped in summary.loaded.skipped:
-        reporter.log("not read", file=skipped.name, why=skipped.why)
+    if reporter.json_logs:
+        _log_unread(reporter, summary)
     check_all_loaded(warehouse, current)
     check_no_new_rejects(warehouse, current, summary.run_id)
     release = published.current()
@@ -194,12 +213,21 @@ def _settle(
     warehouse.raw_records.drop_unknown_files()
     settle_from = warehouse.first_due(summary.through)
     if settle_from is None:
-        summary.outcome, summary.message = "nothing_due", "nothing was ever loaded"
+        summary.outcome, summary.message = "nothing_due", _nothing_loaded(summary)
         record_end(warehouse, summary, reporter.seconds)
         return
     with reporter.step("import"):
         imports.join()
     settle_dates(warehouse, settings, billing_vars, summary, reporter, settle_from)
+    if current is None and settle_from < summary.through:
+        summary.first_bills = first_bills(warehouse)
+        reporter.log(
+            "first settlement",
+            settle_from=settle_from,
+            settle_through=summary.through,
+            days=(summary.through - settle_from).days + 1,
+            bills=[asdict(bill) for bill in summary.first_bills],
+        )
     if summary.errors:
         names = ", ".join(f"{r.control_id} ({r.unexpected_rows} rows)" for r in summary.errors)
         raise ControlFailedError(
@@ -229,6 +257,23 @@ def _settle(
         seal(warehouse, summary.through)
         adopt(warehouse, published.current_manifest())
         published.remove_old(settings.keep_releases)
+
+
+def _log_unread(reporter: Reporter, summary: RunSummary) -> None:
+    """Name the files that the run does not read, and why."""
+    for skipped in summary.loaded.skipped:
+        reporter.log("not read", file=skipped.name, why=skipped.why)
+    for waiting in summary.loaded.waiting:
+        reporter.log("waits", file=waiting.name, until=waiting.until or "its final name")
+    for warning in summary.loaded.warnings:
+        reporter.log("warning", message=warning)
+
+
+def _nothing_loaded(summary: RunSummary) -> str:
+    dates = [waiting.until for waiting in summary.loaded.waiting if waiting.until is not None]
+    if not dates:
+        return "nothing was ever loaded"
+    return f"nothing was loaded yet, and {len(dates)} file(s) wait until {min(dates)} or later"
 
 
 def seal(warehouse: Warehouse, through: date) -> None:

@@ -17,7 +17,6 @@ from callbill.base.settings import BillingVars, Settings
 from callbill.ingest.feed import raw_tables
 from callbill.release.manifest import Manifest, figure_vars
 from callbill.release.release import Release
-from callbill.warehouse.loads import EVENT_VERDICT_REASONS
 from callbill.warehouse.warehouse import Warehouse
 
 
@@ -66,7 +65,7 @@ def adopt(warehouse: Warehouse, current: Manifest | None) -> None:
                 "sealed: they do not belong together"
             )
     floors = warehouse.rows(
-        "select feed, source_file_id, settlement_floor, path from ops.source_files"
+        "select feed, source_file_id, settlement_floor, path from ops.loaded_files"
     )
     for feed, source_file_id, floor, path in floors:
         load = current.loads_by_key.get((feed, source_file_id))
@@ -96,7 +95,7 @@ def check_all_loaded(warehouse: Warehouse, current: Manifest | None) -> None:
     """Raises UsageError if a file that the release was made from is not in the warehouse."""
     if current is None:
         return
-    loaded = set(warehouse.rows("select feed, source_file_id from ops.source_files"))
+    loaded = set(warehouse.rows("select feed, source_file_id from ops.loaded_files"))
     missing = [
         load
         for load in current.loads
@@ -106,7 +105,7 @@ def check_all_loaded(warehouse: Warehouse, current: Manifest | None) -> None:
         raise UsageError(
             f"{len(missing)} file(s) that the current release was made from are neither in the "
             f"warehouse nor in the landing folder, {missing[0].path} among them "
-            f"(SHA-256 {missing[0].source_file_id}): put them back"
+            f"(SHA-256 {missing[0].sha256}): put them back"
         )
 
 
@@ -114,7 +113,7 @@ def check_no_new_rejects(warehouse: Warehouse, current: Manifest | None, run_id:
     """Raises UsageError if this run, loading a released file again, rejected a line that the
     release counts."""
     files = warehouse.rows(
-        "select distinct feed, source_file_id from ops.rejected_records where run_id = ?", [run_id]
+        "select distinct feed, source_file_id from ops.rejected_lines where run_id = ?", [run_id]
     )
     for key in files:
         load = current.loads_by_key.get(key) if current else None
@@ -123,12 +122,11 @@ def check_no_new_rejects(warehouse: Warehouse, current: Manifest | None, run_id:
         lines = warehouse.rows(
             """
             select r.line_number, r.reason
-            from ops.rejected_records as r
+            from ops.rejected_lines as r
             where r.feed = ? and r.source_file_id = ? and r.run_id = ?
-                and not list_contains(?, r.reason)
             order by r.line_number nulls first
             """,
-            [load.feed, load.source_file_id, run_id, EVENT_VERDICT_REASONS],
+            [load.feed, load.source_file_id, run_id],
         )
         rejected = load.rejected
         newly_rejected = [row for row in lines if rejected is None or row[0] not in rejected]
@@ -265,7 +263,8 @@ def copy_release_history(warehouse: Warehouse, release: Release) -> None:
             update ops.loaded_files set run_id = released.run_id, loaded_at = released.loaded_at
             from sealed.ops.source_files as released
             where loaded_files.feed = released.feed
-                and loaded_files.source_file_id = released.source_file_id
+                and left(loaded_files.source_file_id, 64) = released.source_file_id
+                and loaded_files.arrived_on = released.arrived_on
             """
         )
         warehouse.execute(
@@ -274,7 +273,15 @@ def copy_release_history(warehouse: Warehouse, release: Release) -> None:
             set run_id = released.run_id, reason = released.reason, detail = released.detail,
                 fields = released.fields
             from sealed.ops.rejected_records as released
-            where loaded.feed = released.feed and loaded.source_file_id = released.source_file_id
+            inner join sealed.ops.source_files as file
+                on released.feed = file.feed and released.source_file_id = file.source_file_id
+                    and released.path = file.path
+            inner join ops.loaded_files as loaded_file
+                on file.feed = loaded_file.feed
+                    and file.source_file_id = left(loaded_file.source_file_id, 64)
+                    and file.arrived_on = loaded_file.arrived_on
+            where loaded.feed = released.feed
+                and loaded.source_file_id = loaded_file.source_file_id
                 and loaded.line_number is not distinct from released.line_number
             """
         )

@@ -49,6 +49,9 @@ def write_status(
             for calls in summary.unbilled
         ],
         "unbilled_calls_to_date": summary.unbilled_to_date,
+        "files_waiting": [vars(waiting) for waiting in summary.loaded.waiting],
+        "warnings": summary.loaded.warnings,
+        "first_bills": [vars(bill) for bill in summary.first_bills],
         "controls_failed": [r.control_id for r in summary.results if not r.passed],
         "step_seconds": step_seconds,
     }
@@ -114,6 +117,7 @@ def _metrics(summary: RunSummary, status: dict[str, Any], now: datetime, today: 
     gauge("files_loaded", "Files that the last run loaded.", loaded.files)
     gauge("files_unreadable", "Files that it rejected whole.", loaded.unreadable_files)
     gauge("files_not_read", "Files that it left where they are.", len(loaded.skipped))
+    gauge("files_waiting", "Files that wait for a later run.", len(loaded.waiting))
     gauge("records_accepted", "Records that it accepted.", loaded.accepted)
     gauge("records_rejected", "Lines that it rejected.", loaded.rejected)
     if summary.unbilled_to_date is not None:

@@ -8,6 +8,7 @@ import os
 import socket
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from decimal import Decimal
 
 from callbill import __version__
 from callbill.base.errors import CallbillError, ControlFailedError
@@ -19,6 +20,17 @@ from callbill.release.release import Release
 from callbill.warehouse.warehouse import Warehouse
 
 STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class FirstBills:
+    """The bills of one month that a first settlement makes, in sum."""
+
+    bill_month: date
+    accounts: int
+    calls: int
+    rated_amount: Decimal
+    deducted_amount: Decimal
 
 
 @dataclass
@@ -39,6 +51,8 @@ class RunSummary:
     unbilled: list[UnbilledCalls] = field(default_factory=list)
     unbilled_to_date: int | None = None
     data_docs: str = ""
+    # If nothing was sealed before, and the run settles several dates: what it bills.
+    first_bills: list[FirstBills] = field(default_factory=list)
 
     @property
     def errors(self) -> list[ControlResult]:
@@ -119,6 +133,20 @@ def record_end(warehouse: Warehouse, summary: RunSummary, step_seconds: dict[str
             summary.run_id,
         ],
     )
+
+
+def first_bills(warehouse: Warehouse) -> list[FirstBills]:
+    """The bills that the warehouse has, in sum by month."""
+    return [
+        FirstBills(*row)
+        for row in warehouse.rows(
+            """
+            select bill_month, count(distinct owner_uin), cast(sum(calls) as bigint),
+                sum(rated_amount), sum(deducted_amount)
+            from billing.monthly_bills group by bill_month order by bill_month
+            """
+        )
+    ]
 
 
 def record_correction(warehouse: Warehouse, run_id: str, outcome: str, message: str) -> None:

@@ -57,7 +57,8 @@ _UNEXPLAINED = f"select count(*) {_SELECTION} and unexplained_difference <> 0"
 _REJECTED = """
     select count(*)
     from ops.rejected_records as r
-    inner join ops.source_files as f on r.source_file_id = f.source_file_id and r.feed = f.feed
+    inner join ops.source_files as f
+        on r.source_file_id = f.source_file_id and r.feed = f.feed and r.path = f.path
     where r.feed = 'vendor_bills' and f.quarantine_reason is null
         and ($owner is null or coalesce(r.fields ->> 'owner_uin', $owner) = $owner)
         and (

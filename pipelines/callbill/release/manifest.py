@@ -15,7 +15,7 @@ from callbill.base.catalogue import CountsFrom, known_from
 from callbill.base.errors import UsageError
 from callbill.base.rules import DateRules, RuleRange, as_rule_ranges, rules_by_date
 from callbill.base.settings import BillingVars
-from callbill.warehouse.loads import FileKey, Retry, SourceLoad
+from callbill.warehouse.loads import FileKey, Retry, SourceLoad, later_delivery
 
 MANIFEST = "manifest.json"
 # Format 1 (callbill 0.1) does not list rejected lines, withdrawals and retries. Releases of formats
@@ -42,7 +42,7 @@ class Manifest:
 
     @property
     def loads_by_key(self) -> dict[FileKey, SourceLoad]:
-        """The loads by feed and SHA-256."""
+        """The loads by feed and id."""
         return {load.key: load for load in self.loads}
 
     def write(self, folder: Path) -> None:
@@ -63,7 +63,7 @@ class Manifest:
             ],
             "table_hashes": self.table_hashes,
             "settlement_hashes": {str(day): text for day, text in self.settlement_hashes.items()},
-            "loads": [asdict(load) for load in self.loads],
+            "loads": [asdict(load) | {"source_file_id": load.sha256} for load in self.loads],
         }
         text = json.dumps(content, indent=1, default=str, ensure_ascii=False)
         (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
@@ -87,7 +87,7 @@ def read_manifest(folder: Path) -> Manifest:
             versions=content["versions"],
             vars=content["vars"],
             seeds=content["seeds"],
-            loads=[_load(load) for load in content["loads"]],
+            loads=_loads(content["loads"]),
             settlement_hashes=hashes,
             table_hashes=content["table_hashes"],
             date_rules=rules_by_date(map(_rule_range, content.get("rules", ())), hashes),
@@ -97,18 +97,32 @@ def read_manifest(folder: Path) -> Manifest:
         raise UsageError(f"the manifest of release {folder} cannot be read: {error}") from error
 
 
-def _load(load: dict[str, Any]) -> SourceLoad:
+def _loads(loads: list[dict[str, Any]]) -> list[SourceLoad]:
+    """The loads. Of deliveries with the same content, the first arrival is known by its SHA-256."""
+    first: dict[tuple[str, str], str] = {}
+    for load in loads:
+        key = (load["feed"], load["source_file_id"])
+        first[key] = min(first.get(key, load["arrived_on"]), load["arrived_on"])
+    return [
+        _load(load, is_first=load["arrived_on"] == first[load["feed"], load["source_file_id"]])
+        for load in loads
+    ]
+
+
+def _load(load: dict[str, Any], *, is_first: bool) -> SourceLoad:
+    sha256, arrived_on = load["source_file_id"], date.fromisoformat(load["arrived_on"])
     return SourceLoad(
-        source_file_id=load["source_file_id"],
+        source_file_id=sha256 if is_first else later_delivery(sha256, arrived_on),
         feed=load["feed"],
         path=load["path"],
         format=load["format"],
-        arrived_on=date.fromisoformat(load["arrived_on"]),
+        arrived_on=arrived_on,
         settlement_floor=date.fromisoformat(load["settlement_floor"]),
         quarantine_reason=load.get("quarantine_reason"),
         rejected_lines=load.get("rejected_lines"),
         reading_rules=load.get("reading_rules", 1),
         shape_sha256=load.get("shape_sha256"),
+        arrival=load.get("arrival"),
         retries=tuple(
             Retry(
                 settlement_floor=date.fromisoformat(retry["settlement_floor"]),

@@ -197,7 +197,7 @@ def _manifest(
     loads = con.execute(
         """
         select source_file_id, feed, path, format, arrived_on, settlement_floor, quarantine_reason,
-            reading_rules, shape_sha256
+            reading_rules, shape_sha256, arrival
         from ops.loaded_files order by settlement_floor, feed, path, source_file_id
         """
     ).fetchall()
@@ -226,9 +226,10 @@ def _manifest(
         seeds=figure_seeds(),
         loads=[
             SourceLoad(
-                *load[:-2],  # type: ignore[misc]
-                reading_rules=load[-2],
-                shape_sha256=load[-1],
+                *load[:-3],  # type: ignore[misc]
+                reading_rules=load[-3],
+                shape_sha256=load[-2],
+                arrival=load[-1],
                 retries=tuple(retries[load[0], load[1]]),
                 rejected_lines=rejected.get((load[0], load[1]), ""),
             )

@@ -40,7 +40,7 @@ def as_item(task: ReadTask) -> dict[str, Any]:
         "scratch": str(task.scratch),
         "files": [
             {
-                **{key: str(value) for key, value in vars(file).items()},
+                **{key: value and str(value) for key, value in vars(file).items()},
                 "lines": _selection_as_item(file.lines),
                 "rejected": _selection_as_item(file.rejected),
             }
@@ -56,7 +56,11 @@ def _task(item: dict[str, Any]) -> ReadTask:
             | {
                 "path": Path(file["path"]),
                 "arrived_on": date.fromisoformat(file["arrived_on"]),
-                "settlement_floor": date.fromisoformat(file["settlement_floor"]),
+                "settlement_floor": (
+                    date.fromisoformat(file["settlement_floor"])
+                    if file["settlement_floor"]
+                    else None
+                ),
                 "lines": _selection(file["lines"]),
                 "rejected": _selection(file["rejected"]),
             }

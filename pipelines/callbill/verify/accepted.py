@@ -4,7 +4,8 @@ file were read and accepted."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -14,7 +15,7 @@ from callbill.base.progress import Advance
 from callbill.base.settings import BillingVars
 from callbill.ingest.landing import LandingFile
 from callbill.verify.calls import Spill
-from callbill.verify.contracts import contract_terms
+from callbill.verify.contracts import ContractTerms, contract_terms
 from callbill.verify.prices import Contract
 from callbill.verify.records import Claims, accepted_records, floor_of
 from callbill.verify.texts import texts_of
@@ -56,9 +57,19 @@ def read_files(
     Raises UsageError if a file changes meanwhile.
     """
     accepted = Accepted(records)
+    # Files of contracts may be delivered again every night: each is read once.
+    read: dict[object, tuple[FileCounts, list[tuple[ContractTerms, int]]]] = {}
     for load, file in files:
+        key = (load.feed, load.sha256, load.format, load.reading_rules, load.rejected_lines)
+        if load.feed == "contracts" and key in read and not load.retries:
+            counts, terms = read[key]
+            accepted.files.append(replace(counts, load=load))
+            accepted.contracts += _known_contracts(terms, load)
+            advance(file.size)
+            continue
         rejected = load.rejected
         lines_read = lines_accepted = 0
+        terms_of_lines: list[tuple[ContractTerms, int]] = []
         for texts in _read_texts(load, file, scratch, advance):
             lines_read += len(texts)
             if rejected:
@@ -68,12 +79,14 @@ def read_files(
                 records.add(some_records)
                 lines_accepted += len(some_records)
             else:
-                some_contracts = _accepted_contracts(texts, load)
-                accepted.contracts += some_contracts
-                lines_accepted += len(some_contracts)
+                terms_of_lines += _accepted_contracts(texts)
+                lines_accepted = len(terms_of_lines)
         if not file.is_unchanged():
             raise UsageError(f"{file.name} changed while it was read: verify again")
+        accepted.contracts += _known_contracts(terms_of_lines, load)
         accepted.files.append(FileCounts(load, lines_read, lines_accepted))
+        if not load.retries:
+            read[key] = accepted.files[-1], terms_of_lines
     return accepted
 
 
@@ -90,10 +103,23 @@ def _read_texts(
     advance(file.size - done)
 
 
-def _accepted_contracts(texts: pl.DataFrame, load: SourceLoad) -> list[Contract]:
-    contracts = []
-    for row in texts.to_dicts():
-        terms = contract_terms(row)
-        if terms is not None:
-            contracts.append(Contract(terms, floor_of(load, row["line"]), load.source_file_id))
-    return contracts
+def _accepted_contracts(texts: pl.DataFrame) -> list[tuple[ContractTerms, int]]:
+    """The terms in rows of texts that are accepted, with their lines."""
+    rows = ((contract_terms(row), row["line"]) for row in texts.to_dicts())
+    return [(terms, line) for terms, line in rows if terms is not None]
+
+
+def _known_contracts(
+    terms_of_lines: Iterable[tuple[ContractTerms, int]], load: SourceLoad
+) -> list[Contract]:
+    """The contracts that a delivery makes known."""
+    return [
+        Contract(terms, floor_of(load, line), load.source_file_id, _arrival_of(load, line))
+        for terms, line in terms_of_lines
+    ]
+
+
+def _arrival_of(load: SourceLoad, line: int) -> date | None:
+    """The arrival of a line. By version 1 of the reading rules it decides nothing."""
+    rules = {n: retry.reading_rules for retry in load.retries for n in retry.line_numbers}
+    return load.arrived_on if rules.get(line, load.reading_rules) >= 2 else None

@@ -153,7 +153,7 @@ def file_rows(files: Iterable[FileCounts]) -> list[Row]:
         (
             file.load.feed,
             file.load.path,
-            file.load.source_file_id,
+            file.load.sha256,
             str(file.lines_read),
             str(file.accepted),
             str(file.lines_read - file.accepted),

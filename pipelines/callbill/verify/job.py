@@ -157,10 +157,11 @@ def _compare(
 ) -> list[TableDifference]:
     """The tables of a release that do not say what was computed."""
     of_month = f"bill_month = date '{month}'" if month else "true"
-    withdrawn = [literal(load.source_file_id) for load in manifest.loads if load.quarantine_reason]
-    of_loads = f"settlement_floor <= date '{through}'"
-    if withdrawn:
-        of_loads += f" and source_file_id not in ({', '.join(withdrawn)})"
+    of_loads = f"settlement_floor <= date '{through}'" + "".join(
+        f" and (source_file_id, path) <> ({literal(load.sha256)}, {literal(load.path)})"
+        for load in manifest.loads
+        if load.quarantine_reason
+    )
     totals = month_totals(bill.settlements)
     computed: list[tuple[compare.Comparison, list[compare.Row], str]] = [
         (compare.FILES, compare.file_rows(bill.accepted.files), of_loads),

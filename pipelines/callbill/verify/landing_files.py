@@ -13,14 +13,15 @@ from callbill.warehouse.loads import SourceLoad
 def find_landing_files(
     landing: Iterable[LandingFile], loads: Sequence[SourceLoad], reporter: Reporter
 ) -> list[LandingFile]:
-    """The landing file of each load, known by its feed and its content. It may have been moved.
+    """The landing file of each load, known by its feed and its content. It may have been moved, and
+    may be that of several loads.
 
     Raises UsageError if one is not there as it was loaded.
     """
     by_name = {file.name: file for file in landing}
     advance = reporter.track_bytes(sum(file.size for file in by_name.values()))
     by_content: dict[tuple[str, str], LandingFile] = {}
-    wanted = {(load.feed, load.source_file_id) for load in loads}
+    wanted = {(load.feed, load.sha256) for load in loads}
     # Usually all files still have the names that they were loaded under: look at those first.
     loaded_names = {load.path for load in loads}
     for file in sorted(
@@ -30,7 +31,7 @@ def find_landing_files(
             break
         by_content.setdefault((file.feed, file.digest() or ""), file)
         advance(file.size)
-    missing = [load for load in loads if (load.feed, load.source_file_id) not in by_content]
+    missing = [load for load in loads if (load.feed, load.sha256) not in by_content]
     if missing:
         first = missing[0].path
         reason = "has changed since it was loaded" if first in by_name else "is not there"
@@ -39,4 +40,4 @@ def find_landing_files(
             f"the landing folder as they were loaded: {first} {reason}; without them the bill "
             "cannot be verified"
         )
-    return [by_content[load.feed, load.source_file_id] for load in loads]
+    return [by_content[load.feed, load.sha256] for load in loads]

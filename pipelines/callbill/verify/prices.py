@@ -17,12 +17,18 @@ from callbill.verify.money import WHOLE_DISCOUNT, divide
 
 @dataclass(frozen=True)
 class Contract:
-    """A version of a contract: its terms, the settlement date it is known from, and its file.
-    Versions of one file stand in the order of their lines."""
+    """A version of a contract: its terms, the settlement date it is known from, its file, and when
+    that arrived, if it matters. Versions of one file stand in the order of their lines."""
 
     terms: ContractTerms
     known_from: date
     source_file_id: str
+    arrived_on: date | None = None
+
+    @property
+    def moment(self) -> tuple[date, date]:
+        """When it became known: within a settlement date the later arrival is the later."""
+        return self.known_from, self.arrived_on or date.min
 
 
 @dataclass(frozen=True)
@@ -58,9 +64,13 @@ class PriceBook:
                 )
             )
         self._contracts: defaultdict[tuple[str, str], list[Contract]] = defaultdict(list)
+        by_start: defaultdict[tuple[str, str, date], list[Contract]] = defaultdict(list)
         for contract in contracts:
-            key = (contract.terms.owner_uin, contract.terms.component_code)
-            self._contracts[key].append(contract)
+            terms = contract.terms
+            key = (terms.owner_uin, terms.component_code, terms.effective_from)
+            by_start[key].append(contract)
+        for (owner_uin, component_code, _), versions in by_start.items():
+            self._contracts[owner_uin, component_code] += _news(versions)
 
     def is_rated(self, component_code: str, usage_date: date, known_on: date) -> bool:
         """Whether a list price is known. Without one a call is not billed."""
@@ -98,6 +108,22 @@ class PriceBook:
         return max(known).price if known else None
 
 
+def _news(versions: Iterable[Contract]) -> list[Contract]:
+    """The versions of a contract without those that only repeat it: a list that is delivered every
+    night says the same every night."""
+    moments: defaultdict[tuple[date, date], dict[str, Contract]] = defaultdict(dict)
+    for version in versions:
+        moments[version.moment][version.source_file_id] = version
+    news: list[Contract] = []
+    said: set[ContractTerms] = set()
+    for moment in sorted(moments):
+        says = {version.terms for version in moments[moment].values()}
+        if len(says) != 1 or says != said:
+            news += moments[moment].values()
+        said = says
+    return news
+
+
 def _price_under(terms: ContractTerms, list_price: int) -> int:
     if terms.discount is None:
         return terms.price or 0
@@ -105,10 +131,10 @@ def _price_under(terms: ContractTerms, list_price: int) -> int:
 
 
 def _terms_that_count(versions: Sequence[Contract], list_price: int) -> ContractTerms:
-    """The latest known version counts, within a file the last line. Of files of one date it is the
-    lowest price, then the earliest end, then a discount before an agreed price."""
-    newest = max(version.known_from for version in versions)
-    last_of_file = {v.source_file_id: v.terms for v in versions if v.known_from == newest}
+    """The latest known version counts, within a file the last line. Of files of one arrival it is
+    the lowest price, then the earliest end, then a discount before an agreed price."""
+    newest = max(version.moment for version in versions)
+    last_of_file = {v.source_file_id: v.terms for v in versions if v.moment == newest}
     return min(
         last_of_file.values(),
         key=lambda terms: (

@@ -106,11 +106,15 @@ def floor_of(load: SourceLoad, line: int) -> date:
 
 
 def _floors(load: SourceLoad) -> pl.Expr:
-    floors = _floors_of_retries(load)
+    def floor(day: date) -> date:
+        # Records of history settle on the day after their usage, whenever their file arrived.
+        return date.min if load.arrival == "history" and day == load.settlement_floor else day
+
+    floors = {line: floor(day) for line, day in _floors_of_retries(load).items()}
     if not floors:
-        return pl.lit(load.settlement_floor)
+        return pl.lit(floor(load.settlement_floor))
     return pl.col("line").replace_strict(
-        floors, default=load.settlement_floor, return_dtype=pl.Date
+        floors, default=floor(load.settlement_floor), return_dtype=pl.Date
     )
 
 

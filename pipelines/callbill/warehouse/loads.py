@@ -15,8 +15,17 @@ UNBLOCKS_TOO_MUCH = "unblocks_more_than_is_frozen"
 MOVES_TOO_MUCH = "account_beyond_range"
 EVENT_VERDICT_REASONS = (ID_REUSED, UNBLOCKS_TOO_MUCH, MOVES_TOO_MUCH)
 
-# A file's feed and the SHA-256 of its bytes.
+# A delivery's feed and id. The id of the first delivery of some content is its SHA-256.
 FileKey = tuple[str, str]
+SHA256_LENGTH = 64
+
+# The arrival of a file that was delivered without a date before anything was sealed.
+HISTORY = "history"
+
+
+def later_delivery(sha256: str, arrived_on: date) -> str:
+    """The id of content that was delivered before, and again on a later stated date."""
+    return f"{sha256}@{arrived_on}"
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,13 @@ class SourceLoad:
     # The version of the reading rules and the SHA-256 of the shape that the file was read by.
     reading_rules: int = 1
     shape_sha256: str | None = None
+    # HISTORY for a file without a date that was loaded before anything was sealed.
+    arrival: str | None = None
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the file's bytes."""
+        return self.source_file_id[:SHA256_LENGTH]
 
     @property
     def key(self) -> FileKey:

@@ -8,7 +8,7 @@ Schema versions:
 4  0.6: the months that the vendor's bills state
 5  0.7: versions of the rules; verdicts on account events in a table of their own; the table that
    passes calls to the next run exists before the first run; models have other names
-6  0.7: successful calls that are not in the bill, by run
+6  0.7: deliveries of the same content; files of history; calls that are not in the bill, by run
 
 Only the job's own tables are migrated. Every run builds dbt's models again, except rows that are
 kept by settlement date, and their columns have not changed.
@@ -26,10 +26,12 @@ READABLE_SINCE = 4
 _RENAMED = {
     "ops.source_files": "ops.loaded_files",
     "ops.rejected_records": "ops.rejected_lines",
+    "raw.contracts": "raw.contracts_loaded",
+    "raw.vendor_bills": "raw.vendor_bills_loaded",
 }
 # New columns that must not be null, with their values for old rows.
 _NEW_COLUMNS = {
-    "raw.contracts": {"fields": "'{}'"},
+    "raw.contracts_loaded": {"fields": "'{}'"},
     "raw.account_events": {"fields": "'{}'"},
 }
 # Up to schema 4 the verdicts were in the events themselves, and the rejects and the counts of files

@@ -27,8 +27,10 @@ create table if not exists ops.runs (
     step_seconds varchar
 );
 
--- One row per loaded file content, by feed and SHA-256. Its counts are those of judge.sql, which
--- judges each line by itself. The view `ops.source_files` adds the verdicts on account events.
+-- One row per delivery that was loaded, by feed and SHA-256. If content of a feed in which the
+-- latest counts is delivered again under a later date, the id of that delivery is
+-- "<SHA-256>@<date>". Views and releases show the SHA-256 alone. Its counts are those of judge.sql,
+-- which judges each line by itself. The view `ops.source_files` adds the verdicts on events.
 create table if not exists ops.loaded_files (
     source_file_id varchar not null,
     feed varchar not null,
@@ -47,6 +49,10 @@ create table if not exists ops.loaded_files (
     -- The version of the reading rules and the SHA-256 of the shape that the file was read by.
     reading_rules integer not null default 1,
     shape_sha256 varchar,
+    -- "history" for a file without a date that was loaded before anything was sealed.
+    arrival varchar,
+    -- The earlier delivery of the same content whose rows are this one's too.
+    same_rows_as varchar,
     primary key (feed, source_file_id)
 );
 

@@ -185,8 +185,15 @@ class Warehouse:
             return built + timedelta(days=1)
         # No settlement depends on the vendor's bills.
         first: date | None = self.value(
-            "select min(settlement_floor) from ops.source_files"
-            " where settlement_floor <= ? and feed <> 'vendor_bills'",
+            """
+            select least(
+                (
+                    select min(settlement_floor) from ops.loaded_files
+                    where settlement_floor <= $1 and feed <> 'vendor_bills'
+                ),
+                (select min(settled_on) from raw.call_logs where settled_on <= $1)
+            )
+            """,
             [through],
         )
         return first

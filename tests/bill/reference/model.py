@@ -225,11 +225,11 @@ def price_under(contract: ContractRow, list_price: Decimal) -> Decimal:
 
 
 def version_that_counts(versions: Sequence[ContractRow], list_price: Decimal) -> ContractRow:
-    """Of the known versions of one contract, the latest known one."""
-    newest = max(version.known_from for version in versions)
+    """Of the known versions of one contract, the latest known; of one floor the later arrival."""
+    newest = max((version.known_from, version.arrived_on) for version in versions)
     last_of_file: dict[str, ContractRow] = {}
     for version in sorted(versions, key=lambda version: version.line_number):
-        if version.known_from == newest:
+        if (version.known_from, version.arrived_on) == newest:
             last_of_file[version.file_id] = version
     return min(
         last_of_file.values(),

@@ -61,6 +61,7 @@ class ContractRow:
     discount: Decimal | None
     agreed_price: Decimal | None
     known_from: date
+    arrived_on: date
     file_id: str
     line_number: int
 
@@ -328,6 +329,7 @@ def read_contract(
         discount=discount,
         agreed_price=agreed_price,
         known_from=load.floor,
+        arrived_on=load.file.arrived_on,
         file_id=load.file.file_id,
         line_number=line.number,
     )

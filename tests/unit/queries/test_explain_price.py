@@ -35,11 +35,14 @@ TABLES = """
     create table raw.contracts (
         source_file_id varchar, line_number bigint, owner_uin varchar, component_code varchar,
         effective_from date, effective_to date, discount decimal(9, 6),
-        contract_price decimal(18, 8), settlement_floor date
+        contract_price decimal(18, 8), settlement_floor date, arrived_on date
     );
     create schema ops;
-    create table ops.source_files (source_file_id varchar, feed varchar, path varchar);
-    insert into ops.source_files values ('a', 'contracts', 'a.csv'), ('b', 'contracts', 'b.csv');
+    create table ops.source_files (
+        source_file_id varchar, feed varchar, path varchar, arrived_on date
+    );
+    insert into ops.source_files values
+        ('a', 'contracts', 'a.csv', '2026-01-01'), ('b', 'contracts', 'b.csv', '2026-01-01');
     insert into intermediate.int_list_prices_known values
         ('c', '2026-01-01', 60, '2026-01-01', '9999-12-31'),
         ('c', '2026-03-10', 50, '2026-03-11', '9999-12-31');
@@ -68,7 +71,7 @@ def add_contract(
 ) -> None:
     """A line of a contracts file, for account 1."""
     books.warehouse.execute(
-        "insert into raw.contracts values (?, ?, '1', 'c', ?, ?, ?, ?, ?)",
+        "insert into raw.contracts values (?, ?, '1', 'c', ?, ?, ?, ?, ?, null)",
         [file, line, begins, ends, discount, price, known_from],
     )
 

@@ -31,6 +31,7 @@ _BECAUSE = {
     "too_old": "it came too long after its usage",
     "waiting": "it is settled after this run's last date",
 }
+_FIRST_BILLS = ("month", "#accounts", "#calls", "#rated", "#扣费 deducted")
 
 
 def show_run(settings: Settings, summary: RunSummary) -> None:
@@ -38,8 +39,11 @@ def show_run(settings: Settings, summary: RunSummary) -> None:
     console = open_console()
     if summary.outcome == "nothing_due":
         console.print(f"Nothing due: {summary.message}.")
+        _show_unread(console, summary)
     else:
         _show_work(console, summary)
+    if summary.first_bills:
+        _show_first_bills(console, summary)
     if summary.outcome == "dry_run":
         console.print(
             f"Dry run: would settle {summary.settle_from} to {summary.through}; nothing was kept."
@@ -82,8 +86,7 @@ def _show_work(console: Console, summary: RunSummary) -> None:
     # A dry run's rejects are gone with its copy of the warehouse.
     if (loaded.rejected or loaded.unreadable_files) and summary.outcome != "dry_run":
         console.print("What was rejected and why: callbill rejects")
-    for skipped in loaded.skipped:
-        console.print(f"Not read: {printable(skipped.name)}: {skipped.why}")
+    _show_unread(console, summary)
     passed = sum(result.passed for result in summary.results)
     console.print(f"Controls: {passed} of {len(summary.results)} passed.")
     show_unpassed(console, summary.results)
@@ -109,6 +112,31 @@ def _show_unbilled(console: Console, summary: RunSummary) -> None:
         console.print(
             f"Of all dates, {summary.unbilled_to_date} successful calls are not in the bill."
         )
+
+
+def _show_unread(console: Console, summary: RunSummary) -> None:
+    """The files that were not read, and why. With JSON logs the log names them instead."""
+    for skipped in summary.loaded.skipped:
+        console.print(f"Not read: {printable(skipped.name)}: {skipped.why}")
+    for waiting in summary.loaded.waiting:
+        console.print(f"Waits: {printable(waiting.name)}: {waiting.why}")
+    for warning in summary.loaded.warnings:
+        console.print(f"Warning: {printable(warning)}")
+
+
+def _show_first_bills(console: Console, summary: RunSummary) -> None:
+    verb = "would settle" if summary.outcome == "dry_run" else "settled"
+    assert summary.settle_from is not None  # noqa: S101  always so if there are bills
+    days = (summary.through - summary.settle_from).days + 1
+    console.print(
+        f"Nothing was sealed before: this run {verb} {days} days at once, and bills"
+        " the following months."
+    )
+    rows = [
+        (f"{b.bill_month:%Y-%m}", b.accounts, b.calls, b.rated_amount, b.deducted_amount)
+        for b in summary.first_bills
+    ]
+    console.print(table_of("First bills (CNY)", _FIRST_BILLS, rows))
 
 
 def _show_latest_bills(console: Console, con: duckdb.DuckDBPyConnection) -> None:

@@ -43,7 +43,8 @@ list_prices as (
     group by usage_days.component_code, usage_days.usage_date
 ),
 
--- What is known of each contract: the files of its latest floor, and of each its last line.
+-- What is known of each contract: of its latest floor the files that arrived last, and of each its
+-- last line.
 versions as (
     select *
     from raw.contracts
@@ -51,11 +52,16 @@ versions as (
     qualify
         rank() over (
             partition by owner_uin, component_code, effective_from
-            order by settlement_floor desc
+            order by settlement_floor desc, arrived_on desc nulls last
         ) = 1
         and rank() over (
             partition by
-                source_file_id, settlement_floor, owner_uin, component_code, effective_from
+                source_file_id,
+                settlement_floor,
+                arrived_on,
+                owner_uin,
+                component_code,
+                effective_from
             order by line_number desc
         ) = 1
 ),

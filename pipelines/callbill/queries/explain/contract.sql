@@ -11,9 +11,17 @@ with priced_usage as (
     where line_id = $1
 ),
 
+-- A warehouse of an earlier version has no arrivals.
+every_contract as (
+    select * from raw.contracts
+    union all by name
+    select cast(null as date) as arrived_on
+    where false
+),
+
 contracts as (
     select contracts.*
-    from raw.contracts as contracts
+    from every_contract as contracts
     inner join priced_usage
         on
             contracts.owner_uin = priced_usage.owner_uin
@@ -42,5 +50,12 @@ inner join contracts
     on
         in_force.source_file_id = contracts.source_file_id
         and in_force.line_number = contracts.line_number
+        and in_force.known_from = contracts.settlement_floor
 inner join ops.source_files as files
-    on contracts.source_file_id = files.source_file_id and files.feed = 'contracts'
+    on
+        contracts.source_file_id = files.source_file_id
+        and files.feed = 'contracts'
+        and files.arrived_on = coalesce(contracts.arrived_on, files.arrived_on)
+-- Of two deliveries of one content the later one counts.
+order by contracts.arrived_on desc
+limit 1

@@ -44,7 +44,8 @@ typed as (
         usage_date,
         -- The settlement date of a record. Nothing else in the warehouse determines it.
         greatest(usage_date + 1, settlement_floor) as settled_on,
-        settlement_floor,
+        -- A file of history has no floor of its own.
+        coalesce(settlement_floor, usage_date + 1) as settlement_floor,
         case
             when odd_field is not null then 'invalid_' || odd_field
             when request_id is null then 'missing_request_id'

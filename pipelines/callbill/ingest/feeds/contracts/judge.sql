@@ -8,6 +8,7 @@ typed as (
     select
         source_file_id,
         settlement_floor,
+        {{ 'arrived_on' if reading_rules >= 2 else 'cast(null as date) as arrived_on' }},
         line_number,
         owner_uin,
         component_code,
@@ -35,6 +36,7 @@ judged as (
     select
         source_file_id,
         settlement_floor,
+        arrived_on,
         line_number,
         owner_uin,
         component_code,

@@ -1,5 +1,5 @@
 -- Lines of the vendor's bills. An item from the vendor's API has a row per component.
-create table if not exists raw.vendor_bills (
+create table if not exists raw.vendor_bills_loaded (
     source_file_id varchar not null,
     line_number bigint not null,
     owner_uin varchar not null,

@@ -1,0 +1,373 @@
+"""Deliveries: content that comes again, history, files that wait, and a wrong landing folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from callbill.base.errors import CallbillError
+from callbill.jobs import loading
+
+from tests.support.commands import callbill, run_job, settle, succeed
+from tests.support.guide import PAGES
+from tests.support.landing_files import json_lines, load, record, write
+from tests.support.places import (
+    copy_of,
+    last_run,
+    lose_warehouse,
+    manifest,
+    places,
+    query,
+    query_warehouse,
+)
+
+OWNER = "100000000081"
+CONTRACTS = "owner_uin,component_code,effective_from,effective_to,discount,contract_price\n"
+
+
+def contract(discount: str, *more_owners: str) -> bytes:
+    lines = (f"{o},wimgs_search_by_text,2026-01-01,,{discount},\n" for o in (OWNER, *more_owners))
+    return (CONTRACTS + "".join(lines)).encode()
+
+
+def land_calls(place: Path, day: int, calls: int = 10) -> None:
+    """Calls used on the day before that day of March, arrived on it."""
+    used_at = f"2026-03-{day - 1:02d}T10:00:00+08:00"
+    lines = json_lines(*(record(f"r-{day}-{n}", called_at=used_at) for n in range(calls)))
+    write(place / f"landing/call_logs/arrived_on=2026-03-{day:02d}/calls.jsonl", lines)
+
+
+def land_contracts(place: Path, day: int, content: bytes, name: str = "c") -> Path:
+    path = place / f"landing/contracts/arrived_on=2026-03-{day:02d}/{name}.csv"
+    return write(path, content)
+
+
+def land_vendor_bill(place: Path, day: int, cost: str) -> None:
+    """The vendor's bill of what was used on the 1st of March."""
+    rows = (
+        "支付者UIN,组件类型,开始使用时间,结束使用时间,扣费时间,优惠后总价",
+        f"{OWNER},wimgs_search_by_text,2026-03-01 00:00:00,2026-03-01 23:59:59,"
+        f"2026-03-02 08:00:00,{cost}",
+    )
+    path = place / f"landing/vendor_bills/arrived_on=2026-03-{day:02d}/bill.csv"
+    write(path, "".join(f"{row}\n" for row in rows).encode())
+
+
+def costs(place: Path) -> dict[int, Decimal]:
+    """What the usage of each day cost, by the day of its settlement."""
+    rows = query(
+        place,
+        "select day(settled_on), sum(real_cost) from billing.bill_lines"
+        " where line_type = 'usage' group by all",
+    )
+    return dict(rows)
+
+
+def rebuild_and_verify(place: Path) -> None:
+    """Neither the loss of the warehouse nor a second computation finds another bill."""
+    lose_warehouse(place)
+    succeed(callbill("rebuild", *places(place)))
+    with_hashes = "select settled_on::varchar, content_hash from ops.settlement_hashes"
+    assert dict(query_warehouse(place, with_hashes)) == manifest(place)["settlement_hashes"]
+    succeed(callbill("verify", *places(place)))
+
+
+# --- latest counts -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def back_and_forth(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A, then B, then A again, night by night, each with ten calls; and A every night after."""
+    place = tmp_path_factory.mktemp("back-and-forth")
+    terms = {2: "0.5", 3: "0.6", 4: "0.5", 5: "0.5", 6: "0.5"}
+    for day, discount in terms.items():
+        land_contracts(place, day, contract(discount))
+        land_calls(place, day)
+        if day <= 4:
+            land_vendor_bill(place, day, cost="0.7" if day == 3 else "0.3")
+        if day >= 4:
+            settle(place, f"2026-03-{day:02d}")
+    return place
+
+
+def test_going_back_to_earlier_terms_counts(back_and_forth: Path) -> None:
+    assert costs(back_and_forth) == {
+        2: Decimal("0.30"),
+        3: Decimal("0.36"),
+        4: Decimal("0.30"),
+        5: Decimal("0.30"),
+        6: Decimal("0.30"),
+    }
+    kinds = "select settled_on, line_type from billing.bill_lines where line_type <> 'usage'"
+    reratings = query(back_and_forth, kinds + " and settled_on >= '2026-03-05'")
+    assert reratings == []
+
+
+def test_going_back_to_an_earlier_vendor_bill_counts(back_and_forth: Path) -> None:
+    lines = query(
+        back_and_forth,
+        "select day(arrived_on), status, vendor_cost::varchar from billing.vendor_bill_lines"
+        " order by 1",
+    )
+    assert lines == [
+        (2, "superseded", "0.30000000"),
+        (3, "superseded", "0.70000000"),
+        (4, "usage", "0.30000000"),
+    ]
+
+
+def test_each_delivery_is_a_load_with_its_counts(back_and_forth: Path) -> None:
+    files = query(
+        back_and_forth,
+        """
+        select day(arrived_on), len(source_file_id), lines_read, records_accepted
+        from ops.source_files where feed = 'contracts' order by arrived_on
+        """,
+    )
+    assert files == [(day, 64, 1, 1) for day in range(2, 7)]
+    loads = [load for load in manifest(back_and_forth)["loads"] if load["feed"] == "contracts"]
+    assert len({load["source_file_id"] for load in loads}) == 2
+    assert [load["arrived_on"][-2:] for load in loads] == ["02", "03", "04", "05", "06"]
+
+
+def test_an_unchanged_list_is_neither_read_nor_kept_again(back_and_forth: Path) -> None:
+    rows = query_warehouse(back_and_forth, "select count(*) from raw.contracts_loaded")
+    assert rows == [(2,)]
+    # A on the 2nd, B on the 3rd, A on the 4th; on the 5th and 6th A says nothing new.
+    rows = query_warehouse(
+        back_and_forth, "select day(settlement_floor) from raw.contracts order by 1"
+    )
+    assert rows == [(2,), (3,), (4,)]
+
+
+def test_deliveries_are_rebuilt_and_verified(back_and_forth: Path, tmp_path: Path) -> None:
+    place = copy_of(back_and_forth, tmp_path)
+    rebuild_and_verify(place)
+    # One file is good for all deliveries of its content.
+    for day in (5, 6):
+        shutil.rmtree(place / f"landing/contracts/arrived_on=2026-03-{day:02d}")
+    rebuild_and_verify(place)
+    land_calls(place, 7)
+    settle(place, "2026-03-07")
+    assert costs(place)[7] == Decimal("0.30")
+
+
+def test_a_line_is_explained_by_the_delivery_that_priced_it(back_and_forth: Path) -> None:
+    of_day = "select line_id from billing.bill_lines where settled_on = '2026-03-06'"
+    [(line_id,)] = query(back_and_forth, of_day)
+    ended = callbill("explain", line_id, *places(back_and_forth))
+    assert ended.returncode == 0, ended.stderr
+    assert "arrived_on=2026-03-04/c.csv" in ended.stdout
+
+
+# --- a first set-up with history -----------------------------------------------------------------
+
+
+def undated(path: Path, content: bytes, modified: str) -> Path:
+    """A file whose path states no arrival date."""
+    write(path, content)
+    at = datetime.fromisoformat(f"{modified}T09:00:00+08:00").timestamp()
+    os.utime(path, (at, at))
+    return path
+
+
+def calls_of_day(day: str, calls: int, **fields: object) -> list[dict[str, Any]]:
+    used_at = f"{day}T10:00:00+08:00"
+    return [record(f"{day}-{n}", **{"called_at": used_at, **fields}) for n in range(calls)]
+
+
+EVENTS = (
+    "event_id,owner_uin,operate_uin,occurred_at,event_type,amount,memo\n"
+    f"e1,{OWNER},{OWNER},2025-12-30T10:00:00+08:00,recharge,50.00,\n"
+)
+
+
+@pytest.fixture(scope="module")
+def with_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Calls of January to March, without dates, copied here on the 2nd of April; a contract since
+    March and a recharge too."""
+    place = tmp_path_factory.mktemp("history")
+    folder = place / "landing/call_logs/old"
+    for month, day, calls in (("01", "31", 1), ("02", "10", 2), ("03", "15", 3)):
+        lines = json_lines(*calls_of_day(f"2026-{month}-{day}", calls))
+        undated(folder / f"{month}.jsonl", lines, "2026-04-02")
+    bad = (*calls_of_day("2026-04-04", 1), record("b", owner_uin="1.0E+11"))
+    undated(folder / "bad.jsonl", json_lines(*bad), "2026-04-02")
+    terms = (CONTRACTS + f"{OWNER},wimgs_search_by_text,2026-03-01,,0.5,\n").encode()
+    undated(place / "landing/contracts/c.csv", terms, "2026-04-02")
+    undated(place / "landing/account_events/e.csv", EVENTS.encode(), "2026-04-02")
+    return place
+
+
+@pytest.fixture(scope="module")
+def first_runs(with_history: Path) -> tuple[str, str, str]:
+    """What the end of a dry run, of the first run and of one that has nothing to do say."""
+    through = ("--through", "2026-04-02")
+    ends = [run_job(with_history, *through, *more) for more in (("--dry-run",), (), ())]
+    for ended in ends:
+        succeed(ended)
+    return tuple(ended.stdout for ended in ends)
+
+
+MONTHS = [
+    ("2026-01", 1, Decimal("0.06000000")),
+    ("2026-02", 2, Decimal("0.12000000")),
+    ("2026-03", 3, Decimal("0.09000000")),
+]
+
+
+def test_history_is_billed_in_the_months_it_belongs_to(
+    with_history: Path, first_runs: tuple[str, str, str]
+) -> None:
+    bills = "select strftime(bill_month, '%Y-%m'), calls, rated_amount from billing.monthly_bills"
+    assert query(with_history, bills + " order by 1") == MONTHS
+    lines = "select distinct line_type, settled_on - usage_date from billing.bill_lines"
+    assert query(with_history, lines) == [("usage", 1)]
+    sealed = sorted(manifest(with_history)["settlement_hashes"])
+    assert (sealed[0], sealed[-1], len(sealed)) == ("2026-02-01", "2026-04-02", 61)
+    rejects = "select line_number, reason from ops.rejected_records order by all"
+    assert query(with_history, rejects) == [(1, "future_timestamp"), (2, "invalid_owner_uin")]
+    known_from = "select distinct known_from::varchar from billing.account_ledger"
+    assert ("2026-02-01",) in query(with_history, known_from)
+
+
+def test_the_manifest_says_that_a_file_was_history(
+    with_history: Path, first_runs: tuple[str, str, str]
+) -> None:
+    loads = manifest(with_history)["loads"]
+    assert {load["arrival"] for load in loads} == {"history"}
+    floors = {load["path"]: load["settlement_floor"] for load in loads}
+    assert floors == {
+        "call_logs/old/01.jsonl": "2026-02-01",
+        "call_logs/old/02.jsonl": "2026-02-11",
+        "call_logs/old/03.jsonl": "2026-03-16",
+        "call_logs/old/bad.jsonl": "2026-04-02",
+        "contracts/c.csv": "2026-02-01",
+        "account_events/e.csv": "2026-02-01",
+    }
+
+
+def test_a_first_run_of_many_days_shows_what_it_bills(
+    with_history: Path, first_runs: tuple[str, str, str]
+) -> None:
+    dry, real, again = first_runs
+    assert "this run would settle 61 days at once" in dry
+    assert "this run settled 61 days at once" in real
+    assert "days at once" not in again
+    for shown in (dry, real):
+        for month, calls, rated in MONTHS:
+            row = next(line.split() for line in shown.splitlines() if line.split()[:1] == [month])
+            assert row[:4] == [month, "1", str(calls), str(rated)]
+
+
+def test_history_is_rebuilt_and_verified(
+    with_history: Path, first_runs: tuple[str, str, str], tmp_path: Path
+) -> None:
+    place = copy_of(with_history, tmp_path)
+    rebuild_and_verify(place)
+    # After the first seal the same kind of file is late.
+    late = json_lines(*calls_of_day("2026-02-20", 4))
+    undated(place / "landing/call_logs/old/late.jsonl", late, "2026-04-03")
+    ended = run_job(place, "--through", "2026-04-03")
+    succeed(ended)
+    warning = (
+        "call_logs/old/late.jsonl has no date and came after the first seal: 4 of its records, of"
+        " usage from 2026-02-20 to 2026-02-20, are late and settle from 2026-04-03 on"
+    )
+    assert f"Warning: {warning}\n" in ended.stdout
+    assert last_run(place)["warnings"] == [warning]
+    lines = "select line_type, calls from billing.bill_lines where settled_on = '2026-04-03'"
+    assert query(place, lines) == [("late_usage", 4)]
+    [load] = [load for load in manifest(place)["loads"] if load["path"].endswith("late.jsonl")]
+    assert load["arrival"] is None
+    rebuild_and_verify(place)
+
+
+# --- files that wait, and a wrong landing folder -------------------------------------------------
+
+
+def test_files_that_wait_are_named_with_their_date(tmp_path: Path) -> None:
+    place = tmp_path
+    land_calls(place, 5)
+    write(place / "landing/call_logs/arrived_on=2026-03-02/half.jsonl.tmp", b"{")
+    write(place / "landing/call_logs/notes.docx", b"-")
+    waits = {"name": "call_logs/arrived_on=2026-03-05/calls.jsonl", "until": "2026-03-05"}
+    half = {"name": "call_logs/arrived_on=2026-03-02/half.jsonl.tmp", "until": None}
+
+    def run(through: str, *more: str) -> str:
+        ended = run_job(place, "--through", through, *more)
+        succeed(ended)
+        shown = ended.stdout + ended.stderr
+        assert shown.count("notes.docx") == shown.count("half.jsonl.tmp") == 1
+        return shown
+
+    for more in (("--dry-run",), ()):
+        shown = run("2026-03-04", *more)
+        assert "nothing was loaded yet, and 1 file(s) wait until 2026-03-05 or later" in shown
+        assert f"Waits: {waits['name']}: until 2026-03-05\n" in shown
+    assert last_run(place)["files_waiting"] == [waits, half]
+    run("2026-03-05")
+    assert last_run(place)["files_waiting"] == [half]
+    # A file that arrived, but after everything through its date was sealed.
+    land_calls(place, 4)
+    assert "calls.jsonl: until 2026-03-06\n" in run("2026-03-05")
+    assert [file["until"] for file in last_run(place)["files_waiting"]] == ["2026-03-06", None]
+
+    # A landing folder that has none of the earlier files is the wrong one.
+    write(place / "elsewhere/call_logs/arrived_on=2026-03-06/x.jsonl", json_lines(record("x")))
+    wrong = ("--landing", place / "elsewhere", "--through", "2026-03-06")
+    ended = run_job(place, *wrong)
+    assert ended.returncode == 2
+    assert f"landing folder {place / 'elsewhere'} has none of the 1 file(s)" in ended.stderr
+    assert waits["name"] in ended.stderr
+    assert run_job(place, *wrong, "--dry-run").returncode == 2
+    assert manifest(place)["through"] == "2026-03-05"
+    settle(place, "2026-03-06", "--landing", place / "elsewhere", "--archived")
+    assert "loaded_files_are_unchanged" in last_run(place)["controls_failed"]
+    settle(place, "2026-03-07", "--landing", place / "elsewhere")
+
+
+def test_the_page_on_a_first_set_up_gives_the_bills_that_it_shows(tmp_path: Path) -> None:
+    page = PAGES["first-setup"].read_text(encoding="utf-8")
+    landing = tmp_path / "data/landing"
+    owner = "100000004002"
+    for name, month, calls in (("june", "06", 10), ("july", "07", 20), ("august", "08", 30)):
+        path = landing / f"call_logs/{name}.jsonl"
+        assert f"data/landing/call_logs/{name}.jsonl\n" in page
+        lines = json_lines(*calls_of_day(f"2026-{month}-15", calls, owner_uin=owner))
+        undated(path, lines, "2026-09-02")
+    [contracts] = re.findall(r"```\n(owner_uin,.*?)```\n", page, re.DOTALL)
+    undated(landing / "contracts/contracts.csv", contracts.encode(), "2026-09-02")
+    commands = re.findall(r"^callbill (.+)$", page, re.MULTILINE)
+    assert len(commands) == 5
+    said = {}
+    for command in commands:
+        ended = callbill(*command.split(), cwd=tmp_path)
+        assert ended.returncode == 0, ended.stderr
+        said[command] = ended.stdout
+    table = re.findall(r"^\| (2026-\d\d) \| (.+) \|$", page, re.MULTILINE)
+    assert len(table) == 3
+    for month, cells in table:
+        row = [month, *cells.split(" | ")]
+        for command in commands[:2]:
+            assert row in [line.split() for line in said[command].splitlines()], (command, row)
+    assert "0.90" in said[commands[3]]
+
+
+def test_a_reader_that_gives_nothing_ends_with_the_files_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reads_nothing(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(loading, "read_files", reads_nothing)
+    with pytest.raises(
+        CallbillError, match=r"reading call_logs/arrived_on=2026-03-03/a\.jsonl gave no outcome"
+    ):
+        load(tmp_path, {"call_logs/arrived_on=2026-03-03/a.jsonl": json_lines(record("a"))})
