@@ -30,7 +30,8 @@ def due_controls(
     Inside this block the connection has a database `checks`, with tables that several controls
     read.
     """
-    values = variables(dates, billing_vars, thresholds)
+    [has_news] = con.execute("select has_catalogue_news from ops.settlement_window").fetchone() or [0]
+    values = variables(dates, billing_vars, thresholds) | {"has_catalogue_news": bool(has_news)}
     controls = [
         replace(
             control,
