@@ -1,7 +1,8 @@
 """Rules have dates: a new version of a rule, or of the catalogue, changes nothing that is sealed.
 
 The next version of each is made up here: of reading (an action is taken without the blanks around
-it), of billing (usage of more than a day ago is too old) and of hashes (a column is added to a mart).
+it), of billing (usage of more than a day ago is too old) and of hashes (a column is added to a
+mart).
 """
 
 from __future__ import annotations

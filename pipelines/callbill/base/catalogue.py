@@ -93,9 +93,9 @@ def claims_as_counted(seeds: Seeds, counts: CountsFrom) -> list[Claim]:
 
 def known_from(seed: str, row: Sequence[str]) -> date:
     """The settlement date in a row's own `known_from`, or `date.min` if it has none."""
-    return date.fromisoformat(dict(zip(SEED_COLUMNS[seed], row, strict=False)).get(
-        "known_from", "0001-01-01"
-    ))
+    return date.fromisoformat(
+        dict(zip(SEED_COLUMNS[seed], row, strict=False)).get("known_from", "0001-01-01")
+    )
 
 
 def counts_from(seeds: Seeds, before: CountsFrom, first_open: date | None) -> CountsFrom:

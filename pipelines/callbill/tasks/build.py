@@ -21,7 +21,7 @@ _NEWS = """
         from ops.sealed_settlements where settled_on = $day_before and billing_rules < $rules
     )
 """
-# Up to 0.6 a call with several records was passed on without the action of the record that it shows.
+# Up to 0.6 a call with several records was passed on without the action of its record.
 _STATES_WITHOUT_ACTION = """
     from intermediate.int_calls_again
     where action is null and settled_on between $horizon and $last
