@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import tarfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import zstandard
+from callbill.base import rules
 
 from tests.support.commands import run_job, succeed
 from tests.support.project import FIXTURES
@@ -49,14 +51,19 @@ def _compared(hashes: dict[str, str], kind: str) -> set[str]:
     return set(hashes) if kind == "settlement_hashes" else set()
 
 
+def bill_as_0_6_0() -> None:
+    rules.BILLING_RULES = 1
+
+
 def check_worlds(kept: Path, folder: Path, nights: int | None) -> None:
-    """Settle a set's nights, one after the other, and hold each against what 0.6.0 settled."""
-    place, run = folder / "place", run_job
+    """Settle a set's nights, one after the other, by the billing rules of 0.6.0, and hold each
+    against what 0.6.0 settled."""
+    place, run = folder / "place", partial(run_job, before=bill_as_0_6_0)
     expected = read(kept / "expected.json")
     if (kept / "seeds").exists():
         project = ProjectCopy.in_folder(folder / "project")
         shutil.copytree(kept / "seeds", project.folder / "seeds", dirs_exist_ok=True)
-        run = project.run_job
+        run = partial(project.run_after, bill_as_0_6_0)
     for number, night in enumerate(expected["nights"][:nights]):
         landed = kept / f"night-{number}"
         if landed.exists():
