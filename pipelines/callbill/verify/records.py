@@ -10,6 +10,7 @@ from datetime import date
 
 import polars as pl
 
+from callbill.base import rules
 from callbill.base.settings import BillingVars
 from callbill.ingest.shapes import shape_of
 from callbill.verify.instants import FIRST_INSTANT, LAST_INSTANT, instants
@@ -53,7 +54,7 @@ def accepted_records(
     action, is_failure, is_too_old, and request_key and owner_key, the identifiers by which records
     are matched. Files read by older rules have some that are not clean.
     """
-    is_clean = load.reading_rules >= _CLEAN_SINCE
+    is_clean = load.reading_rules >= _CLEAN_SINCE or rules.READING_RULES < _CLEAN_SINCE
     shape = shape_of(load.feed, load.format)
     naive_zone = billing_vars.zone if shape.naive_times_in_billing_timezone else None
     status = (
