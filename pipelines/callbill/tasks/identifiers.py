@@ -21,16 +21,19 @@ _FILES = """
     where feed = 'call_logs' and reading_rules < $clean_since and settlement_floor >= $horizon - 2
         and source_file_id not in (select source_file_id from ops.cleaned_files)
 """
-# Blanks of any kind, zero-width ones and the byte-order mark among them, and control characters.
-_BLANK = r"[\s\p{Z}\p{Cc}\x{180E}\x{200B}-\x{200D}\x{2060}\x{FEFF}]"
-# What may stand before and behind, however often: blanks, and a spreadsheet's `'…` and `="…"`.
+# What is taken off, as the reading rules do: blanks of any kind, characters that are not seen, a
+# spreadsheet's apostrophe and `="…"`.
+_BLANKS = (
+    r"\t-\r \x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
+    r"\x{ad}\x{61c}\x{180e}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{206f}\x{feff}"
+)
 _CLEANED = rf"""
-    regexp_replace(
+    regexp_extract(
         regexp_replace(
-            regexp_replace(text, '^(?:{_BLANK})+|(?:{_BLANK})+$', '', 'g'),
-            '^(?:=")((?s:.*))"$', '\1'
+            text, '(?s)^[{_BLANKS}'']*="[{_BLANKS}'']*(.*?)[{_BLANKS}]*"[{_BLANKS}]*$', '\1'
         ),
-        '^''', ''
+        '(?s)^[{_BLANKS}'']*(.*?)[{_BLANKS}]*$',
+        1
     )
 """
 _DIRTY = rf"""
@@ -39,7 +42,7 @@ _DIRTY = rf"""
     from (
         select
             text,
-            regexp_replace({_CLEANED}, '^(?:{_BLANK})+|(?:{_BLANK})+$', '', 'g') as cleaned
+            {_CLEANED} as cleaned
         from (
             select unnest([request_id, owner_uin]) as text
             from raw.call_logs

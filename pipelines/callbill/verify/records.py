@@ -18,11 +18,13 @@ from callbill.warehouse.loads import SourceLoad
 
 # The reading rules by which identifiers are clean.
 _CLEAN_SINCE = 2
+# Blanks of any kind, and characters that are not seen.
 _BLANKS = "".join(
     chr(code)
     for code in (
-        *(*range(0x21), 0x7F, *range(0x80, 0xA1), 0x1680, 0x180E, *range(0x2000, 0x200E)),
-        *(0x2028, 0x2029, 0x202F, 0x205F, 0x2060, 0x3000, 0xFEFF),
+        *(*range(0x09, 0x0E), 0x20, 0x85, 0xA0, 0xAD, 0x61C, 0x1680, 0x180E),
+        *(*range(0x2000, 0x2010), *range(0x2028, 0x2030), 0x205F),
+        *(*range(0x2060, 0x2070), 0x3000, 0xFEFF),
     )
 )
 _REQUIRED = ("request_id", "called_us", "owner_uin", "action")
@@ -38,9 +40,11 @@ def is_mangled(text: pl.Expr) -> pl.Expr:
 def _cleaned(name: str) -> pl.Expr:
     """An identifier without what people and programs leave around it: blanks of any kind, and a
     spreadsheet's apostrophe or `="…"`."""
-    bare = pl.col(name).str.strip_chars(_BLANKS)
-    unquoted = pl.coalesce(bare.str.extract(r'(?s)^="(.*)"$').str.strip_chars(_BLANKS), bare)
-    return unquoted.str.strip_prefix("'").str.strip_chars(_BLANKS)
+    ahead = _BLANKS + "'"
+    bare = pl.col(name).str.strip_chars_start(ahead).str.strip_chars_end(_BLANKS)
+    quoted = bare.str.extract(r'(?s)^="(.*)"$')
+    unquoted = quoted.str.strip_chars_start(ahead).str.strip_chars_end(_BLANKS)
+    return pl.coalesce(unquoted, bare)
 
 
 def accepted_records(
