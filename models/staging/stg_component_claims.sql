@@ -30,7 +30,8 @@ known_dates as (
             lead(known_from) over (partition by action order by known_from),
             date '9999-12-31'
         ) as known_to
-    from (select distinct counted.action, counted.known_from from counted) as dates
+    from counted
+    group by action, known_from
 ),
 
 -- On each of these dates, of the claims with one effective_from, the one that became known last.

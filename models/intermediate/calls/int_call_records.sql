@@ -1,7 +1,7 @@
 -- Records of the request ids that need to be looked at together: the due ones, and those of the
 -- same ids within the horizon before them. Each tells whether a state stands for it, whether it can
--- be charged, whether it is rated, and whether it is its date's earliest. Of those that a state stands
--- for, only those of calls that may be charged late are needed again.
+-- be charged, whether it is rated, and whether it is its date's earliest. Of those that a state
+-- stands for, only those of calls that may be charged late are needed again.
 with repeated_requests as (
     select * from {{ ref('int_repeated_requests') }}
 ),

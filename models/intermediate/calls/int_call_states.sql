@@ -3,8 +3,8 @@
 -- The state of each call with several records, or that is charged late, on each settlement date on
 -- which it had records or was charged.
 --
--- Events within the horizon of each other are one call. Its state on a date is made of all its events
--- up to that date.
+-- Events within the horizon of each other are one call. Its state on a date is made of all its
+-- events up to that date.
 with call_records as (
     select * from {{ ref('int_call_records') }}
 ),
@@ -17,9 +17,11 @@ waiting_charges as (
     select * from {{ ref('int_waiting_charges') }}
 ),
 
+{% if billing_rules() >= 2 %}
 component_claims as (
     select * from {{ ref('stg_component_claims') }}
 ),
+{% endif %}
 
 events as (
     {{ call_events('call_records', 'earlier_states') }}
@@ -103,7 +105,7 @@ known as (
 -- its earliest one.
 compared as (
     select
-        known.*,
+        *,
         chargeable_is_rated and chargeable_on < settled_on or charged_late_on < settled_on
             as is_charged_before,
         case when coalesce(is_charged_before, false) then chargeable_action else earliest_action end
@@ -160,8 +162,8 @@ voided as (
     from disagreed
 ),
 
--- It is charged on the date of its first chargeable record, unless it is void by that date; or later,
--- when the catalogue rates it.
+-- It is charged on the date of its first chargeable record, unless it is void by that date, or
+-- later, when the catalogue rates it.
 charged as (
     select
         *,

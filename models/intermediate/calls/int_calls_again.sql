@@ -1,8 +1,8 @@
 {{ config(materialized="incremental") }}
 
 -- Calls with several records, or that are charged late: one row per settlement date on which a call
--- had records or was charged: what became of it by then, and its state. Kept, because its latest row
--- is all that later nights need.
+-- had records or was charged, with what became of it by then, and its state. Kept, because its
+-- latest row is all that later nights need.
 with call_states as (
     select * from {{ ref('int_call_states') }}
 ),
@@ -19,9 +19,11 @@ waiting_charges as (
     select * from {{ ref('int_waiting_charges') }}
 ),
 
+{% if billing_rules() >= 2 %}
 component_claims as (
     select * from {{ ref('stg_component_claims') }}
 ),
+{% endif %}
 
 first_list_prices as (
     select * from {{ ref('int_first_list_prices') }}

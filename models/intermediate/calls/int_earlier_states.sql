@@ -1,6 +1,5 @@
 -- The latest state that earlier nights left of each request id at hand. It stands for all records
--- that they had of the id. Two ids that turned out to be one, of which each has a state, are the one
--- that was charged.
+-- that they had of the id. Where two ids turned out to be one, the state of the charged one counts.
 with kept_states as (
     select * from {{ source('earlier_nights', 'calls_again') }}
 ),
@@ -11,9 +10,25 @@ repeated_requests as (
 
 keyed_states as (
     select
-        kept_states.* exclude (request_hash, first_owner, last_owner),
+        kept_states.request_id,
+        kept_states.settled_on,
+        kept_states.usage_date,
+        kept_states.called_at,
+        kept_states.owner_uin,
+        kept_states.operate_uin,
+        kept_states.action,
+        kept_states.component_code,
+        kept_states.region,
+        kept_states.error_code,
+        kept_states.source_file_id,
+        kept_states.records,
+        kept_states.has_failure,
+        kept_states.first_component,
+        kept_states.last_component,
+        kept_states.void_on,
+        kept_states.chargeable_on,
+        kept_states.chargeable_is_rated,
         {{ cleaned('request_id', 'kept_states.request_id') }} as request_key,
-        {{ cleaned('owner_uin', 'kept_states.owner_uin') }} as owner_key,
         {%- if has_cleaned_identifiers() %}
         {{ request_hash(cleaned('request_id', 'kept_states.request_id')) }} as request_hash,
         {%- else %}
@@ -23,7 +38,6 @@ keyed_states as (
         {{ cleaned('last_owner', 'kept_states.last_owner') }} as last_owner
     from kept_states
     {{ join_cleaned('request_id', 'kept_states.request_id') }}
-    {{ join_cleaned('owner_uin', 'kept_states.owner_uin') }}
     {{ join_cleaned('first_owner', 'kept_states.first_owner') }}
     {{ join_cleaned('last_owner', 'kept_states.last_owner') }}
     where {{ is_within_horizon('kept_states.settled_on', settlement_floor=none) }}
@@ -61,8 +75,10 @@ earlier_states as (
         chargeable_is_rated
     from states_at_hand
     -- Not row_number() = 1: DuckDB 1.5 fails to plan that over the condition on hashes.
-    {% set order = '(coalesce(chargeable_is_rated, false) and void_on is null, settled_on, request_id)'
-        if has_cleaned_identifiers() else 'settled_on' -%}
+    {% set order = (
+        '(coalesce(chargeable_is_rated, false) and void_on is null, settled_on, request_id)'
+        if has_cleaned_identifiers() else 'settled_on'
+    ) -%}
     qualify {{ order }} = max({{ order }}) over (partition by request_key)
 )
 

@@ -1,7 +1,7 @@
 -- Hashes of the request ids that need to be looked at together: those that occur twice among the
--- due records, that have a record or a charge within the horizon before them, or that waited for the
--- catalogue. `settled_on` is the date of such an earlier record: only those dates need to be read
--- again. All other records are calls of one record, which are decided row by row.
+-- due records, that have a record or a charge within the horizon before them, or that waited for
+-- the catalogue. `settled_on` is the date of such an earlier record: only those dates need to be
+-- read again. All other records are calls of one record, which are decided row by row.
 with due as (
     select request_hash
     from {{ ref('stg_call_ids') }}
@@ -43,17 +43,14 @@ waiting_requests as (
 
 -- A waiting call is looked at with all its records.
 earlier_of_waiting as (
-{% if has_catalogue_news() %}
     select distinct
         request_hash,
         settled_on
     from {{ ref('stg_call_ids') }}
     where
         {{ is_within_horizon() }}
+        and {{ 'true' if has_catalogue_news() else 'false' }}
         and request_hash in (select waiting_requests.request_hash from waiting_requests)
-{% else %}
-    select * from waiting_requests
-{% endif %}
 ),
 
 repeated_requests as (

@@ -1,5 +1,5 @@
--- Calls that are charged on a due date because the catalogue rates them since: one row per call, with
--- the record that it is charged for and the component that claims it on that date.
+-- Calls that are charged on a due date because the catalogue rates them since: one row per call,
+-- with the record that it is charged for and the component that claims it on that date.
 --
 -- Calls link by their records and by this charge. So a call that is charged late takes in what is
 -- delivered within a horizon of the charge, and that is then charged no more.
@@ -108,7 +108,7 @@ void_by_events as (
         )
 ),
 
--- Void on the date of the charge itself: the catalogue that rates the call has its records disagree.
+-- Void on the date of the charge itself: by the claims of that date its records disagree.
 void_by_claims as (
     select distinct
         chargeable.request_key,
@@ -146,8 +146,8 @@ charges as (
             and chargeable.call_no = void_by_claims.call_no
 ),
 
--- A call that begins within a horizon of the charge of the call before it is a part of that one, and
--- is not charged itself. Then it takes in no other.
+-- A call that begins within a horizon of the charge of the call before it is a part of that one,
+-- and is not charged itself. Then it takes in no other.
 followed as (
     select
         calls.request_key,

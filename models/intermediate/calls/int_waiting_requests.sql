@@ -1,6 +1,6 @@
--- Hashes of the request ids that may be charged on a due date because the catalogue rates them since:
--- those of successes that had no price. `settled_on` is the date of such a record of an earlier
--- night. Without news in the catalogue nothing is read.
+-- Hashes of the request ids that may be charged on a due date because the catalogue rates them
+-- since: those of successes that had no price. `settled_on` is the date of such a record of an
+-- earlier night. Without news in the catalogue nothing is read.
 {% if has_catalogue_news() -%}
 with records as (
     select

@@ -3,10 +3,10 @@
 -- aside.
 with claims as (
     select distinct
-        row[1] as action,
-        row[2] as component_code
+        catalogue_rows.row[1] as claimed_action,
+        catalogue_rows.row[2] as component_code
     from ops.catalogue_rows
-    where seed = 'component_actions'
+    where catalogue_rows.seed = 'component_actions'
 ),
 
 records as (
@@ -52,7 +52,7 @@ successes as (
         records.usage_date,
         count(*) as records
     from records
-    inner join claims on records.action = claims.action
+    inner join claims on records.action = claims.claimed_action
     group by
         records.settled_on,
         records.owner_uin,
