@@ -10,14 +10,15 @@
             error_code asc nulls first,
             cast(http_status as varchar) asc nulls first,
             owner_uin asc,
-            source_file_id asc
+            source_file_id asc,
+            request_id asc
 {%- endmacro %}
 
 {# What a call takes over from the record that it shows. #}
 {% macro shown_columns(relation=none) -%}
     {%- for column in [
-        'usage_date', 'called_at', 'owner_uin', 'operate_uin', 'component_code', 'region',
-        'error_code', 'source_file_id'
+        'request_id', 'usage_date', 'called_at', 'owner_uin', 'operate_uin', 'action',
+        'component_code', 'region', 'error_code', 'source_file_id'
     ] %}
         {{ relation ~ '.' if relation }}{{ column }}{{ ',' if not loop.last }}
     {%- endfor %}

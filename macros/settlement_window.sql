@@ -13,13 +13,16 @@
 
 {% macro settlement_window() %}
     {% if not execute %}
-        {{ return(['2000-01-01', '2000-01-01', 1]) }}
+        {#- As if all were asked for, so that dbt learns of every reference. -#}
+        {{ return(['2000-01-01', '2000-01-01', 2, true, true]) }}
     {% endif %}
     {#- Asked once per model: a result can be loaded once, so it is stored again. -#}
     {% set window = load_result('settlement_window') %}
     {% if window is none %}
         {% call statement('settlement_window', fetch_result=True, auto_begin=False) -%}
-            select settle_from, settle_through, billing_rules
+            select
+                settle_from, settle_through, billing_rules, has_catalogue_news,
+                has_cleaned_identifiers
             from {{ source('ops', 'settlement_window').render() }}
         {%- endcall %}
         {% set window = load_result('settlement_window') %}
@@ -31,6 +34,19 @@
 {# The version of the billing rules by which these dates are settled, as a number. #}
 {% macro billing_rules() -%}
     {{ return(settlement_window()[2] | int) }}
+{%- endmacro %}
+
+{#
+    Whether a claim or a price begins to count on one of these dates, or the rules by which unrated
+    calls wait begin. Only then are the calls of earlier days gone through.
+#}
+{% macro has_catalogue_news() -%}
+    {{ return(settlement_window()[3] | default(false)) }}
+{%- endmacro %}
+
+{# Whether a text of ops.cleaned_identifiers may be among the records that belong to these dates. #}
+{% macro has_cleaned_identifiers() -%}
+    {{ return(settlement_window()[4] | default(false)) }}
 {%- endmacro %}
 
 {# True for the rows that the run at hand settles. #}

@@ -6,10 +6,11 @@ with call_logs as (
 
 call_ids as (
     select
-        {{ request_hash('request_id') }} as request_hash,
-        settled_on,
-        settlement_floor
+        {{ request_hash(cleaned('request_id', 'call_logs.request_id')) }} as request_hash,
+        call_logs.settled_on,
+        call_logs.settlement_floor
     from call_logs
+    {{ join_cleaned('request_id', 'call_logs.request_id') }}
 )
 
 select * from call_ids

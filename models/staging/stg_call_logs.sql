@@ -1,5 +1,6 @@
 -- Every accepted record of a call log, with what it says about its call: whether it failed, which
--- component claims its action, whether it is too old to be charged.
+-- component claims its action on its settlement date, whether it is too old to be charged. Records
+-- are matched by request_key and owner_key, their cleaned identifiers.
 with call_logs as (
     select * from {{ source('raw', 'call_logs') }}
 ),
@@ -11,8 +12,10 @@ component_claims as (
 records as (
     select
         call_logs.request_id,
-        {{ request_hash('call_logs.request_id') }} as request_hash,
+        {{ cleaned('request_id', 'call_logs.request_id') }} as request_key,
+        {{ request_hash(cleaned('request_id', 'call_logs.request_id')) }} as request_hash,
         call_logs.owner_uin,
+        {{ cleaned('owner_uin', 'call_logs.owner_uin') }} as owner_key,
         call_logs.operate_uin,
         component_claims.component_code,
         call_logs.action,
@@ -37,7 +40,12 @@ records as (
     left join component_claims
         on
             call_logs.action = component_claims.action
-            and call_logs.settled_on >= component_claims.counts_from
+            and call_logs.usage_date >= component_claims.effective_from
+            and call_logs.usage_date < component_claims.effective_to
+            and call_logs.settled_on >= component_claims.known_from
+            and call_logs.settled_on < component_claims.known_to
+    {{ join_cleaned('request_id', 'call_logs.request_id') }}
+    {{ join_cleaned('owner_uin', 'call_logs.owner_uin') }}
 )
 
 select * from records

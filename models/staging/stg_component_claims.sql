@@ -1,22 +1,71 @@
--- Which component claims an action, and from which settlement date on: a claim that was added after
--- a date was sealed does not count for it.
-with component_actions as (
-    select * from {{ ref('component_actions') }}
-),
-
-catalogue_rows as (
+-- Which component claims an action: for usage from effective_from up to effective_to, as known on
+-- settlement dates from known_from up to known_to (both exclusive). A claim that was added after a
+-- date was sealed does not count for it. The rows come from the job, which has checked them and
+-- knows from when on each counts; a row of two values has no dates of its own.
+with catalogue_rows as (
     select * from {{ source('ops', 'catalogue_rows') }}
     where seed = 'component_actions'
 ),
 
-claims as (
+counted as (
     select
-        component_actions.action,
-        component_actions.component_code,
-        coalesce(catalogue_rows.counts_from, date '0001-01-01') as counts_from
-    from component_actions
-    left join catalogue_rows
-        on catalogue_rows.row = [component_actions.action, component_actions.component_code]
+        row[1] as action,
+        row[2] as component_code,
+        coalesce(try_cast(row[3] as date), date '-infinity') as effective_from,
+        counts_from as known_from
+    from catalogue_rows
+    -- Of claims that begin to count together, the one known last counts.
+    qualify
+        row_number() over (
+            partition by row[1], row[3], counts_from
+            order by coalesce(row[4], '0001-01-01') desc
+        ) = 1
+),
+
+known_dates as (
+    select
+        action,
+        known_from,
+        coalesce(
+            lead(known_from) over (partition by action order by known_from),
+            date '9999-12-31'
+        ) as known_to
+    from counted
+    group by action, known_from
+),
+
+-- On each of these dates, of the claims with one effective_from, the one that became known last.
+standing as (
+    select
+        known_dates.*,
+        counted.effective_from,
+        counted.component_code
+    from known_dates
+    inner join counted
+        on
+            known_dates.action = counted.action
+            and known_dates.known_from >= counted.known_from
+    qualify
+        row_number() over (
+            partition by known_dates.action, known_dates.known_from, counted.effective_from
+            order by counted.known_from desc
+        ) = 1
+),
+
+component_claims as (
+    select
+        action,
+        component_code,
+        effective_from,
+        coalesce(
+            lead(effective_from) over (
+                partition by action, known_from order by effective_from
+            ),
+            date '9999-12-31'
+        ) as effective_to,
+        known_from,
+        known_to
+    from standing
 )
 
-select * from claims
+select * from component_claims

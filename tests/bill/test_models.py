@@ -36,6 +36,9 @@ FOCUS = "focus_cost_and_usage"
 
 # Every model that decides on a call, a price or an amount.
 MODELS_WITH_UNIT_TESTS = {
+    "int_waiting_charges",
+    "int_waiting_requests",
+    "stg_component_claims",
     "stg_call_logs",
     "stg_list_prices",
     "stg_vendor_bills",

@@ -16,7 +16,9 @@ import duckdb
 import pytest
 import yaml
 
-from tests.support.commands import Run, run_job
+from tests.support.commands import Run
+from tests.support.project import PROJECT
+from tests.support.project_copy import ProjectCopy
 
 FOLDER = Path(__file__).with_name("scenarios")
 SCENARIOS = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in FOLDER.glob("*.yml")}
@@ -79,6 +81,30 @@ def event_line(name: str, event: dict[str, Any]) -> str:
     return json.dumps(said)
 
 
+def write_catalogue(seeds: Path, *, late: bool) -> None:
+    """The shipped catalogue with the rows of all scenarios: each has actions of its own."""
+    rows: dict[str, list[str]] = {"components": [], "component_actions": [], "list_prices": []}
+    components = set()
+    for name, scenario in SCENARIOS.items():
+        for row in scenario.get("catalogue", []):
+            if "not there until after the run of" in row and not late:
+                continue
+            component = str(row.get("component", "wimgs_search_by_text"))
+            if component not in components and component != "wimgs_search_by_text":
+                components.add(component)
+                rows["components"].append(f"{component},{name},wimgs,1000,千次,元/千次")
+            dates = [row.get("from", "0001-01-01"), row.get("known from", "0001-01-01")]
+            if "claims" in row:
+                claim = [row["claims"], component, *dates]
+                rows["component_actions"].append(",".join(map(str, claim)))
+            else:
+                price = [component, *dates, row["price"]]
+                rows["list_prices"].append(",".join(map(str, price)))
+    for seed, added in rows.items():
+        shipped = (PROJECT / "seeds" / f"{seed}.csv").read_text("utf-8")
+        (seeds / f"{seed}.csv").write_text(shipped + "".join(f"{row}\n" for row in added), "utf-8")
+
+
 def land(place: Path, name: str, *, late: bool) -> None:
     for number, landed in enumerate(SCENARIOS[name]["landed"]):
         if ("not there until after the run of" in landed) != late:
@@ -99,13 +125,16 @@ def land(place: Path, name: str, *, late: bool) -> None:
 @pytest.fixture(scope="module")
 def releases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The release that holds each scenario's account."""
+    project = ProjectCopy.in_folder(tmp_path_factory.mktemp("project") / "callbill")
     return {
         name: place / "published" / "current" / "callbill.duckdb"
-        for name, place in publish(tmp_path_factory, run_job).items()
+        for name, place in publish(
+            tmp_path_factory, project.run_job, project.folder / "seeds"
+        ).items()
     }
 
 
-def publish(tmp_path_factory: pytest.TempPathFactory, run: Run) -> dict[str, Path]:
+def publish(tmp_path_factory: pytest.TempPathFactory, run: Run, seeds: Path) -> dict[str, Path]:
     """Run them all; gives the place of each."""
     by_vars: dict[str, list[str]] = {}
     for name, scenario in SCENARIOS.items():
@@ -113,14 +142,16 @@ def publish(tmp_path_factory: pytest.TempPathFactory, run: Run) -> dict[str, Pat
     found = {}
     for chosen, names in by_vars.items():
         place = tmp_path_factory.mktemp("scenarios")
-        late = [name for name in names if "not there until" in str(SCENARIOS[name]["landed"])]
+        late = [name for name in names if "not there until" in str(SCENARIOS[name])]
         for name in names:
             land(place, name, late=False)
+        write_catalogue(seeds, late=not late)
         for through in (FIRST_RUN, LAST_RUN) if late else (LAST_RUN,):
             ended = run(place, "--through", through, "--vars", chosen)
             assert ended.returncode == 0, ended.stderr
             for name in late:
                 land(place, name, late=True)
+            write_catalogue(seeds, late=True)
         found |= dict.fromkeys(names, place)
     return found
 

@@ -46,3 +46,10 @@ def test_worlds_of_several_products_and_changing_list_prices_equal_the_model(
     runs = [date(2024, 3, 4), date(2024, 4, 1), LAST_DAY]
     world = worlds.sample(count=40, seed=3, runs=runs, seeds=worlds.ROUGH_SEEDS)
     check(tmp_path, world, project.run_job)
+
+
+def test_worlds_of_catalogues_that_grow_equal_the_model(tmp_path: Path) -> None:
+    project = ProjectCopy.in_folder(tmp_path / "project")
+    runs = [date(2024, 3, 4), date(2024, 3, 6), date(2024, 4, 1), date(2024, 4, 9), LAST_DAY]
+    world = worlds.growing(count=40, seed=4, runs=runs)
+    check(tmp_path, world, project.run_job, project.folder / "seeds")

@@ -1,8 +1,8 @@
 """Rules have dates: a new version of a rule, or of the catalogue, changes nothing that is sealed.
 
-Today's rules are version 1 of each. Version 2 is made up here: of reading (an action is taken
-without the blanks around it), of billing (usage of more than a day ago is too old) and of hashes (a
-column is added to a mart).
+The next version of each is made up here: of reading (an action is taken without the blanks around
+it), of billing (usage of more than a day ago is too old) and of hashes (a column is added to a
+mart).
 """
 
 from __future__ import annotations
@@ -110,18 +110,18 @@ def test_a_load_keeps_the_hash_of_its_shape(sample_place: Path) -> None:
 # --- billing rules -------------------------------------------------------------------------------
 
 
-def bill_by_version_2() -> None:
-    rules.BILLING_RULES = 2
+def bill_by_version_3() -> None:
+    rules.BILLING_RULES = 3
 
 
 @pytest.fixture
 def stricter(tmp_path: Path) -> ProjectCopy:
-    """A project in whose version 2 usage is too old after a day."""
+    """A project in whose version 3 usage is too old after a day."""
     project = ProjectCopy.in_folder(tmp_path / "project")
     project.edit(
         "models/staging/stg_call_logs.sql",
         "{{ var('max_usage_age_days') | int }} as is_too_old",
-        "{{ 1 if billing_rules() >= 2 else var('max_usage_age_days') | int }} as is_too_old",
+        "{{ 1 if billing_rules() >= 3 else var('max_usage_age_days') | int }} as is_too_old",
     )
     return project
 
@@ -136,7 +136,7 @@ def test_a_sealed_date_is_billed_by_the_rules_it_was_sealed_with(
     succeed(stricter.run_job(place, "--through", "2026-03-03"))
     land(place, 4, "a")
     land(place, 4, "late", **late)
-    succeed(stricter.run_after(bill_by_version_2, place, "--through", "2026-03-05"))
+    succeed(stricter.run_after(bill_by_version_3, place, "--through", "2026-03-05"))
     dispositions = "select request_id, disposition from billing.calls order by all"
     assert query(place, dispositions) == [
         ("a-2", "billed"),
@@ -146,10 +146,10 @@ def test_a_sealed_date_is_billed_by_the_rules_it_was_sealed_with(
     ]
     sealed = manifest(place)
     assert sealed["rules"] == [
-        {"from": "2026-03-02", "billing_rules": 1, "hash_recipe": 1},
-        {"from": "2026-03-04", "billing_rules": 2, "hash_recipe": 1},
+        {"from": "2026-03-02", "billing_rules": 2, "hash_recipe": 1},
+        {"from": "2026-03-04", "billing_rules": 3, "hash_recipe": 1},
     ]
-    assert rebuilt_hashes(place, stricter, bill_by_version_2) == sealed["settlement_hashes"]
+    assert rebuilt_hashes(place, stricter, bill_by_version_3) == sealed["settlement_hashes"]
     results = "select count(*), bool_and(passed) from ops.control_results where severity = 'error'"
     with duckdb.connect(str(place / "warehouse.duckdb"), read_only=True) as con:
         last_run = "run_id = (select max(run_id) from ops.runs)"
@@ -235,7 +235,12 @@ def test_a_claim_that_is_added_counts_from_the_first_date_that_is_not_sealed(
     row = "seed=component_actions  row=SearchByImage,wimgs_search_by_text"
     assert f"new in the catalogue: {row}  counts_from=2026-03-04" in ended.stderr
     dispositions = "select request_id, disposition from billing.calls order by all"
-    assert query(place, dispositions) == [("a-2", "billed"), ("u-2", "unrated"), ("u-4", "billed")]
+    assert query(place, dispositions) == [
+        ("a-2", "billed"),
+        ("u-2", "billed"),  # it waited
+        ("u-2", "unrated"),
+        ("u-4", "billed"),
+    ]
     assert manifest(place)["settlement_hashes"].items() > sealed.items()
     key = ("component_actions", "SearchByImage", "wimgs_search_by_text")
     assert counts_from(place)[key] == "2026-03-04"
@@ -283,7 +288,7 @@ def test_a_price_that_is_added_late_re_rates_from_then_on(
     ("seed", "old", "new"),
     [
         ("list_prices", "60.00000000", "61.00000000"),
-        ("component_actions", "SearchByText,wimgs_search_by_text\n", ""),
+        ("component_actions", "SearchByText,wimgs_search_by_text,,\n", ""),
         ("components", "1000,", "100,"),
     ],
 )

@@ -28,10 +28,13 @@ BILLED_OTHERWISE = """
 """
 
 
-def check(place: Path, world: World, run: Run = run_job) -> None:
-    """Run worlds through their schedule and hold each release against the model."""
+def check(place: Path, world: World, run: Run = run_job, seeds: Path | None = None) -> None:
+    """Run worlds through their schedule and hold each release against the model. The catalogue of
+    each run is written to the folder `seeds`, if one is given."""
     for number, through in enumerate(world.runs):
         landing.write(world, place / "landing", number)
+        if seeds is not None:
+            landing.write_seeds(seeds, world.seeds_before(number))
         ended = run(place, "--through", through, "--vars", json.dumps(vars(world.settings)))
         assert ended.returncode == 0, ended.stderr
         expected = tables(replace(world, runs=world.runs[: number + 1]))

@@ -1,6 +1,7 @@
 -- Records of the request ids that need to be looked at together: the due ones, and those of the
--- same ids within the horizon before them, unless a state stands for those. Each tells whether it
--- can be charged, whether it is rated, and whether it is its date's earliest.
+-- same ids within the horizon before them. Each tells whether a state stands for it, whether it can
+-- be charged, whether it is rated, and whether it is its date's earliest. Of those that a state
+-- stands for, only those of calls that may be charged late are needed again.
 with repeated_requests as (
     select * from {{ ref('int_repeated_requests') }}
 ),
@@ -14,18 +15,33 @@ first_list_prices as (
 ),
 
 due_records as (
-    select * from {{ ref('stg_call_logs') }}
+    select
+        *,
+        false as is_in_state
+    from {{ ref('stg_call_logs') }}
     where
         {{ is_due() }} and {{ may_hold_due_records() }}
         and request_hash in (select repeated_requests.request_hash from repeated_requests)
 ),
 
+waiting_requests as (
+    select * from {{ ref('int_waiting_requests') }}
+),
+
 earlier_records as (
-    select records.*
+    select
+        records.*,
+        earlier_states.request_key is not null as is_in_state
     from {{ ref('stg_call_logs') }} as records
-    anti join earlier_states on records.request_id = earlier_states.request_id
+    left join earlier_states on records.request_key = earlier_states.request_key
     where
-        {{ is_within_horizon('records.settled_on', 'records.settlement_floor') }}
+        (
+            earlier_states.request_key is null
+            or records.request_hash in (
+                select waiting_requests.request_hash from waiting_requests
+            )
+        )
+        and {{ is_within_horizon('records.settled_on', 'records.settlement_floor') }}
         and records.settled_on in (select repeated_requests.settled_on from repeated_requests)
         and records.request_hash in (select repeated_requests.request_hash from repeated_requests)
 ),
@@ -60,17 +76,21 @@ judged_records as (
 call_records as (
     select
         request_id,
+        request_key,
         request_hash,
         settled_on,
         usage_date,
         called_at,
         owner_uin,
+        owner_key,
         operate_uin,
+        action,
         component_code,
         region,
         error_code,
         source_file_id,
         copies,
+        is_in_state,
         is_failure,
         is_chargeable,
         is_rated,
@@ -79,7 +99,7 @@ call_records as (
             as is_earliest_chargeable
     from judged_records
     window earliest_first as (
-        partition by request_id, settled_on
+        partition by request_key, settled_on
         order by {{ earliest_record_first() }}
         rows unbounded preceding
     )

@@ -1,7 +1,8 @@
 {{ config(materialized="incremental") }}
 
--- Calls with several records, one row per settlement date on which a call had records: what became
--- of it by then, and its state. Kept, because its latest row is all that later nights need.
+-- Calls with several records, or that are charged late: one row per settlement date on which a call
+-- had records or was charged, with what became of it by then, and its state. Kept, because its
+-- latest row is all that later nights need.
 with call_states as (
     select * from {{ ref('int_call_states') }}
 ),
@@ -14,27 +15,48 @@ earlier_states as (
     select * from {{ ref('int_earlier_states') }}
 ),
 
+waiting_charges as (
+    select * from {{ ref('int_waiting_charges') }}
+),
+
+{% if billing_rules() >= 2 %}
+component_claims as (
+    select * from {{ ref('stg_component_claims') }}
+),
+{% endif %}
+
 first_list_prices as (
     select * from {{ ref('int_first_list_prices') }}
 ),
 
 shown_records as (
     select
-        request_id,
+        request_key,
         settled_on,
         {{ shown_columns() }},
         is_earliest,
-        is_earliest_chargeable
+        is_earliest_chargeable,
+        false as is_charged_late
     from call_records
-    where is_earliest or is_earliest_chargeable
+    where (is_earliest or is_earliest_chargeable) and not coalesce(is_in_state, false)
     union all
     select
-        request_id,
+        request_key,
         settled_on,
         {{ shown_columns() }},
         true as is_earliest,
-        true as is_earliest_chargeable
+        true as is_earliest_chargeable,
+        false as is_charged_late
     from earlier_states
+    union all
+    select
+        request_key,
+        settled_on,
+        {{ shown_columns() }},
+        false as is_earliest,
+        false as is_earliest_chargeable,
+        true as is_charged_late
+    from waiting_charges
 ),
 
 -- A charged call shows the record that it was charged for, any other its earliest.
@@ -45,13 +67,41 @@ shown as (
     from call_states
     inner join shown_records
         on
-            call_states.request_id = shown_records.request_id
+            call_states.request_key = shown_records.request_key
             and call_states.shown_on = shown_records.settled_on
             and case
                 when call_states.charged_on is null then shown_records.is_earliest
+                when call_states.charged_on = call_states.charged_late_on
+                    then shown_records.is_charged_late
                 else shown_records.is_earliest_chargeable
             end
 ),
+
+{% if billing_rules() >= 2 %}
+-- Its component is that of its charge, and until then the one that claims it on that date.
+claimed as (
+    select
+        shown.* replace (
+            case
+                when shown.charged_on is null and not shown.is_state
+                    then component_claims.component_code
+                else shown.component_code
+            end as component_code
+        )
+    from shown
+    left join component_claims
+        on
+            shown.action = component_claims.action
+            and shown.usage_date >= component_claims.effective_from
+            and shown.usage_date < component_claims.effective_to
+            and shown.settled_on >= component_claims.known_from
+            and shown.settled_on < component_claims.known_to
+),
+{% else %}
+claimed as (
+    select * from shown
+),
+{% endif %}
 
 with_previous as (
     select
@@ -61,8 +111,8 @@ with_previous as (
         lag(operate_uin) over by_date as previous_operate_uin,
         lag(component_code) over by_date as previous_component_code,
         lag(outcome) over by_date as previous_outcome
-    from shown
-    window by_date as (partition by request_id, call_no order by settled_on)
+    from claimed
+    window by_date as (partition by request_key, call_no order by settled_on)
 ),
 
 due_states as (
@@ -87,7 +137,9 @@ decided as (
             when void_on is not null then 'conflict'
             when charged_on = settled_on then 'billed'
             when charged_on is not null then 'duplicate'
+            {%- if billing_rules() < 2 %}
             when chargeable_on is not null then 'unrated'
+            {%- endif %}
             when rated_from is null or usage_date < rated_from then 'unrated'
             else 'too_old'
         end as disposition
@@ -96,7 +148,6 @@ decided as (
 
 calls_again as (
     select
-        request_id,
         settled_on,
         {{ shown_columns() }},
         records,

@@ -7,7 +7,9 @@ counts. It runs before anything is built, so a mistyped row ends the run instead
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -19,11 +21,19 @@ from callbill.base.settings import PROJECT
 SEED_COLUMNS = {
     "products": ("product_code",),
     "components": ("component_code", "product_code", "calls_per_price_unit"),
-    "component_actions": ("action", "component_code"),
+    "component_actions": ("action", "component_code", "effective_from", "known_from"),
     "list_prices": ("component_code", "effective_from", "known_from", "list_price"),
 }
-# How many of a seed's first columns are its key.
-_KEY_COLUMNS = {"products": 1, "components": 1, "component_actions": 1, "list_prices": 3}
+# The columns that no two rows of a seed have in common.
+_KEY_COLUMNS = {
+    "products": ("product_code",),
+    "components": ("component_code",),
+    "component_actions": ("action", "effective_from", "known_from"),
+    "list_prices": ("component_code", "effective_from", "known_from"),
+}
+# Claims had no dates before 0.7: they count from the beginning. A claim without dates, or with the
+# first of all dates in both, is still a row of the first two columns, as releases name it.
+_FROM_THE_BEGINNING = ["0001-01-01", "0001-01-01"]
 _PRICE_UNITS = {str(10**exponent) for exponent in range(9)}
 # A list price fits DECIMAL(18, 8): CNY per price unit.
 _PRICE_LIMIT = Decimal(10) ** 10
@@ -43,24 +53,49 @@ def figure_seeds(folder: Path | None = None) -> Seeds:
     seeds: Seeds = {}
     for name, columns in SEED_COLUMNS.items():
         rows = list(_rows(folder / f"{name}.csv", columns))
-        keys = [tuple(row[: _KEY_COLUMNS[name]]) for row in rows]
-        for key in keys:
-            if keys.count(key) > 1:
+        keys = Counter(tuple(row[columns.index(key)] for key in _KEY_COLUMNS[name]) for row in rows)
+        for key, count in keys.items():
+            if count > 1:
                 raise UsageError(f"seeds/{name}.csv: there are two rows {', '.join(key)}")
-        seeds[name] = sorted(rows)
+        seeds[name] = sorted(_without_first_dates(row) for row in rows)
     _check_references(seeds, "components", 1, "products")
     _check_references(seeds, "component_actions", 1, "components")
     _check_references(seeds, "list_prices", 0, "components")
     return seeds
 
 
+@dataclass(frozen=True)
+class Claim:
+    """A component's claim of an action, for usage from `effective_from` on, as known on settlement
+    dates from `known_from` on."""
+
+    action: str
+    component_code: str
+    effective_from: date
+    known_from: date
+
+
+def claims_as_counted(seeds: Seeds, counts: CountsFrom) -> list[Claim]:
+    """The claims of actions, known from the date that each counts from.
+
+    Of two for one action and `effective_from` that begin to count together, the one with the latest
+    own `known_from` stays.
+    """
+    claims: dict[tuple[str, date, date], Claim] = {}
+    rows = seeds["component_actions"]
+    for row in sorted(rows, key=lambda row: known_from("component_actions", row)):
+        action, component, effective_from, _known_from = [*row, *_FROM_THE_BEGINNING][:4]
+        counts_from = counts["component_actions", tuple(row)]
+        claim = Claim(action, component, date.fromisoformat(effective_from), counts_from)
+        claims[action, claim.effective_from, counts_from] = claim
+    return list(claims.values())
+
+
 def known_from(seed: str, row: Sequence[str]) -> date:
-    """The settlement date in a row's own `known_from`, or `date.min` if its seed has no such
-    column."""
-    columns = SEED_COLUMNS[seed]
-    if "known_from" not in columns:
-        return date.min
-    return date.fromisoformat(row[columns.index("known_from")])
+    """The settlement date in a row's own `known_from`, or `date.min` if it has none."""
+    return date.fromisoformat(
+        dict(zip(SEED_COLUMNS[seed], row, strict=False)).get("known_from", "0001-01-01")
+    )
 
 
 def counts_from(seeds: Seeds, before: CountsFrom, first_open: date | None) -> CountsFrom:
@@ -92,19 +127,34 @@ def as_counted(seeds: Seeds, counts: CountsFrom) -> Seeds:
     return seeds | {"list_prices": list(prices.values())}
 
 
+def _without_first_dates(row: list[str]) -> list[str]:
+    """A row of the form that releases before its seed had dates name it by."""
+    return row[:2] if row[2:] == _FROM_THE_BEGINNING else row
+
+
 def _rows(path: Path, columns: Iterable[str]) -> Iterable[list[str]]:
     """The values of some columns, row by row. Raises UsageError for the first one not valid."""
     with path.open(encoding="utf-8", newline="") as stream:
         reader = csv.DictReader(stream)
         missing = set(columns) - set(reader.fieldnames or ())
+        if path.stem == "component_actions":
+            missing -= {"effective_from", "known_from"}
         if missing:
             raise UsageError(f"seeds/{path.name}: column {', '.join(sorted(missing))} is missing")
         for row in reader:
             try:
+                if path.stem == "component_actions":
+                    row = _with_dates(row)
                 yield [_normalized(column, row[column]) for column in columns]
             except (ValueError, InvalidOperation) as error:
                 text = ",".join(str(value) for value in row.values())
                 raise UsageError(f"seeds/{path.name}: row {text}: {error}") from error
+
+
+def _with_dates(claim: dict[str, str]) -> dict[str, str]:
+    """A claim with both dates. One that is not there, or empty, is the first of all."""
+    first_dates = dict(zip(("effective_from", "known_from"), _FROM_THE_BEGINNING, strict=True))
+    return claim | {name: claim.get(name) or first for name, first in first_dates.items()}
 
 
 def _normalized(column: str, text: str | None) -> str:

@@ -16,6 +16,7 @@ from datetime import date
 # How a line becomes a record. Homes: ingest/feeds, verify.
 READING_RULES = 2
 # What a record means and what a call costs. Homes: models, controls, verify, tests/bill/reference.
+# 2: an unrated call waits for the catalogue; records are matched by cleaned identifiers.
 BILLING_RULES = 2
 # Which columns a content hash covers, and how. Home: release/hashes.py.
 HASH_RECIPE = 1

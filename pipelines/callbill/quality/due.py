@@ -30,7 +30,8 @@ def due_controls(
     Inside this block the connection has a database `checks`, with tables that several controls
     read.
     """
-    values = variables(dates, billing_vars, thresholds)
+    window = con.execute("select has_catalogue_news from ops.settlement_window").fetchall()
+    values = variables(dates, billing_vars, thresholds, has_catalogue_news=(True,) in window)
     controls = [
         replace(
             control,
@@ -48,13 +49,18 @@ def due_controls(
 
 
 def variables(
-    dates: RuleRange, billing_vars: BillingVars, thresholds: Thresholds
+    dates: RuleRange,
+    billing_vars: BillingVars,
+    thresholds: Thresholds,
+    *,
+    has_catalogue_news: bool = False,
 ) -> dict[str, object]:
     """The variables of a control's template. controls/README.md explains them."""
     return {
         "settle_from": dates.first,
         "settle_through": dates.last,
         "billing_rules": dates.rules.billing_rules,
+        "has_catalogue_news": has_catalogue_news,
         "horizon": dates.first - timedelta(days=billing_vars.horizon_days),
         "horizon_days": billing_vars.horizon_days,
         "billing_timezone": billing_vars.billing_timezone,

@@ -1,7 +1,19 @@
 -- Tables that several controls share, in the database `checks`.
 
--- Hashes of the ids of due records that also have records within the horizon before, and the dates
--- on which those were settled. Looking back over the horizon is expensive.
+-- Calls that were charged on a due date and had been in no bill before, whatever they waited for.
+create table checks.late_charges as
+select
+    request_id,
+    settled_on
+from intermediate.int_calls_again
+where
+    settled_on between date '{{ settle_from }}' and date '{{ settle_through }}'
+    and disposition = 'billed'
+    and previous_outcome = 'unbilled';
+
+-- Hashes of the ids of due records, and of calls charged without one, that also have records within
+-- the horizon before, and the dates on which those were settled. Looking back over the horizon is
+-- expensive.
 create table checks.earlier_records as
 with due as (
     select hash(request_id) as request_hash
@@ -9,6 +21,9 @@ with due as (
     where
         settled_on between date '{{ settle_from }}' and date '{{ settle_through }}'
         and settlement_floor between date '{{ settle_from }}' - 2 and date '{{ settle_through }}'
+    union all
+    select hash(request_id) as request_hash
+    from checks.late_charges
 ),
 
 earlier_records as (
@@ -21,6 +36,16 @@ earlier_records as (
         and settlement_floor < date '{{ settle_from }}'
         and settlement_floor >= date '{{ horizon }}' - 2
         and hash(request_id) in (select due.request_hash from due)
+    union
+    -- Calls that were charged after their last record.
+    select
+        request_hash,
+        settled_on
+    from intermediate.int_calls_again
+    where
+        settled_on between date '{{ horizon }}' and date '{{ settle_from }}' - 1
+        and records = 0
+        and request_hash in (select due.request_hash from due)
 )
 
 select * from earlier_records;

@@ -2,12 +2,49 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from callbill.base.rules import RuleRange
 from callbill.base.settings import BillingVars
+from callbill.tasks.identifiers import clean_identifiers
 from callbill.warehouse import dbt
 from callbill.warehouse.warehouse import Warehouse
+
+# By these billing rules and later ones, a call without a price waits for one.
+_CALLS_WAIT_SINCE = 2
+
+_NEWS = """
+    select exists (
+        from ops.catalogue_rows
+        where seed in ('component_actions', 'list_prices') and counts_from between $first and $last
+    ) or exists (
+        from ops.sealed_settlements where settled_on = $day_before and billing_rules < $rules
+    )
+"""
+# Up to 0.6 a call with several records was passed on without the action of its record.
+_STATES_WITHOUT_ACTION = """
+    from intermediate.int_calls_again
+    where action is null and settled_on between $horizon and $last
+"""
+_ADD_ACTIONS = """
+    update intermediate.int_calls_again as states set action = records.action
+    from (
+        select
+            request_id, source_file_id, called_at, owner_uin, operate_uin, region, error_code,
+            min(action) as action
+        from raw.call_logs
+        where request_id in (select states.request_id from states_without_action as states)
+        group by all
+    ) as records
+    where states.action is null and states.settled_on >= $horizon
+        and states.request_id = records.request_id
+        and states.source_file_id = records.source_file_id
+        and states.called_at = records.called_at
+        and states.owner_uin = records.owner_uin
+        and states.operate_uin = records.operate_uin
+        and states.region is not distinct from records.region
+        and states.error_code is not distinct from records.error_code
+"""
 
 
 def build_models(warehouse: Warehouse, billing_vars: BillingVars, dates: RuleRange) -> None:
@@ -16,13 +53,51 @@ def build_models(warehouse: Warehouse, billing_vars: BillingVars, dates: RuleRan
     The rows of these dates and of later ones, which an unpublished run may have left, are replaced.
     Raises ControlFailedError if a dbt test failed, CallbillError if a model could not be built.
     """
+    rules = dates.rules.billing_rules
+    calls_wait = rules >= _CALLS_WAIT_SINCE
+    horizon = dates.first - timedelta(days=billing_vars.horizon_days)
+    if calls_wait:
+        _add_actions(warehouse, horizon, dates.first - timedelta(days=1))
+    has_news = calls_wait and _has_catalogue_news(warehouse, dates)
+    has_cleaned = calls_wait and clean_identifiers(warehouse, horizon)
     with warehouse.transaction():
         warehouse.execute("delete from ops.settlement_window")
         warehouse.execute(
-            "insert into ops.settlement_window values (?, ?, ?)",
-            [dates.first, dates.last, dates.rules.billing_rules],
+            "insert into ops.settlement_window values (?, ?, ?, ?, ?)",
+            [dates.first, dates.last, rules, has_news, has_cleaned],
         )
     warehouse.prepare_call_partitions(dates.first, dates.last)
     dbt.build_models(warehouse.layout, billing_vars)
     days = (dates.last - dates.first).days
     warehouse.complete_call_partitions(dates.first + timedelta(days=n) for n in range(days + 1))
+
+
+def _has_catalogue_news(warehouse: Warehouse, dates: RuleRange) -> bool:
+    """Whether calls may be charged now that had no price before: a claim or a price begins to count
+    on one of the dates, or the rules by which calls wait begin."""
+    [(has_news,)] = warehouse.rows(
+        _NEWS,
+        {
+            "first": dates.first,
+            "last": dates.last,
+            "day_before": dates.first - timedelta(days=1),
+            "rules": _CALLS_WAIT_SINCE,
+        },
+    )
+    return bool(has_news)
+
+
+def _add_actions(warehouse: Warehouse, horizon: date, last: date) -> None:
+    """Give the states that older versions left the action of the record that they show. After one
+    horizon there are none."""
+    parameters = {"horizon": horizon, "last": last}
+    if not warehouse.rows(f"select 1 {_STATES_WITHOUT_ACTION} limit 1", parameters):
+        return
+    with warehouse.transaction():
+        warehouse.execute(
+            "create or replace temp table states_without_action as"
+            f" select distinct request_id {_STATES_WITHOUT_ACTION}",
+            parameters,
+        )
+        warehouse.execute(_ADD_ACTIONS, {"horizon": horizon})
+        warehouse.execute("drop table states_without_action")

@@ -17,7 +17,7 @@ from callbill.ingest.landing import LandingFile
 from callbill.verify.calls import Spill
 from callbill.verify.contracts import ContractTerms, contract_terms
 from callbill.verify.prices import Contract
-from callbill.verify.records import Claims, accepted_records, floor_of
+from callbill.verify.records import accepted_records, floor_of
 from callbill.verify.texts import texts_of
 from callbill.warehouse.loads import ALL_LINES, SourceLoad
 
@@ -48,7 +48,6 @@ def read_files(
     files: Iterable[tuple[SourceLoad, LandingFile]],
     records: Spill,
     billing_vars: BillingVars,
-    claims: Claims,
     scratch: Path,
     advance: Advance,
 ) -> Accepted:
@@ -75,7 +74,7 @@ def read_files(
             if rejected:
                 texts = texts.filter(~pl.col("line").is_in(rejected.numbers))
             if load.feed == "call_logs":
-                some_records = accepted_records(texts, load, billing_vars, claims)
+                some_records = accepted_records(texts, load, billing_vars)
                 records.add(some_records)
                 lines_accepted += len(some_records)
             else:

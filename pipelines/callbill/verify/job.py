@@ -6,10 +6,10 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
-from callbill.base.catalogue import as_counted
+from callbill.base.catalogue import as_counted, claims_as_counted
 from callbill.base.errors import VerificationError
 from callbill.base.findings import TableDifference
 from callbill.base.progress import Reporter
@@ -32,7 +32,6 @@ from callbill.verify.bill import (
 from callbill.verify.calls import Spill, charges_of
 from callbill.verify.landing_files import find_landing_files
 from callbill.verify.prices import PriceBook
-from callbill.verify.records import Claims
 from callbill.warehouse.loads import SourceLoad
 
 
@@ -131,21 +130,25 @@ def _compute_bill(
             zip(loads, files, strict=True),
             Spill(Path(folder), total_bytes),
             billing_vars,
-            _claims(manifest),
             Path(folder),
             reporter.track_bytes(total_bytes),
         )
-        book = PriceBook(as_counted(manifest.seeds, manifest.counts_from), accepted.contracts)
-        charges = charges_of(accepted.records, book, billing_vars, through)
+        book = PriceBook(
+            as_counted(manifest.seeds, manifest.counts_from),
+            accepted.contracts,
+            claims_as_counted(manifest.seeds, manifest.counts_from),
+        )
+        charges = charges_of(
+            accepted.records, book, billing_vars, through, _calls_wait_from(manifest)
+        )
     lines = bill_lines(charges, book, through)
     return _Bill(lines, settlements(lines, billing_vars.deduction_rounding), accepted)
 
 
-def _claims(manifest: Manifest) -> Claims:
-    return {
-        action: (component, manifest.counts_from["component_actions", (action, component)])
-        for action, component in manifest.seeds["component_actions"]
-    }
+def _calls_wait_from(manifest: Manifest) -> date:
+    """The first settlement date by whose rules a call without a price waits for one."""
+    older = [day for day, rules in manifest.date_rules.items() if rules.billing_rules < 2]
+    return max(older) + timedelta(1) if older else date.min
 
 
 def _compare(

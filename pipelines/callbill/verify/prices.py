@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from callbill.base.catalogue import Seeds
+from callbill.base.catalogue import Claim, Seeds
 from callbill.verify.contracts import ContractTerms
 from callbill.verify.money import WHOLE_DISCOUNT, divide
 
@@ -51,7 +51,12 @@ class _ListPrice:
 class PriceBook:
     """Seeds and contracts, asked for the price of a usage date as known on another date."""
 
-    def __init__(self, seeds: Seeds, contracts: Iterable[Contract]) -> None:
+    def __init__(
+        self, seeds: Seeds, contracts: Iterable[Contract], claims: Iterable[Claim] = ()
+    ) -> None:
+        self._claims: defaultdict[str, list[Claim]] = defaultdict(list)
+        for claim in claims:
+            self._claims[claim.action].append(claim)
         self.product_of = {code: product for code, product, _ in seeds["components"]}
         self.calls_per_unit = {code: int(calls) for code, _, calls in seeds["components"]}
         self._list_prices: defaultdict[str, list[_ListPrice]] = defaultdict(list)
@@ -71,6 +76,31 @@ class PriceBook:
             by_start[key].append(contract)
         for (owner_uin, component_code, _), versions in by_start.items():
             self._contracts[owner_uin, component_code] += _news(versions)
+
+    def component(self, action: str, usage_date: date, known_on: date) -> str | None:
+        """The component that claims an action: of the claims that are in effect, the last one."""
+        known = [
+            claim
+            for claim in self._claims.get(action, ())
+            if claim.known_from <= known_on
+            # A claim without a date is in effect since ever.
+            and (claim.effective_from <= usage_date or claim.effective_from == date.min)
+        ]
+        if not known:
+            return None
+        return max(known, key=lambda claim: (claim.effective_from, claim.known_from)).component_code
+
+    def rated_component(self, action: str, usage_date: date, known_on: date) -> str | None:
+        """The component that claims an action, if it has a list price."""
+        component = self.component(action, usage_date, known_on)
+        is_rated = component is not None and self.is_rated(component, usage_date, known_on)
+        return component if is_rated else None
+
+    def catalogue_dates(self) -> list[date]:
+        """The settlement dates from which a claim or a list price is known."""
+        claims = (claim.known_from for some in self._claims.values() for claim in some)
+        prices = (price.known_from for some in self._list_prices.values() for price in some)
+        return sorted({*claims, *prices})
 
     def is_rated(self, component_code: str, usage_date: date, known_on: date) -> bool:
         """Whether a list price is known. Without one a call is not billed."""

@@ -6,19 +6,27 @@ stg_call_logs. It gives no reasons: only whether a row counts is held against th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date
 
 import polars as pl
 
+from callbill.base import rules
 from callbill.base.settings import BillingVars
 from callbill.ingest.shapes import shape_of
 from callbill.verify.instants import FIRST_INSTANT, LAST_INSTANT, instants
 from callbill.warehouse.loads import SourceLoad
 
-# The component that claims an action, and the first settlement date on which it does.
-Claims = Mapping[str, tuple[str, date]]
-
+# The reading rules by which identifiers are clean.
+_CLEAN_SINCE = 2
+# Blanks of any kind, and characters that are not seen.
+_BLANKS = "".join(
+    chr(code)
+    for code in (
+        *(*range(0x09, 0x0E), 0x20, 0x85, 0xA0, 0xAD, 0x61C, 0x1680, 0x180E),
+        *(*range(0x2000, 0x2010), *range(0x2028, 0x2030), 0x205F),
+        *(*range(0x2060, 0x2070), 0x3000, 0xFEFF),
+    )
+)
 _REQUIRED = ("request_id", "called_us", "owner_uin", "action")
 _MANGLED = r"^[+-]?[0-9]*\.?[0-9]*([eE][+-]?[0-9]+)?$"
 _STATUS = r"^[+-]?[0-9]{1,9}(\.0*)?$"
@@ -29,32 +37,28 @@ def is_mangled(text: pl.Expr) -> pl.Expr:
     return (text.str.contains(r"[.+]") & text.str.contains(_MANGLED)).fill_null(False)
 
 
-def _component(claims: Claims) -> pl.Expr:
-    """The component that claims a record's action on its settlement date; empty if none does."""
-    action = pl.col("action")
-    components = {name: component for name, (component, _first) in claims.items()}
-    firsts = {name: first for name, (_component, first) in claims.items()}
-    return (
-        pl.when(
-            pl.col("settled_on")
-            >= action.replace_strict(firsts, default=date.max, return_dtype=pl.Date)
-        )
-        .then(action.replace_strict(components, default="", return_dtype=pl.String))
-        .otherwise(pl.lit(""))
-    )
+def _cleaned(name: str) -> pl.Expr:
+    """An identifier without what people and programs leave around it: blanks of any kind, and a
+    spreadsheet's apostrophe or `="…"`."""
+    ahead = _BLANKS + "'"
+    bare = pl.col(name).str.strip_chars_start(ahead).str.strip_chars_end(_BLANKS)
+    quoted = bare.str.extract(r'(?s)^="(.*)"$')
+    unquoted = quoted.str.strip_chars_start(ahead).str.strip_chars_end(_BLANKS)
+    return pl.coalesce(unquoted, bare)
 
 
 def accepted_records(
     texts: pl.DataFrame,
     load: SourceLoad,
     billing_vars: BillingVars,
-    claims: Claims,
 ) -> pl.DataFrame:
     """The records among a call log's rows of texts.
 
     Columns: request_id, called_us (microseconds since 1970 UTC), usage_date, settled_on, owner_uin,
-    component_code (empty if none claims the action), is_failure, is_too_old.
+    action, is_failure, is_too_old, and request_key and owner_key, the identifiers by which records
+    are matched. Files read by older rules have some that are not clean.
     """
+    is_clean = load.reading_rules >= _CLEAN_SINCE or rules.READING_RULES < _CLEAN_SINCE
     shape = shape_of(load.feed, load.format)
     naive_zone = billing_vars.zone if shape.naive_times_in_billing_timezone else None
     status = (
@@ -88,7 +92,9 @@ def accepted_records(
             "usage_date",
             "settled_on",
             "owner_uin",
-            _component(claims).alias("component_code"),
+            "action",
+            (pl.col("request_id") if is_clean else _cleaned("request_id")).alias("request_key"),
+            (pl.col("owner_uin") if is_clean else _cleaned("owner_uin")).alias("owner_key"),
             (
                 pl.col("error_code").is_not_null()
                 | ~pl.col("status").fill_null(200).is_between(200, 299)

@@ -8,10 +8,11 @@ Schema versions:
 4  0.6: the months that the vendor's bills state
 5  0.7: versions of the rules; verdicts on account events in a table of their own; the table that
    passes calls to the next run exists before the first run; models have other names
-6  0.7: deliveries of the same content; files of history; calls that are not in the bill, by run
+6  0.7: deliveries of the same content; files of history; calls that are not in the bill, by run;
+   calls that are passed to the next run have their action; cleaned identifiers
 
 Only the job's own tables are migrated. Every run builds dbt's models again, except rows that are
-kept by settlement date, and their columns have not changed.
+kept by settlement date.
 """
 
 from __future__ import annotations
@@ -101,6 +102,8 @@ def migrate(con: duckdb.DuckDBPyConnection, tables: str, views: str) -> None:
         con.execute(f"drop table before_{n}")
     for kind, name in _OLD_MODELS:
         con.execute(f"drop {kind} if exists intermediate.{name}")
+    # Its values come from the records, which the next run reads (tasks/build.py).
+    con.execute("alter table intermediate.int_calls_again add column if not exists action varchar")
     con.execute(views)
     con.execute("update ops.warehouse set schema_version = ?", [SCHEMA_VERSION])
     con.commit()

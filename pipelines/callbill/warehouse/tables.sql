@@ -135,7 +135,23 @@ create table if not exists ops.settlement_window (
     settle_from date not null,
     settle_through date not null,
     -- The version of the billing rules that these dates are settled by.
-    billing_rules integer not null default 1
+    billing_rules integer not null default 1,
+    -- Whether calls of earlier days may be charged now: see macros/settlement_window.sql.
+    has_catalogue_news boolean not null default false,
+    -- Whether records are matched by cleaned identifiers that differ from their texts.
+    has_cleaned_identifiers boolean not null default false
+);
+
+-- Request ids and account numbers of files read by version 1 of the reading rules, where taking off
+-- what is around them makes another text. The model's records are matched by `cleaned`.
+create table if not exists ops.cleaned_identifiers (
+    text varchar primary key,
+    cleaned varchar not null
+);
+
+-- The files of which ops.cleaned_identifiers has the texts.
+create table if not exists ops.cleaned_files (
+    source_file_id varchar primary key
 );
 
 -- The rows of the catalogue (the seeds), with the first settlement date that each counts for.
@@ -195,6 +211,7 @@ create table if not exists intermediate.int_calls_again (
     called_at timestamptz,
     owner_uin varchar,
     operate_uin varchar,
+    action varchar,
     component_code varchar,
     region varchar,
     error_code varchar,

@@ -61,9 +61,30 @@ class ListPrice:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """Of an action by a component, for usage from a date on (None: all), known from a date on."""
+
+    action: str
+    component_code: str
+    effective_from: date | None = None
+    known_from: date = date.min
+
+
+@dataclass(frozen=True)
 class Seeds:
+    """The catalogue. The actions of its components are claimed from the beginning."""
+
     components: tuple[Component, ...]
     list_prices: tuple[ListPrice, ...]
+    claims: tuple[Claim, ...] = ()
+
+
+@dataclass(frozen=True)
+class LaterRow:
+    """A row that is added to the catalogue before a run, counted from 0."""
+
+    run: int
+    row: Claim | ListPrice
 
 
 @dataclass(frozen=True)
@@ -74,6 +95,16 @@ class World:
     runs: tuple[date, ...]
     settings: Settings
     seeds: Seeds
+    later_rows: tuple[LaterRow, ...] = ()
+
+    def seeds_before(self, run: int) -> Seeds:
+        """The catalogue as it lies there when a run begins."""
+        added = [later.row for later in self.later_rows if later.run <= run]
+        return Seeds(
+            self.seeds.components,
+            self.seeds.list_prices + tuple(row for row in added if isinstance(row, ListPrice)),
+            self.seeds.claims + tuple(row for row in added if isinstance(row, Claim)),
+        )
 
 
 SHIPPED_SEEDS = Seeds(

@@ -185,8 +185,11 @@ def write_seeds(folder: Path, seeds: Seeds) -> None:
                "unit", "CNY/unit") for one in seeds.components),
         ],
         "component_actions": [
-            ("action", "component_code"),
-            *((action, one.component_code) for one in seeds.components for action in one.actions),
+            ("action", "component_code", "effective_from", "known_from"),
+            *((action, one.component_code, None, None)
+              for one in seeds.components for action in one.actions),
+            *((one.action, one.component_code, one.effective_from,
+               None if one.known_from == date.min else one.known_from) for one in seeds.claims),
         ],
         "list_prices": [
             ("component_code", "effective_from", "known_from", "list_price"),

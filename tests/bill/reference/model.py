@@ -15,7 +15,7 @@ from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal, localcontext
 from functools import lru_cache
 from typing import Any
 
-from .inputs import Component, ListPrice, Seeds, Settings, World
+from .inputs import Claim, Component, ListPrice, Seeds, Settings, World
 from .reading import ONE_DAY, ContractRow, FileCount, Record, Reject, read_world
 
 # Far more digits than any sum here needs, so that only the stated roundings round.
@@ -132,14 +132,14 @@ def tables(world: World) -> Tables:
             return Tables((), (), (), (), (), (), reading.files, reading.rejects, None)
         # Records that settle after the last through date wait.
         settled = [record for record in reading.records if record.settled_on <= sealed]
-        book = PriceBook(world.seeds, reading.contract_rows)
-        calls = split_into_calls(settled, world.settings)
-        rows = [row for call in calls for row in rows_of_call(call, book, world.settings)]
+        book = PriceBook(reading.seeds, reading.contract_rows)
+        calls = split_into_calls(settled, book, world.settings)
+        rows = [row for call in calls for row in rows_of_call(call, sealed, book, world.settings)]
         lines = bill_lines(rows, book, sealed)
         settlements = settle(lines, world.settings)
         return Tables(
             calls=tuple(sorted(rows, key=lambda row: (row.settled_on, row.request_id))),
-            daily_usage=tuple(daily_usage(calls, book, world.settings)),
+            daily_usage=tuple(daily_usage(calls, sealed, book, world.settings)),
             bill_lines=tuple(lines),
             settlements=tuple(settlements),
             precision_adjustments=tuple(precision_adjustments(settlements, sealed)),
@@ -166,11 +166,36 @@ class PriceBook:
     def __init__(self, seeds: Seeds, contract_rows: Iterable[ContractRow]) -> None:
         self.components: dict[str, Component] = {c.component_code: c for c in seeds.components}
         self.list_prices: tuple[ListPrice, ...] = seeds.list_prices
+        self.claims: tuple[Claim, ...] = seeds.claims
+        # The dates on which a claim or a list price becomes known.
+        self.dates_of_the_catalogue = sorted(
+            {row.known_from for row in (*seeds.claims, *seeds.list_prices)}
+        )
         self.contract_rows: dict[tuple[str, str], list[ContractRow]] = {}
         for row in contract_rows:
             self.contract_rows.setdefault((row.owner_uin, row.component_code), []).append(row)
         # Only to be quick: a price depends on nothing but its arguments.
         self.price = lru_cache(maxsize=None)(self._price)
+
+    def component(self, action: str, usage_date: date, known_on: date) -> str | None:
+        """The component that claims an action, or None."""
+        claims = [
+            row
+            for row in self.claims
+            if row.action == action
+            and (row.effective_from or date.min) <= usage_date
+            and row.known_from <= known_on
+        ]
+        if not claims:
+            return None
+        last = max(claims, key=lambda row: (row.effective_from or date.min, row.known_from))
+        return last.component_code
+
+    def is_rated(self, action: str, usage_date: date, known_on: date) -> bool:
+        component_code = self.component(action, usage_date, known_on)
+        if component_code is None:
+            return False
+        return self.list_price(component_code, usage_date, known_on) is not None
 
     def list_price(self, component_code: str, usage_date: date, known_on: date) -> Decimal | None:
         candidates = [
@@ -246,21 +271,68 @@ def version_that_counts(versions: Sequence[ContractRow], list_price: Decimal) ->
 # Calls
 
 
-def split_into_calls(records: Iterable[Record], settings: Settings) -> list[list[Record]]:
-    """Records of one request id, cut where two neighbouring settlement dates lie too far apart."""
-    horizon = timedelta(days=max(settings.dedup_horizon_days, settings.max_usage_age_days))
+def split_into_calls(
+    records: Iterable[Record], book: PriceBook, settings: Settings
+) -> list[list[Record]]:
+    """Records of one request id, cut where a settlement date lies too far from the call so far:
+    from its last record, and from its charge."""
+    horizon = timedelta(days=horizon_days(settings))
     calls: list[list[Record]] = []
     for record in sorted(records, key=lambda record: (record.request_id, record.settled_on)):
-        previous = calls[-1][-1] if calls else None
-        if (
-            previous is not None
-            and previous.request_id == record.request_id
-            and record.settled_on - previous.settled_on <= horizon
-        ):
-            calls[-1].append(record)
-        else:
-            calls.append([record])
+        call = calls[-1] if calls else None
+        if call is not None and call[-1].request_id == record.request_id:
+            linked_until = call[-1].settled_on
+            charge = charge_of(call, record.settled_on, book, settings)
+            if charge is not None:
+                linked_until = max(linked_until, charge.day)
+            if record.settled_on - linked_until <= horizon:
+                call.append(record)
+                continue
+        calls.append([record])
     return calls
+
+
+def horizon_days(settings: Settings) -> int:
+    return max(settings.dedup_horizon_days, settings.max_usage_age_days)
+
+
+@dataclass(frozen=True)
+class Charge:
+    day: date
+    record: Record
+    component_code: str
+
+
+def charge_of(
+    call: Sequence[Record], known_on: date, book: PriceBook, settings: Settings
+) -> Charge | None:
+    """The charge of a call, if one was made by a date.
+
+    A call is charged for its earliest success that was not too old, on the first date on which the
+    catalogue rates that, unless it is void or too old by then.
+    """
+    chargeable = [r for r in call if not r.is_failure and not is_too_old(r, settings)]
+    if not chargeable:
+        return None
+    first = earliest(chargeable)
+    days = [first.settled_on]
+    days += [day for day in book.dates_of_the_catalogue if day > first.settled_on]
+    day = next((d for d in days if book.is_rated(first.action, first.usage_date, d)), None)
+    if day is None or day > known_on:
+        return None
+    if (day - first.usage_date).days > settings.max_usage_age_days:
+        return None
+    by_then = [record for record in call if record.settled_on <= day]
+    if void_date(by_then, None, book) is not None:
+        return None
+    if day > first.settled_on:
+        # What its records say is looked at once more, with the catalogue of that date.
+        looked_at = [r for r in by_then if (day - r.settled_on).days <= horizon_days(settings)]
+        if len({book.component(r.action, r.usage_date, day) for r in looked_at}) > 1:
+            return None
+    component_code = book.component(first.action, first.usage_date, day)
+    assert component_code is not None
+    return Charge(day, first, component_code)
 
 
 @dataclass(frozen=True)
@@ -272,6 +344,7 @@ class CallState:
     has_failure: bool
     is_unrated: bool
     speaker: Record  # the record whose attributes the call takes
+    component_code: str | None
     source_file_ids: frozenset[str]
 
 
@@ -279,49 +352,41 @@ def state_on(
     call: Sequence[Record], known_on: date, book: PriceBook, settings: Settings
 ) -> CallState:
     known = [record for record in call if record.settled_on <= known_on]
-    voided_on = void_date(known)
-    chargeable = [r for r in known if not r.is_failure and not is_too_old(r, settings)]
-    charged_on = None
-    speaker = earliest(known)
-    if chargeable:
-        first = earliest(chargeable)
-        # Rated or not is decided on the day of the charge: a price known later charges nothing.
-        is_unrated = not is_rated(first, first.settled_on, book)
-        is_void_by_then = voided_on is not None and voided_on <= first.settled_on
-        if not is_void_by_then and not is_unrated:
-            charged_on = first.settled_on
-            speaker = first
-    else:
-        is_unrated = not is_rated(speaker, known_on, book)
+    charge = charge_of(known, known_on, book, settings)
+    speaker = earliest(known) if charge is None else charge.record
+    component_code = (
+        book.component(speaker.action, speaker.usage_date, known_on)
+        if charge is None
+        else charge.component_code
+    )
     return CallState(
-        voided_on=voided_on,
-        charged_on=charged_on,
+        voided_on=void_date(known, charge, book),
+        charged_on=None if charge is None else charge.day,
         has_failure=any(record.is_failure for record in known),
-        is_unrated=is_unrated,
+        is_unrated=not book.is_rated(speaker.action, speaker.usage_date, known_on),
         speaker=speaker,
+        component_code=component_code,
         source_file_ids=frozenset(r.file_id for r in known if order(r) == order(speaker)),
     )
 
 
-def void_date(known: Sequence[Record]) -> date | None:
+def void_date(known: Sequence[Record], charge: Charge | None, book: PriceBook) -> date | None:
     for day in sorted({record.settled_on for record in known}):
         by_then = [record for record in known if record.settled_on <= day]
-        owners = {record.owner_uin for record in by_then}
+        if any(r.is_failure for r in by_then) or len({r.owner_uin for r in by_then}) > 1:
+            return day
+        # Who comes is held against the record that stands for the call, by the claims of that day.
+        is_charged = charge is not None and charge.day < day
+        standing = charge.record if charge is not None and is_charged else earliest(by_then)
+        compared = [standing, *(record for record in known if record.settled_on == day)]
         # An action that nobody claims is a component of its own kind: it agrees with no other.
-        components = {record.component_code for record in by_then}
-        if any(r.is_failure for r in by_then) or len(owners) > 1 or len(components) > 1:
+        if len({book.component(r.action, r.usage_date, day) for r in compared}) > 1:
             return day
     return None
 
 
 def is_too_old(record: Record, settings: Settings) -> bool:
     return (record.settled_on - record.usage_date).days > settings.max_usage_age_days
-
-
-def is_rated(record: Record, known_on: date, book: PriceBook) -> bool:
-    if record.component_code is None:
-        return False
-    return book.list_price(record.component_code, record.usage_date, known_on) is not None
 
 
 def earliest(records: Sequence[Record]) -> Record:
@@ -346,9 +411,20 @@ def nulls_first(value: str | None) -> tuple[bool, str]:
     return (value is not None, value or "")
 
 
-def rows_of_call(call: Sequence[Record], book: PriceBook, settings: Settings) -> list[CallRow]:
+def days_of_call(
+    call: Sequence[Record], sealed: date, book: PriceBook, settings: Settings
+) -> list[date]:
+    """The dates on which a call had records or was charged."""
+    days = {record.settled_on for record in call}
+    charge = charge_of(call, sealed, book, settings)
+    return sorted(days if charge is None else days | {charge.day})
+
+
+def rows_of_call(
+    call: Sequence[Record], sealed: date, book: PriceBook, settings: Settings
+) -> list[CallRow]:
     rows = []
-    for day in sorted({record.settled_on for record in call}):
+    for day in days_of_call(call, sealed, book, settings):
         state = state_on(call, day, book, settings)
         disposition = disposition_on(state, day)
         rows.append(
@@ -359,7 +435,7 @@ def rows_of_call(call: Sequence[Record], book: PriceBook, settings: Settings) ->
                 called_at=state.speaker.called_at,
                 owner_uin=state.speaker.owner_uin,
                 operate_uin=state.speaker.operate_uin,
-                component_code=state.speaker.component_code,
+                component_code=state.component_code,
                 region=state.speaker.region,
                 error_code=state.speaker.error_code,
                 records=sum(record.settled_on == day for record in call),
@@ -384,16 +460,17 @@ def disposition_on(state: CallState, day: date) -> str:
 
 
 def daily_usage(
-    calls: Iterable[Sequence[Record]], book: PriceBook, settings: Settings
+    calls: Iterable[Sequence[Record]], sealed: date, book: PriceBook, settings: Settings
 ) -> list[DailyUsage]:
     """Each call once, as it stands now: in the bill, failed, or neither."""
     received: Counter[UsageKey] = Counter()
     billed: Counter[UsageKey] = Counter()
     failed: Counter[UsageKey] = Counter()
     for call in calls:
-        state = state_on(call, max(record.settled_on for record in call), book, settings)
+        last_day = days_of_call(call, sealed, book, settings)[-1]
+        state = state_on(call, last_day, book, settings)
         speaker = state.speaker
-        key = (speaker.usage_date, speaker.owner_uin, speaker.operate_uin, speaker.component_code)
+        key = (speaker.usage_date, speaker.owner_uin, speaker.operate_uin, state.component_code)
         received[key] += 1
         billed[key] += state.charged_on is not None and state.voided_on is None
         failed[key] += state.voided_on is not None and state.has_failure

@@ -6,6 +6,7 @@ own affair, so a comparison can only ask that it names one of them.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from .inputs import File, Line, Seeds, Settings, World
+from .inputs import Claim, File, Line, ListPrice, Seeds, Settings, World
 
 ONE_DAY = timedelta(days=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,7 +40,6 @@ class Record:
     owner_uin: str
     operate_uin: str
     action: str
-    component_code: str | None
     region: str | None
     http_status: int | None
     error_code: str | None
@@ -101,10 +101,11 @@ class Reading:
     rejects: tuple[Reject, ...]
     files: tuple[FileCount, ...]
     sealed_through: date | None
+    seeds: Seeds  # each row known from the date that it counts from
 
 
 def read_world(world: World) -> Reading:
-    loads, sealed_through = load_files(world)
+    loads, sealed_through, first_open = load_files(world)
     records: list[Record] = []
     contract_rows: list[ContractRow] = []
     rejects: list[Reject] = []
@@ -117,7 +118,7 @@ def read_world(world: World) -> Reading:
             rejects.append(Reject(load.file.file_id, None, ("unreadable_file",)))
         for line in lines:
             read_line = {"call_logs": read_record, "contracts": read_contract}[load.file.feed]
-            outcome = read_line(line, load, world.settings, world.seeds)
+            outcome = read_line(line, load, world.settings)
             if isinstance(outcome, Record):
                 records.append(outcome)
                 accepted += 1
@@ -139,17 +140,25 @@ def read_world(world: World) -> Reading:
             )
         )
     return Reading(
-        tuple(records), tuple(contract_rows), tuple(rejects), tuple(counts), sealed_through
+        tuple(records),
+        tuple(contract_rows),
+        tuple(rejects),
+        tuple(counts),
+        sealed_through,
+        counted_seeds(world, first_open),
     )
 
 
-def load_files(world: World) -> tuple[list[Load], date | None]:
-    """Play the runs: each reads what lies there and arrived by its through date, then seals."""
+def load_files(world: World) -> tuple[list[Load], date | None, dict[int, date]]:
+    """Play the runs: each reads what lies there and arrived by its through date, then seals. The
+    result names the first date that was not sealed before each run that had something to do."""
     loads: dict[tuple[str, str], Load] = {}
+    first_open: dict[int, date] = {}
     sealed: date | None = None
     for run, through in enumerate(world.runs):
         if sealed is not None and through <= sealed:
             continue
+        first_open[run] = date.min if sealed is None else sealed + ONE_DAY
         found = [
             file
             for file in world.files
@@ -160,7 +169,38 @@ def load_files(world: World) -> tuple[list[Load], date | None]:
             loads.setdefault((file.feed, file.file_id), Load(file, run, floor))
         if loads:
             sealed = through
-    return list(loads.values()), sealed
+    return list(loads.values()), sealed, first_open
+
+
+def counted_seeds(world: World, first_open: dict[int, date]) -> Seeds:
+    """The catalogue with what was added to it. Such a row is known from its own date on, but not on
+    one that was sealed when a run first saw it. Of two that thereby become known together the one
+    that was to be known last counts."""
+    # With the dates from which the rows were to be known.
+    prices = [(row.known_from, row) for row in world.seeds.list_prices]
+    claims = [(row.known_from, row) for row in world.seeds.claims]
+    for component in world.seeds.components:
+        claims += [(date.min, Claim(name, component.component_code)) for name in component.actions]
+    for later in world.later_rows:
+        first_seen = min((run for run in first_open if run >= later.run), default=None)
+        if first_seen is None:
+            continue
+        known_from = max(later.row.known_from, first_open[first_seen])
+        if isinstance(later.row, ListPrice):
+            price = dataclasses.replace(later.row, known_from=known_from)
+            prices.append((later.row.known_from, price))
+        else:
+            claim = dataclasses.replace(later.row, known_from=known_from)
+            claims.append((later.row.known_from, claim))
+    last_prices = {
+        (row.component_code, row.effective_from, row.known_from): row
+        for _, row in sorted(prices, key=lambda pair: pair[0])
+    }
+    last_claims = {
+        (row.action, row.effective_from or date.min, row.known_from): row
+        for _, row in sorted(claims, key=lambda pair: pair[0])
+    }
+    return Seeds(world.seeds.components, tuple(last_prices.values()), tuple(last_claims.values()))
 
 
 def is_read(path: str) -> bool:
@@ -223,9 +263,7 @@ SHAPES: dict[str, Callable[[Fields], Fields]] = {
 }
 
 
-def read_record(
-    line: Line, load: Load, settings: Settings, seeds: Seeds
-) -> Record | tuple[str, ...]:
+def read_record(line: Line, load: Load, settings: Settings) -> Record | tuple[str, ...]:
     """The record of a line, or the reasons why it has none."""
     raw = parsed(line)
     if raw is None:
@@ -269,7 +307,6 @@ def read_record(
         owner_uin=owner_uin,
         operate_uin=text(fields.get("operate_uin")) or owner_uin,
         action=action,
-        component_code=component_claiming(action, seeds),
         region=text(fields.get("region")),
         http_status=http_status,
         error_code=error_code,
@@ -278,19 +315,10 @@ def read_record(
     )
 
 
-def component_claiming(action: str, seeds: Seeds) -> str | None:
-    for component in seeds.components:
-        if action in component.actions:
-            return component.component_code
-    return None
-
-
 # Contracts
 
 
-def read_contract(
-    line: Line, load: Load, settings: Settings, seeds: Seeds
-) -> ContractRow | tuple[str, ...]:
+def read_contract(line: Line, load: Load, settings: Settings) -> ContractRow | tuple[str, ...]:
     """The contract version of a line, or the reasons why it has none."""
     raw = parsed(line)
     if raw is None:

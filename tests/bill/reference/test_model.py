@@ -365,7 +365,7 @@ def test_records_more_than_the_horizon_apart_are_two_calls() -> None:
     assert dispositions(beyond) == [("01-02", "billed"), ("03-05", "billed")]
 
 
-def test_what_nobody_claims_or_prices_is_unrated_for_good() -> None:
+def test_what_nobody_claims_or_prices_waits() -> None:
     known_late = ListPrice(COMPONENT, day("01-01"), day("01-12"), Decimal("60"))
     seeds = replace(SHIPPED_SEEDS, list_prices=(known_late,))
     row = call("a", "01-10T12:00:00")
@@ -373,7 +373,11 @@ def test_what_nobody_claims_or_prices_is_unrated_for_good() -> None:
     unpriced = bill(logs("01-11", row), logs("01-13", row, name="2", container="csv"), seeds=seeds)
     (unclaimed,) = bill(logs("01-11", {**row, "action": "DescribeQuota"})).calls
 
-    assert dispositions(unpriced) == [("01-11", "unrated"), ("01-13", "unrated")]
+    assert dispositions(unpriced) == [
+        ("01-11", "unrated"),
+        ("01-12", "billed"),
+        ("01-13", "duplicate"),
+    ]
     assert unpriced.bill_lines == ()
     assert (unclaimed.disposition, unclaimed.component_code) == ("unrated", None)
 

@@ -18,7 +18,17 @@ from zoneinfo import ZoneInfo
 import hypothesis
 from hypothesis import strategies as st
 
-from .inputs import SHIPPED_SEEDS, Component, File, ListPrice, Seeds, Settings, World
+from .inputs import (
+    SHIPPED_SEEDS,
+    Claim,
+    Component,
+    File,
+    LaterRow,
+    ListPrice,
+    Seeds,
+    Settings,
+    World,
+)
 from .landing import cut_short, make_file
 
 
@@ -118,6 +128,23 @@ ROUGH_SEEDS = Seeds(
         list_price("wimgs_image_to_image_search", "2024-02-01", "2024-02-02", "7.77777777"),
         list_price("ocr_page", "2024-01-01", "2024-03-02", "0.005"),
     ),
+)
+# What becomes known of them only while worlds are settled: claims of actions that nobody claimed, a
+# claim that moves, one for later usage only, prices for usage that had none.
+LATER_CLAIMS = (
+    Claim("DescribeQuota", "wimgs_search_by_text"),
+    Claim("DescribeQuota", "ocr_page", known_from=date(2024, 3, 20)),
+    Claim("DescribeQuota", "ocr_page", effective_from=date(2024, 3, 1)),
+    Claim("searchbytext", "wimgs_search_by_text", known_from=date(2024, 3, 10)),
+    Claim("searchbytext", "wimgs_image_to_image_search"),
+    Claim("SearchByImage", "wimgs_search_by_text", effective_from=date(2024, 2, 29)),
+    Claim("ReadPages", "wimgs_image_to_image_search", known_from=date(2024, 4, 2)),
+)
+LATER_PRICES = (
+    list_price("wimgs_image_to_image_search", "2023-12-01", "2024-02-02", "7.5"),
+    list_price("wimgs_image_to_image_search", "2024-01-15", "2024-03-05", "8"),
+    list_price("ocr_page", "2023-12-01", "2024-04-20", "0.004"),
+    list_price("ocr_page", "2024-02-01", "2024-01-01", "0.006"),
 )
 CALL_LOG_CONTAINERS = ("jsonl", "csv", "jsonl.gz", "parquet", "ndjson", "jsonl.zst", "csv.gz")
 CONTRACT_CONTAINERS = ("csv", "jsonl", "parquet", "csv.gz", "jsonl.zst")
@@ -272,6 +299,19 @@ def schedules(max_runs: int = 5, min_runs: int = 1) -> st.SearchStrategy[tuple[d
     )
     ends = mostly(LAST_DAY, *around[10:])
     return st.tuples(early, ends).map(lambda drawn: (*drawn[0], drawn[1]))
+
+
+def later_rows(runs: int) -> st.SearchStrategy[tuple[LaterRow, ...]]:
+    """Rows that are added to the catalogue before some of the runs."""
+    rows = st.sampled_from((*LATER_CLAIMS, *LATER_PRICES))
+    added = st.builds(LaterRow, st.integers(0, runs - 1), rows)
+    # No two of them may be rows of one key.
+    return st.lists(added, max_size=6, unique_by=lambda later: row_key(later.row)).map(tuple)
+
+
+def row_key(row: Claim | ListPrice) -> tuple[object, ...]:
+    name = row.action if isinstance(row, Claim) else row.component_code
+    return type(row).__name__, name, row.effective_from, row.known_from
 
 
 def build(
@@ -497,7 +537,10 @@ def worlds(
     runs = draw(schedules(max_runs))
     drawn = draw(st.lists(plans(), min_size=1, max_size=max_plans))
     rounding = draw(st.sampled_from(("half_up", "half_up", "down")))
-    return merged(drawn, runs, seeds, Settings(deduction_rounding=rounding))
+    world = merged(drawn, runs, seeds, Settings(deduction_rounding=rounding))
+    if seeds == ROUGH_SEEDS:
+        world = dataclasses.replace(world, later_rows=draw(later_rows(len(runs))))
+    return world
 
 
 def sample(
@@ -511,6 +554,13 @@ def sample(
     drawn = collected(plans(), count, seed)
     schedule = runs if runs is not None else collected(schedules(min_runs=3), 2, seed)[-1]
     return merged(drawn, schedule, seeds, settings)
+
+
+def growing(count: int, seed: int, runs: Sequence[date]) -> World:
+    """Many worlds whose catalogue grows between the runs. They share it, as they share the runs."""
+    world = sample(count, seed, runs, ROUGH_SEEDS)
+    drawn = collected(later_rows(len(runs)), 60, seed)
+    return dataclasses.replace(world, later_rows=max(drawn, key=len))
 
 
 def collected(strategy: st.SearchStrategy[Any], count: int, seed: int) -> list[Any]:

@@ -7,14 +7,44 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from callbill.base.catalogue import Claim
 from callbill.base.settings import BillingVars
 from callbill.verify.calls import Spill, charges_of
-
-from tests.unit.verify.test_prices import book
+from callbill.verify.prices import PriceBook
 
 USED = date(2026, 3, 10)
 ALL = date(9999, 1, 1)
 HORIZON = 10
+
+# The action that a record has if it is unusual. `Later` is claimed when usage is four days old, and
+# `TooLate` when it is too old.
+ACTIONS = {
+    "other component": "D",
+    "later": "Later",
+    "later, other": "LaterOther",
+    "late": "TooLate",
+}
+
+
+def book() -> PriceBook:
+    prices = [[code, "2026-01-01", "2026-01-01", "60.00000000"] for code in "cd"]
+    return PriceBook(
+        {
+            "products": [["p"]],
+            "components": [["c", "p", "1000"], ["d", "p", "1000"]],
+            "component_actions": [],
+            "list_prices": prices,
+        },
+        (),
+        [
+            Claim("C", "c", date.min, date.min),
+            Claim("D", "d", date.min, date.min),
+            Claim("Later", "c", date.min, USED + timedelta(4)),
+            Claim("LaterOther", "d", date.min, USED + timedelta(4)),
+            Claim("TooLate", "c", date.min, USED + timedelta(6)),
+        ],
+    )
+
 
 # A record: days from its usage to its settlement, and what is unusual about it.
 Record = tuple[int, str]
@@ -31,8 +61,10 @@ def charges(folder: Path, *records: Record) -> dict[int, tuple[int, int]]:
                     "called_us": position,
                     "usage_date": USED,
                     "settled_on": USED + timedelta(days),
+                    "request_key": "r",
                     "owner_uin": "2" if about == "other owner" else "1",
-                    "component_code": "d" if about == "other component" else "c",
+                    "owner_key": "2" if about == "other owner" else "1",
+                    "action": ACTIONS.get(about, "C"),
                     "is_failure": about == "failure",
                     "is_too_old": about == "too old",
                 }
@@ -73,6 +105,20 @@ def charges(folder: Path, *records: Record) -> dict[int, tuple[int, int]]:
         ([(1, ""), (2 + HORIZON, "failure")], {1: (1, 0)}),
         # The horizon is from record to record, not from the first.
         ([(1, ""), (HORIZON, ""), (2 * HORIZON, "failure")], {1: (1, 0), 2 * HORIZON: (0, 1)}),
+        # A call whose action is claimed later waits until then, unless it is too old by then.
+        ([(1, "later")], {4: (1, 0)}),
+        ([(4, "later")], {4: (1, 0)}),
+        ([(1, "late")], {}),
+        ([(1, "later"), (3, "later"), (4, "later"), (9, "later")], {4: (1, 0)}),
+        ([(1, "later"), (3, "failure")], {}),
+        ([(1, "later"), (4, "failure")], {}),
+        ([(1, "later"), (5, "failure")], {4: (1, 0), 5: (0, 1)}),
+        # Records agree while nobody claims their actions. The claims tell them apart.
+        ([(1, "later"), (2, "later, other")], {}),
+        ([(1, "later"), (2, "")], {}),
+        # What comes within the horizon of the charge belongs to the call.
+        ([(1, "later"), (4 + HORIZON, "later")], {4: (1, 0)}),
+        ([(1, "later"), (5 + HORIZON, "later")], {4: (1, 0), 5 + HORIZON: (1, 0)}),
     ],
 )
 def test_one_request(
@@ -90,8 +136,10 @@ def test_what_is_settled_later_does_not_count_yet(tmp_path: Path) -> None:
                 "called_us": [0],
                 "usage_date": [USED],
                 "settled_on": [USED + timedelta(2)],
+                "request_key": ["r"],
                 "owner_uin": ["1"],
-                "component_code": ["c"],
+                "owner_key": ["1"],
+                "action": ["C"],
                 "is_failure": [False],
                 "is_too_old": [False],
             }

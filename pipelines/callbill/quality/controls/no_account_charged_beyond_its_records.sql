@@ -1,26 +1,64 @@
 -- Restates what a successful record is, on purpose: a control does not trust what it checks.
-with successes as (
+-- A call that is charged late counts by the record that waited. Which claim is in force is left
+-- aside.
+with claims as (
+    select distinct
+        catalogue_rows.row[1] as claimed_action,
+        catalogue_rows.row[2] as component_code
+    from ops.catalogue_rows
+    where catalogue_rows.seed = 'component_actions'
+),
+
+records as (
     select
         call_logs.settled_on,
         call_logs.owner_uin,
         call_logs.operate_uin,
-        component_actions.component_code,
-        call_logs.usage_date,
-        count(*) as records
+        call_logs.action,
+        call_logs.usage_date
     from raw.call_logs
-    inner join seeds.component_actions on call_logs.action = component_actions.action
     where
         call_logs.settled_on between date '{{ settle_from }}' and date '{{ settle_through }}'
         and call_logs.settlement_floor
         between date '{{ settle_from }}' - 2 and date '{{ settle_through }}'
         and call_logs.error_code is null
         and call_logs.http_status between 200 and 299
-    group by
-        call_logs.settled_on,
+    {%- if has_catalogue_news %}
+    union all
+    select
+        late_charges.settled_on,
         call_logs.owner_uin,
         call_logs.operate_uin,
-        component_actions.component_code,
+        call_logs.action,
         call_logs.usage_date
+    from checks.late_charges
+    inner join raw.call_logs on late_charges.request_id = call_logs.request_id
+    where
+        call_logs.settled_on between late_charges.settled_on - {{ horizon_days }}
+        and late_charges.settled_on - 1
+        and call_logs.settled_on >= date '{{ horizon }}'
+        and call_logs.settlement_floor >= date '{{ horizon }}' - 2
+        and call_logs.error_code is null
+        and call_logs.http_status between 200 and 299
+    {%- endif %}
+),
+
+successes as (
+    select
+        records.settled_on,
+        records.owner_uin,
+        records.operate_uin,
+        claims.component_code,
+        records.usage_date,
+        count(*) as records
+    from records
+    inner join claims on records.action = claims.claimed_action
+    group by
+        records.settled_on,
+        records.owner_uin,
+        records.operate_uin,
+        claims.component_code,
+        records.usage_date
 ),
 
 charges as (
