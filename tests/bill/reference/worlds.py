@@ -557,10 +557,16 @@ def sample(
 
 
 def growing(count: int, seed: int, runs: Sequence[date]) -> World:
-    """Many worlds whose catalogue grows between the runs. They share it, as they share the runs."""
+    """Many worlds whose catalogue grows between the runs. They share it, as they share the runs.
+    Of the components only one is claimed at first."""
     world = sample(count, seed, runs, ROUGH_SEEDS)
-    drawn = collected(later_rows(len(runs)), 60, seed)
-    return dataclasses.replace(world, later_rows=max(drawn, key=len))
+    first, *others = ROUGH_SEEDS.components
+    unclaimed = [dataclasses.replace(component, actions=()) for component in others]
+    seeds = dataclasses.replace(ROUGH_SEEDS, components=(first, *unclaimed))
+    claims = [Claim(name, one.component_code) for one in others for name in one.actions]
+    drawn = max(collected(later_rows(len(runs)), 60, seed), key=len)
+    added = [LaterRow((n + seed) % len(runs), claim) for n, claim in enumerate(claims)]
+    return dataclasses.replace(world, seeds=seeds, later_rows=(*added, *drawn))
 
 
 def collected(strategy: st.SearchStrategy[Any], count: int, seed: int) -> list[Any]:
