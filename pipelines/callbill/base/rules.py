@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 
 # How a line becomes a record. Homes: ingest/feeds, verify.
-READING_RULES = 1
+READING_RULES = 2
 # What a record means and what a call costs. Homes: models, controls, verify, tests/bill/reference.
 BILLING_RULES = 1
 # Which columns a content hash covers, and how. Home: release/hashes.py.

@@ -61,6 +61,8 @@ class FileOutcome:
     rejected: int = 0
     # Why the file could not be read, None if it could.
     unreadable: str | None = None
+    # By field, the number of accepted values that something was taken off.
+    cleaned: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass

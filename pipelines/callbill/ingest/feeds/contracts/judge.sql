@@ -27,7 +27,8 @@ typed as (
         odd_field,
         {{ exact_number('discount') }} as exact_discount,
         {{ exact_number('contract_price') }} as exact_price,
-        {{ kept_fields }} as fields
+        {{ kept_fields }} as fields,
+        {{ cleaned }} as cleaned
     from texts
 ),
 
@@ -72,7 +73,8 @@ judged as (
                 )
                 then 'invalid_contract_price'
         end as reason,
-        fields
+        fields,
+        cleaned
     from typed
 )
 
