@@ -13,7 +13,7 @@ import polars as pl
 
 from callbill.base.settings import BillingVars
 from callbill.ingest.shapes import shape_of
-from callbill.verify.instants import FIRST_INSTANT, LAST_INSTANT, instants
+from callbill.verify.instants import FIRST_CALLS, LAST_INSTANT, instants
 from callbill.warehouse.loads import SourceLoad
 
 # The component that claims an action, and the first settlement date on which it does.
@@ -55,7 +55,7 @@ def accepted_records(
     Columns: request_id, called_us (microseconds since 1970 UTC), usage_date, settled_on, owner_uin,
     component_code (empty if none claims the action), is_failure, is_too_old.
     """
-    shape = shape_of(load.feed, load.format)
+    shape = shape_of(load.feed, load.format, load.reading_rules)
     naive_zone = billing_vars.zone if shape.naive_times_in_billing_timezone else None
     status = (
         pl.when(pl.col("http_status").str.contains(_STATUS))
@@ -66,11 +66,11 @@ def accepted_records(
     age = (pl.col("settled_on") - pl.col("usage_date")).dt.total_days()
     return (
         texts.lazy()
-        .with_columns(instants(texts["called_at"], naive_zone).alias("called_us"), status=status)
+        .with_columns(instants(texts["called_at"], naive_zone, load.reading_rules).alias("called_us"), status=status)
         .filter(
             ~pl.col("malformed"),
             *(pl.col(name).is_not_null() for name in _REQUIRED),
-            pl.col("called_us").is_between(FIRST_INSTANT, LAST_INSTANT),
+            pl.col("called_us").is_between(FIRST_CALLS[min(load.reading_rules, 2)], LAST_INSTANT),
             ~is_mangled(pl.col("owner_uin")),
             ~is_mangled(pl.col("operate_uin")),
             pl.col("status").is_not_null() | pl.col("http_status").is_null(),

@@ -8,6 +8,7 @@ Schema versions:
 4  0.6: the months that the vendor's bills state
 5  0.7: versions of the rules; verdicts on account events in a table of their own; the table that
    passes calls to the next run exists before the first run; models have other names
+6  0.8: values that something was taken off
 
 Only the job's own tables are migrated. Every run builds dbt's models again, except rows that are
 kept by settlement date, and their columns have not changed.
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import duckdb
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 # Since this version the tables that commands read have had their names and columns.
 READABLE_SINCE = 4
 

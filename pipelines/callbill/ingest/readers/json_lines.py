@@ -263,10 +263,22 @@ def fault_of_line(shape: Shape) -> str:
             f"lambda k: k in {_mapped_keys(shape, parent, in_any_case=in_any_case)})"
         ]
     )
+    # Such keys are written as the shape has them before (`with_known_capitals`), unless letters of
+    # theirs are escaped.
+    foreign = " or ".join(
+        f"coalesce(len(list_filter({keys}, lambda k: lower(k) in {known}"
+        f" and k not in {exact})) > 0, false)"
+        for n, parent in enumerate(parents, 1)
+        for keys in [f"json_keys(line, {_json_paths(parents)})[{n}]"]
+        for known in [_mapped_keys(shape, parent, in_any_case=True)]
+        for exact in [_mapped_keys(shape, parent, in_any_case=False)]
+    )
+    other_capitals = f"when {foreign} then 'key_in_other_capitals'" if in_any_case else ""
     return f"""case
         when not json_valid(line) then 'invalid_json'
         when not starts_with(line, '{{') then 'not_an_object'
         when {duplicate} then 'duplicate_key'
+        {other_capitals}
     end"""
 
 
