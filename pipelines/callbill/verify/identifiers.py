@@ -78,7 +78,7 @@ def says_zero(text: str | None, shape: Shape) -> bool:
 def is_no_error(text: str, shape: Shape) -> bool:
     """Whether an error code says nothing, or that there was no error."""
     stripped = strip(text)
-    return stripped.lower().lstrip("+-") in ("", "nan") or says_zero(stripped, shape)
+    return stripped.lower() in ("", "nan", "+nan", "-nan") or says_zero(stripped, shape)
 
 
 def cleaned(texts: pl.DataFrame) -> pl.DataFrame:
