@@ -17,6 +17,13 @@
 {% set controls = '\\x00-\\x1f\\x7f-\\x9f\\x{2028}\\x{2029}' ~ unseen %}
 {% set any_number = '[+-]?[0-9]*[.,]?[0-9]*([eE][+-]?[0-9]+)?' %}
 
+{% set zero = '[+-]?(0[xX]0+|(0+[.,]?0*|[.,]0+)([eE][+-]?[0-9]+)?)' %}
+
+{# A pattern with what may be left around it. #}
+{% macro around(pattern) -%}
+[{{ blanks }}'']*({{ pattern }}|="[{{ blanks }}'']*{{ pattern }}[{{ blanks }}]*")[{{ blanks }}]*
+{%- endmacro %}
+
 {#
     An identifier without what people and programs leave around it: blanks of any kind, a
     spreadsheet's apostrophe or ="…". Null if nothing is left.
@@ -57,16 +64,20 @@
         )
 {%- endmacro %}
 
-{# Whether a text is an identifier as it is, so that no rule changes or rejects it. The usual ones
-   are found by their letters. #}
+{# Whether a text is of the usual letters, so that no rule changes or rejects it. #}
+{% macro is_usual(text, kind) -%}
+        {% if kind == 'number' -%}
+        regexp_full_match({{ text }}, '[0-9]+')
+        {%- else -%}
+        {# No placeholder is that long. -#}
+        regexp_full_match({{ text }}, '[0-9A-Za-z_-]{10,}')
+        {%- endif %}
+{%- endmacro %}
+
+{# Whether a text is an identifier as it is. #}
 {% macro is_plain(text, kind) -%}
         case
-            {% if kind == 'number' %}
-            when regexp_full_match({{ text }}, '[0-9]+') then true
-            {% else %}
-            -- No placeholder is that long.
-            when regexp_full_match({{ text }}, '[0-9A-Za-z_-]{10,}') then true
-            {% endif %}
+            when {{ is_usual(text, kind) }} then true
             else coalesce(
                 {{ text }} = {{ stripped(text) }}
                 and not {{ is_placeholder(text) }}
@@ -83,32 +94,19 @@
 {% macro error_code(text, no_error_codes) -%}
         case
             when {{ text }} is null then null
-            when regexp_full_match({{ text }}, '[0-9A-Za-z_.-]*[A-Za-z]{4}[0-9A-Za-z_.-]*')
-                {% for code in no_error_codes %}
-                and {{ text }} <> '{{ code | replace("'", "''") }}'
-                {% endfor %}
-                then {{ text }}
-            when {{ says_no_error(text, no_error_codes) }} then null
-            else nullif({{ stripped(text) }}, '')
+            when regexp_full_match({{ text }}, '{{ around('([+-]?[nN][aA][nN]|' ~ zero ~ ')?') }}') then null
+            {% for code in no_error_codes %}
+            when {{ stripped(text) }} = '{{ code | replace("'", "''") }}' then null
+            {% endfor %}
+            when regexp_full_match({{ text }}, '[0-9A-Za-z_.-]+') then {{ text }}
+            else {{ stripped(text) }}
         end
-{%- endmacro %}
-
-{# Whether an error code is blank, NaN, or says that there was no error. #}
-{% macro says_no_error(text, no_error_codes) -%}
-        coalesce(
-            regexp_full_match({{ stripped(text) }}, '[+-]?nan', 'i')
-            or {{ is_zero(text, no_error_codes) }},
-            true
-        )
 {%- endmacro %}
 
 {# Whether a text that is not blank says that there was no error. #}
 {% macro is_zero(text, no_error_codes) -%}
         coalesce(
-            regexp_full_match(
-                {{ stripped(text) }},
-                '[+-]?(0[xX]0+|(0+[.,]?0*|[.,]0+)([eE][+-]?[0-9]+)?)'
-            )
+            regexp_full_match({{ text }}, '{{ around(zero) }}')
             {% for code in no_error_codes %}
             or {{ stripped(text) }} = '{{ code | replace("'", "''") }}'
             {% endfor %},
@@ -119,19 +117,20 @@
 {#
     The texts of records with identifiers as they count. `cleaned` lists the fields of which something
     was taken off, `odd_field` also names an identifier that is invalid, and `fields` keeps the
-    texts as they were.
+    texts as they were. Each step is materialized: otherwise its expressions would be computed again
+    wherever a later one names a column.
 #}
 {% macro cleaned_texts(texts, identifiers, kept_fields) -%}
 with read_texts as (
     {{ texts }}
 ),
 
-stripped_texts as (
+stripped_texts as materialized (
     select
         *,
         {% for field, kind in identifiers.items() %}
         case
-            when {{ is_plain(field, kind) }} then {{ field }}
+            when {{ is_usual(field, kind) }} then {{ field }}
             else {{ stripped(field) }}
         end as stripped_{{ field }},
         {% endfor %}
@@ -139,7 +138,7 @@ stripped_texts as (
     from read_texts
 ),
 
-cleaned_texts as (
+cleaned_texts as materialized (
     select
         * exclude (
             {% for field in identifiers %}

@@ -67,26 +67,26 @@ def schema_of(con: duckdb.DuckDBPyConnection, path: Path) -> Schema:
 def check_columns(con: duckdb.DuckDBPyConnection, shape: Shape, path: Path) -> None:
     """Raises UnreadableFileError if two columns of a file are one field, or if a required field has
     no column."""
-    names = _names_in_schema(con, path)
-    paths = paths_of_columns(shape, names)
-    check_required(shape, paths, [name for name in names if "." not in name] or names)
+    columns = _names_in_schema(con, path)
+    paths = paths_of_columns(shape, [name for name, _depth in columns])
+    check_required(shape, paths, [name for name, depth in columns if depth == 0])
 
 
-def _names_in_schema(con: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
+def _names_in_schema(con: duckdb.DuckDBPyConnection, path: Path) -> list[tuple[str, int]]:
     """The names of a file's columns and of the fields of structs, as dotted paths, as the file has
-    them. DuckDB itself gives a name that occurs twice another one."""
+    them, each with its depth. DuckDB itself gives a name that occurs twice another one."""
     try:
         rows = con.execute(
             "select name, num_children from parquet_schema($name)", {"name": str(path)}
         ).fetchall()
     except duckdb.Error as error:
         raise as_unreadable(error, path) from error
-    names: list[str] = []
+    names: list[tuple[str, int]] = []
     # The structs that the next row lies in: name, and how many fields are still to come.
     above: list[tuple[str, int]] = []
     for name, children in rows[1:]:
         full_name = f"{above[-1][0]}.{name}" if above else name
-        names.append(full_name)
+        names.append((full_name, len(above)))
         if above:
             above[-1] = above[-1][0], above[-1][1] - 1
         above.append((full_name, children or 0))
