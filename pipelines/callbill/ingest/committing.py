@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from callbill.base.errors import UsageError
 from callbill.base.sql import literal
 from callbill.ingest.incoming import Incoming
 from callbill.ingest.landing import COMPRESSIONS, Skipped, Waiting
@@ -54,6 +55,10 @@ def commit(
     place afterwards. If the run ends in between, the next one moves them
     (`RawRecords.finish_loads`).
     """
+    for file in files:
+        why = outcome.files[file.source_file_id].unreadable
+        if file.is_retry and why is not None:
+            raise UsageError(f"{file.file.name} {why}: its rejected lines stay as they are")
     shape = shape_of(files[0].file.feed, files[0].file.shape)
     folder = warehouse.layout.loading
     parts = [folder / part for part in outcome.parts]
@@ -69,6 +74,7 @@ def commit(
                 _update_retried_file(warehouse, file, counts, run_id)
             else:
                 _insert_file_row(warehouse, file, counts, shape, run_id)
+            _count_cleaned_values(warehouse, file, counts)
         warehouse.execute(
             """
             insert into ops.rejected_lines by name
@@ -223,6 +229,25 @@ def _insert_file_row(
             )
         ],
     )  # fmt: skip
+
+
+def _count_cleaned_values(warehouse: Warehouse, file: Incoming, counts: FileOutcome) -> None:
+    for name, values in counts.cleaned.items():
+        warehouse.execute(
+            """
+            insert into ops.cleaned_values by name
+            select $file as source_file_id, $feed as feed, $field as field, $values as values,
+                $floor as settlement_floor
+            on conflict do update set values = cleaned_values.values + excluded.values
+            """,
+            {
+                "file": file.source_file_id,
+                "feed": file.file.feed,
+                "field": name,
+                "values": values,
+                "floor": file.settlement_floor,
+            },
+        )
 
 
 def _update_retried_file(

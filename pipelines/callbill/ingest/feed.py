@@ -23,6 +23,8 @@ FEEDS = Path(__file__).parent / "feeds"
 # text: any text. exact: a number that must not lose a digit. time, number: a text whose form the
 # feed's judge.sql checks.
 FieldKind = Literal["text", "exact", "time", "number"]
+# What feeds/identifiers.sql tells apart.
+IdentifierKind = Literal["request", "number", "code"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,10 @@ class Feed:
     name: str
     # In the order in which judge.sql looks for faults.
     fields: dict[str, FieldKind]
+    # The fields that identify something, which are taken without what was left around them.
+    identifiers: dict[str, IdentifierKind]
+    # The fields that a header must have; of a tuple at least one.
+    required: tuple[tuple[str, ...], ...]
     # A feed with many records is kept as Parquet, one folder per settlement floor.
     kept_as: Literal["table", "parquet"]
     # Whether DuckDB reads clean files in one statement, which is much faster than by line.
@@ -81,5 +87,8 @@ def raw_tables() -> str:
 
 def _load(path: Path) -> Feed:
     declared = yaml.safe_load(path.read_text(encoding="utf-8"))
+    declared["required"] = tuple(
+        (field,) if isinstance(field, str) else tuple(field) for field in declared["required"]
+    )
     declared["empty_texts"] = tuple(declared.get("empty_texts", ("",)))
     return Feed(name=path.parent.name, **declared)

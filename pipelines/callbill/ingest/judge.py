@@ -54,11 +54,21 @@ class Judge:
             """
         )
         self.output.keep_accepted(self.floors(source_file_ids))
+        if self.reading_rules >= 2:
+            self.output.count_cleaned()
 
     def judged(
-        self, texts: Relation, source_file_ids: Iterable[str], *, keep_fields: bool
+        self,
+        texts: Relation,
+        source_file_ids: Iterable[str],
+        *,
+        keep_fields: bool,
+        are_plain: bool = False,
     ) -> Relation:
-        """The judging query over records, each with its file's arrival date and floor."""
+        """The judging query over records, each with its file's arrival date and floor.
+
+        With `are_plain` identifiers are taken as they are.
+        """
         files = [self.files[name] for name in source_file_ids]
         dates = {(file.arrived_on, file.settlement_floor) for file in files}
         if len(dates) == 1:
@@ -80,7 +90,12 @@ class Judge:
                     using (source_file_id)
             """
         query = judging_query(
-            self.shape, source, self.zone, self.reading_rules, keep_fields=keep_fields
+            self.shape,
+            source,
+            self.zone,
+            self.reading_rules,
+            keep_fields=keep_fields,
+            are_plain=are_plain,
         )
         return Relation(query, texts.parameters)
 

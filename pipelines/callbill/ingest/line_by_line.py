@@ -118,13 +118,21 @@ class LineReader:
         # installed, and pyarrow cannot filter strings of this kind.
         self.con.register("lines_stream", _ArrowStream(frame))
         try:
-            self.con.execute("create or replace temp table lines_read as from lines_stream")
+            line = "line"
+            if self.kind != "csv" and self.shape.reading_rules >= 2:
+                line = json_lines.with_known_capitals(self.shape, "line")
+            self.con.execute(
+                "create or replace temp table lines_read as from lines_stream"
+                if self.kind == "csv"
+                else "create or replace temp table lines_read as"
+                f" select * replace ({line} as line), line as whole_line from lines_stream"
+            )
         finally:
             self.con.unregister("lines_stream")
 
     def _readable_objects(self) -> str:
         """SQL for the lines that are readable JSON objects. The other lines are rejected."""
-        self._reject_faults("lines_read", "line")
+        self._reject_faults("lines_read", "whole_line")
         objects = """
             from lines_read
             semi join (from lines_judged where fault is null) using (source_file_id, line_number)
@@ -168,7 +176,7 @@ class LineReader:
         self.con.execute(
             """
             create or replace temp table items as
-            select source_file_id, line_number, line as whole_line,
+            select source_file_id, line_number, whole_line,
                 unnest(coalesce(items, [null]))::varchar as line
             from pages
             """

@@ -5,7 +5,7 @@ It also counts them, and checks that every line that was read was either accepte
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -40,6 +40,7 @@ class Output:
         self.is_partitioned = is_partitioned
         self.parts: list[Path] = []
         self.parts_begun = 0
+        self.cleaned: defaultdict[str, Counter[str]] = defaultdict(Counter)
         con.execute(
             """
             create or replace temp table rejects (
@@ -54,18 +55,36 @@ class Output:
         """Keep the accepted records of the table `judged`."""
         if self.is_partitioned:
             accepted = (
-                "select * exclude (line_number, reason, fields) from judged where reason is null"
+                "select * exclude (line_number, reason, fields, cleaned) from judged"
+                " where reason is null"
             )
             self.write(Relation(accepted), floors)
             return
         self.con.execute(
             "create temp table if not exists accepted as"
-            " select * exclude (reason) from judged limit 0"
+            " select * exclude (reason, cleaned) from judged limit 0"
         )
         self.con.execute(
-            "insert into accepted by name select * exclude (reason) from judged"
+            "insert into accepted by name select * exclude (reason, cleaned) from judged"
             " anti join (from judged where reason is not null) using (source_file_id, line_number)"
         )
+
+    def count_cleaned(self) -> None:
+        """Count the values of accepted lines of the table `judged` that something was taken off."""
+        for source_file_id, name, values in self.con.execute(
+            """
+            select source_file_id, field, count(*)
+            from (
+                select distinct source_file_id, line_number, unnest(cleaned) as field
+                from judged
+                anti join (from judged where reason is not null)
+                    using (source_file_id, line_number)
+                where cleaned <> []
+            )
+            group by all
+            """
+        ).fetchall():
+            self.cleaned[source_file_id][name] += values
 
     def write(self, accepted: Relation, floors: set[date | None]) -> int:
         """Write accepted records to Parquet, a folder per settlement floor. Returns how many."""
@@ -91,6 +110,20 @@ class Output:
     def discard_last_part(self) -> None:
         """Leave out the files of the last `write`."""
         self.parts = [path for path in self.parts if not path.name.startswith(self._part)]
+
+    def last_part_has(self, oddities: Sequence[str]) -> bool:
+        """Whether a record of the last `write` meets one of these SQL conditions."""
+        files = [path for path in self.parts if path.name.startswith(self._part)]
+        if not oddities or not files:
+            return False
+        names = ", ".join(literal(str(path)) for path in files)
+        # A query each: of a column with few values DuckDB then looks at each value once.
+        found = " union all ".join(
+            f"(select 1 from read_parquet([{names}], hive_partitioning = false)"
+            f" where {oddity} limit 1)"
+            for oddity in oddities
+        )
+        return bool(self.con.execute(found).fetchall())
 
     @property
     def _part(self) -> str:
@@ -130,6 +163,7 @@ class Output:
                 rejected.get(name, 0),
                 unreadable.get(name),
                 first_dates.get(name),
+                dict(sorted(self.cleaned[name].items())),
             )
             if name in lines_seen and lines_seen[name] != file.accepted + file.rejected:
                 raise CallbillError(

@@ -64,6 +64,8 @@ class FileOutcome:
     unreadable: str | None = None
     # The first settlement date of a record, as text, for a file without a settlement floor.
     first_settled_on: str | None = None
+    # By field, the number of accepted values that something was taken off.
+    cleaned: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass

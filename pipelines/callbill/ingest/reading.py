@@ -11,7 +11,7 @@ It does not know the warehouse. It writes into the task's folder, and `committin
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,9 +26,11 @@ from callbill.ingest.read_task import FileToRead, ReadOutcome, ReadTask
 from callbill.ingest.readers import delimited, json_lines, parquet
 from callbill.ingest.readers.document import document_as_line
 from callbill.ingest.readers.lines import UnreadableFileError
+from callbill.ingest.readers.parquet_pages import check_pages
 from callbill.ingest.readers.unpacking import decompress
 from callbill.ingest.relation import Relation
 from callbill.ingest.shapes import shape_of
+from callbill.ingest.templates import identifier_rules
 from callbill.warehouse.loads import ALL_LINES
 
 
@@ -57,7 +59,7 @@ class _Reading:
     def __init__(self, con: duckdb.DuckDBPyConnection, task: ReadTask) -> None:
         self.con = con
         self.task = task
-        self.shape = shape_of(task.feed, task.shape)
+        self.shape = shape_of(task.feed, task.shape, task.reading_rules)
         self.feed = self.shape.feed
         self.files = {file.source_file_id: file for file in task.files}
         self.unreadable: dict[str, str] = {}
@@ -110,10 +112,17 @@ class _Reading:
     def _layout(self, path: Path) -> tuple[_Layout, Path]:
         """A file's layout, and the path to read it from. Raises UnreadableFileError."""
         if self.task.kind == "csv":
-            return tuple((name, "VARCHAR") for name in delimited.read_header(path)), path
+            header = delimited.read_header(path, self.shape)
+            return tuple((name, "VARCHAR") for name in header), path
         if self.task.kind != "parquet":
+            if self.shape.reading_rules >= 2:
+                json_lines.check_encoding(path)
             return (), path
+        if self.shape.reading_rules >= 2:
+            check_pages(path)
         schema = parquet.schema_of(self.con, path)
+        if self.shape.reading_rules >= 2:
+            parquet.check_columns(self.con, self.shape, path)
         copy = parquet.copy_without_added_columns(
             self.con, path, schema, path.parent / "copies" / path.name
         )
@@ -147,6 +156,12 @@ class _Reading:
     ) -> tuple[dict[str, Path], dict[str, int]]:
         """The files that DuckDB may read whole, and the number of records that it must find in
         each, where Python can count them beforehand."""
+        if self.task.kind == "json" and self.shape.reading_rules >= 2:
+            return {
+                name: path
+                for name, path in paths.items()
+                if not json_lines.may_have_other_capitals(self.shape, path)
+            }, {}
         if self.task.kind != "csv":
             return paths, {}
         counts = {
@@ -180,9 +195,14 @@ class _Reading:
         """Read files in one statement. If any line is not clean, keep nothing and return False."""
         if self.task.kind == "csv" and not layout:
             return True
-        relation = self.judge.judged(self._whole_files(layout, paths), paths, keep_fields=False)
+        relation = self.judge.judged(
+            self._with_oddities(self._whole_files(layout, paths), self._checked_when_read),
+            paths,
+            keep_fields=False,
+            are_plain=True,
+        )
         clean = f"""
-            select * exclude (line_number, reason, fields)
+            select * exclude (line_number, reason, fields, cleaned)
             from ({relation.query})
             where case when reason is null then true else error(reason) end
         """
@@ -194,15 +214,57 @@ class _Reading:
         except duckdb.Error as error:
             self._raise_if_machine_fault(error)
             return False
-        if expected and rows != sum(expected[name] for name in paths):
-            self.output.discard_last_part()
-            return False
-        return True
+        counts_agree = not expected or rows == sum(expected[name] for name in paths)
+        if counts_agree and not self.output.last_part_has(self._oddities_when_written):
+            return True
+        self.output.discard_last_part()
+        return False
+
+    @property
+    def _checked_when_read(self) -> list[str]:
+        later = self.shape.checked_when_written
+        return [name for name in self.feed.identifiers if name not in later]
+
+    @property
+    def _oddities_when_written(self) -> list[str]:
+        """SQL conditions that no written record may meet. If one does, identifiers must be cleaned
+        or values have no texts of their own, and the file is read line by line."""
+        kinds = self.feed.identifiers
+        oddities = []
+        for name in self.shape.checked_when_written:
+            if name in kinds:
+                oddities.append(f"not {identifier_rules().is_plain(name, kinds[name])}")
+            if self.task.kind == "json":
+                oddities.append(json_lines.may_be_no_text(name))
+        return oddities
+
+    def _with_oddities(self, texts: Relation, names: Iterable[str]) -> Relation:
+        """Records with an `odd_field` if one of these identifiers is not as it counts."""
+        if self.shape.reading_rules < 2:
+            return texts
+        odd = " or ".join(
+            f"({name} is not null and not"
+            f" {identifier_rules().is_plain(name, self.feed.identifiers[name])})"
+            for name in names
+        )
+        query = f"""
+            select * replace (
+                case when odd_field is not null then odd_field when {odd} then 'value' end
+                as odd_field
+            )
+            from ({texts.query})
+        """
+        return Relation(query, texts.parameters)
 
     def _find_unclean(self, layout: _Layout, paths: dict[str, Path]) -> set[str]:
         """The files with a line that is not clean, as far as one query can find them."""
         relation = self.judge.judged(
-            self._whole_files(layout, paths, ignore_errors=True), paths, keep_fields=False
+            self._with_oddities(
+                self._whole_files(layout, paths, ignore_errors=True), self.feed.identifiers
+            ),
+            paths,
+            keep_fields=False,
+            are_plain=True,
         )
         query = f"select distinct source_file_id from ({relation.query}) where reason is not null"
         try:

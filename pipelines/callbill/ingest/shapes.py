@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -33,6 +33,8 @@ class Shape:
     no_error_codes: tuple[str, ...] = ()
     implied_http_status: int | None = None
     naive_times_in_billing_timezone: bool = False
+    # The version of the reading rules that lines are read by.
+    reading_rules: int = 1
     # Of the file that declares the shape. None if the fields are under their own names.
     sha256: str | None = None
 
@@ -55,6 +57,15 @@ class Shape:
         return [*self.paths, *self.parents]
 
     @property
+    def checked_when_written(self) -> list[str]:
+        """Text fields of whole files that are checked in the Parquet that was written. They have
+        few values there, each of which is looked at once."""
+        if self.reading_rules < 2:
+            return []
+        kinds = self.feed.identifiers
+        return [name for name in self.feed.text_fields if kinds.get(name) != "request"]
+
+    @property
     def error_parents(self) -> list[str]:
         """The objects that a line has only if the call failed."""
         paths = self.fields.get("error_code", ())
@@ -67,17 +78,19 @@ def call_log_shapes() -> dict[str, Shape]:
     return {file.stem: _load(file) for file in sorted(SHAPES.glob("*.yml"))}
 
 
-def shape_of(feed: str, name: str) -> Shape:
-    """A feed's shape of that name. Only call logs have several: others have one, whatever `name`
-    is."""
+def shape_of(feed: str, name: str, reading_rules: int = 1) -> Shape:
+    """A feed's shape of that name, to be read by a version of the reading rules. Only call logs
+    have several: others have one, whatever `name` is."""
     if feed == "call_logs":
-        return call_log_shapes()[name]
+        return replace(call_log_shapes()[name], reading_rules=reading_rules)
     declared = feeds()[feed]
     file = declared.folder / "shape.yml"
     if file.exists():
         fields = yaml.safe_load(file.read_text(encoding="utf-8"))
-        return Shape(name, declared, _paths(fields.items()), sha256=_sha256(file))
-    return Shape(name, declared, {field: (field,) for field in declared.fields})
+        paths, sha256 = _paths(fields.items()), _sha256(file)
+    else:
+        paths, sha256 = {field: (field,) for field in declared.fields}, None
+    return Shape(name, declared, paths, reading_rules=reading_rules, sha256=sha256)
 
 
 def _load(file: Path) -> Shape:

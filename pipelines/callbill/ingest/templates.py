@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import jinja2
@@ -17,6 +18,8 @@ TEMPLATES = jinja2.Environment(  # noqa: S701  SQL, not HTML
     loader=jinja2.FileSystemLoader(FEEDS), undefined=jinja2.StrictUndefined
 )
 
+# The first year of calls and events, by the version of the reading rules.
+_FIRST_YEAR = {1: "0001", 2: "2000"}
 _ISO_OFFSET = r"\s?([Zz]|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)"
 _ISO_TIME = r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d)(:\d\d)?(?:[.,](\d+))?"
 _ISO_BASIC = r"\d{8}[Tt]\d{6}(\.\d+)?([Zz]|[+-](0\d|1[0-4])(:?[0-5]\d)?)"
@@ -26,16 +29,31 @@ _MANGLED_NUMBER = r"[+-]?\d*\.?\d*([eE][+-]?\d+)?"
 
 
 def judging_query(
-    shape: Shape, texts: str, zone: ZoneInfo, reading_rules: int, *, keep_fields: bool
+    shape: Shape,
+    texts: str,
+    zone: ZoneInfo,
+    reading_rules: int,
+    *,
+    keep_fields: bool,
+    are_plain: bool = False,
 ) -> str:
     """SQL that turns the texts of a feed's records into typed values, and finds their faults.
 
     `texts` is a reader's query with `arrived_on` and `settlement_floor` added. `zone` is the
     billing timezone. `reading_rules` is the version of the rules to judge by. With `keep_fields`
-    the texts are kept as a JSON object, for the rejects.
+    the texts are kept as a JSON object, for the rejects. With `are_plain` no identifier needs to be
+    cleaned.
     """
     relation = "dated" if shape.feed.name == "call_logs" else "texts"
-    fields = _kept_fields(relation, shape.feed.fields) if keep_fields else "null::varchar"
+    cleaned = "null::varchar[]"
+    if reading_rules >= 2 and not are_plain:
+        kept = _kept_fields("read_texts", shape.feed.fields) if keep_fields else "null::varchar"
+        texts = identifier_rules().cleaned_texts(texts, shape.feed.identifiers, kept)
+        fields, cleaned = "fields", "cleaned"
+    elif keep_fields:
+        fields = _kept_fields(relation, shape.feed.fields)
+    else:
+        fields = "null::varchar"
     return TEMPLATES.get_template(f"{shape.feed.name}/judge.sql").render(
         texts=texts,
         reading_rules=reading_rules,
@@ -47,8 +65,16 @@ def judging_query(
         iso_naive=_ISO_NAIVE,
         number=_NUMBER,
         mangled_number=_MANGLED_NUMBER,
+        first_instant=f"timestamptz '{_FIRST_YEAR[min(reading_rules, 2)]}-01-01 00:00:00+00'",
         kept_fields=fields,
+        cleaned=cleaned,
     )
+
+
+@cache
+def identifier_rules() -> Any:
+    """The macros of feeds/identifiers.sql, as functions that return SQL."""
+    return TEMPLATES.get_template("identifiers.sql").module
 
 
 def pages_query(shape: Shape, lines: str) -> str:

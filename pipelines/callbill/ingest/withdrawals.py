@@ -69,6 +69,10 @@ def withdraw(warehouse: Warehouse, feed: str, source_file_id: str, reason: str) 
             " where feed = ? and source_file_id = ?",
             [reason, feed, source_file_id],
         )
+        warehouse.execute(
+            "delete from ops.cleaned_values where feed = ? and source_file_id = ?",
+            [feed, source_file_id],
+        )
         if feeds()[feed].kept_as == "table" and not feeds()[feed].latest_counts:
             warehouse.execute(f"delete from raw.{feed} where source_file_id = ?", [source_file_id])
             _forget_verdicts(warehouse, feed, source_file_id)
@@ -94,6 +98,11 @@ def withdraw_retries(
         retries = warehouse.rows(
             f"delete from ops.retries where {of_file} and settlement_floor > $sealed"
             " returning run_id, settlement_floor, line_numbers, rejects",
+            names | {"sealed": sealed},
+        )
+        # A file of which something is sealed has an earlier floor than these lines.
+        warehouse.execute(
+            f"delete from ops.cleaned_values where {of_file} and settlement_floor > $sealed",
             names | {"sealed": sealed},
         )
         for run_id, floor, numbers, rejects in retries:

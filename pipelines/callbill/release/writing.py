@@ -34,8 +34,8 @@ from callbill.warehouse.opening import STORAGE_VERSION
 from callbill.warehouse.warehouse import Warehouse
 
 _OPS_TABLES = (
-    *("runs", "source_files", "retries", "rejected_records", "control_results"),
-    "unbilled_calls",
+    *("runs", "source_files", "retries", "rejected_records", "cleaned_values"),
+    *("control_results", "unbilled_calls"),
 )
 _PARQUET = "format parquet, parquet_version v2, compression zstd"
 # Marts that are views, and stay views in a release's database.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import date
 
 from callbill.base import rules
+from callbill.ingest.templates import identifier_rules
 from callbill.warehouse.warehouse import Warehouse
 
 # Since then a file's identifiers are clean.
@@ -21,33 +22,19 @@ _FILES = """
     where feed = 'call_logs' and reading_rules < $clean_since and settlement_floor >= $horizon - 2
         and source_file_id not in (select source_file_id from ops.cleaned_files)
 """
-# What is taken off, as the reading rules do: blanks of any kind, characters that are not seen, a
-# spreadsheet's apostrophe and `="…"`.
-_BLANKS = (
-    r"\t-\r \x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
-    r"\x{ad}\x{61c}\x{180e}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{206f}\x{feff}"
-)
-_CLEANED = rf"""
-    regexp_extract(
-        regexp_replace(
-            text, '(?s)^[{_BLANKS}'']*="[{_BLANKS}'']*(.*?)[{_BLANKS}]*"[{_BLANKS}]*$', '\1'
-        ),
-        '(?s)^[{_BLANKS}'']*(.*?)[{_BLANKS}]*$',
-        1
-    )
-"""
-_DIRTY = rf"""
+# In place of {cleaned}: the text as the reading rules read it today.
+_DIRTY = """
     insert or ignore into ops.cleaned_identifiers
     select text, cleaned
     from (
         select
             text,
-            {_CLEANED} as cleaned
+            {cleaned} as cleaned
         from (
             select unnest([request_id, owner_uin]) as text
             from raw.call_logs
             where settlement_floor >= $horizon - 2
-                and source_file_id in (select source_file_id {_FILES})
+                and source_file_id in (select source_file_id {files})
                 and not (
                     regexp_full_match(request_id, '[0-9A-Za-z](.*[0-9A-Za-z])?')
                     and regexp_full_match(owner_uin, '[0-9A-Za-z](.*[0-9A-Za-z])?')
@@ -55,7 +42,7 @@ _DIRTY = rf"""
         ) as texts
         group by text
     ) as cleaned_texts
-    where cleaned not in (text, '')
+    where cleaned <> text
 """
 
 
@@ -67,7 +54,10 @@ def clean_identifiers(warehouse: Warehouse, horizon: date) -> bool:
     parameters = {"clean_since": _CLEAN_SINCE, "horizon": horizon}
     if warehouse.rows(f"select 1 {_FILES} limit 1", parameters):
         with warehouse.transaction():
-            warehouse.execute(_DIRTY, parameters)
+            warehouse.execute(
+                _DIRTY.format(cleaned=identifier_rules().stripped("text"), files=_FILES),
+                parameters,
+            )
             warehouse.execute(
                 f"insert into ops.cleaned_files select source_file_id {_FILES}", parameters
             )

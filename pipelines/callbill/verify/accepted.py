@@ -69,12 +69,12 @@ def read_files(
         rejected = load.rejected
         lines_read = lines_accepted = 0
         terms_of_lines: list[tuple[ContractTerms, int]] = []
-        for texts in _read_texts(load, file, scratch, advance):
+        for load_by_rules, texts in _read_by_rules(load, file, scratch, advance):
             lines_read += len(texts)
             if rejected:
                 texts = texts.filter(~pl.col("line").is_in(rejected.numbers))
             if load.feed == "call_logs":
-                some_records = accepted_records(texts, load, billing_vars)
+                some_records = accepted_records(texts, load_by_rules, billing_vars)
                 records.add(some_records)
                 lines_accepted += len(some_records)
             else:
@@ -87,6 +87,29 @@ def read_files(
         if not load.retries:
             read[key] = accepted.files[-1], terms_of_lines
     return accepted
+
+
+def _read_by_rules(
+    load: SourceLoad, file: LandingFile, scratch: Path, advance: Advance
+) -> Iterator[tuple[SourceLoad, pl.DataFrame]]:
+    """A file's rows of texts, each with the load under the version of the reading rules that the
+    row was read by. Lines that were read again can have a later one than their file."""
+    rules_of = {line: retry.reading_rules for retry in load.retries for line in retry.line_numbers}
+    versions = {load.reading_rules, *rules_of.values()}
+    for version in sorted(versions):
+        by_rules = replace(load, reading_rules=version)
+        for texts in _read_texts(by_rules, file, scratch, advance):
+            if len(versions) > 1:
+                of_line = pl.col("line").replace_strict(
+                    rules_of, default=load.reading_rules, return_dtype=pl.Int64
+                )
+                texts = texts.filter(of_line == version)
+            yield by_rules, texts
+        advance = _no_advance
+
+
+def _no_advance(_size: int) -> None:
+    """The file was counted when it was read the first time."""
 
 
 def _read_texts(

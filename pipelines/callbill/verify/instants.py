@@ -26,11 +26,20 @@ _BASIC = re.compile(r"(\d{4})(\d\d)(\d\d)[Tt](\d\d)(\d\d)(\d\d)(?:\.(\d+))?" + _
 _NAIVE = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?", re.ASCII
 )
-_EPOCH = re.compile(r"(-?)(\d{1,15})(?:\.(\d*))?", re.ASCII)
-_FIRST_EPOCH_IN_MILLISECONDS = 10**11
+_EPOCH = re.compile(r"(-?)(\d+)(?:\.(\d*))?", re.ASCII)
+# The most digits of an epoch time, by the version of the reading rules.
+_EPOCH_DIGITS = {1: 15, 2: 19}
+# From which size on an epoch time is in smaller units than seconds, and how many digits of it are
+# decimals of a second.
+_SMALLER_UNITS = ((10**17, 9, 2), (10**14, 6, 2), (10**11, 3, 1))
+# The first instant of calls, by the version of the reading rules.
+FIRST_CALLS = {
+    1: FIRST_INSTANT,
+    2: (date(2000, 1, 1).toordinal() - date(1970, 1, 1).toordinal()) * _MICROSECONDS_A_DAY,
+}
 
 
-def instants(texts: pl.Series, naive_zone: ZoneInfo | None) -> pl.Series:
+def instants(texts: pl.Series, naive_zone: ZoneInfo | None, reading_rules: int) -> pl.Series:
     """The instants of texts, as `instant` finds them. Texts of the usual form are read at once."""
     usual = texts.str.extract(_USUAL).str.to_datetime("%Y-%m-%dT%H:%M:%S", strict=False)
     offset = (~texts.str.ends_with("Z")).cast(pl.Int64) * (8 * 3600 * 1_000_000)
@@ -38,11 +47,13 @@ def instants(texts: pl.Series, naive_zone: ZoneInfo | None) -> pl.Series:
     unusual = texts.filter(values.is_null())
     if unusual.is_empty():
         return values
-    read_singly = pl.Series([instant(text, naive_zone) for text in unusual], dtype=pl.Int64)
+    read_singly = pl.Series(
+        [instant(text, naive_zone, reading_rules) for text in unusual], dtype=pl.Int64
+    )
     return values.scatter(values.is_null().arg_true(), read_singly)
 
 
-def instant(text: str | None, naive_zone: ZoneInfo | None) -> int | None:
+def instant(text: str | None, naive_zone: ZoneInfo | None, reading_rules: int = 1) -> int | None:
     """The instant that a text names, None if it names none.
 
     A text without an offset names one only if `naive_zone` says whose clocks it is from.
@@ -55,9 +66,25 @@ def instant(text: str | None, naive_zone: ZoneInfo | None) -> int | None:
         return None if local is None else local - _offset(offset)
     if match := _EPOCH.fullmatch(text):
         sign, whole, fraction = match.groups()
-        places = 3 if int(whole) >= _FIRST_EPOCH_IN_MILLISECONDS else 6
-        value = int(whole + (fraction or "")[:places].ljust(places, "0"))
+        if len(whole) > _EPOCH_DIGITS[min(reading_rules, 2)]:
+            return None
+        decimals = next(
+            (
+                decimals
+                for size, decimals, since in _SMALLER_UNITS
+                if int(whole) >= size and reading_rules >= since
+            ),
+            0,
+        )
+        places = 6 - decimals
+        value = (
+            int(whole + (fraction or "")[:places].ljust(places, "0"))
+            if places >= 0
+            else int(whole[:places])
+        )
         return -value if sign else value
+    if reading_rules >= 2:
+        text = text.replace(",", ".")
     if naive_zone is not None and (match := _NAIVE.fullmatch(text)):
         local = _microseconds(*match.groups())
         return None if local is None else _in_zone(local, naive_zone)

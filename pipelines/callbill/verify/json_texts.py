@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from callbill.ingest.readers.lines import BadLine, Line
 from callbill.ingest.shapes import Shape
+from callbill.verify.identifiers import says_zero
 from callbill.verify.rows import (
     NAMES,
     UNREADABLE,
     Row,
-    empty_texts,
+    code_paths,
+    emptiness,
     error_parents,
     malformed_row,
     row_of_texts,
@@ -133,12 +135,22 @@ def _without_deep_parts(line: str) -> str:
 # --- from an object to a row ---------------------------------------------------------------------
 
 
+def _with_known_capitals(values: JsonObject, names: Mapping[str, str]) -> JsonObject:
+    """An object whose keys are written as the shape has them."""
+    if all(names.get(key.lower(), key) == key for key in values):
+        return values
+    repeated = values.repeated_keys if isinstance(values, _ObjectWithRepeats) else ()
+    pairs = [(key, value) for key, value in values.items()]
+    pairs += [(key, values[key]) for key in repeated]
+    return _object([(names.get(key.lower(), key), value) for key, value in pairs])
+
+
 def _row_maker(shape: Shape) -> Callable[[JsonObject, int], Row | None]:
     """What makes a row of an object and its line number; None of an object that is malformed."""
     fields = [
         (
             [path.rpartition(".")[::2] for path in shape.fields.get(field, ())],
-            empty_texts(shape, field),
+            emptiness(shape, field),
             field in NAMES,
             field in _EXACT,
         )
@@ -151,8 +163,13 @@ def _row_maker(shape: Shape) -> Callable[[JsonObject, int], Row | None]:
         parent, _, name = path.rpartition(".")
         keys[parent].add(name)
     errors = error_parents(shape)
+    codes = {parent: path.rpartition(".")[2] for parent, path in code_paths(shape).items()}
+    in_any_case = shape.reading_rules >= 2
+    names = {parent: {name.lower(): name for name in some} for parent, some in keys.items()}
 
     def to_row(root: JsonObject, line_number: int) -> Row | None:
+        if in_any_case:
+            root = _with_known_capitals(root, names[""])
         objects: dict[str, JsonObject] = {"": root}
         has_error = False
         for parent in parents:
@@ -160,13 +177,23 @@ def _row_maker(shape: Shape) -> Callable[[JsonObject, int], Row | None]:
             inner = objects[above].get(name)
             if inner is not None and not isinstance(inner, dict):
                 return None
-            has_error = has_error or (inner is not None and parent in errors)
+            if in_any_case and inner is not None:
+                inner = _with_known_capitals(inner, names[parent])
+            has_error = has_error or (
+                inner is not None
+                and parent in errors
+                and not (
+                    in_any_case
+                    and isinstance(code := inner.get(codes[parent]), str)
+                    and says_zero(code, shape)
+                )
+            )
             objects[parent] = {} if inner is None else inner
         for parent, values in objects.items():
             if isinstance(values, _ObjectWithRepeats) and values.repeated_keys & keys[parent]:
                 return None
         texts: list[str | bool | None] = []
-        for candidates, empty, is_name, is_exact in fields:
+        for candidates, is_empty, is_name, is_exact in fields:
             text = None
             for parent, name in candidates:
                 value = objects[parent].get(name)
@@ -176,7 +203,7 @@ def _row_maker(shape: Shape) -> Callable[[JsonObject, int], Row | None]:
                     if is_exact if isinstance(value, _InexactNumber) else is_name:
                         return None
                     value = str(value) if isinstance(value, _InexactNumber) else UNREADABLE
-                if text is None and value not in empty:
+                if text is None and not is_empty(value):
                     text = value
             texts.append(text)
         return row_of_texts(texts, shape, line_number, has_error=has_error)

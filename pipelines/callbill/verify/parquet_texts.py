@@ -8,7 +8,8 @@ from pathlib import Path
 import polars as pl
 
 from callbill.ingest.shapes import Shape
-from callbill.verify.rows import NAMES, UNREADABLE, empty_texts, error_parents
+from callbill.verify.identifiers import says_zero
+from callbill.verify.rows import NAMES, UNREADABLE, code_paths, emptiness, error_parents
 
 
 def parquet_texts(
@@ -33,7 +34,7 @@ def parquet_texts(
                 text: pl.Expr = pl.when(value.is_not_null()).then(pl.lit(UNREADABLE))
             else:
                 text = _as_text(value, dtype)
-            candidates.append(pl.when(~text.is_in(empty_texts(shape, field))).then(text))
+            candidates.append(pl.when(~_is_empty(text, shape, field)).then(text))
         texts[field] = pl.coalesce(candidates) if candidates else pl.lit(None, pl.String())
     if shape.implied_http_status is not None:
         texts["http_status"] = pl.lit(str(shape.implied_http_status))
@@ -41,7 +42,13 @@ def parquet_texts(
     for parent in error_parents(shape):
         if (column := _find_column(parent, columns)) is not None:
             value, dtype = column
-            errors.append(value != "" if dtype == pl.String else value.is_not_null())
+            error = value != "" if dtype == pl.String else value.is_not_null()
+            code = _find_column(code_paths(shape)[parent], columns)
+            if shape.reading_rules >= 2 and code is not None:
+                error &= ~_as_text(*code).map_elements(
+                    lambda text: says_zero(text, shape), return_dtype=pl.Boolean
+                ).fill_null(False)
+            errors.append(error)
     rows_read = 0
     for part in rows.select(
         **texts,
@@ -51,6 +58,13 @@ def parquet_texts(
     ).collect_batches(chunk_size=rows_at_once, maintain_order=True):
         rows_read += len(part)
         yield part.cast(pl.Schema(schema)), rows_read / total
+
+
+def _is_empty(text: pl.Expr, shape: Shape, field: str) -> pl.Expr:
+    is_empty = emptiness(shape, field)
+    if field != "error_code":
+        return text == ""
+    return text.map_elements(is_empty, return_dtype=pl.Boolean)
 
 
 def _find_column(path: str, columns: pl.Schema) -> tuple[pl.Expr, pl.DataType] | None:

@@ -10,23 +10,14 @@ from datetime import date
 
 import polars as pl
 
-from callbill.base import rules
 from callbill.base.settings import BillingVars
 from callbill.ingest.shapes import shape_of
-from callbill.verify.instants import FIRST_INSTANT, LAST_INSTANT, instants
+from callbill.verify.identifiers import strip
+from callbill.verify.instants import FIRST_CALLS, LAST_INSTANT, instants
 from callbill.warehouse.loads import SourceLoad
 
 # The reading rules by which identifiers are clean.
 _CLEAN_SINCE = 2
-# Blanks of any kind, and characters that are not seen.
-_BLANKS = "".join(
-    chr(code)
-    for code in (
-        *(*range(0x09, 0x0E), 0x20, 0x85, 0xA0, 0xAD, 0x61C, 0x1680, 0x180E),
-        *(*range(0x2000, 0x2010), *range(0x2028, 0x2030), 0x205F),
-        *(*range(0x2060, 0x2070), 0x3000, 0xFEFF),
-    )
-)
 _REQUIRED = ("request_id", "called_us", "owner_uin", "action")
 _MANGLED = r"^[+-]?[0-9]*\.?[0-9]*([eE][+-]?[0-9]+)?$"
 _STATUS = r"^[+-]?[0-9]{1,9}(\.0*)?$"
@@ -37,14 +28,12 @@ def is_mangled(text: pl.Expr) -> pl.Expr:
     return (text.str.contains(r"[.+]") & text.str.contains(_MANGLED)).fill_null(False)
 
 
-def _cleaned(name: str) -> pl.Expr:
-    """An identifier without what people and programs leave around it: blanks of any kind, and a
-    spreadsheet's apostrophe or `="…"`."""
-    ahead = _BLANKS + "'"
-    bare = pl.col(name).str.strip_chars_start(ahead).str.strip_chars_end(_BLANKS)
-    quoted = bare.str.extract(r'(?s)^="(.*)"$')
-    unquoted = quoted.str.strip_chars_start(ahead).str.strip_chars_end(_BLANKS)
-    return pl.coalesce(unquoted, bare)
+def _key(texts: pl.DataFrame, name: str, load: SourceLoad) -> pl.Series:
+    """An identifier as records are matched by it. Older reading rules left it as it was written."""
+    column = texts[name]
+    if load.reading_rules >= _CLEAN_SINCE:
+        return column
+    return column.replace({text: strip(text) or text for text in column.drop_nulls().unique()})
 
 
 def accepted_records(
@@ -58,8 +47,7 @@ def accepted_records(
     action, is_failure, is_too_old, and request_key and owner_key, the identifiers by which records
     are matched. Files read by older rules have some that are not clean.
     """
-    is_clean = load.reading_rules >= _CLEAN_SINCE or rules.READING_RULES < _CLEAN_SINCE
-    shape = shape_of(load.feed, load.format)
+    shape = shape_of(load.feed, load.format, load.reading_rules)
     naive_zone = billing_vars.zone if shape.naive_times_in_billing_timezone else None
     status = (
         pl.when(pl.col("http_status").str.contains(_STATUS))
@@ -70,11 +58,16 @@ def accepted_records(
     age = (pl.col("settled_on") - pl.col("usage_date")).dt.total_days()
     return (
         texts.lazy()
-        .with_columns(instants(texts["called_at"], naive_zone).alias("called_us"), status=status)
+        .with_columns(
+            instants(texts["called_at"], naive_zone, load.reading_rules).alias("called_us"),
+            _key(texts, "request_id", load).alias("request_key"),
+            _key(texts, "owner_uin", load).alias("owner_key"),
+            status=status,
+        )
         .filter(
             ~pl.col("malformed"),
             *(pl.col(name).is_not_null() for name in _REQUIRED),
-            pl.col("called_us").is_between(FIRST_INSTANT, LAST_INSTANT),
+            pl.col("called_us").is_between(FIRST_CALLS[min(load.reading_rules, 2)], LAST_INSTANT),
             ~is_mangled(pl.col("owner_uin")),
             ~is_mangled(pl.col("operate_uin")),
             pl.col("status").is_not_null() | pl.col("http_status").is_null(),
@@ -93,8 +86,8 @@ def accepted_records(
             "settled_on",
             "owner_uin",
             "action",
-            (pl.col("request_id") if is_clean else _cleaned("request_id")).alias("request_key"),
-            (pl.col("owner_uin") if is_clean else _cleaned("owner_uin")).alias("owner_key"),
+            "request_key",
+            "owner_key",
             (
                 pl.col("error_code").is_not_null()
                 | ~pl.col("status").fill_null(200).is_between(200, 299)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from callbill.ingest.shapes import Shape
+from callbill.verify.identifiers import no_error_rule
 
 # The fields' texts, then `malformed` and `has_error`, then the line's number.
 Row = tuple[str | bool | int | None, ...]
@@ -14,9 +17,16 @@ NAMES |= {"component_code"}
 UNREADABLE = "{}"
 
 
-def empty_texts(shape: Shape, field: str) -> tuple[str, ...]:
-    """The texts of a field that stand for no value."""
-    return ("", *shape.no_error_codes) if field == "error_code" else ("",)
+def emptiness(shape: Shape, field: str) -> Callable[[str], bool]:
+    """What tells whether a text of a field stands for no value."""
+    return no_error_rule(shape) if field == "error_code" else lambda text: text == ""
+
+
+def code_paths(shape: Shape) -> dict[str, str]:
+    """The path of the code in each of the `error_parents`."""
+    return {
+        path.rpartition(".")[0]: path for path in shape.fields.get("error_code", ()) if "." in path
+    }
 
 
 def error_parents(shape: Shape) -> set[str]:

@@ -9,7 +9,8 @@ Schema versions:
 5  0.7: versions of the rules; verdicts on account events in a table of their own; the table that
    passes calls to the next run exists before the first run; models have other names
 6  0.7: deliveries of the same content; files of history; calls that are not in the bill, by run;
-   calls that are passed to the next run have their action; cleaned identifiers
+   calls that are passed to the next run have their action; cleaned identifiers, and
+   how many values something was taken off
 
 Only the job's own tables are migrated. Every run builds dbt's models again, except rows that are
 kept by settlement date.

@@ -84,6 +84,17 @@ create table if not exists ops.rejected_lines (
     run_id varchar not null
 );
 
+-- How many accepted values of a file something was taken off, such as a blank behind an account
+-- number. Lines that were read again have the settlement floor of that retry.
+create table if not exists ops.cleaned_values (
+    source_file_id varchar not null,
+    feed varchar not null,
+    field varchar not null,
+    values bigint not null,
+    settlement_floor date not null,
+    primary key (feed, source_file_id, settlement_floor, field)
+);
+
 -- Account events that are valid by themselves but do not count, because of events known before.
 -- Every run judges all events again.
 create table if not exists ops.event_verdicts (

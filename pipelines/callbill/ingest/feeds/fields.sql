@@ -3,6 +3,8 @@
 {#
     The instant that a text stands for, null if it is not valid: ISO 8601 with an offset, or epoch
     seconds. A text without an offset is valid only with `naive_timezone`, the zone to read it in.
+    Since version 2 of the reading rules epoch times may be in smaller units, and a comma may stand
+    before the fraction of a time without an offset.
 #}
 {% macro instant(text, naive_timezone=none) -%}
         case
@@ -42,13 +44,20 @@
                         '\1-\2-\3 \4:\5:\6'
                     ) as timestamptz
                 )
-            -- Epoch seconds, milliseconds from 1e11 on; decimals, so that no microsecond is lost.
-            when regexp_full_match({{ text }}, '-?\d{1,15}(\.\d*)?')
+            -- Epoch seconds, milliseconds from 1e11 on, microseconds from 1e14, nanoseconds from 1e17.
+            -- They are decimals, so that no microsecond is lost.
+            when regexp_full_match({{ text }}, '-?\d{1,{{ 19 if reading_rules >= 2 else 15 }}}(\.\d*)?')
                 then make_timestamptz(
                     cast(
                         trunc(
                             {{ seconds(text) }}
                             * case
+                                {% if reading_rules >= 2 %}
+                                when abs({{ seconds(text) }}) >= 100000000000000000
+                                    then 0.001
+                                when abs({{ seconds(text) }}) >= 100000000000000
+                                    then 1
+                                {% endif %}
                                 when abs({{ seconds(text) }}) >= 100000000000
                                     then 1000
                                 else 1000000
@@ -58,20 +67,32 @@
                 )
             {% if naive_timezone %}
             when regexp_full_match({{ text }}, '{{ iso_naive }}')
-                then timezone('{{ naive_timezone }}', try_cast({{ text }} as timestamp))
+                then timezone(
+                    '{{ naive_timezone }}',
+                    {% if reading_rules >= 2 %}
+                    try_cast(replace({{ text }}, ',', '.') as timestamp)
+                    {% else %}
+                    try_cast({{ text }} as timestamp)
+                    {% endif %}
+                )
             {% endif %}
         end
 {%- endmacro %}
 
 {# Seconds with at most 9 decimals. Further decimals are cut off, so that they cannot round up. #}
 {% macro seconds(text) -%}
-cast(regexp_extract({{ text }}, '-?\d+(\.\d{1,9})?') as decimal(24, 9))
+cast(regexp_extract({{ text }}, '-?\d+(\.\d{1,9})?') as decimal({{ 28 if reading_rules >= 2 else 24 }}, 9))
 {%- endmacro %}
 
-{# Whether a spreadsheet has changed an id that looks like a number: 1.00E+11, 100000000000.0. #}
+{# Whether a spreadsheet has changed an id that looks like a number: 1.00E+11, 100000000000.0. Since
+   version 2 of the reading rules identifiers.sql finds these. #}
 {% macro is_mangled_number(text) -%}
+{% if reading_rules >= 2 -%}
+false
+{%- else -%}
 (contains({{ text }}, '.') or contains({{ text }}, '+'))
                 and regexp_full_match({{ text }}, '{{ mangled_number }}')
+{%- endif %}
 {%- endmacro %}
 
 {# A number with 22 decimals, to check that no digit is beyond the scale of the column. It is null

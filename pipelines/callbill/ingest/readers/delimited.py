@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from callbill.base.sql import identifier, literal
+from callbill.ingest.readers.columns import check_required, paths_of_columns
 from callbill.ingest.readers.field_texts import Column, texts_of_columns
 from callbill.ingest.readers.lines import (
     CHUNK,
@@ -53,21 +54,67 @@ def whole_files(shape: Shape, header: Sequence[str], paths: Sequence[Path]) -> R
     )
 
 
-def read_header(path: Path) -> list[str]:
-    """The column names of a CSV file. An empty file has none.
+def read_header(path: Path, shape: Shape) -> list[str]:
+    """The columns of a CSV file, under the names that the shape has for them. A column that the
+    shape does not read has a name of its own. An empty file has no columns.
 
-    Raises UnreadableFileError if a column is named twice or the header is not UTF-8.
+    Raises UnreadableFileError if the header is not UTF-8, if two columns are one field, or if a
+    required field has no column.
+    """
+    header = header_names(path, shape.reading_rules)
+    if shape.reading_rules < 2 or not header:
+        return header
+    paths = paths_of_columns(shape, header)
+    check_required(shape, paths, header)
+    return [path or f"column {n}" for n, path in enumerate(paths)]
+
+
+# What is taken off around a name in a header: blanks of any kind, and characters that are not seen.
+_AROUND_NAMES = (
+    "\t\n\v\f\r \x85\xa0\xad\u061c\u1680\u180e\u2028\u2029\u202f\u205f\u3000\ufeff"
+    + "".join(map(chr, (*range(0x2000, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070))))
+)
+
+
+def header_names(path: Path, reading_rules: int) -> list[str]:
+    """The column names in the header of a CSV file. An empty file has none.
+
+    Raises UnreadableFileError if the header is not UTF-8, and before version 2 of the reading rules
+    if it names a column twice.
     """
     with path.open("rb") as stream:
+        if reading_rules >= 2:
+            _check_encoding(stream)
         first = next(_csv_rows(stream), None)
     if first is None:
         return []
     if isinstance(first, BadLine):
         raise UnreadableFileError(f"has no readable header: {first.reason}")
-    header = [name.strip() for name in first[1]]
-    if len(set(header)) < len(header) or _has_stray_bytes(header):
-        raise UnreadableFileError("has a header that names a column twice or is not UTF-8")
-    return header
+    _number, names, raw = first
+    if reading_rules < 2:
+        header = [name.strip() for name in names]
+        if len(set(header)) < len(header) or _has_stray_bytes(header):
+            raise UnreadableFileError("has a header that names a column twice or is not UTF-8")
+        return header
+    if _has_stray_bytes(names):
+        try:
+            text = raw.decode("gb18030")
+        except UnicodeDecodeError:
+            raise UnreadableFileError("has a header that is not UTF-8") from None
+        raise UnreadableFileError(
+            f"is not UTF-8 but GBK (GB18030): save it as UTF-8; its header is {text}"
+        )
+    return [name.strip(_AROUND_NAMES) for name in names]
+
+
+def _check_encoding(stream: BinaryIO) -> None:
+    """Raises UnreadableFileError if a file is UTF-16 or UTF-32."""
+    beginning = stream.read(4)
+    stream.seek(0)
+    if beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or (
+        len(beginning) == 4 and (beginning[::2] == b"\0\0" or beginning[1::2] == b"\0\0")
+    ):
+        raise UnreadableFileError("is not UTF-8 but UTF-16: save it as UTF-8")
 
 
 # What DuckDB's CSV reader and Python's understand in different ways: blanks around a quoted value,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from callbill.base.sql import literal
 from callbill.ingest.shapes import Shape
+from callbill.ingest.templates import identifier_rules
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,15 @@ def texts_of_columns(shape: Shape, columns: Mapping[str, Column]) -> str:
         if field in shape.feed.text_fields and path in columns and not columns[path].is_text
     )
     # An empty text means "no value", as everywhere.
-    errors = [
-        f"nullif({reference(parent)}, '') is not null"
+    errors = {
+        parent: f"nullif({reference(parent)}, '') is not null"
         for parent in shape.error_parents
         if parent in columns
-    ]
+    }
     odd_field = f"case{odd} end" if odd else "null::varchar"
-    return select_list(field_texts(shape, reference), errors, odd_field)
+    return select_list(
+        field_texts(shape, reference), error_signs(shape, errors, reference), odd_field
+    )
 
 
 def field_texts(shape: Shape, reference: Callable[[str], str]) -> dict[str, str]:
@@ -57,6 +60,10 @@ def field_texts(shape: Shape, reference: Callable[[str], str]) -> dict[str, str]
         no_codes = shape.no_error_codes if field == "error_code" else ()
         for empty in (*shape.feed.empty_texts, *no_codes):
             candidates = [f"nullif({text}, {literal(empty)})" for text in candidates]
+        if field == "error_code" and shape.reading_rules >= 2:
+            candidates = [
+                identifier_rules().error_code(text, shape.no_error_codes) for text in candidates
+            ]
         text = candidates[0] if len(candidates) == 1 else f"coalesce({', '.join(candidates)})"
         texts[field] = text
     if shape.implied_http_status is not None:
@@ -64,6 +71,25 @@ def field_texts(shape: Shape, reference: Callable[[str], str]) -> dict[str, str]
     for field in shape.feed.fields:
         texts.setdefault(field, "null::varchar")
     return texts
+
+
+def error_signs(
+    shape: Shape, present: Mapping[str, str], reference: Callable[[str], str]
+) -> list[str]:
+    """SQL that is true if a line has an error object, whatever the object contains.
+
+    `present` has the SQL for whether an object is there. Since version 2 of the reading rules an
+    object whose code says that there was no error is none.
+    """
+    if shape.reading_rules < 2:
+        return list(present.values())
+    codes = {path.rpartition(".")[0]: path for path in shape.fields.get("error_code", ())}
+    return [
+        f"case when {sign}"
+        f" then not {identifier_rules().is_zero(reference(codes[parent]), shape.no_error_codes)}"
+        " else false end"
+        for parent, sign in present.items()
+    ]
 
 
 def select_list(texts: Mapping[str, str], errors: Sequence[str], odd_field: str) -> str:

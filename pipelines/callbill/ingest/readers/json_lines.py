@@ -7,13 +7,15 @@ in memory until the statement ends. So there are few calls, in few statements.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from callbill.base.sql import identifier, literal
-from callbill.ingest.readers.field_texts import field_texts, select_list
+from callbill.ingest.readers.field_texts import error_signs, field_texts, select_list
 from callbill.ingest.readers.lines import (
     CHUNK,
     MAX_LINE_BYTES,
@@ -33,7 +35,7 @@ def whole_files(shape: Shape, paths: Sequence[Path], *, ignore_errors: bool = Fa
     `ignore_errors` it is a record without fields instead."""
     return Relation(
         f"""
-        select {_texts_of_json(shape)},
+        select {_texts_of_json(shape, check_all=ignore_errors)},
             parse_filename(filename, true) as source_file_id,
             null::bigint as line_number
         from read_json(
@@ -70,34 +72,108 @@ def _json_type(node: dict[str, Any]) -> str:
     return "struct(" + ", ".join(f"{identifier(k)} {_json_type(v)}" for k, v in node.items()) + ")"
 
 
-def _texts_of_json(shape: Shape) -> str:
+def _texts_of_json(shape: Shape, *, check_all: bool) -> str:
     """The select list of a shape's field texts from the columns of `_json_columns`.
 
     read_json does not report a value's JSON type. A text that an object, an array or a boolean
-    could have become therefore sets `odd_field`, and the file is read again line by line.
+    could have become therefore sets `odd_field`, and the file is read again line by line. Without
+    `check_all` some fields are checked later (`Shape.checked_when_written`).
     """
 
     def reference(path: str) -> str:
         return ".".join(identifier(part) for part in path.split("."))
 
     texts = field_texts(shape, reference)
+    later = () if check_all else shape.checked_when_written
+    fields = [name for name in shape.feed.text_fields if name not in later]
     odd = " or ".join(
+        may_be_no_text(reference(path)) for name in fields for path in shape.fields.get(name, ())
+    )
+    errors = {parent: f"{reference(parent)} is not null" for parent in shape.error_parents}
+    return select_list(
+        texts, error_signs(shape, errors, reference), f"case when {odd} then 'value' end"
+    )
+
+
+def may_be_no_text(text: str) -> str:
+    """SQL for whether read_json could have made a text of an object, an array or a boolean."""
+    return (
         f"({text} >= '[' and {text} < '\\') or ({text} >= '{{' and {text} < '|')"
         f" or {text} in ('true', 'false')"
-        for text in _paths_of_texts(shape, reference)
     )
-    errors = [f"{reference(parent)} is not null" for parent in shape.error_parents]
-    return select_list(texts, errors, f"case when {odd} then 'value' end")
 
 
-def _paths_of_texts(shape: Shape, reference: Callable[[str], str]) -> list[str]:
-    """The reference of every path of the feed's text fields."""
-    return [
-        reference(path) for field in shape.feed.text_fields for path in shape.fields.get(field, ())
-    ]
+# --- keys in other capitals ----------------------------------------------------------------------
+
+# Of a large file so many bytes at so many places are looked at: a program spells its keys alike.
+_SAMPLE_BYTES = 8 * 1024
+_SAMPLES = 16
+
+
+def may_have_other_capitals(shape: Shape, path: Path) -> bool:
+    """Whether a key that the shape reads may be written in other capitals in a file.
+
+    read_json would overlook such a key. Line by line it counts as the key that it is.
+    """
+    size = path.stat().st_size
+    step = max(size // _SAMPLES, _SAMPLE_BYTES)
+    with path.open("rb") as stream:
+        for start in range(0, size, step):
+            stream.seek(start)
+            sample = stream.read(_SAMPLE_BYTES + 64)
+            in_lower_case = sample.lower()
+            for key in _quoted_keys(shape):
+                if in_lower_case.count(key.lower()) != sample.count(key):
+                    return True
+    return False
+
+
+def _keys(shape: Shape) -> list[str]:
+    """The keys at all depths that the shape reads."""
+    return list(dict.fromkeys(part for path in shape.paths for part in path.split(".")))
+
+
+def _quoted_keys(shape: Shape) -> list[bytes]:
+    return [f'"{key}"'.encode() for key in _keys(shape)]
+
+
+def with_known_capitals(shape: Shape, line: str) -> str:
+    """SQL for the text of a JSON object in which the shape's keys are written as the shape has
+    them. In valid JSON a text in quotes before a colon can only be a key."""
+    other = "|".join(
+        f"{key[:n]}{key[n].swapcase()}{_in_any_case(key[n + 1 :])}"
+        for key in _keys(shape)
+        for n in range(len(key))
+        if key[n].swapcase() != key[n]
+    )
+    if not other:
+        return line
+    replaced = line
+    for key in _keys(shape):
+        if key.lower() != key.upper():
+            replaced = (
+                f"regexp_replace({replaced}, {literal(_quoted_pattern(key))},"
+                f""" '"{key}"\\1', 'gi')"""
+            )
+    return f"""case when regexp_matches({line}, '"({other})"') then {replaced} else {line} end"""
+
+
+def _quoted_pattern(key: str) -> str:
+    return f'"{re.escape(key)}"(\\s*:)'
+
+
+def _in_any_case(text: str) -> str:
+    return f"(?i:{re.escape(text)})" if text else ""
 
 
 # --- line by line --------------------------------------------------------------------------------
+
+
+def check_encoding(path: Path) -> None:
+    """Raises UnreadableFileError if a file begins with the mark of UTF-16."""
+    with path.open("rb") as stream:
+        if stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            raise UnreadableFileError("is not UTF-8 but UTF-16: save it as UTF-8")
 
 
 def json_lines(stream: BinaryIO) -> Iterator[Line | BadLine]:
@@ -177,18 +253,32 @@ def _numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadLine]]:
 def fault_of_line(shape: Shape) -> str:
     """SQL for the reason why `line` is not a readable JSON object, null if it is one."""
     parents = ["", *shape.parents]
+    in_any_case = shape.reading_rules >= 2
     duplicate = " or ".join(
         f"coalesce(len({names}) <> list_unique({names}), false)"
         for n, parent in enumerate(parents, 1)
+        for keys in [f"json_keys(line, {_json_paths(parents)})[{n}]"]
         for names in [
-            f"list_filter(json_keys(line, {_json_paths(parents)})[{n}], "
-            f"lambda k: k in {_mapped_keys(shape, parent)})"
+            f"list_filter({_lower(keys) if in_any_case else keys}, "
+            f"lambda k: k in {_mapped_keys(shape, parent, in_any_case=in_any_case)})"
         ]
     )
+    # Such keys are written as the shape has them before (`with_known_capitals`), unless letters of
+    # theirs are escaped.
+    foreign = " or ".join(
+        f"coalesce(len(list_filter({keys}, lambda k: lower(k) in {known}"
+        f" and k not in {exact})) > 0, false)"
+        for n, parent in enumerate(parents, 1)
+        for keys in [f"json_keys(line, {_json_paths(parents)})[{n}]"]
+        for known in [_mapped_keys(shape, parent, in_any_case=True)]
+        for exact in [_mapped_keys(shape, parent, in_any_case=False)]
+    )
+    other_capitals = f"when {foreign} then 'key_in_other_capitals'" if in_any_case else ""
     return f"""case
         when not json_valid(line) then 'invalid_json'
         when not starts_with(line, '{{') then 'not_an_object'
         when {duplicate} then 'duplicate_key'
+        {other_capitals}
     end"""
 
 
@@ -238,14 +328,24 @@ def texts_of_values(shape: Shape) -> str:
             for parent in shape.parents
         ]
     )
-    errors = [f"{type_of(parent)} <> 'NULL'" for parent in shape.error_parents]
-    return select_list(field_texts(shape, reference), errors, f"case\n{odd}\n    end")
+    errors = {parent: f"{type_of(parent)} <> 'NULL'" for parent in shape.error_parents}
+    return select_list(
+        field_texts(shape, reference),
+        error_signs(shape, errors, reference),
+        f"case\n{odd}\n    end",
+    )
 
 
-def _mapped_keys(shape: Shape, parent: str) -> str:
+def _lower(keys: str) -> str:
+    return f"list_transform({keys}, lambda k: lower(k))"
+
+
+def _mapped_keys(shape: Shape, parent: str, *, in_any_case: bool) -> str:
     """The keys that the shape reads from an object, as an SQL list. Only these must not repeat."""
     names = [path.rpartition(".") for path in shape.paths_and_parents]
-    keys = dict.fromkeys(literal(name) for of, _, name in names if of == parent)
+    keys = dict.fromkeys(
+        literal(name.lower() if in_any_case else name) for of, _, name in names if of == parent
+    )
     return f"({', '.join(keys)})"
 
 

@@ -10,6 +10,7 @@ import duckdb
 from callbill.base.errors import CallbillError
 from callbill.base.machine import machine_fault
 from callbill.base.sql import identifier, literal
+from callbill.ingest.readers.columns import check_required, paths_of_columns
 from callbill.ingest.readers.field_texts import Column, texts_of_columns
 from callbill.ingest.readers.lines import UnreadableFileError
 from callbill.ingest.relation import Relation
@@ -61,6 +62,37 @@ def schema_of(con: duckdb.DuckDBPyConnection, path: Path) -> Schema:
     """Names and types of a file's columns. Raises UnreadableFileError, and CallbillError for a
     fault of the machine."""
     return tuple(_describe(con, path, "*"))
+
+
+def check_columns(con: duckdb.DuckDBPyConnection, shape: Shape, path: Path) -> None:
+    """Raises UnreadableFileError if two columns of a file are one field, or if a required field has
+    no column."""
+    columns = _names_in_schema(con, path)
+    paths = paths_of_columns(shape, [name for name, _depth in columns])
+    check_required(shape, paths, [name for name, depth in columns if depth == 0])
+
+
+def _names_in_schema(con: duckdb.DuckDBPyConnection, path: Path) -> list[tuple[str, int]]:
+    """The names of a file's columns and of the fields of structs, as dotted paths, as the file has
+    them, each with its depth. DuckDB itself gives a name that occurs twice another one."""
+    try:
+        rows = con.execute(
+            "select name, num_children from parquet_schema($name)", {"name": str(path)}
+        ).fetchall()
+    except duckdb.Error as error:
+        raise as_unreadable(error, path) from error
+    names: list[tuple[str, int]] = []
+    # The structs that the next row lies in: name, and how many fields are still to come.
+    above: list[tuple[str, int]] = []
+    for name, children in rows[1:]:
+        full_name = f"{above[-1][0]}.{name}" if above else name
+        names.append((full_name, len(above)))
+        if above:
+            above[-1] = above[-1][0], above[-1][1] - 1
+        above.append((full_name, children or 0))
+        while above and above[-1][1] == 0:
+            above.pop()
+    return names
 
 
 def columns_of(con: duckdb.DuckDBPyConnection, shape: Shape, path: Path) -> dict[str, Column]:

@@ -21,7 +21,8 @@ typed as (
         odd_field,
         {{ instant('occurred_at') }} as occurred_at,
         {{ exact_number('amount') }} as exact_amount,
-        {{ kept_fields }} as fields
+        {{ kept_fields }} as fields,
+        {{ cleaned }} as cleaned
     from texts
 ),
 
@@ -61,7 +62,7 @@ judged as (
                     else 'invalid_occurred_at'
                 end
             when
-                occurred_at < timestamptz '0001-01-01 00:00:00+00'
+                occurred_at < {{ first_instant }}
                 or occurred_at >= timestamptz '9999-01-01 00:00:00+00'
                 then 'invalid_occurred_at'
             when event_type is null then 'missing_event_type'
@@ -93,7 +94,8 @@ judged as (
                 )
                 then 'invalid_amount'
         end as reason,
-        fields
+        fields,
+        cleaned
     from typed
 )
 

@@ -56,7 +56,7 @@ typed as (
                         then 'called_at_without_offset'
                     else 'invalid_called_at'
                 end
-            when called_ts < timestamptz '0001-01-01 00:00:00+00' then 'invalid_called_at'
+            when called_ts < {{ first_instant }} then 'invalid_called_at'
             when owner_uin is null then 'missing_owner_uin'
             when
                 {{ is_mangled_number('owner_uin') }}
@@ -69,7 +69,8 @@ typed as (
             when error_code is null and (has_error or status is null) then 'unknown_outcome'
             when usage_date > arrived_on + 1 then 'future_timestamp'
         end as reason,
-        {{ kept_fields }} as fields
+        {{ kept_fields }} as fields,
+        {{ cleaned }} as cleaned
     from dated
 )
 

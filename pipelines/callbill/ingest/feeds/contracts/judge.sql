@@ -28,7 +28,8 @@ typed as (
         odd_field,
         {{ exact_number('discount') }} as exact_discount,
         {{ exact_number('contract_price') }} as exact_price,
-        {{ kept_fields }} as fields
+        {{ kept_fields }} as fields,
+        {{ cleaned }} as cleaned
     from texts
 ),
 
@@ -74,7 +75,8 @@ judged as (
                 )
                 then 'invalid_contract_price'
         end as reason,
-        fields
+        fields,
+        cleaned
     from typed
 )
 

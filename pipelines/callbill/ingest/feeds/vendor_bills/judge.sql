@@ -37,7 +37,8 @@ meant as (
         {% for name in names + numbers + times + ['bill_month'] %}
         {{ meant(name) }} as {{ name }},
         {% endfor %}
-        {{ kept_fields }} as fields
+        {{ kept_fields }} as fields,
+        {{ cleaned }} as cleaned
     from texts
 ),
 
@@ -65,7 +66,8 @@ typed as (
             when regexp_full_match(bill_month, '[1-9]\d{3}-\d{2}(-01)?')
                 then try_cast(left(bill_month, 7) || '-01' as date)
         end as bill_month,
-        fields
+        fields,
+        cleaned
     from meant
 ),
 
@@ -121,7 +123,8 @@ judged as (
             when not regexp_full_match({{ name }}_text, '{{ number }}') then 'invalid_{{ name }}'
             {% endfor %}
         end as reason,
-        fields
+        fields,
+        cleaned
     from typed
 )
 

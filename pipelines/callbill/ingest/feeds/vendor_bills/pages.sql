@@ -7,6 +7,7 @@ select
     source_file_id,
     line_number,
     line,
+    whole_line,
     flatten(
         list_transform(
             case

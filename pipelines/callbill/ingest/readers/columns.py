@@ -1,0 +1,61 @@
+"""Matches the columns of a file with the paths of a shape, since version 2 of the reading rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from callbill.ingest.readers.lines import UnreadableFileError
+from callbill.ingest.shapes import Shape
+
+# The most characters of a header that a sentence shows.
+_MOST_SHOWN = 600
+
+
+def paths_of_columns(shape: Shape, names: Sequence[str]) -> list[str | None]:
+    """For each column the path of the shape that it is, None if the shape does not read it.
+
+    Capitals do not matter. Raises UnreadableFileError if two columns are one path.
+    """
+    paths = {path.lower(): path for path in shape.paths_and_parents}
+    first: dict[str, str] = {}
+    matched = []
+    for name in names:
+        path = paths.get(name.lower())
+        matched.append(path)
+        if path is None:
+            continue
+        if path in first:
+            both = (
+                f"the column {name} twice"
+                if first[path] == name
+                else (f"the columns {first[path]} and {name}, which are one")
+            )
+            raise UnreadableFileError(f"has {both}: nobody knows which of them counts")
+        first[path] = name
+    return matched
+
+
+def check_required(shape: Shape, paths: Iterable[str | None], names: Sequence[str]) -> None:
+    """Raises UnreadableFileError if a required field has no column. `names` is the whole header."""
+    present = set(paths)
+    missing = [
+        " or ".join(_described(shape, field) for field in alternatives)
+        for alternatives in shape.feed.required
+        if not any(
+            present.intersection(shape.fields.get(field, ()))
+            or (field == "http_status" and shape.implied_http_status is not None)
+            for field in alternatives
+        )
+    ]
+    if missing:
+        header = ", ".join(names)
+        if len(header) > _MOST_SHOWN:
+            header = header[:_MOST_SHOWN] + " …"
+        raise UnreadableFileError(
+            f"has no column for {'; '.join(missing)}: its columns are {header}"
+        )
+
+
+def _described(shape: Shape, field: str) -> str:
+    paths = shape.fields.get(field, (field,))
+    return field if paths == (field,) else f"{field} ({', '.join(paths)})"

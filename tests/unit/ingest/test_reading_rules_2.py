@@ -1,0 +1,651 @@
+"""Version 2 of the reading rules: what is around identifiers, placeholders, error codes, times.
+
+Each kind of dirt is written down with its members, and put into every field that it concerns, of
+every feed, shape and format. `verify` reads the same files by rules of its own.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import duckdb
+import polars as pl
+import pytest
+from callbill.ingest.feed import feeds
+from callbill.ingest.read_task import FileToRead, ReadTask
+from callbill.ingest.shapes import shape_of
+from callbill.tasks.ingest import read_files
+from callbill.verify.instants import FIRST_CALLS, FIRST_INSTANT, instant
+from callbill.verify.texts import texts_of
+from callbill.warehouse.loads import SourceLoad
+
+# --- files ---------------------------------------------------------------------------------------
+
+USUAL: dict[str, dict[str, Any]] = {
+    "call_logs": {
+        "request_id": "8f14e45f-ceea-467f-a8e7-b1d2c3f4a5b6",
+        "called_at": "2026-03-02T10:00:00+08:00",
+        "owner_uin": "100000000081",
+        "operate_uin": "200000000081",
+        "action": "SearchByText",
+        "http_status": "200",
+    },
+    "contracts": {
+        "owner_uin": "100000000081",
+        "component_code": "wimgs_search_by_text",
+        "effective_from": "2026-03-01",
+        "discount": "0.5",
+    },
+    "account_events": {
+        "event_id": "70001",
+        "owner_uin": "100000000081",
+        "operate_uin": "100000000082",
+        "occurred_at": "2026-03-02T10:00:00+08:00",
+        "event_type": "recharge",
+        "amount": "50.00",
+    },
+    "vendor_bills": {
+        "owner_uin": "100000000081",
+        "user_uin": "100000000082",
+        "operate_uin": "200000000081",
+        "resource_id": "wimgs-1",
+        "order_id": "20260301",
+        "bill_id": "20260302",
+        "component_type": "wimgs",
+        "component_name": "wimgs_search_by_text",
+        "fee_begin_time": "2026-03-02 10:00:00",
+        "real_cost": "0.06",
+    },
+}
+SHAPES = [
+    *(("call_logs", shape) for shape in ("canonical", "envelope", "cloudaudit")),
+    *((feed, "canonical") for feed in ("contracts", "account_events", "vendor_bills")),
+]
+FIRST = datetime(2026, 3, 2, tzinfo=UTC)
+KINDS = ("json", "csv", "parquet")
+EVERYWHERE = pytest.mark.parametrize(
+    ("feed", "shape", "kind"),
+    [(feed, shape, kind) for feed, shape in SHAPES for kind in KINDS],
+)
+Line = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Read:
+    """What became of the lines of a file: rows of the accepted by line, reasons of the others."""
+
+    rows: dict[int, dict[str, Any]]
+    reasons: dict[int, str]
+    cleaned: dict[str, int]
+    unreadable: str | None
+    times: list[datetime]
+
+
+def path_of(feed: str, shape: str, field: str, kind: str) -> str:
+    paths = shape_of(feed, shape).fields.get(field, (field,))
+    if feed == "vendor_bills" and kind == "json":
+        return paths[1] if len(paths) > 1 and "." in paths[1] else paths[-1]
+    return paths[0]
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    root: dict[str, Any] = {}
+    for path, value in flat.items():
+        *parents, name = path.split(".")
+        node = root
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[name] = value
+    return root
+
+
+def contents(feed: str, shape: str, kind: str, lines: Iterable[Line]) -> bytes:
+    """A file of lines of fields, in its shape."""
+    flat = [
+        {path_of(feed, shape, field, kind): value for field, value in line.items()}
+        for line in lines
+    ]
+    if kind == "csv":
+        text = io.StringIO(newline="")
+        names = list(dict.fromkeys(name for row in flat for name in row))
+        writer = csv.DictWriter(text, names, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        writer.writeheader()
+        writer.writerows(flat)
+        return text.getvalue().encode()
+    rows = [nested(row) for row in flat]
+    if kind == "json":
+        for row in rows:
+            if "Detail" in row:
+                row.update(row.pop("Detail"), ComponentSet=[row.pop("Component")])
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    if feed == "vendor_bills":
+        rows = flat
+    sink = io.BytesIO()
+    pl.DataFrame(rows, infer_schema_length=None).write_parquet(sink)
+    return sink.getvalue()
+
+
+def read(
+    folder: Path, feed: str, shape: str, kind: str, content: bytes, reading_rules: int = 2
+) -> Read:
+    suffix = {"json": "jsonl"}.get(kind, kind)
+    path = folder / f"file.{suffix}"
+    path.write_bytes(content)
+    arrived_on = date(2026, 3, 3)
+    file = FileToRead(path, path.name, "", "f" * 64, arrived_on, arrived_on)
+    task = ReadTask(
+        "task", feed, shape, kind, "Asia/Shanghai", reading_rules, (file,),
+        folder / "out", folder / "scratch",
+    )  # fmt: skip
+    with duckdb.connect() as con:
+        con.execute("set TimeZone = 'UTC'")
+        outcome = read_files(con, task)
+        parts = [str(task.folder / part) for part in outcome.parts]
+        rows = _rows(con, parts)
+        rejects = (
+            con.execute(
+                "select line_number, reason from read_parquet(?)",
+                [str(task.folder / outcome.rejects)],
+            ).fetchall()
+            if outcome.rejects
+            else []
+        )
+    [counts] = outcome.files.values()
+    # A line of a call log has its number as its time: a file read whole has no numbers of lines.
+    return Read(
+        {
+            int((row["called_at"] - FIRST).total_seconds())
+            if feed == "call_logs"
+            else row["line_number"]: row
+            for row in rows
+        },
+        {line: reason for line, reason in rejects if line is not None},
+        counts.cleaned,
+        counts.unreadable,
+        sorted(row[name] for row in rows for name in ("called_at", "occurred_at") if name in row),
+    )
+
+
+def _rows(con: duckdb.DuckDBPyConnection, parts: list[str]) -> list[dict[str, Any]]:
+    if not parts:
+        return []
+    found = con.execute("from read_parquet(?, hive_partitioning = false)", [parts])
+    names = [column[0] for column in found.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def verified(folder: Path, feed: str, shape: str, kind: str) -> pl.DataFrame:
+    """The lines of the file that was read last, as verify reads them."""
+    suffix = {"json": "jsonl"}.get(kind, kind)
+    load = SourceLoad(
+        "f" * 64, feed, f"{feed}/file.{suffix}", shape, date(2026, 3, 3), date(2026, 3, 3),
+        reading_rules=2,
+    )  # fmt: skip
+    return pl.concat([rows for rows, _part in texts_of(folder / f"file.{suffix}", load, folder)])
+
+
+def numbered(feed: str, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Lines that can be told apart: in a call log by their times."""
+    for n, line in enumerate(lines, 1):
+        if feed == "call_logs":
+            line["called_at"] = (FIRST + timedelta(seconds=n)).isoformat()
+    return lines
+
+
+def physical_numbers(kind: str, content: bytes, count: int) -> list[int]:
+    """The number that each record has in its file: in CSV that of its first line."""
+    if kind != "csv":
+        return list(range(1, count + 1))
+    numbers, reader = [], csv.reader(io.StringIO(content.decode(), newline=""))
+    next(reader)
+    before = reader.line_num
+    for _row in reader:
+        numbers.append(before + 1)
+        before = reader.line_num
+    return numbers
+
+
+# --- what is left around identifiers -------------------------------------------------------------
+
+UNSEEN = [
+    *("\u00ad", "\u061c", "\u180e", "\ufeff"),
+    *map(chr, (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070))),
+]
+BLANKS = [
+    *"\t\n\v\f\r \u0085\u00a0\u1680\u2028\u2029\u202f\u205f\u3000",
+    *map(chr, range(0x2000, 0x200B)),
+    *UNSEEN,
+]
+LEFTOVERS = [
+    *(f"{blank}%" for blank in BLANKS),
+    *(f"%{blank}" for blank in BLANKS),
+    *(f"{blank}%{blank}" for blank in BLANKS),
+    *("'%", "''%", " '%", "' %", "\ufeff'%\t", '="%"', ' ="%" ', '="%" ', '=" % "', '="\'%"'),
+    *("\u00a0\u200b%\u3000 ", "\t\t%\r\n"),
+]
+IDENTIFIERS = {(feed, shape): list(feeds()[feed].identifiers) for feed, shape in SHAPES}
+
+
+@EVERYWHERE
+def test_what_is_left_around_an_identifier_is_taken_off(
+    tmp_path: Path, feed: str, shape: str, kind: str
+) -> None:
+    fields = IDENTIFIERS[feed, shape]
+    cases = [(field, leftover) for field in fields for leftover in LEFTOVERS]
+    usual = USUAL[feed]
+    lines = numbered(
+        feed,
+        [{**usual, field: leftover.replace("%", usual[field])} for field, leftover in cases],
+    )
+    content = contents(feed, shape, kind, lines)
+    outcome = read(tmp_path, feed, shape, kind, content)
+    assert outcome.reasons == {}
+    assert len(outcome.rows) == len(lines)
+    for row in outcome.rows.values():
+        assert {field: row[field] for field in fields} == {field: usual[field] for field in fields}
+    assert outcome.cleaned == dict.fromkeys(sorted(fields), len(LEFTOVERS))
+    if feed in ("call_logs", "contracts"):
+        again = verified(tmp_path, feed, shape, kind)
+        assert not again["malformed"].any()
+        for field in fields:
+            assert again[field].unique().to_list() == [usual[field]]
+
+
+# --- what is no identifier -----------------------------------------------------------------------
+
+PLACEHOLDERS = [
+    spelled
+    for text in ("-", "null", "nil", "none", "undefined", "NaN", "N/A", "\\N")
+    for spelled in dict.fromkeys((text, text.upper(), text.lower(), text.title(), f" {text}\t"))
+]
+CONTROLS = [*map(chr, (0, 1, 9, 10, 13, 27, 31, 127, 133, 159, 0x2028)), *UNSEEN]
+MANGLED = {
+    "number": [
+        *("1.0E+11", "1E11", "1e11", "1.00e-3", "1E+11", "-100000000001", "+100000000001"),
+        *("100000000001.0", "100000000001.", ".5", "1,0E+11", "1,5", "-1", "+", " 1E11", "'-1"),
+    ],
+    "request": ["1.78823E+15", "1E+15", "9.9e+21", "1,78823E+15", "1788230000000000.0", " 1E+15"],
+    "code": [],
+}
+# These are identifiers, however much they look like the above.
+REAL = {
+    "number": ["acme/eu", "..", "e5", "E12", "0", "007", "1 000", "1e", "10.0.0.1", "文"],
+    "request": ["1e11ab", "12345e10", "1E11", "1e5", "-1", "1.5", "a+b", "nullable", "--"],
+    "code": ["1.0", "1E+11", "Search By Text", "nonet", "a-b"],
+}
+
+
+@EVERYWHERE
+def test_what_is_no_identifier_is_rejected_or_absent(
+    tmp_path: Path, feed: str, shape: str, kind: str
+) -> None:
+    usual = USUAL[feed]
+    required = {field for alternatives in feeds()[feed].required for field in alternatives}
+    cases = []
+    for field, of_kind in feeds()[feed].identifiers.items():
+        missing = f"missing_{field}" if field in required else None
+        middle = len(usual[field]) // 2
+        absent = [*PLACEHOLDERS, "", " ", "'", '=""']
+        if feed == "vendor_bills":
+            # An empty one gives way to the next that the API has.
+            absent = [text for text in absent if text not in ("", "-")]
+        cases += [(field, text, missing) for text in absent]
+        cases += [
+            (field, usual[field][:middle] + control + usual[field][middle:], f"invalid_{field}")
+            for control in CONTROLS
+        ]
+        cases += [(field, text, f"invalid_{field}") for text in MANGLED[of_kind]]
+        if field != "event_type":
+            cases += [(field, text, None) for text in REAL[of_kind]]
+    lines = numbered(feed, [{**usual, field: text} for field, text, _reason in cases])
+    content = contents(feed, shape, kind, lines)
+    outcome = read(tmp_path, feed, shape, kind, content)
+    numbers = physical_numbers(kind, content, len(cases))
+    expected = {
+        number: reason
+        for number, (_field, _text, reason) in zip(numbers, cases, strict=True)
+        if reason is not None
+    }
+    assert outcome.reasons == expected
+    assert len(outcome.rows) == len(cases) - len(expected)
+    by_number = {
+        number: outcome.rows[n if feed == "call_logs" else number]
+        for n, number in enumerate(numbers, 1)
+        if number not in expected
+    }
+    for number, (field, text, reason) in zip(numbers, cases, strict=True):
+        if reason is None:
+            if text in REAL[feeds()[feed].identifiers[field]]:
+                assert by_number[number][field] == text
+            else:
+                default = usual["owner_uin"] if field == "operate_uin" else None
+                if feed == "vendor_bills":
+                    default = None
+                assert by_number[number][field] == default
+    if feed in ("call_logs", "contracts"):
+        again = verified(tmp_path, feed, shape, kind)
+        fine = ~again["malformed"]
+        for field in required & set(feeds()[feed].identifiers):
+            fine &= again[field].is_not_null()
+        assert set(again.filter(fine)["line"]) == set(by_number)
+        for row in again.filter(fine).to_dicts():
+            for field in feeds()[feed].identifiers:
+                stored = by_number[row["line"]][field]
+                assert (row[field] or row["owner_uin"]) == stored
+
+
+# --- error codes ---------------------------------------------------------------------------------
+
+ZEROS = [
+    *("0", "0.0", "0.00", "-0", "+0", "00", "0.", ".0", "0e0", "0E0", "0e+5", "0.0E-3", "-0.0"),
+    *("0,0", "0x0", "'0", '="0"', " 0", "0\u00a0", "0\t"),
+]
+BLANK_CODES = ["", " ", "\t", "\u00a0", "\u200b", "\ufeff", "'", '=""', "NaN", "nan", "NAN", "-nan"]
+CODES = ["InternalError", "1", "0.1", "OK", "Success", "null", "-", "None", "0a", "AuthFailure.X"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", ["canonical", "envelope", "cloudaudit"])
+def test_zero_in_any_spelling_is_no_error(tmp_path: Path, shape: str, kind: str) -> None:
+    codes = [*ZEROS, *BLANK_CODES, *CODES]
+    usual = USUAL["call_logs"]
+    lines = numbered("call_logs", [{**usual, "error_code": code} for code in codes])
+    if shape != "canonical":
+        lines = [{k: v for k, v in line.items() if k != "http_status"} for line in lines]
+    content = contents("call_logs", shape, kind, lines)
+    outcome = read(tmp_path, "call_logs", shape, kind, content)
+    # The lines have no latency in these shapes, but they are in their order.
+    found = [outcome.rows[n]["error_code"] for n in sorted(outcome.rows)]
+    in_object = shape == "envelope" and kind != "csv"
+    # An error object that says nothing of its code is neither a success nor a failure.
+    nothing = BLANK_CODES if in_object else []
+    assert outcome.reasons == dict.fromkeys(
+        (n for n, code in enumerate(codes, 1) if code in nothing), "unknown_outcome"
+    )
+    assert found == [
+        None if code in ZEROS or code in BLANK_CODES else code
+        for code in codes
+        if code not in nothing
+    ]
+    again = verified(tmp_path, "call_logs", shape, kind)
+    is_error = [code is not None for code in again["error_code"]]
+    assert is_error == [code in CODES for code in codes]
+    assert again["has_error"].to_list() == [in_object and code not in ZEROS for code in codes]
+
+
+@pytest.mark.parametrize("zero", ["0", "0.0::double", "-0.0::double", "0.00::decimal(9, 2)", "0::utinyint",  # noqa: E501
+                                  "'nan'::double", "'nan'::float", "0.0::float"])  # fmt: skip
+@pytest.mark.parametrize("field", ["apiErrorCode", "errorCode"])
+def test_zero_in_a_column_of_numbers_is_no_error(tmp_path: Path, field: str, zero: str) -> None:
+    content = parquet_of(
+        tmp_path,
+        f'\'r-1234567890\' as "requestID", 1772416800 as "eventTime",'
+        " {'accountId': '1', 'principalId': '2'} as \"userIdentity\","
+        f' \'SearchByText\' as "eventName", {zero} as "{field}"',
+    )
+    outcome = read(tmp_path, "call_logs", "cloudaudit", "parquet", content)
+    assert [row["error_code"] for row in outcome.rows.values()] == [None]
+    assert verified(tmp_path, "call_logs", "cloudaudit", "parquet")["error_code"].to_list() == [
+        None
+    ]
+
+
+def parquet_of(folder: Path, columns: str) -> bytes:
+    path = folder / "written.parquet"
+    duckdb.execute(f"copy (select {columns}) to '{path}' (format parquet)")
+    return path.read_bytes()
+
+
+# --- times ---------------------------------------------------------------------------------------
+
+TEN_O_CLOCK = datetime(2026, 3, 2, 2, tzinfo=UTC)
+TIMES = {
+    "1772416800": TEN_O_CLOCK,
+    "1772416800123": TEN_O_CLOCK.replace(microsecond=123000),
+    "1772416800123456": TEN_O_CLOCK.replace(microsecond=123456),
+    "1772416800123456.9": TEN_O_CLOCK.replace(microsecond=123456),
+    "1772416800123456789": TEN_O_CLOCK.replace(microsecond=123456),
+    "2026-03-02T10:00:00,123+08:00": TEN_O_CLOCK.replace(microsecond=123000),
+    "2000-01-01T00:00:00Z": datetime(2000, 1, 1, tzinfo=UTC),
+}
+NO_TIMES = [
+    *("0", "0001-01-01T00:00:00Z", "0001-01-02T00:00:00Z", "46266.4167", "20260901", "-1"),
+    *("1999-12-31T23:59:59Z", "946684799", "19991231T235959Z", "17724168001234567890"),
+    *("2000-01-01T00:00:00+08:00", "-1772416800123456789"),
+]
+
+
+@pytest.mark.parametrize("feed", ["call_logs", "account_events"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_times(tmp_path: Path, feed: str, kind: str) -> None:
+    field = "called_at" if feed == "call_logs" else "occurred_at"
+    lines = [{**USUAL[feed], field: text} for text in (*TIMES, *NO_TIMES)]
+    content = contents(feed, "canonical", kind, lines)
+    outcome = read(tmp_path, feed, "canonical", kind, content)
+    assert outcome.times == sorted(TIMES.values())
+    first = 1 + len(TIMES) + (kind == "csv")
+    assert outcome.reasons == dict.fromkeys(range(first, first + len(NO_TIMES)), f"invalid_{field}")
+    if feed == "call_logs":
+        for text, expected in TIMES.items():
+            assert (
+                instant(text, None, 2) == int(expected.timestamp()) * 10**6 + expected.microsecond
+            )
+        for text in NO_TIMES:
+            assert (instant(text, None, 2) or FIRST_INSTANT) < FIRST_CALLS[2]
+
+
+@pytest.mark.parametrize("fraction", [",123", ".123", ""])
+def test_a_cloudaudit_time_without_offset_is_in_the_billing_timezone(
+    tmp_path: Path, fraction: str
+) -> None:
+    line = {**USUAL["call_logs"], "called_at": f"2026-03-02 10:00:00{fraction}"}
+    content = contents("call_logs", "cloudaudit", "json", [line])
+    outcome = read(tmp_path, "call_logs", "cloudaudit", "json", content)
+    [row] = outcome.rows.values()
+    expected = TEN_O_CLOCK.replace(microsecond=123000 if fraction else 0)
+    assert row["called_at"] == expected
+    assert instant(line["called_at"], ZoneInfo("Asia/Shanghai"), 2) == (
+        int(expected.timestamp()) * 10**6 + expected.microsecond
+    )
+
+
+# --- headers -------------------------------------------------------------------------------------
+
+
+def header_and_row(feed: str, shape: str) -> tuple[list[str], list[str]]:
+    mapped = shape_of(feed, shape).fields
+    line = {field: value for field, value in USUAL[feed].items() if field in mapped}
+    names = [path_of(feed, shape, field, "csv") for field in line]
+    return names, [str(value) for value in line.values()]
+
+
+def csv_of(names: list[str], row: list[str]) -> bytes:
+    return (",".join(names) + "\n" + ",".join(row) + "\n").encode()
+
+
+HEADERS = pytest.mark.parametrize(("feed", "shape"), SHAPES)
+AROUND_NAMES = ["%", " %", "%\t", "\ufeff%", "%\u200b", "\u00a0%\u3000"]
+
+
+@HEADERS
+def test_headers_that_load(tmp_path: Path, feed: str, shape: str) -> None:
+    names, row = header_and_row(feed, shape)
+    others = [
+        *([style(name) for name in names] for style in (str.upper, str.lower, str.title)),
+        *([around.replace("%", name) for name in names] for around in AROUND_NAMES),
+    ]
+    files = [csv_of(some, row) for some in others]
+    files += [
+        csv_of([*names, *more], [*row, *("x" for _ in more)])
+        for more in ([""], ["", ""], ["tag", "tag"], ["tag", "Tag"], ["备注", "备注", ""])
+    ]
+    for content in files:
+        outcome = read(tmp_path, feed, shape, "csv", content)
+        assert (outcome.unreadable, outcome.reasons, len(outcome.rows)) == (None, {}, 1), content
+        if feed in ("call_logs", "contracts"):
+            again = verified(tmp_path, feed, shape, "csv")
+            assert again["owner_uin"].to_list() == ["100000000081"]
+
+
+@HEADERS
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_column_that_occurs_twice_rejects_the_file(
+    tmp_path: Path, feed: str, shape: str, kind: str
+) -> None:
+    names, row = header_and_row(feed, shape)
+    for position, name in enumerate(names):
+        for again in (name, name.upper(), name.title()):
+            if kind == "parquet" and again == name:
+                continue
+            twice, values = [*names, again], [*row, row[position]]
+            content = (
+                csv_of(twice, values)
+                if kind == "csv"
+                else parquet_bytes(pl.DataFrame([values], schema=twice, orient="row"))
+            )
+            outcome = read(tmp_path, feed, shape, kind, content)
+            assert outcome.rows == {}
+            if again == name or again.lower() != name.lower():
+                expected = f"has the column {name} twice"
+            else:
+                expected = f"has the columns {name} and {again}, which are one"
+            assert outcome.unreadable is not None
+            assert outcome.unreadable.startswith(expected), again
+
+
+def parquet_bytes(frame: pl.DataFrame) -> bytes:
+    sink = io.BytesIO()
+    frame.write_parquet(sink)
+    return sink.getvalue()
+
+
+def test_a_struct_field_and_a_column_of_its_path_are_one(tmp_path: Path) -> None:
+    content = parquet_of(
+        tmp_path,
+        "{'RequestId': 'r'} as \"Response\", 's' as \"response.requestid\","
+        " 1772416800 as called_at, '1' as owner_uin, 'a' as action",
+    )
+    outcome = read(tmp_path, "call_logs", "envelope", "parquet", content)
+    assert outcome.unreadable is not None
+    assert "Response.RequestId and response.requestid" in outcome.unreadable
+
+
+@HEADERS
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_header_without_a_required_column_is_shown_whole(
+    tmp_path: Path, feed: str, shape: str, kind: str
+) -> None:
+    names, row = header_and_row(feed, shape)
+    of_field = {path_of(feed, shape, field, kind): field for field in USUAL[feed]}
+    for alternatives in feeds()[feed].required:
+        if "http_status" in alternatives and shape != "canonical":
+            continue
+        off = [f"x_{name}" if of_field[name] in alternatives else name for name in names]
+        values = row
+        content = (
+            csv_of(off, values)
+            if kind == "csv"
+            else parquet_bytes(pl.DataFrame([values], schema=off, orient="row"))
+        )
+        outcome = read(tmp_path, feed, shape, kind, content)
+        assert outcome.rows == {}
+        assert outcome.unreadable is not None
+        assert outcome.unreadable.startswith(f"has no column for {alternatives[0]}")
+        assert outcome.unreadable.endswith(f"its columns are {', '.join(off)}")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "sentence"),
+    [("gbk", "GBK"), ("gb18030", "GBK"), ("utf-16", "UTF-16"), ("utf-16-le", "UTF-16"),
+     ("utf-16-be", "UTF-16"), ("utf-32", "UTF-16"), ("latin-1", "is not UTF-8")],
+)  # fmt: skip
+def test_a_csv_file_in_another_encoding_has_its_own_sentence(
+    tmp_path: Path, encoding: str, sentence: str
+) -> None:
+    names, row = header_and_row("contracts", "canonical")
+    content = csv_of([*names, "é" if encoding == "latin-1" else "备注"], [*row, "x"])
+    outcome = read(tmp_path, "contracts", "canonical", "csv", content.decode().encode(encoding))
+    assert outcome.unreadable is not None
+    assert sentence in outcome.unreadable
+
+
+# --- keys of JSON --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", ["canonical", "envelope", "cloudaudit"])
+@pytest.mark.parametrize("beside_bad", [False, True])
+def test_keys_count_whatever_their_capitals(
+    tmp_path: Path, shape: str, *, beside_bad: bool
+) -> None:
+    usual = {**USUAL["call_logs"], "error_code": "InternalError"}
+    text = contents("call_logs", shape, "json", [usual]).decode().strip()
+    for path in shape_of("call_logs", shape).paths_and_parents:
+        key = path.rpartition(".")[2]
+        if f'"{key}"' not in text:
+            continue
+        for other in (key.upper(), key.title(), key.swapcase()):
+            lines = [text.replace(f'"{key}"', f'"{other}"')]
+            lines.append(text.replace(f'"{key}"', f'"{other}": null, "{key}"'))
+            lines += ["x"] * beside_bad
+            outcome = read(tmp_path, "call_logs", shape, "json", "\n".join(lines).encode())
+            [row] = outcome.rows.values()
+            assert (row["error_code"], row["owner_uin"]) == ("InternalError", "100000000081")
+            assert outcome.reasons.pop(2) == "duplicate_key", other
+            again = verified(tmp_path, "call_logs", shape, "json")
+            assert again["malformed"].to_list() == [False, True, *[True] * beside_bad]
+            assert again["error_code"].to_list()[0] == "InternalError"
+
+
+def test_a_key_with_escaped_letters_in_other_capitals_is_rejected(tmp_path: Path) -> None:
+    text = contents("call_logs", "canonical", "json", [USUAL["call_logs"]]).decode()
+    line = text.replace("{", '{"err\\u004fr_code": "X", ')
+    # Beside a line that has the file read line by line.
+    outcome = read(tmp_path, "call_logs", "canonical", "json", f"{line}x\n".encode())
+    assert outcome.reasons[1] == "key_in_other_capitals"
+
+
+# --- Parquet -------------------------------------------------------------------------------------
+
+
+def test_types_that_nobody_maps_stop_nothing(tmp_path: Path) -> None:
+    usual = ", ".join(f"'{value}' as {field}" for field, value in USUAL["call_logs"].items())
+    usual = usual.replace(f"'{USUAL['call_logs']['request_id']}'", "uuid() ")
+    for odd in (
+        *("interval 3 day", "1::variant", "'101'::bit", "uuid()", "'{}'::json", "1::hugeint"),
+        *("{'a': interval 1 day}", "[uuid()]", "timetz '10:00:00+02'", "'x'::blob", "null"),
+        *("map {'a': 1}", "union_value(k := 1)", "1.5::decimal(38, 10)", "'a'::enum('a')"),
+    ):
+        content = parquet_of(tmp_path, f"{usual}, {odd} as note")
+        outcome = read(tmp_path, "call_logs", "canonical", "parquet", content)
+        [row] = outcome.rows.values()
+        again = verified(tmp_path, "call_logs", "canonical", "parquet")
+        assert again["request_id"].to_list() == [row["request_id"]], odd
+        assert again["malformed"].to_list() == [False]
+
+
+CHECKSUMS = Path(__file__).parents[2] / "fixtures" / "parquet_with_checksums"
+
+
+@pytest.mark.parametrize("path", sorted(CHECKSUMS.glob("*.parquet")), ids=lambda path: path.stem)
+def test_a_flipped_bit_in_a_page_with_a_checksum_rejects_the_file(
+    tmp_path: Path, path: Path
+) -> None:
+    content = path.read_bytes()
+    outcome = read(tmp_path, "call_logs", "canonical", "parquet", content)
+    assert (outcome.unreadable, len(outcome.rows)) == (None, 300)
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    right = outcome.rows
+    for position in range(4, footer, footer // 40):
+        flipped = bytearray(content)
+        flipped[position] ^= 1 << position % 8
+        outcome = read(tmp_path, "call_logs", "canonical", "parquet", bytes(flipped))
+        # A bit of a header that no reader looks at can be another, such as one of its statistics.
+        assert outcome.unreadable is not None or outcome.rows == right, position
