@@ -21,6 +21,7 @@ from tests.bill.reference.inputs import File, World
 from tests.bill.reference.worlds import LAST_DAY
 from tests.support.commands import callbill, run_job, settle
 from tests.support.places import copy_of, figures, places
+from tests.support.shared import make_once
 
 MARTS = (
     "calls",
@@ -39,13 +40,15 @@ def world() -> World:
 
 
 @pytest.fixture(scope="module")
-def once(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(world: World) -> Path:
     """All worlds settled in one run."""
-    place = tmp_path_factory.mktemp("once")
-    landing.write(world, place / "landing")
-    settle(place, LAST_DAY)
-    assert len(figures(place)["settlement_hashes"]) > 200
-    return place
+
+    def make(place: Path) -> None:
+        landing.write(world, place / "landing")
+        settle(place, LAST_DAY)
+        assert len(figures(place)["settlement_hashes"]) > 200
+
+    return make_once("worlds-once", make)
 
 
 def test_in_steps(world: World, once: Path, tmp_path: Path) -> None:

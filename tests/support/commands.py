@@ -90,6 +90,7 @@ def _command(
         module.PROJECT = project  # type: ignore[attr-defined]
     ingest = project / INGEST
     shapes.SHAPES = ingest / "feeds" / "call_logs" / "shapes"
+    shapes.call_log_shapes.cache_clear()
     templates.TEMPLATES.loader = jinja2.FileSystemLoader(ingest / "feeds")
     sys.argv = command
     lend(Path(environment["CALLBILL_TESTS_PARSED"]))
