@@ -21,6 +21,7 @@ from tests.bill.reference.inputs import File, World
 from tests.bill.reference.worlds import LAST_DAY
 from tests.support.commands import callbill, run_job, settle
 from tests.support.places import copy_of, figures, places
+from tests.support.shared import make_once
 
 MARTS = (
     "calls",
@@ -39,19 +40,21 @@ def world() -> World:
 
 
 @pytest.fixture(scope="module")
-def once(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(world: World) -> Path:
     """All worlds settled in one run."""
-    place = tmp_path_factory.mktemp("once")
-    landing.write(world, place / "landing")
-    settle(place, LAST_DAY)
-    assert len(figures(place)["settlement_hashes"]) > 200
-    return place
+
+    def make(place: Path) -> None:
+        landing.write(world, place / "landing")
+        settle(place, LAST_DAY)
+        assert len(figures(place)["settlement_hashes"]) > 200
+
+    return make_once("worlds-once", make)
 
 
 def test_in_steps(world: World, once: Path, tmp_path: Path) -> None:
     waiting = list(world.files)
     arrivals = sorted({file.arrived_on for file in waiting})
-    for through in (*arrivals[4 :: len(arrivals) // 5], LAST_DAY):
+    for through in (*arrivals[4 :: len(arrivals) // 3], LAST_DAY):
         due = [file for file in waiting if file.arrived_on <= through]
         waiting = [file for file in waiting if file.arrived_on > through]
         landing.write(replace(world, files=tuple(due)), tmp_path / "landing")

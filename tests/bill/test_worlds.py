@@ -1,7 +1,8 @@
 """The product against the independent model, on generated worlds.
 
 A world is what landed when, made to collide: re-deliveries, late and void calls, month ends,
-contracts known late. Many worlds share one run. Every published table must equal the model's.
+contracts known late. Many worlds share one run. Every published table must equal the model's:
+tests/support/worlds.py holds them against it where it settles them.
 """
 
 from __future__ import annotations
@@ -11,41 +12,29 @@ from pathlib import Path
 
 import pytest
 
-from tests.bill.reference import landing, worlds
-from tests.bill.reference.inputs import Settings
+from tests.bill.reference import worlds
 from tests.bill.reference.worlds import LAST_DAY
 from tests.support.project_copy import ProjectCopy
-from tests.support.worlds import check
-
-
-def test_generated_worlds_equal_the_model(tmp_path: Path) -> None:
-    check(tmp_path, worlds.sample(count=60, seed=1))
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        # A day of 23 and one of 25 hours, midnight in the afternoon of Beijing.
-        Settings(deduction_rounding="down", billing_timezone="America/New_York"),
-        # What is a re-delivery for longer than it can be charged, and the reverse.
-        Settings(max_usage_age_days=3, dedup_horizon_days=31),
-        Settings(max_usage_age_days=70, dedup_horizon_days=2),
-    ],
-    ids=["rounding down in another time zone", "short age", "short horizon"],
+from tests.support.worlds import (
+    OTHER_VARS,
+    check,
+    place_of_several_products,
+    place_under_other_vars,
+    worlds_place,
 )
-def test_worlds_under_other_vars_equal_the_model(tmp_path: Path, settings: Settings) -> None:
-    runs = [date(2024, 3, 4), LAST_DAY]
-    check(tmp_path, worlds.sample(count=30, seed=2, runs=runs, settings=settings))
 
 
-def test_worlds_of_several_products_and_changing_list_prices_equal_the_model(
-    tmp_path: Path,
-) -> None:
-    project = ProjectCopy.in_folder(tmp_path / "project")
-    landing.write_seeds(project.folder / "seeds", worlds.ROUGH_SEEDS)
-    runs = [date(2024, 3, 4), date(2024, 4, 1), LAST_DAY]
-    world = worlds.sample(count=40, seed=3, runs=runs, seeds=worlds.ROUGH_SEEDS)
-    check(tmp_path, world, project.run_job)
+def test_generated_worlds_equal_the_model() -> None:
+    worlds_place()
+
+
+@pytest.mark.parametrize("name", OTHER_VARS)
+def test_worlds_under_other_vars_equal_the_model(name: str) -> None:
+    place_under_other_vars(name)
+
+
+def test_worlds_of_several_products_and_changing_list_prices_equal_the_model() -> None:
+    place_of_several_products()
 
 
 def test_worlds_of_catalogues_that_grow_equal_the_model(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from tests.support.commands import callbill, run_after, run_job
 from tests.support.landing_files import csv_file, json_lines, parquet_file, record, write
 from tests.support.places import copy_of, figures, manifest, places, query, unpublishable
 from tests.support.project_copy import ProjectCopy
+from tests.support.shared import make_once
 
 OWNER = "100000000061"
 FIRST, SECOND = date(2026, 3, 2), date(2026, 3, 3)
@@ -82,10 +83,11 @@ def lenient(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
 
 
 @pytest.fixture(scope="module")
-def retried(
-    strict: ProjectCopy, mended: ProjectCopy, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    place = tmp_path_factory.mktemp("retried")
+def retried(strict: ProjectCopy, mended: ProjectCopy) -> Path:
+    return make_once("retried", lambda place: read_again(place, strict, mended))
+
+
+def read_again(place: Path, strict: ProjectCopy, mended: ProjectCopy) -> None:
     lines = [
         envelope("e-1", owner_uin=OWNER),
         envelope("e-2", uin=OWNER),
@@ -132,7 +134,6 @@ def retried(
         assert f"settled from {SECOND} on" in ended.stdout
     ended = mended.run_job(place, "--through", SECOND)
     assert ended.returncode == 0, ended.stderr
-    return place
 
 
 def test_what_is_read_again_is_billed_on_the_first_open_date(retried: Path) -> None:
@@ -269,9 +270,12 @@ EVENTS = f"account_events/arrived_on={SECOND}/events.jsonl"
 
 
 @pytest.fixture(scope="module")
-def withdrawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def withdrawn() -> Path:
     """A night that was blocked, after which three of its files were withdrawn."""
-    place = tmp_path_factory.mktemp("withdrawn")
+    return make_once("withdrawn", withdraw_after_a_blocked_night)
+
+
+def withdraw_after_a_blocked_night(place: Path) -> None:
     landing = place / "landing"
 
     def call(name: str, day: date) -> dict:
@@ -296,7 +300,6 @@ def withdrawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(landing / f"call_logs/arrived_on={SECOND}/again.jsonl", json_lines(*wrong))
     ended = run_job(place, "--through", SECOND)
     assert ended.returncode == 0, ended.stderr
-    return place
 
 
 def test_what_is_withdrawn_does_not_count(withdrawn: Path) -> None:
@@ -327,11 +330,10 @@ def test_the_bill_without_what_was_withdrawn_verifies(withdrawn: Path) -> None:
 
 
 def test_what_was_withdrawn_stays_so_in_a_rebuild(withdrawn: Path, tmp_path: Path) -> None:
+    place = copy_of(withdrawn, tmp_path / "without")
     for path in (WRONG, EVENTS):
-        (withdrawn / "landing" / path).rename(tmp_path / Path(path).name)
-    copy = rebuilt(withdrawn, tmp_path)
-    for path in (WRONG, EVENTS):
-        (tmp_path / Path(path).name).rename(withdrawn / "landing" / path)
+        (place / "landing" / path).unlink()
+    copy = rebuilt(place, tmp_path)
     ended = run_job(copy, "--through", "2026-03-04")
     assert ended.returncode == 0, ended.stderr
     assert query(copy, "select sum(calls) from billing.bill_lines") == [(2,)]

@@ -18,10 +18,11 @@ from callbill.base import rules
 from callbill.base.rules import DateRules, RuleRange, as_rule_ranges, rules_by_date
 from callbill.release import hashes
 
-from tests.support.commands import callbill, succeed
+from tests.support.commands import callbill, settle, succeed
 from tests.support.landing_files import json_lines, record, write
 from tests.support.places import copy_of, lose_warehouse, manifest, places, query
 from tests.support.project_copy import ProjectCopy
+from tests.support.shared import make_once
 
 
 def land(place: Path, day: int, *names: str, **fields: object) -> None:
@@ -205,12 +206,14 @@ def test_a_later_column_enters_the_hashes_of_later_dates_only(tmp_path: Path) ->
 @pytest.fixture
 def sealed_place(tmp_path: Path) -> tuple[Path, ProjectCopy]:
     """Calls of an action that nobody claims, and of one that is billed, sealed through 3 March."""
+
+    def make(place: Path) -> None:
+        land(place, 2, "a")
+        land(place, 2, "u", action="SearchByImage")
+        settle(place, "2026-03-03")
+
     project = ProjectCopy.in_folder(tmp_path / "project")
-    place = tmp_path / "place"
-    land(place, 2, "a")
-    land(place, 2, "u", action="SearchByImage")
-    succeed(project.run_job(place, "--through", "2026-03-03"))
-    return place, project
+    return copy_of(make_once("sealed-place", make), tmp_path), project
 
 
 def add_row(project: ProjectCopy, seed: str, row: str) -> None:

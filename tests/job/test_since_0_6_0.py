@@ -23,6 +23,7 @@ from tests.support.releases_of_0_6_0 import (
     read,
     unpack,
 )
+from tests.support.shared import make_once
 
 
 def test_the_sample_is_settled_as_it_was(sample_release: Path) -> None:
@@ -33,14 +34,13 @@ def test_the_sample_is_settled_as_it_was(sample_release: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def worlds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return unpack("worlds-0.6.0.tar.zst", tmp_path_factory.mktemp("worlds"))
+def worlds() -> Path:
+    return make_once("worlds-0.6.0", lambda folder: unpack("worlds-0.6.0.tar.zst", folder))
 
 
 # How many nights of it are held against 0.6.0 in every test run.
 SETS = {
     "default": 2,
-    "default-by-many-nights": 1,
     "rounding-down-in-new-york": 1,
     "short-age": 1,
     "short-horizon": 1,
@@ -78,17 +78,16 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def old(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def old(name: str) -> Path:
     """A place as 0.6.0 left it."""
-    return unpack(f"callbill-0.6.0-{name}.tar.zst", tmp_path_factory.mktemp(name))
+    return make_once(name, lambda folder: unpack(f"callbill-0.6.0-{name}.tar.zst", folder))
 
 
 @pytest.fixture(scope="module")
-def after(old: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def after(name: str, old: Path) -> Path:
     """The same place one night later: re-deliveries, a late failure, late usage."""
-    place = copy_of(old, tmp_path_factory.mktemp("after"))
-    settle_next_night(place)
-    return place
+    folder = make_once(f"{name}-after", lambda folder: settle_next_night(copy_of(old, folder)))
+    return folder / "copy"
 
 
 def settle_next_night(place: Path) -> None:

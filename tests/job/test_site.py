@@ -163,7 +163,7 @@ def test_scripts_of_others_are_as_they_were_published() -> None:
 
 @pytest.fixture(scope="module")
 def nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Calls in two months, a late failure of a call of the first, and a night of the third."""
+    """Calls in two months, and a night of the third, of which the first two are settled."""
     place = tmp_path_factory.mktemp("nights")
     events = [
         {"event_id": "a", "event_type": "activate", "occurred_at": "2026-03-01T08:00:00+08:00"},
@@ -186,6 +186,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }  # fmt: skip
     for day, records in days.items():
         write(place / f"landing/call_logs/arrived_on={day}/calls.jsonl", json_lines(*records))
+    settle(place, date(2026, 5, 2))
     return place
 
 
@@ -197,7 +198,6 @@ def test_what_a_run_did_not_change_is_linked(nights: Path) -> None:
             for path in folder.glob("*/*.js")
         }
 
-    settle(nights, date(2026, 5, 2))
     before = files()
     settle(nights, date(2026, 5, 3))
     after = files()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import tempfile
 from datetime import UTC, date, datetime
@@ -18,29 +17,21 @@ import pytest
 from callbill.base.settings import load_settings
 from callbill.verify import calls, texts, verify_job
 
-from tests.bill.reference import landing, worlds
-from tests.bill.reference.inputs import Settings, World
-from tests.bill.reference.worlds import LAST_DAY
 from tests.support import odd_lines
 from tests.support.commands import callbill, run_job
 from tests.support.landing_files import csv_file, gz, json_lines, parquet_file, record, zst
 from tests.support.landing_files import write as write_file
 from tests.support.places import copy_of, places
-from tests.support.project_copy import ProjectCopy
-
-RUNS = [date(2024, 3, 4), LAST_DAY]
+from tests.support.worlds import (
+    OTHER_VARS,
+    place_of_several_products,
+    place_under_other_vars,
+    worlds_place,
+)
 
 
 def verify(place: Path, *arguments: object) -> CompletedProcess[str]:
     return callbill("verify", *places(place), *arguments)
-
-
-def settle(place: Path, world: World, project: ProjectCopy | None = None) -> None:
-    for number, through in enumerate(world.runs):
-        landing.write(world, place / "landing", number)
-        run = project.run_job if project else run_job
-        ended = run(place, "--through", through, "--vars", json.dumps(vars(world.settings)))
-        assert ended.returncode == 0, ended.stderr
 
 
 def assert_equal(ended: CompletedProcess[str]) -> None:
@@ -85,11 +76,9 @@ def test_the_sample(sample_place: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def world_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Generated worlds, settled in two runs."""
-    place = tmp_path_factory.mktemp("worlds")
-    settle(place, worlds.sample(count=150, seed=21, runs=RUNS))
-    return place
+def world_place() -> Path:
+    """Generated worlds, settled in several runs."""
+    return worlds_place()
 
 
 def test_generated_worlds(world_place: Path) -> None:
@@ -102,26 +91,14 @@ def test_generated_worlds(world_place: Path) -> None:
     assert min(counts.values()) > 10, counts
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        Settings(deduction_rounding="down", max_usage_age_days=3, dedup_horizon_days=31),
-        Settings(billing_timezone="America/New_York", max_usage_age_days=70, dedup_horizon_days=2),
-    ],
-    ids=["rounding down", "another time zone"],
-)
-def test_worlds_under_other_vars(tmp_path: Path, settings: Settings) -> None:
-    settle(tmp_path, worlds.sample(count=60, seed=22, runs=[LAST_DAY], settings=settings))
-    assert_equal(verify(tmp_path))
+@pytest.mark.parametrize("name", OTHER_VARS)
+def test_worlds_under_other_vars(name: str) -> None:
+    assert_equal(verify(place_under_other_vars(name)))
 
 
-def test_worlds_of_several_products_and_changing_list_prices(tmp_path: Path) -> None:
+def test_worlds_of_several_products_and_changing_list_prices() -> None:
     """The seeds are those of the release, not those of the installed product."""
-    project = ProjectCopy.in_folder(tmp_path / "project")
-    landing.write_seeds(project.folder / "seeds", worlds.ROUGH_SEEDS)
-    seeds = worlds.ROUGH_SEEDS
-    settle(tmp_path, worlds.sample(count=60, seed=23, runs=[LAST_DAY], seeds=seeds), project)
-    assert_equal(verify(tmp_path))
+    assert_equal(verify(place_of_several_products()))
 
 
 # --- odd files ---------------------------------------------------------------------------------

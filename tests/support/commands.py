@@ -23,30 +23,20 @@ from callbill.ingest import shapes, templates
 from callbill.release.site import dbt_docs
 from callbill.warehouse import dbt
 
+from tests.support.parsed import lend, parsed_models
 from tests.support.places import places
 from tests.support.project import INGEST, PROJECT
-from tests.support.shared import make_once, shared_folder
+from tests.support.shared import shared_folder
 
 CALLBILL = Path(sys.executable).with_name("callbill")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def _parsed_models() -> Path:
-    """The models as dbt parsed them."""
-
-    def parse(folder: Path) -> None:
-        target = folder / "partial_parse.msgpack"
-        command = [sys.executable, "-m", "tests.support.parse", str(target)]
-        subprocess.run(command, cwd=PROJECT, check=True)
-
-    return make_once("parsed", parse) / "partial_parse.msgpack"
-
-
 @cache
 def _warm() -> multiprocessing.context.ForkServerContext:
     """A process to fork runs from, see tests/support/warm.py."""
-    os.environ["CALLBILL_TESTS_PARSED"] = str(_parsed_models())
+    os.environ["CALLBILL_TESTS_PARSED"] = str(parsed_models())
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.support.warm"])
     return context
@@ -100,8 +90,10 @@ def _command(
         module.PROJECT = project  # type: ignore[attr-defined]
     ingest = project / INGEST
     shapes.SHAPES = ingest / "feeds" / "call_logs" / "shapes"
+    shapes.call_log_shapes.cache_clear()
     templates.TEMPLATES.loader = jinja2.FileSystemLoader(ingest / "feeds")
     sys.argv = command
+    lend(Path(environment["CALLBILL_TESTS_PARSED"]))
     if before is not None:
         before()
     main()
@@ -115,17 +107,13 @@ def run_job(
 ) -> subprocess.CompletedProcess[str]:
     """`callbill run` with a folder's own landing, warehouse and published places.
 
-    It is lent the models as dbt parsed them and what dbt wrote of them, which take seconds; what
-    has changed since is parsed and written anew.
+    It is lent what dbt wrote of the models, which takes seconds. What has changed since is written
+    anew.
     """
     docs = shared_folder() / "docs"
     state = place / "warehouse.duckdb.files" / "dbt"
-    parsed = state / "target" / "partial_parse.msgpack"
-    if not parsed.exists():
-        parsed.parent.mkdir(parents=True)
-        shutil.copyfile(_parsed_models(), parsed)
-        if docs.exists():
-            shutil.copytree(docs, state / "docs")
+    if docs.exists() and not state.exists():
+        shutil.copytree(docs, state / "docs")
     ended = callbill("run", *places(place), *arguments, project=project, before=before)
     if project == PROJECT and (state / "docs").exists() and not docs.exists():
         copy = Path(shutil.copytree(state / "docs", docs.with_name(f"docs-{os.getpid()}")))

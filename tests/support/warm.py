@@ -23,6 +23,7 @@ from callbill.warehouse.layout import Layout
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.adapters.factory import reset_adapters
 
+from tests.support import parsed, quick
 from tests.support.landing_files import json_lines, record, write
 
 
@@ -34,9 +35,9 @@ def _run_once(place: Path) -> None:
         published=str(place / "published"),
         through=date(2026, 3, 3),
     )
-    parsed = Layout(settings.warehouse).dbt / "target" / "partial_parse.msgpack"
-    parsed.parent.mkdir(parents=True)
-    shutil.copyfile(os.environ["CALLBILL_TESTS_PARSED"], parsed)
+    target = parsed.place_of(Layout(settings.warehouse))
+    target.parent.mkdir(parents=True)
+    shutil.copyfile(os.environ["CALLBILL_TESTS_PARSED"], target)
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         run_job(settings, Reporter(json_logs=True))
     # What is open in this process would be open in every process that is forked from it.
@@ -46,5 +47,6 @@ def _run_once(place: Path) -> None:
     gc.collect()
 
 
+quick.make()
 with TemporaryDirectory() as folder:
     _run_once(Path(folder))

@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
-from tests.bill.reference import compare, landing
-from tests.bill.reference.inputs import World
+from tests.bill.reference import compare, landing, worlds
+from tests.bill.reference.inputs import Settings, World
 from tests.bill.reference.model import tables
+from tests.bill.reference.worlds import LAST_DAY
 from tests.support.commands import Run, run_job
 from tests.support.places import query
+from tests.support.project_copy import ProjectCopy
+from tests.support.shared import make_once
+
+# Every var that changes figures has another value.
+OTHER_VARS = {
+    # What is a re-delivery for longer than it can be charged.
+    "rounding down": Settings(
+        deduction_rounding="down", max_usage_age_days=3, dedup_horizon_days=31
+    ),
+    # The reverse. A day of 23 and one of 25 hours, midnight in the afternoon of Beijing.
+    "another time zone": Settings(
+        billing_timezone="America/New_York", max_usage_age_days=70, dedup_horizon_days=2
+    ),
+}
+_FIRST_RUN = date(2024, 3, 4)
 
 # What FOCUS has an account billed in a period that is not what was deducted.
 BILLED_OTHERWISE = """
@@ -42,3 +59,30 @@ def check(place: Path, world: World, run: Run = run_job, seeds: Path | None = No
         assert differences == [], f"run {number}"
         billed_otherwise = BILLED_OTHERWISE.format(world.settings.billing_timezone)
         assert query(place, billed_otherwise) == [], f"run {number}"
+
+
+# --- what the tests of the bill and those of `verify` hold against it; nobody changes a place ---
+
+
+def worlds_place() -> Path:
+    """Many worlds, settled and held against the model."""
+    return make_once("worlds", lambda place: check(place, worlds.sample(count=60, seed=1)))
+
+
+def place_under_other_vars(name: str) -> Path:
+    runs = [_FIRST_RUN, LAST_DAY]
+    world = worlds.sample(count=30, seed=2, runs=runs, settings=OTHER_VARS[name])
+    return make_once(f"worlds-{name}", lambda place: check(place, world))
+
+
+def place_of_several_products() -> Path:
+    """Worlds of several products, whose list prices change."""
+
+    def make(place: Path) -> None:
+        project = ProjectCopy.in_folder(place / "project")
+        landing.write_seeds(project.folder / "seeds", worlds.ROUGH_SEEDS)
+        runs = [_FIRST_RUN, date(2024, 4, 1), LAST_DAY]
+        world = worlds.sample(count=40, seed=3, runs=runs, seeds=worlds.ROUGH_SEEDS)
+        check(place, world, project.run_job)
+
+    return make_once("worlds-of-several-products", make)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.support.commands import settle
 from tests.support.landing_files import write
-from tests.support.places import copy_of
+from tests.support.shared import make_once
 from tests.support.vendor_bills import (
     CASES,
     LAST_RUN,
@@ -19,19 +20,24 @@ from tests.support.vendor_bills import (
 
 
 @pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def nights() -> Path:
     """The accounts' bills, before any of the vendor's came."""
-    place = tmp_path_factory.mktemp("nights")
-    land(place)
-    settle(place, LAST_RUN)
-    return place
+
+    def make(place: Path) -> None:
+        land(place)
+        settle(place, LAST_RUN)
+
+    return make_once("vendor-bills", make)
 
 
 @pytest.fixture(scope="module")
-def reconciled(nights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def reconciled(nights: Path) -> Path:
     """With all cases in one bill."""
-    place = copy_of(nights, tmp_path_factory.mktemp("reconciled"))
-    rows = [row for case in CASES.values() for row in case.rows]
-    write(place / "landing/vendor_bills/arrived_on=2026-09-11/bill.csv", bill(rows))
-    settle(place, date(2026, 9, 11))
-    return place
+
+    def make(place: Path) -> None:
+        shutil.copytree(nights, place, symlinks=True, dirs_exist_ok=True)
+        rows = [row for case in CASES.values() for row in case.rows]
+        write(place / "landing/vendor_bills/arrived_on=2026-09-11/bill.csv", bill(rows))
+        settle(place, date(2026, 9, 11))
+
+    return make_once("vendor-bills-reconciled", make)

@@ -1,0 +1,80 @@
+"""Has libraries remember what they work out again and again in runs that are forked from a process.
+
+Templates are compiled once. dbt makes no messages of its events, which a run has it keep to itself.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from types import CodeType
+from typing import Any
+
+import jinja2
+import parsedatetime
+import yaml
+from dbt_common.behavior_flags import BehaviorFlagRendered
+from dbt_common.events.base_types import BaseEvent
+from dbt_common.events.event_manager import EventManager
+
+# What a template's code depends on beside its text.
+_OPTIONS = (
+    "block_start_string",
+    "block_end_string",
+    "variable_start_string",
+    "variable_end_string",
+    "comment_start_string",
+    "comment_end_string",
+    "line_statement_prefix",
+    "line_comment_prefix",
+    "trim_blocks",
+    "lstrip_blocks",
+    "newline_sequence",
+    "keep_trailing_newline",
+    "optimized",
+    "finalize",
+    "autoescape",
+    "is_async",
+)
+
+
+def make() -> None:
+    _compile_once()
+    _leave_out_events()
+    # The same reader, in C.
+    yaml.SafeLoader = yaml.CSafeLoader
+    parsedatetime.Constants = cache(parsedatetime.Constants)
+    # Looks at all frames of the stack, for a message that is left out.
+    BehaviorFlagRendered._default_source = staticmethod(lambda: "tests")
+
+
+def _compile_once() -> None:
+    compile_ = jinja2.Environment.compile
+    compiled: dict[tuple[object, ...], CodeType | str] = {}
+
+    def compile_once(self: jinja2.Environment, source: Any, *args: Any, **named: Any) -> Any:
+        if not isinstance(source, str):
+            return compile_(self, source, *args, **named)
+        options = (_known_as(getattr(self, option)) for option in _OPTIONS)
+        key = (
+            type(self), source, args, *sorted(named.items()), *sorted(self.extensions), *options
+        )  # fmt: skip
+        if key not in compiled:
+            compiled[key] = compile_(self, source, *args, **named)
+        return compiled[key]
+
+    jinja2.Environment.compile = compile_once  # type: ignore[method-assign, assignment]
+
+
+def _known_as(option: object) -> object:
+    return option.__qualname__ if callable(option) else option  # type: ignore[attr-defined]
+
+
+def _leave_out_events() -> None:
+    def without_words(self: BaseEvent, *_args: Any, **_named: Any) -> None:
+        self.pb_msg = getattr(self.PROTO_TYPES_MODULE, type(self).__name__)()
+
+    def fire_nothing(*_args: Any, **_named: Any) -> None:
+        pass
+
+    BaseEvent.__init__ = without_words  # type: ignore[method-assign]
+    EventManager.fire_event = fire_nothing  # type: ignore[method-assign]
