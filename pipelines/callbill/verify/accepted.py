@@ -82,9 +82,7 @@ def _read_by_rules(
 ) -> Iterator[tuple[SourceLoad, pl.DataFrame]]:
     """A file's rows of texts, each with the load under the version of the reading rules that the
     row was read by. Lines that were read again can have a later one than their file."""
-    rules_of = {
-        line: retry.reading_rules for retry in load.retries for line in retry.line_numbers
-    }
+    rules_of = {line: retry.reading_rules for retry in load.retries for line in retry.line_numbers}
     versions = {load.reading_rules, *rules_of.values()}
     for version in sorted(versions):
         by_rules = replace(load, reading_rules=version)

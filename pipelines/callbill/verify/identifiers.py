@@ -24,9 +24,7 @@ _UNSEEN = "\u00ad\u061c\u180e\ufeff" + _characters(
 _BLANKS = "\t\n\v\f\r \u0085\u00a0\u1680\u202f\u205f\u3000" + _characters(
     (0x2000, 0x200A), (0x2028, 0x2029)
 ) + _UNSEEN  # fmt: skip
-_NEVER_INSIDE = frozenset(
-    _characters((0x00, 0x1F), (0x7F, 0x9F), (0x2028, 0x2029)) + _UNSEEN
-)
+_NEVER_INSIDE = frozenset(_characters((0x00, 0x1F), (0x7F, 0x9F), (0x2028, 0x2029)) + _UNSEEN)
 _PLACEHOLDERS = frozenset({"-", "null", "nil", "none", "undefined", "nan", "n/a", "\\n"})
 _NUMBER = re.compile(r"[+-]?(\d*)[.,]?(\d*)([eE][+-]?\d+)?", re.ASCII)
 _FLOATING_ID = re.compile(r"[+-]?\d([.,]\d+)?[eE]\+\d+|\d+\.0+", re.ASCII)

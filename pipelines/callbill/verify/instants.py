@@ -53,9 +53,7 @@ def instants(texts: pl.Series, naive_zone: ZoneInfo | None, reading_rules: int) 
     return values.scatter(values.is_null().arg_true(), read_singly)
 
 
-def instant(
-    text: str | None, naive_zone: ZoneInfo | None, reading_rules: int = 1
-) -> int | None:
+def instant(text: str | None, naive_zone: ZoneInfo | None, reading_rules: int = 1) -> int | None:
     """The instant that a text names, None if it names none.
 
     A text without an offset names one only if `naive_zone` says whose clocks it is from.

@@ -1,7 +1,7 @@
 """A copy of a Parquet file with types that polars does not read, in texts.
 
-Nobody maps a column of intervals or of VARIANT, but polars reads no file that has one. A mapped UUID
-it reads as bytes.
+Nobody maps a column of intervals or of VARIANT, but polars reads no file that has one. It reads a
+mapped UUID as bytes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ _NO_TEXTS = ("STRUCT", "MAP", "JSON", "BOOLEAN", "BLOB", "BIT", "INTERVAL", "UNI
 def readable_copy(path: Path, shape: Shape, scratch: Path) -> Path:
     """The path of a file that polars reads: this one, or a copy of what the shape reads of it, with
     the rows in their order. Raises duckdb.Error if the file cannot be read."""
-    source = f"read_parquet({literal(str(path))}, hive_partitioning = false, binary_as_string = true)"
+    source = (
+        f"read_parquet({literal(str(path))}, hive_partitioning = false, binary_as_string = true)"
+    )
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")
         types = [row[1] for row in con.execute(f"describe select * from {source}").fetchall()]

@@ -66,7 +66,10 @@ def accepted_records(
     age = (pl.col("settled_on") - pl.col("usage_date")).dt.total_days()
     return (
         texts.lazy()
-        .with_columns(instants(texts["called_at"], naive_zone, load.reading_rules).alias("called_us"), status=status)
+        .with_columns(
+            instants(texts["called_at"], naive_zone, load.reading_rules).alias("called_us"),
+            status=status,
+        )
         .filter(
             ~pl.col("malformed"),
             *(pl.col(name).is_not_null() for name in _REQUIRED),

@@ -24,7 +24,9 @@ def emptiness(shape: Shape, field: str) -> Callable[[str], bool]:
 
 def code_paths(shape: Shape) -> dict[str, str]:
     """The path of the code in each of the `error_parents`."""
-    return {path.rpartition(".")[0]: path for path in shape.fields.get("error_code", ()) if "." in path}
+    return {
+        path.rpartition(".")[0]: path for path in shape.fields.get("error_code", ()) if "." in path
+    }
 
 
 def error_parents(shape: Shape) -> set[str]:

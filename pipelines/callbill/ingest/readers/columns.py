@@ -25,8 +25,10 @@ def paths_of_columns(shape: Shape, names: Sequence[str]) -> list[str | None]:
         if path is None:
             continue
         if path in first:
-            both = f"the column {name} twice" if first[path] == name else (
-                f"the columns {first[path]} and {name}, which are one"
+            both = (
+                f"the column {name} twice"
+                if first[path] == name
+                else (f"the columns {first[path]} and {name}, which are one")
             )
             raise UnreadableFileError(f"has {both}: nobody knows which of them counts")
         first[path] = name
