@@ -112,7 +112,7 @@ def test_files_that_are_gone_and_hours_of_a_day_that_came_late(
     gone = "call_logs/arrived_on=2026-03-25/calls.jsonl"
     (place / "landing" / gone).unlink()
     used_on = SEALED - timedelta(days=5)
-    late = [call(f"late {n}", AGREED, used_on, called_at=f"{used_on}T12:00:00+08:00")
+    late = [call(f"late-{n}", AGREED, used_on, called_at=f"{used_on}T12:00:00+08:00")
             for n in range(10)]  # fmt: skip
     write(place / "landing" / f"call_logs/arrived_on={NIGHT}/late.jsonl", json_lines(*late))
     ended = run_job(place, "--through", NIGHT, "--vars={hourly_check_min_records: 10}")

@@ -27,7 +27,7 @@ TONIGHT = f"call_logs/arrived_on={NIGHT}/calls.jsonl"
 
 def call(name: str, owner: str, used_on: date, **fields: object) -> dict:
     usual = {"called_at": f"{used_on}T10:00:00+08:00", "owner_uin": owner, "http_status": 200}
-    return record(f"{name} {used_on}", **(usual | fields))
+    return record(f"{name}-{used_on}", **(usual | fields))
 
 
 def calls_of(used_on: date) -> list[dict]:
@@ -291,6 +291,13 @@ FAULTS = {
             csv_file([contract(THIRD[:-1], discount="0.9")]),
         ),
     ),
+    "identifiers_are_usual": Fault(
+        "an id with something left on it",
+        landed(
+            f"call_logs/arrived_on={NIGHT}/more-8.jsonl",
+            json_lines(call('"left', AGREED, SEALED)),
+        ),
+    ),
     "contracts_do_not_compete": Fault(
         "two files of one day",
         both(
@@ -391,7 +398,7 @@ FAULTS = {
         "ten times as many calls as usual",
         landed(
             f"call_logs/arrived_on={NIGHT}/more-6.jsonl",
-            json_lines(*(call(f"more {number}", AGREED, SEALED) for number in range(40))),
+            json_lines(*(call(f"more-{number}", AGREED, SEALED) for number in range(40))),
         ),
     ),
     "shares_are_usual": Fault(
@@ -400,7 +407,7 @@ FAULTS = {
             f"call_logs/arrived_on={NIGHT}/more-7.jsonl",
             json_lines(
                 *(
-                    call(f"failed {number}", PREPAID, SEALED, error_code="InternalError")
+                    call(f"failed-{number}", PREPAID, SEALED, error_code="InternalError")
                     for number in range(8)
                 )
             ),

@@ -17,6 +17,29 @@ FRACTIONS = (
     *("1e-7", "1.5e-7", "1e300", "5e-324", "1e400", "0.000001", "1.5", "2.5", "2147483648.0"),
     *("123456789012345680000.0", "1772416800.123456", "NaN", "Infinity", "-Infinity"),
 )
+TEXTS = (
+    *('"1"', '"-0"', '"1e3"', '"007"', '" "', '" x "', '"null"', '"NULL"', '"nan"'),
+    *('"é"', '"\\u00e9"', '"e\\u0301"', '"\\ud83d\\ude00"', '"😀"', '"文搜图"', '"\u2028"'),
+    *('"\\u0000"', '"a\\u0000b"', '"\\n"', '"\\t"', '"\\r"', '"\\/"', '"\\""', '"\\\\"'),
+    *('"\ufeff"', '"\x7f"', '"\u00a0"', '"\ufffe"', '"{"', '"]"', '"a,b"', '"it\'s"'),
+    *('"0x10"', '"1_000"', '" 5"', '"5 "', '"+5"', '"١"', '""', "null"),
+)
+# Those that are not an identifier as they are.
+CLEANED = (
+    *('"-0"', '"1e3"', '" "', '" x "', '"null"', '"NULL"', '"nan"', '"\u2028"', '"\\u0000"'),
+    *(
+        '"a\\u0000b"',
+        '"\\n"',
+        '"\\t"',
+        '"\\r"',
+        '"\ufeff"',
+        '"\x7f"',
+        '"\u00a0"',
+        '" 5"',
+        '"5 "',
+        '"+5"',
+    ),
+)
 CLEAN_LINES = {
     "blanks and order": (
         "{%}",
@@ -37,19 +60,15 @@ CLEAN_LINES = {
             *("0", "-0", "1", "-1", "9007199254740993", "12345678901234567890"),
             "123456789012345678901234567890",
         )
+        if (name, number) != ("operate_uin", "-1")
     )
     + tuple(f'{{%, "latency_ms": {number}}}' for number in FRACTIONS),
     "texts": tuple(
         f'{{%, "{name}": {text}}}'
         for name in ("region", "error_code", "operate_uin", "latency_ms")
-        for text in (
-            *('"1"', '"-0"', '"1e3"', '"007"', '" "', '" x "', '"null"', '"NULL"', '"nan"'),
-            *('"é"', '"\\u00e9"', '"e\\u0301"', '"\\ud83d\\ude00"', '"😀"', '"文搜图"', '"\u2028"'),
-            *('"\\u0000"', '"a\\u0000b"', '"\\n"', '"\\t"', '"\\r"', '"\\/"', '"\\""', '"\\\\"'),
-            *('"\ufeff"', '"\x7f"', '"\u00a0"', '"\ufffe"', '"{"', '"]"', '"a,b"', '"it\'s"'),
-            *('"0x10"', '"1_000"', '" 5"', '"5 "', '"+5"', '"١"', '""', "null"),
-        )
-        if (text != '"{"' or name == "latency_ms") and (text != '"+5"' or name != "operate_uin")
+        for text in TEXTS
+        if (text != '"{"' or name == "latency_ms")
+        and (text not in CLEANED or name != "operate_uin")
     ),
     "times": tuple(
         f'{{"request_id": "r", "called_at": {said}, "owner_uin": "1", "action": "a",'
@@ -57,17 +76,22 @@ CLEAN_LINES = {
         for said in (
             *('"2026-03-02T10:00:00Z"', '"2026-03-02 10:00:00.5+0800"', '"20260302T100000Z"'),
             *("1772416800", '"1772416800"', "1772416800.5", "1.7724168e9", "1772416800123"),
-            *('"1772416800.1234567"', "0", "-0", "-1", '"2026-03-02T24:00:00+08:00"'),
+            *(
+                '"1772416800.1234567"',
+                "1772416800123456",
+                "1772416800123456789",
+                '"2026-03-02T24:00:00+08:00"',
+            ),
         )
     ),
     "required fields": (
         '{"request_id": 1, "called_at": 1772416800, "owner_uin": 2, "action": 3, "http_status": 4}',
-        '{"request_id": -0, "called_at": 0, "owner_uin": -0, "action": 1e3, "http_status": 2e2}',
+        '{"request_id": -0, "called_at": 1e9, "owner_uin": -0, "action": 1e3, "http_status": 2e2}',
         '{"request_id": "\\u0031", "called_at": "1772416800", "owner_uin": "\\u0031",'
         ' "action": "\\u0061", "http_status": "\\u0032\\u0030\\u0030"}',
         '{"\\u0072equest_id": "r", "called_at": 1772416800, "owner_uin": "1", "action": "a",'
         ' "http_status": "200.0"}',
-        '{"request_id": " r ", "called_at": 1772416800, "owner_uin": " ", "action": " ",'
+        '{"request_id": "r r", "called_at": 1772416800, "owner_uin": "a b", "action": "a b",'
         ' "http_status": "+200"}',
     ),
     "ignored fields": (
@@ -87,8 +111,6 @@ CLEAN_LINES = {
         '{%, "": 1, "": 2}',
         '{%, "x": 1, "\\u0078": 2}',
         '{%, "x": {"a": 1, "a": 2}}',
-        '{%, "Region": "upper"}',
-        '{%, "Owner_UIN": "2", "ERROR_CODE": "X", "Http_Status": 500}',
         '{%, "region ": "blank", " region": "blank", "region.x": 1, "$.region": 2}',
         '{%, "region\\u0000": "x"}',
         '{%, "latency_ms": true}',
@@ -98,6 +120,16 @@ CLEAN_LINES = {
 }
 # Whichever way these are read, they must not be read two ways.
 ODD_LINES = (
+    *(f'{{%, "operate_uin": {text}}}' for text in CLEANED),
+    *('{%, "operate_uin": -1}', '{%, "Region": "upper"}', '{%, "Region": "a", "region": "b"}'),
+    *('{%, "Owner_UIN": "2", "ERROR_CODE": "X", "Http_Status": 500}', '{%, "ERROR_CODE": "X"}'),
+    '{"request_id": " r ", "called_at": 1772416800, "owner_uin": " ", "action": " ",'
+    ' "http_status": "+200"}',
+    *(
+        f'{{"request_id": "r", "called_at": {time}, "owner_uin": "1", "action": "a",'
+        ' "http_status": 200}'
+        for time in ("0", "-0", "-1", "20260901")
+    ),
     *(f'{{%, "{name}": {n}}}' for name in ("region", "error_code") for n in FRACTIONS),
     *(
         f'{{"request_id": {n}, "called_at": {n}, "owner_uin": "1", "action": {n},'
@@ -118,12 +150,14 @@ ENVELOPE_ENDS = (
     '{"RequestId": 5, "Error": null}',
     '{"RequestId": "r", "Error": {"Code": "X", "Message": ["m"]}}',
     '{"RequestId": "r", "Error": {"Code": 1}}',
-    '{"RequestId": "r", "error": {"Code": "X"}, "Images": [{"RequestId": "s"}]}',
+    '{"RequestId": "r", "Images": [{"RequestId": "s"}]}',
     '{"RequestId": "r", "x": 1, "x": 2}',
     '{"RequestId": "r", "Error": {"Code": "X", "y": 1, "y": 2}}',
     '{"RequestId": "r"}, "Response.RequestId": "s", "error_code": "X", "http_status": 500',
 )
 ODD_ENVELOPE_ENDS = (
+    '{"RequestId": "r", "error": {"Code": "X"}, "Images": [{"RequestId": "s"}]}',
+    *('{"RequestId": "r", "Error": {"Code": 0.0}}', '{"RequestId": "r", "Error": {"Code": " "}}'),
     *('{"RequestId": "r", "Error": {}}', '{"RequestId": "r", "Error": {"Code": null}}'),
     *('{"RequestId": "r", "Error": ""}', '{"RequestId": "r", "Error": []}'),
     *('{"RequestId": "r", "Error": {"Code": true}}', '{"RequestId": "r", "RequestId": "r"}'),

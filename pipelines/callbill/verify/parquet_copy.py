@@ -1,7 +1,7 @@
 """A copy of a Parquet file with types that polars does not read, in texts.
 
-Nobody maps a column of intervals or of VARIANT, but polars reads no file that has one. A mapped
-UUID it reads as bytes.
+Nobody maps a column of intervals or of VARIANT, but polars reads no file that has one. It reads a
+mapped UUID as bytes.
 """
 
 from __future__ import annotations

@@ -53,8 +53,8 @@ def texts_of(path: Path, load: SourceLoad, scratch: Path) -> Iterator[tuple[pl.D
             decompress(path, compression, plain)
         if kind == "parquet":
             plain = readable_copy(plain, shape, scratch)
-            for frame, part_read in parquet_texts(plain, shape, schema, ROWS_AT_ONCE):
-                yield _counted(frame, load), part_read
+            for texts, part_read in parquet_texts(plain, shape, schema, ROWS_AT_ONCE):
+                yield _counted(texts, load), part_read
             return
         header = header_names(plain, load.reading_rules) if kind == "csv" else []
     except (UnreadableFileError, pl.exceptions.PolarsError, duckdb.Error):

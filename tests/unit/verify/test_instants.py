@@ -47,4 +47,4 @@ def test_a_time_without_offset_needs_a_zone() -> None:
 def test_many_at_once_are_the_same() -> None:
     texts = [*FORMS, None]
     expected = [instant(text, None) for text in texts]
-    assert instants(pl.Series(texts, dtype=pl.String), None).to_list() == expected
+    assert instants(pl.Series(texts, dtype=pl.String), None, 1).to_list() == expected

@@ -1,8 +1,8 @@
 """Compares the pages of a Parquet file with their checksums.
 
 A writer may put a CRC-32 into the header of each page. DuckDB does not look at it, and a flipped
-bit would be another account number. So the headers are read here: they and the footer are Thrift in
-its compact protocol, of which this reads what it needs.
+bit would be another account number. So the headers are read here: they and the footer are Thrift
+in its compact protocol, of which this reads what it needs.
 
 https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift
 """
