@@ -169,8 +169,8 @@ FAULTS = {
         "earlier nights are not looked at",
         model(
             "models/intermediate/calls/int_repeated_requests.sql",
-            "{{ is_within_horizon() }}\n",
-            "{{ is_within_horizon() }} and false\n",
+            "        {{ is_within_horizon() }}\n        and request_hash in (select due",
+            "        false and request_hash in (select due",
         ),
         frozenset({"no_failed_call_billed"}),
     ),

@@ -47,6 +47,11 @@ def check_required(shape: Shape, paths: Iterable[str | None], names: Sequence[st
             for field in alternatives
         )
     ]
+    if missing and not present - {None}:
+        # It may be no header but a record, and its texts are kept nowhere.
+        raise UnreadableFileError(
+            f"names none of the columns of its feed in its {len(names)} columns: is there a header?"
+        )
     if missing:
         header = ", ".join(names)
         if len(header) > _MOST_SHOWN:
