@@ -378,7 +378,9 @@ def test_what_nobody_claims_or_prices_waits() -> None:
         ("01-12", "billed"),
         ("01-13", "duplicate"),
     ]
-    assert unpriced.bill_lines == ()
+    assert [(line.settled_on, line.line_type, line.calls) for line in unpriced.bill_lines] == [
+        (day("01-12"), "late_usage", 1)
+    ]
     assert (unclaimed.disposition, unclaimed.component_code) == ("unrated", None)
 
 
