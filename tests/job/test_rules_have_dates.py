@@ -1,8 +1,8 @@
 """Rules have dates: a new version of a rule, or of the catalogue, changes nothing that is sealed.
 
-The next version of each is made up here: of reading (an action is taken without the blanks around
-it), of billing (usage of more than a day ago is too old) and of hashes (a column is added to a
-mart).
+A newer version of each is made up here: of reading (version 3: an action is taken in lower case,
+usage may be a week ahead), of billing (usage of more than a day ago is too old) and of hashes (a
+column is added to a mart).
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def rebuilt_hashes(
 # --- reading rules -------------------------------------------------------------------------------
 
 
-def read_by_version_2() -> None:
-    rules.READING_RULES = 2
+def read_by_version_3() -> None:
+    rules.READING_RULES = 3
 
 
 def test_a_file_is_read_by_the_rules_that_it_was_first_read_by(tmp_path: Path) -> None:
@@ -56,44 +56,44 @@ def test_a_file_is_read_by_the_rules_that_it_was_first_read_by(tmp_path: Path) -
     project.edit(
         "pipelines/callbill/ingest/feeds/call_logs/judge.sql",
         "        action,\n        region,",
-        "        {{ 'trim(action) as action' if reading_rules >= 2 else 'action' }},\n"
+        "        {{ \"'SearchByText' as action\" if reading_rules >= 3 else 'action' }},\n"
         "        region,",
     )
     place = tmp_path / "place"
-    land(place, 2, "a", action="SearchByText ")
+    land(place, 2, "a", action="searchbytext")
     succeed(project.run_job(place, "--through", "2026-03-02"))
-    land(place, 3, "b", action="SearchByText ")
-    succeed(project.run_after(read_by_version_2, place, "--through", "2026-03-03"))
+    land(place, 3, "b", action="searchbytext")
+    succeed(project.run_after(read_by_version_3, place, "--through", "2026-03-03"))
     dispositions = "select request_id, disposition from billing.calls order by all"
     assert query(place, dispositions) == [("a-2", "unrated"), ("b-3", "billed")]
     sealed = manifest(place)
-    assert [load["reading_rules"] for load in sealed["loads"]] == [1, 2]
-    assert rebuilt_hashes(place, project, read_by_version_2) == sealed["settlement_hashes"]
+    assert [load["reading_rules"] for load in sealed["loads"]] == [2, 3]
+    assert rebuilt_hashes(place, project, read_by_version_3) == sealed["settlement_hashes"]
 
 
 def test_lines_read_again_are_read_by_the_rules_of_that_day(tmp_path: Path) -> None:
     place = tmp_path / "place"
     good = record("g-2", called_at="2026-03-01T10:00:00+08:00")
-    bad = record("b-2", called_at="2026-03-01T10:00:00+08:00") | {"owner_uin": "1.00E+11"}
+    bad = record("b-2", called_at="2026-03-04T10:00:00+08:00")
     path = place / "landing/call_logs/arrived_on=2026-03-02/calls.jsonl"
     write(path, json_lines(good, bad))
     project = ProjectCopy.in_folder(tmp_path / "project")
     succeed(project.run_job(place, "--through", "2026-03-02"))
     project.edit(
         "pipelines/callbill/ingest/feeds/call_logs/judge.sql",
-        "{{ is_mangled_number('owner_uin') }}\n",
-        "{{ 'false' if reading_rules >= 2 else is_mangled_number('owner_uin') }}\n",
+        "usage_date > arrived_on + 1 then",
+        "usage_date > arrived_on + {{ 7 if reading_rules >= 3 else 1 }} then",
     )
     retry = ("retry", path.relative_to(place / "landing"), *places(place))
-    ended = callbill(*retry, project=project.folder, before=read_by_version_2)
+    ended = callbill(*retry, project=project.folder, before=read_by_version_3)
     assert ended.returncode == 0, ended.stderr
     assert "1 are accepted" in ended.stdout
-    succeed(project.run_after(read_by_version_2, place, "--through", "2026-03-03"))
+    succeed(project.run_after(read_by_version_3, place, "--through", "2026-03-05"))
     [load] = manifest(place)["loads"]
-    assert load["reading_rules"] == 1
-    assert [retry["reading_rules"] for retry in load["retries"]] == [2]
+    assert load["reading_rules"] == 2
+    assert [retry["reading_rules"] for retry in load["retries"]] == [3]
     sealed = manifest(place)["settlement_hashes"]
-    assert rebuilt_hashes(place, project, read_by_version_2) == sealed
+    assert rebuilt_hashes(place, project, read_by_version_3) == sealed
 
 
 def test_a_load_keeps_the_hash_of_its_shape(sample_place: Path) -> None:

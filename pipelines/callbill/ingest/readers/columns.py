@@ -53,12 +53,18 @@ def check_required(shape: Shape, paths: Iterable[str | None], names: Sequence[st
             f"names none of the columns of its feed in its {len(names)} columns: is there a header?"
         )
     if missing:
-        header = ", ".join(names)
-        if len(header) > _MOST_SHOWN:
-            header = header[:_MOST_SHOWN] + " …"
-        raise UnreadableFileError(
-            f"has no column for {'; '.join(missing)}: its columns are {header}"
-        )
+        raise UnreadableFileError(f"has no column for {'; '.join(missing)}: {_shown(shape, names)}")
+
+
+def _shown(shape: Shape, names: Sequence[str]) -> str:
+    """The columns of a file, in words. A first line without any name that the shape knows may be a
+    record, and what records say of a search is stored nowhere."""
+    header = ", ".join(names)
+    if not any(path.lower() in header.lower() for path in shape.paths):
+        return f"its first line has none of the names in {len(names)} column(s)"
+    if len(header) > _MOST_SHOWN:
+        header = header[:_MOST_SHOWN] + " …"
+    return f"its columns are {header}"
 
 
 def _described(shape: Shape, field: str) -> str:
