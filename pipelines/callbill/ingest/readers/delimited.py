@@ -98,12 +98,10 @@ def header_names(path: Path, reading_rules: int) -> list[str]:
         return header
     if _has_stray_bytes(names):
         try:
-            text = raw.decode("gb18030")
+            raw.decode("gb18030")
         except UnicodeDecodeError:
             raise UnreadableFileError("has a header that is not UTF-8") from None
-        raise UnreadableFileError(
-            f"is not UTF-8 but GBK (GB18030): save it as UTF-8; its header is {text}"
-        )
+        raise UnreadableFileError("is not UTF-8 but, by its header, GBK: save it as UTF-8")
     return [name.strip(_AROUND_NAMES) for name in names]
 
 
