@@ -87,7 +87,7 @@ def test_a_file_that_vanishes_holds_up_no_other(tmp_path: Path) -> None:
 
 # SQL, a page's script, a spreadsheet's formula, a template, a terminal's commands, more lines.
 HOSTILE = (
-    "'; drop table billing.bill_lines; --",
+    "x'; drop table billing.bill_lines; --",
     '"><script>document.title="owned"</script>',
     '=HYPERLINK("http://example.invalid","pay")',
     "{{ 7 * 7 }} {% raw %} ${jndi:ldap://x}",
@@ -176,7 +176,7 @@ def test_hostile_texts_stay_texts(place: Path) -> None:
             # Who calls is the owner where nobody else is named.
             assert found == [(2 if field == "operate_uin" else 1,)], (n, field)
     rejected = "select json_extract_string(fields, '$.owner_uin') from ops.rejected_records"
-    assert {row[0] for row in query(place, rejected)} == set(HOSTILE)
+    assert {row[0] for row in query(place, rejected)} == {*HOSTILE, "100000000723"}
 
 
 def quoted(text: str) -> str:

@@ -19,7 +19,8 @@ Its modules, in the order in which a bill is made:
 job.py            the command: compute, compare, say what is equal
 landing_files.py  the files that the release was made from, found again
 accepted.py       what they hold that counts; it reads and judges file by file:
-texts.py          a file as rows of texts (json_texts.py, csv_texts.py, parquet_texts.py, rows.py)
+texts.py          a file as rows of texts (json_texts.py, csv_texts.py, parquet_texts.py, rows.py,
+                  parquet_copy.py), with identifiers.py for identifiers and error codes
 records.py        which rows are records of calls, with instants.py for their times
 contracts.py      which rows are contracts
 calls.py          which calls are charged and taken back, and when

@@ -1,3 +1,5 @@
+-- noqa: disable=LT02
+-- Macros alone, called from Python: to the linter they come to blanks.
 {#
     Identifiers: request ids, account numbers, event ids, codes of components, actions and events.
     Macros for version 2 of the reading rules, the same for every feed and format. A feed names its

@@ -101,7 +101,7 @@ def header_names(path: Path, reading_rules: int) -> list[str]:
             raw.decode("gb18030")
         except UnicodeDecodeError:
             raise UnreadableFileError("has a header that is not UTF-8") from None
-        raise UnreadableFileError("is not UTF-8 but GBK (GB18030): save it as UTF-8")
+        raise UnreadableFileError("is not UTF-8 but, by its header, GBK: save it as UTF-8")
     return [name.strip(_AROUND_NAMES) for name in names]
 
 
