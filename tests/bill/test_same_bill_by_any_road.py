@@ -35,8 +35,11 @@ MARTS = (
 
 @pytest.fixture(scope="module")
 def world() -> World:
+    """Worlds whose files have dates. Files without one are history before the first seal, and late
+    after it, so there the road does matter."""
     drawn = worlds.sample(count=25, seed=11, runs=[LAST_DAY])
-    return replace(drawn, files=tuple(file for file in drawn.files if file.arrived_on <= LAST_DAY))
+    dated = (file for file in drawn.files if "arrived_on=" in file.path)
+    return replace(drawn, files=tuple(file for file in dated if file.arrived_on <= LAST_DAY))
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,8 @@ USED, USED_TODAY, LONG_AGO = "2026-03-01", "2026-03-02", "2025-12-01"
 
 def calls(name: str, number: int, owner: str, used_on: str = USED, **fields: object) -> list[dict]:
     at = f"{used_on}T10:00:00+08:00"
-    return [record(f"{name} {n}", owner_uin=owner, called_at=at, **fields) for n in range(number)]
+    name = name.replace(" ", "-")
+    return [record(f"{name}-{n}", owner_uin=owner, called_at=at, **fields) for n in range(number)]
 
 
 def contract(owner: str, component: str = "wimgs_search_by_text") -> dict[str, object]:

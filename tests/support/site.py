@@ -8,7 +8,7 @@ from pathlib import Path
 HOSTILE = (
     "<img src=x onerror=alert(1)>",
     "</script><script>alert(2)</script>",
-    "'; drop table x; --\"",
+    "x'; drop table x; --\"",
     "\\u003cb\\u003e {{ 7*7 }} ${7*7}",
     "%3Cb%3E&amp;#owner=1&month=2026-03",
     "账户 🧾",

@@ -16,8 +16,8 @@ from callbill.verify.identifiers import strip
 from callbill.verify.instants import FIRST_CALLS, LAST_INSTANT, instants
 from callbill.warehouse.loads import SourceLoad
 
-# The reading rules by which identifiers are clean.
-_CLEAN_SINCE = 2
+# Since then identifiers are clean, and a status has three digits or is 0.
+_VERSION_2 = 2
 _REQUIRED = ("request_id", "called_us", "owner_uin", "action")
 _MANGLED = r"^[+-]?[0-9]*\.?[0-9]*([eE][+-]?[0-9]+)?$"
 _STATUS = r"^[+-]?[0-9]{1,9}(\.0*)?$"
@@ -31,7 +31,7 @@ def is_mangled(text: pl.Expr) -> pl.Expr:
 def _key(texts: pl.DataFrame, name: str, load: SourceLoad) -> pl.Series:
     """An identifier as records are matched by it. Older reading rules left it as it was written."""
     column = texts[name]
-    if load.reading_rules >= _CLEAN_SINCE:
+    if load.reading_rules >= _VERSION_2:
         return column
     return column.replace({text: strip(text) or text for text in column.drop_nulls().unique()})
 
@@ -71,6 +71,10 @@ def accepted_records(
             ~is_mangled(pl.col("owner_uin")),
             ~is_mangled(pl.col("operate_uin")),
             pl.col("status").is_not_null() | pl.col("http_status").is_null(),
+            # A client writes 0 where no answer came.
+            pl.col("status").is_between(0, 999).fill_null(True)
+            if load.reading_rules >= _VERSION_2
+            else True,
             pl.col("error_code").is_not_null()
             | (~pl.col("has_error") & pl.col("status").is_not_null()),
         )

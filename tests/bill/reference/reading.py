@@ -68,11 +68,16 @@ class ContractRow:
 
 @dataclass(frozen=True)
 class Load:
-    """A file that a run has loaded, with the settlement floor it keeps."""
+    """A file that a run has loaded, with the settlement floor it keeps.
+
+    A call log without a date that comes before anything is sealed is history: its records settle on
+    the day after their usage. Contracts of worlds always have a date.
+    """
 
     file: File
     run: int
     floor: date
+    is_history: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,7 @@ def read_world(world: World) -> Reading:
     for load in loads:
         rejects_before = len(rejects)
         accepted = 0
+        settled_on: set[date] = set()
         lines = [line for line in load.file.lines or () if not is_blank(line)]
         if load.file.lines is None:
             rejects.append(Reject(load.file.file_id, None, ("unreadable_file",)))
@@ -122,6 +128,7 @@ def read_world(world: World) -> Reading:
             if isinstance(outcome, Record):
                 records.append(outcome)
                 accepted += 1
+                settled_on.add(outcome.settled_on)
             elif isinstance(outcome, ContractRow):
                 contract_rows.append(outcome)
                 accepted += 1
@@ -132,7 +139,8 @@ def read_world(world: World) -> Reading:
                 file_id=load.file.file_id,
                 feed=load.file.feed,
                 arrived_on=load.file.arrived_on,
-                floor=load.floor,
+                # A file of history can influence the dates of all its records.
+                floor=min(settled_on, default=load.floor) if load.is_history else load.floor,
                 lines_read=len(lines),
                 accepted=accepted,
                 rejected=len(rejects) - rejects_before,
@@ -166,7 +174,8 @@ def load_files(world: World) -> tuple[list[Load], date | None, dict[int, date]]:
         ]
         for file in sorted(found, key=lambda file: (file.arrived_on, file.path)):
             floor = file.arrived_on if sealed is None else max(file.arrived_on, sealed + ONE_DAY)
-            loads.setdefault((file.feed, file.file_id), Load(file, run, floor))
+            is_history = sealed is None and "arrived_on=" not in file.path
+            loads.setdefault((file.feed, file.file_id), Load(file, run, floor, is_history))
         if loads:
             sealed = through
     return list(loads.values()), sealed, first_open
@@ -310,7 +319,9 @@ def read_record(line: Line, load: Load, settings: Settings) -> Record | tuple[st
         region=text(fields.get("region")),
         http_status=http_status,
         error_code=error_code,
-        settled_on=max(usage_date + ONE_DAY, load.floor),
+        settled_on=usage_date + ONE_DAY
+        if load.is_history
+        else max(usage_date + ONE_DAY, load.floor),
         file_id=load.file.file_id,
     )
 

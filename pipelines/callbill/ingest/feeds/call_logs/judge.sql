@@ -66,6 +66,10 @@ typed as (
                 then 'invalid_operate_uin'
             when action is null then 'missing_action'
             when status is null and http_status is not null then 'invalid_http_status'
+            {% if reading_rules >= 2 %}
+            -- A client writes 0 where no answer came.
+            when status not between 0 and 999 then 'invalid_http_status'
+            {% endif %}
             when error_code is null and (has_error or status is null) then 'unknown_outcome'
             when usage_date > arrived_on + 1 then 'future_timestamp'
         end as reason,
