@@ -238,15 +238,20 @@ class _Reading:
                 oddities.append(json_lines.may_be_no_text(name))
         return oddities
 
+    def _oddity(self, name: str) -> str:
+        """SQL for whether a text is not the identifier that it is read as. The usual ones are found
+        by one pattern."""
+        rules, kind = identifier_rules(), self.feed.identifiers[name]
+        oddity = f"({name} is not null and not {rules.is_plain(name, kind)})"
+        if self.task.kind == "json":
+            oddity += f" or {json_lines.may_be_no_text(name)}"
+        return f"case when {rules.is_usual(name, kind)} then false else {oddity} end"
+
     def _with_oddities(self, texts: Relation, names: Iterable[str]) -> Relation:
         """Records with an `odd_field` if one of these identifiers is not as it counts."""
         if self.shape.reading_rules < 2:
             return texts
-        odd = " or ".join(
-            f"({name} is not null and not"
-            f" {identifier_rules().is_plain(name, self.feed.identifiers[name])})"
-            for name in names
-        )
+        odd = " or ".join(self._oddity(name) for name in names)
         query = f"""
             select * replace (
                 case when odd_field is not null then odd_field when {odd} then 'value' end

@@ -77,22 +77,20 @@ def _texts_of_json(shape: Shape, *, check_all: bool) -> str:
 
     read_json does not report a value's JSON type. A text that an object, an array or a boolean
     could have become therefore sets `odd_field`, and the file is read again line by line. Without
-    `check_all` some fields are checked later (`Shape.checked_when_written`).
+    `check_all` this is checked later, since version 2 of the reading rules.
     """
 
     def reference(path: str) -> str:
         return ".".join(identifier(part) for part in path.split("."))
 
     texts = field_texts(shape, reference)
-    later = () if check_all else shape.checked_when_written
-    fields = [name for name in shape.feed.text_fields if name not in later]
+    fields = shape.feed.text_fields if check_all or shape.reading_rules < 2 else []
     odd = " or ".join(
         may_be_no_text(reference(path)) for name in fields for path in shape.fields.get(name, ())
     )
+    odd_field = f"case when {odd} then 'value' end" if odd else "null::varchar"
     errors = {parent: f"{reference(parent)} is not null" for parent in shape.error_parents}
-    return select_list(
-        texts, error_signs(shape, errors, reference), f"case when {odd} then 'value' end"
-    )
+    return select_list(texts, error_signs(shape, errors, reference), odd_field)
 
 
 def may_be_no_text(text: str) -> str:
