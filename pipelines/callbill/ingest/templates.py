@@ -67,7 +67,7 @@ def judging_query(
         mangled_number=_MANGLED_NUMBER,
         first_instant=f"timestamptz '{_FIRST_YEAR[min(reading_rules, 2)]}-01-01 00:00:00+00'",
         kept_fields=fields,
-        cleaned=cleaned,
+        cleaned_fields=cleaned,
     )
 
 

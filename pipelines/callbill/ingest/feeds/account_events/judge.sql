@@ -22,7 +22,7 @@ typed as (
         {{ instant('occurred_at') }} as occurred_at,
         {{ exact_number('amount') }} as exact_amount,
         {{ kept_fields }} as fields,
-        {{ cleaned }} as cleaned
+        {{ cleaned_fields }} as cleaned
     from texts
 ),
 

@@ -74,7 +74,7 @@ typed as (
             when usage_date > arrived_on + 1 then 'future_timestamp'
         end as reason,
         {{ kept_fields }} as fields,
-        {{ cleaned }} as cleaned
+        {{ cleaned_fields }} as cleaned
     from dated
 )
 

@@ -29,7 +29,7 @@ typed as (
         {{ exact_number('discount') }} as exact_discount,
         {{ exact_number('contract_price') }} as exact_price,
         {{ kept_fields }} as fields,
-        {{ cleaned }} as cleaned
+        {{ cleaned_fields }} as cleaned
     from texts
 ),
 

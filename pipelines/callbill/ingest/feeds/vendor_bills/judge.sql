@@ -38,7 +38,7 @@ meant as (
         {{ meant(name) }} as {{ name }},
         {% endfor %}
         {{ kept_fields }} as fields,
-        {{ cleaned }} as cleaned
+        {{ cleaned_fields }} as cleaned
     from texts
 ),
 
