@@ -171,11 +171,11 @@ def _run(
             _settle(warehouse, settings, billing_vars, summary, reporter, current, dry_run=dry_run)
         except BaseException as error:
             summary.fail(error)
-            if not reporter.json_logs:
-                _log_unread(reporter, summary)
             with suppress(duckdb.Error):
                 warehouse.con.rollback()
             record_end(warehouse, summary, reporter.seconds)
+            if not reporter.json_logs:
+                _log_unread(reporter, summary)
             raise
 
 

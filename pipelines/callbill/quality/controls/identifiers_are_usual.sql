@@ -7,7 +7,7 @@ with due_records as (
     from raw.call_logs
     where
         settled_on between date '{{ settle_from }}' and date '{{ settle_through }}'
-        and settlement_floor <= date '{{ settle_through }}'
+        and settlement_floor between date '{{ settle_from }}' - 2 and date '{{ settle_through }}'
 ),
 
 request_ids as (
