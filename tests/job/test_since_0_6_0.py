@@ -71,9 +71,6 @@ ASKED = {
 }
 
 
-SEALED_THROUGH = "2026-09-03"  # in the dirty place
-
-
 @pytest.fixture(scope="module", params=ASKED)
 def name(request: pytest.FixtureRequest) -> str:
     place: str = request.param
