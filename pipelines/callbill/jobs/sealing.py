@@ -115,10 +115,11 @@ def check_no_new_rejects(warehouse: Warehouse, current: Manifest | None, run_id:
     files = warehouse.rows(
         "select distinct feed, source_file_id from ops.rejected_lines where run_id = ?", [run_id]
     )
-    for key in files:
-        load = current.loads_by_key.get(key) if current else None
-        if load is None or load.rejected_lines is None or load.quarantine_reason is not None:
-            continue  # new or withdrawn, or released by a callbill that did not list rejects
+    released = current.loads_by_key if current else {}
+    loads = (released[key] for key in files if key in released)
+    for load in sorted(loads, key=lambda load: load.path):
+        if load.rejected_lines is None or load.quarantine_reason is not None:
+            continue  # withdrawn, or released by a callbill that did not list rejects
         lines = warehouse.rows(
             """
             select r.line_number, r.reason
