@@ -23,6 +23,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from tests.support.commands import settle
 from tests.support.places import lose_warehouse, manifest, places, query
 from tests.support.project import FIXTURES, PROJECT, SAMPLE_THROUGH
 from tests.support.releases_of_0_6_0 import differences, read, unpack
@@ -218,13 +219,20 @@ def settle_next_night(place: Path, command: Callable[..., str]) -> None:
 
 
 @pytest.mark.wheel
-def test_it_reads_odd_lines_as_before(installed: Installed, tmp_path: Path) -> None:
-    """With pyarrow beside it all that 0.6.0 read without it: whole files, and line by line."""
-    place = unpack("callbill-0.6.0-dirty.tar.zst", tmp_path)
+def test_it_reads_odd_lines_as_without_pyarrow(installed: Installed, tmp_path: Path) -> None:
+    """Whole files, and line by line; by the rules of 0.6.0, and by today's."""
+    place = unpack("callbill-0.6.0-dirty.tar.zst", tmp_path / "beside")
+    without = unpack("callbill-0.6.0-dirty.tar.zst", tmp_path / "without")
     lose_warehouse(place)
     rebuilt = installed.callbill("rebuild", *places(place))
     assert "every settlement date says what it was sealed with" in rebuilt
-    settle_next_night(place, installed.callbill)
+    through = date.fromisoformat(manifest(place)["through"]) + timedelta(days=1)
+    for folder in (place, without):
+        landed = folder / "next-night" / "landing"
+        shutil.copytree(landed, folder / "landing", dirs_exist_ok=True)
+    installed.callbill("run", *places(place), f"--through={through}")
+    settle(without, through)
+    assert manifest(place)["settlement_hashes"] == manifest(without)["settlement_hashes"]
     installed.callbill("verify", *places(place))
 
 
