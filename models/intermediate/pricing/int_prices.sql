@@ -9,10 +9,6 @@ repriced_usage as (
     select * from {{ ref('int_repriced_usage') }}
 ),
 
-list_prices_known as (
-    select * from {{ ref('int_list_prices_known') }}
-),
-
 wanted as (
     select
         owner_uin,
@@ -38,23 +34,7 @@ wanted as (
 ),
 
 list_prices_in_force as (
-    select
-        wanted.owner_uin,
-        wanted.component_code,
-        wanted.usage_date,
-        wanted.known_on,
-        list_prices_known.list_price
-    from wanted
-    inner join list_prices_known
-        on
-            wanted.component_code = list_prices_known.component_code
-            and wanted.usage_date >= list_prices_known.effective_from
-            and wanted.known_on >= list_prices_known.known_from
-            and wanted.known_on < list_prices_known.known_to
-    qualify
-        list_prices_known.effective_from = max(list_prices_known.effective_from) over (
-            partition by wanted.owner_uin, wanted.component_code, wanted.usage_date, wanted.known_on
-        )
+    {{ list_prices_in_force('wanted', ref('int_list_prices_known')) }}
 ),
 
 contracts_in_force as (

@@ -24,10 +24,6 @@ components as (
     select * from {{ ref('components') }}
 ),
 
-list_prices_known as (
-    select * from {{ ref('int_list_prices_known') }}
-),
-
 ids_not_billed_once as (
     select distinct request_id
     from calls
@@ -131,31 +127,17 @@ counted as (
     group by all
 ),
 
+wanted as (
+    select distinct
+        owner_uin,
+        component_code,
+        usage_date,
+        known_on
+    from counted
+),
+
 list_prices_in_force as (
-    select
-        wanted.owner_uin,
-        wanted.component_code,
-        wanted.usage_date,
-        wanted.known_on,
-        list_prices_known.list_price
-    from (
-        select distinct
-            owner_uin,
-            component_code,
-            usage_date,
-            known_on
-        from counted
-    ) as wanted
-    inner join list_prices_known
-        on
-            wanted.component_code = list_prices_known.component_code
-            and wanted.usage_date >= list_prices_known.effective_from
-            and wanted.known_on >= list_prices_known.known_from
-            and wanted.known_on < list_prices_known.known_to
-    qualify
-        list_prices_known.effective_from = max(list_prices_known.effective_from) over (
-            partition by wanted.owner_uin, wanted.component_code, wanted.usage_date, wanted.known_on
-        )
+    {{ list_prices_in_force('wanted', ref('int_list_prices_known')) }}
 ),
 
 contracts_in_force as (
