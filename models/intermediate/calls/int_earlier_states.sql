@@ -51,19 +51,10 @@ states_at_hand as (
 
 earlier_states as (
     select
-        request_id,
         request_key,
         request_hash,
         settled_on,
-        usage_date,
-        called_at,
-        owner_uin,
-        operate_uin,
-        action,
-        component_code,
-        region,
-        error_code,
-        source_file_id,
+        {{ shown_columns() }},
         records,
         has_failure,
         first_owner,

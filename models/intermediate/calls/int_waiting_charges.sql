@@ -202,19 +202,10 @@ waiting_charges as (
 {%- else -%}
 with waiting_charges as (
     select
-        request_id,
         request_key,
         request_hash,
         settled_on,
-        usage_date,
-        called_at,
-        owner_uin,
-        operate_uin,
-        action,
-        component_code,
-        region,
-        error_code,
-        source_file_id
+        {{ shown_columns() }}
     from {{ ref('int_call_records') }}
     where false
 )
