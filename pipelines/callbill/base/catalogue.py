@@ -34,6 +34,12 @@ _KEY_COLUMNS = {
 # Claims had no dates before 0.7: they count from the beginning. A claim without dates, or with the
 # first of all dates in both, is still a row of the first two columns, as releases name it.
 _FROM_THE_BEGINNING = ["0001-01-01", "0001-01-01"]
+# By seed, the columns that may be empty or missing, and what they then say.
+_USUAL_VALUES = {
+    "component_actions": dict(
+        zip(("effective_from", "known_from"), _FROM_THE_BEGINNING, strict=True)
+    )
+}
 _PRICE_UNITS = {str(10**exponent) for exponent in range(9)}
 # A list price fits DECIMAL(18, 8): CNY per price unit.
 _PRICE_LIMIT = Decimal(10) ** 10
@@ -136,25 +142,17 @@ def _rows(path: Path, columns: Iterable[str]) -> Iterable[list[str]]:
     """The values of some columns, row by row. Raises UsageError for the first one not valid."""
     with path.open(encoding="utf-8", newline="") as stream:
         reader = csv.DictReader(stream)
-        missing = set(columns) - set(reader.fieldnames or ())
-        if path.stem == "component_actions":
-            missing -= {"effective_from", "known_from"}
+        usual = _USUAL_VALUES.get(path.stem, {})
+        missing = set(columns) - set(reader.fieldnames or ()) - usual.keys()
         if missing:
             raise UsageError(f"seeds/{path.name}: column {', '.join(sorted(missing))} is missing")
         for row in reader:
             try:
-                if path.stem == "component_actions":
-                    row = _with_dates(row)
-                yield [_normalized(column, row[column]) for column in columns]
+                values = {column: row.get(column) or usual.get(column) for column in columns}
+                yield [_normalized(column, text) for column, text in values.items()]
             except (ValueError, InvalidOperation) as error:
                 text = ",".join(str(value) for value in row.values())
                 raise UsageError(f"seeds/{path.name}: row {text}: {error}") from error
-
-
-def _with_dates(claim: dict[str, str]) -> dict[str, str]:
-    """A claim with both dates. One that is not there, or empty, is the first of all."""
-    first_dates = dict(zip(("effective_from", "known_from"), _FROM_THE_BEGINNING, strict=True))
-    return claim | {name: claim.get(name) or first for name, first in first_dates.items()}
 
 
 def _normalized(column: str, text: str | None) -> str:
