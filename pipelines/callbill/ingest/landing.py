@@ -94,8 +94,8 @@ def list_landing(landing: Path, shapes: frozenset[str], zone: ZoneInfo) -> Landi
 
     Hidden files are left out. Files that are still being written (`.tmp`, `.part`) are listed as
     waiting, a folder of such a name as one. Every other file that cannot be read is listed as
-    skipped. `shapes` are the names of the log shapes. `zone`
-    is the billing timezone, for files that arrive without a date in their path.
+    skipped. `shapes` are the names of the log shapes. `zone` is the billing timezone, for files
+    that arrive without a date in their path.
 
     Raises UsageError if a folder cannot be read.
     """
