@@ -85,7 +85,7 @@ def stop_at(module: str, name: str) -> None:
     setattr(home, name, stopped)
 
 
-@pytest.mark.parametrize("step", [STEPS[5], STEPS[8], STEPS[13]])
+@pytest.mark.parametrize("step", [STEPS[3], STEPS[8], STEPS[13]])
 def test_a_run_that_is_told_to_stop(step: tuple[str, str], tmp_path: Path) -> None:
     land(tmp_path, 1)
     ended = run_after(partial(stop_at, *step), tmp_path, "--through", FIRST)

@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import polars  # noqa: F401  verify needs it
+from callbill.base import stopping
 from callbill.base.progress import Reporter
 from callbill.base.settings import load_settings
 from callbill.jobs.run import run_job
@@ -40,6 +41,8 @@ def _run_once(place: Path) -> None:
     shutil.copyfile(os.environ["CALLBILL_TESTS_PARSED"], target)
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         run_job(settings, Reporter(json_logs=True))
+    # A run that publishes defers stop signals, and its process ends soon after.
+    stopping._is_deferred = False
     # What is open in this process would be open in every process that is forked from it.
     DuckDBConnectionManager.close_all_connections()
     DuckDBConnectionManager._ENV = None
