@@ -118,8 +118,7 @@ class _Reading:
             if self.shape.reading_rules >= 2:
                 json_lines.check_encoding(path)
             return (), path
-        if self.shape.reading_rules >= 2:
-            check_pages(path)
+        check_pages(path, checksums=self.shape.reading_rules >= 2)
         schema = parquet.schema_of(self.con, path)
         if self.shape.reading_rules >= 2:
             parquet.check_columns(self.con, self.shape, path)

@@ -1,4 +1,7 @@
-"""Compares the pages of a Parquet file with their checksums.
+"""Checks the pages of a Parquet file before DuckDB reads it: their sizes, and their checksums.
+
+A damaged header can say that a page takes gigabytes. DuckDB would ask for that much memory, and
+another thread that wants four kilobytes meanwhile would be told that the machine has no more.
 
 A writer may put a CRC-32 into the header of each page. DuckDB does not look at it, and a flipped
 bit would be another account number. So the headers are read here: they and the footer are Thrift
@@ -23,16 +26,22 @@ _ROW_GROUPS = 4
 _COLUMNS = 1
 _META_DATA = 3
 _NUM_VALUES, _DATA_PAGE_OFFSET, _DICTIONARY_PAGE_OFFSET = 5, 9, 11
-_COMPRESSED_SIZE, _CRC, _DATA_PAGE, _DATA_PAGE_V2 = 3, 4, 5, 8
+_PAGE_TYPE, _UNPACKED_SIZE, _COMPRESSED_SIZE, _CRC, _DATA_PAGE, _DATA_PAGE_V2 = 1, 2, 3, 4, 5, 8
+_PAGE_TYPES = range(4)
+
+# Zstandard makes at most 128 KiB of 4 bytes. Below 256 MiB any size is believed.
+_MAX_RATIO = 32 * 1024
+_BELIEVED_BYTES = 256 * 2**20
 
 _Struct = dict[int, Any]
 
 
-def check_pages(path: Path) -> None:
-    """Raises UnreadableFileError if a page of a file does not have the checksum in its header.
+def check_pages(path: Path, *, checksums: bool) -> None:
+    """Raises UnreadableFileError if a page cannot have the size in its header or, if `checksums`
+    count, does not have the checksum in it.
 
-    A file without checksums, or whose footer cannot be read, is left to DuckDB. In a file with
-    checksums every header must be readable: a damaged one could hide its own checksum.
+    A file whose footer cannot be read is left to DuckDB. In a file with checksums every header must
+    be readable: a damaged one could hide its own checksum.
     """
     if path.stat().st_size < 12:
         return
@@ -40,7 +49,7 @@ def check_pages(path: Path) -> None:
         has_checksums = False
         try:
             for header, page in _pages(data):
-                if _CRC not in header:
+                if _CRC not in header or not checksums:
                     continue
                 has_checksums = True
                 if zlib.crc32(page) != header[_CRC] & 0xFFFFFFFF:
@@ -76,9 +85,13 @@ def _pages_of_column(data: mmap.mmap, meta_data: _Struct) -> Iterator[tuple[_Str
     values = 0
     while values < meta_data[_NUM_VALUES]:
         header, position = _read_struct(data, position)
-        end = position + header[_COMPRESSED_SIZE]
-        if not position <= end <= len(data):
+        if header[_PAGE_TYPE] not in _PAGE_TYPES:
             raise _ThriftError
+        packed, unpacked = header[_COMPRESSED_SIZE], header[_UNPACKED_SIZE]
+        end = position + packed
+        may_be = 0 <= packed <= len(data) - position and unpacked >= 0
+        if not may_be or unpacked > max(_BELIEVED_BYTES, packed * _MAX_RATIO):
+            raise UnreadableFileError("is damaged: a page of it cannot have the size that it says")
         with memoryview(data) as whole, whole[position:end] as page:
             yield header, page
         values += (header.get(_DATA_PAGE) or header.get(_DATA_PAGE_V2) or {}).get(1, 0)
