@@ -150,6 +150,19 @@ def test_the_status_names_reasons_and_actions(nights: tuple[Night, Night]) -> No
     assert [one.status["unbilled_calls_to_date"] for one in nights] == [806, 807]
 
 
+def test_a_run_with_nothing_due_says_again_what_the_last_one_left_out(
+    place: Path, nights: tuple[Night, Night]
+) -> None:
+    again = night(place, SECOND)
+    assert again.status["outcome"] == "nothing_due"
+    for name in ("unbilled_calls", "unbilled_calls_to_date"):
+        assert again.status[name] == nights[1].status[name]
+    assert again.metrics["callbill_unbilled_calls", "conflict", "SearchByText"] == 1
+    assert again.metrics["callbill_unbilled_calls_to_date",] == 807
+    assert "Successful calls that the last settlement left out" in again.output
+    assert "Of all dates, 807 successful calls are not in the bill." in again.output
+
+
 def test_metrics_say_the_same(nights: tuple[Night, Night]) -> None:
     metrics = nights[0].metrics
     for reason, action, number, accounts, cost in EXPECTED:

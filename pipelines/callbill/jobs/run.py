@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -150,6 +150,10 @@ def _run(
         if current is not None and summary.through <= current.through:
             summary.outcome = "nothing_due"
             summary.message = f"everything through {current.through} is sealed already"
+            # Otherwise an alert would end with the next run of the day.
+            with closing(Published(settings.published).require_current().open()) as release:
+                summary.unbilled = unbilled_calls_of(release, current.run_id)
+                summary.unbilled_to_date = unbilled_to_date(release)
             summary.loaded = list_unread(
                 warehouse,
                 settings.landing,
@@ -309,8 +313,8 @@ def settle_dates(
             refresh_hashes(warehouse)
         with reporter.step("check"):
             _check(warehouse, settings, billing_vars, summary, stretch)
-    summary.unbilled = unbilled_calls_of(warehouse, summary.run_id)
-    summary.unbilled_to_date = unbilled_to_date(warehouse)
+    summary.unbilled = unbilled_calls_of(warehouse.con, summary.run_id)
+    summary.unbilled_to_date = unbilled_to_date(warehouse.con)
     keep_results(warehouse.con, summary.run_id, summary.results)
     for result in summary.results:
         if not result.passed:

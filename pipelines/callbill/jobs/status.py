@@ -129,7 +129,7 @@ def _metrics(summary: RunSummary, status: dict[str, Any], now: datetime, today: 
     for name, about, values in (
         (
             "unbilled_calls",
-            "Successful calls that the last run left out of the bill, by reason and action.",
+            "Successful calls that the last settlement left out of the bill, by reason and action.",
             [calls.calls for calls in summary.unbilled],
         ),
         (

@@ -46,8 +46,8 @@ class RunSummary:
     message: str = ""
     loaded: LoadReport = field(default_factory=LoadReport)
     results: list[ControlResult] = field(default_factory=list)
-    # Successful calls that are not in the bill: of this run, and of all dates (None if nothing was
-    # settled).
+    # Successful calls that are not in the bill: of this run, or if nothing is due of the one that
+    # settled last, and of all dates (None if nothing was settled).
     unbilled: list[UnbilledCalls] = field(default_factory=list)
     unbilled_to_date: int | None = None
     data_docs: str = ""

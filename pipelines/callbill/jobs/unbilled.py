@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import duckdb
+
 from callbill.base.findings import UnbilledCalls
 from callbill.warehouse.warehouse import Warehouse
 
 # Of each reason so many actions are named. A sender can write any text as an action.
 _MOST_ACTIONS = 20
+_HAS_TABLE = """
+    select 1 from duckdb_tables() where schema_name = 'ops' and table_name = 'unbilled_calls'
+"""
 _BY_ACTION = f"""
     with of_run as (from ops.unbilled_calls where run_id = ?),
 
@@ -46,14 +51,18 @@ def keep_unbilled_calls(warehouse: Warehouse, run_id: str) -> None:
         )
 
 
-def unbilled_calls_of(warehouse: Warehouse, run_id: str) -> list[UnbilledCalls]:
-    """The calls that a run left out of the bill, by reason and action."""
-    return [UnbilledCalls(*row) for row in warehouse.rows(_BY_ACTION, [run_id])]
+def unbilled_calls_of(con: duckdb.DuckDBPyConnection, run_id: str) -> list[UnbilledCalls]:
+    """The calls that a run left out of the bill, by reason and action, from a warehouse or a
+    release. A release that is older than the table has none."""
+    if not con.execute(_HAS_TABLE).fetchall():
+        return []
+    return [UnbilledCalls(*row) for row in con.execute(_BY_ACTION, [run_id]).fetchall()]
 
 
-def unbilled_to_date(warehouse: Warehouse) -> int:
-    """The number of successful calls of all settled dates that are not in the bill."""
-    calls: int = warehouse.value(
+def unbilled_to_date(con: duckdb.DuckDBPyConnection) -> int:
+    """The number of successful calls of all settled dates that are not in the bill, from a
+    warehouse or a release."""
+    [(calls,)] = con.execute(
         "select coalesce(sum(calls_unbilled), 0)::bigint from billing.daily_usage"
-    )
-    return calls
+    ).fetchall()
+    return int(calls)

@@ -40,6 +40,7 @@ def show_run(settings: Settings, summary: RunSummary) -> None:
     if summary.outcome == "nothing_due":
         console.print(f"Nothing due: {summary.message}.")
         _show_unread(console, summary)
+        _show_unbilled(console, summary, "the last settlement")
     else:
         _show_work(console, summary)
     if summary.first_bills:
@@ -90,10 +91,10 @@ def _show_work(console: Console, summary: RunSummary) -> None:
     passed = sum(result.passed for result in summary.results)
     console.print(f"Controls: {passed} of {len(summary.results)} passed.")
     show_unpassed(console, summary.results)
-    _show_unbilled(console, summary)
+    _show_unbilled(console, summary, "this run")
 
 
-def _show_unbilled(console: Console, summary: RunSummary) -> None:
+def _show_unbilled(console: Console, summary: RunSummary, run: str) -> None:
     if summary.unbilled:
         rows = [
             (
@@ -106,7 +107,7 @@ def _show_unbilled(console: Console, summary: RunSummary) -> None:
             )
             for calls in summary.unbilled
         ]
-        title = "Successful calls that this run left out of the bill (CNY)"
+        title = f"Successful calls that {run} left out of the bill (CNY)"
         console.print(table_of(title, _UNBILLED, rows))
     if summary.unbilled_to_date:
         console.print(
