@@ -7,17 +7,13 @@ tests/support/worlds.py holds them against it where it settles them.
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 
 import pytest
 
-from tests.bill.reference import worlds
-from tests.bill.reference.worlds import LAST_DAY
-from tests.support.project_copy import ProjectCopy
 from tests.support.worlds import (
     OTHER_VARS,
-    check,
+    check_growing,
     place_of_several_products,
     place_under_other_vars,
     worlds_place,
@@ -38,7 +34,4 @@ def test_worlds_of_several_products_and_changing_list_prices_equal_the_model() -
 
 
 def test_worlds_of_catalogues_that_grow_equal_the_model(tmp_path: Path) -> None:
-    project = ProjectCopy.in_folder(tmp_path / "project")
-    runs = [date(2024, 3, 4), date(2024, 3, 6), date(2024, 4, 1), date(2024, 4, 9), LAST_DAY]
-    world = worlds.growing(count=40, seed=4, runs=runs)
-    check(tmp_path, world, project.run_job, project.folder / "seeds")
+    check_growing(tmp_path, count=40, seed=4)

@@ -221,6 +221,10 @@ def add_row(project: ProjectCopy, seed: str, row: str) -> None:
     path.write_text(path.read_text() + row + "\n")
 
 
+def settle_with(project: ProjectCopy, place: Path, through: str) -> None:
+    succeed(project.run_job(place, "--through", through))
+
+
 def counts_from(place: Path) -> dict[tuple[str, ...], str]:
     rows: list[dict[str, Any]] = manifest(place)["counts_from"]
     return {(row["seed"], *row["row"]): row["counts_from"] for row in rows}
@@ -304,6 +308,31 @@ def test_a_row_that_sealed_dates_used_may_be_neither_edited_nor_removed(
     assert ended.returncode == 2
     assert f"seeds/{seed}.csv: row" in ended.stderr
     assert "was removed or edited" in ended.stderr
+
+
+def test_a_claim_that_calls_had_waited_for_may_not_be_removed(
+    sealed_place: tuple[Path, ProjectCopy],
+) -> None:
+    place, project = sealed_place
+    row = "SearchByImage,wimgs_search_by_text,,"
+    add_row(project, "component_actions", row)
+    settle_with(project, place, "2026-03-04")
+    assert query(place, "select sum(calls) from billing.bill_lines") == [(2,)]
+    project.edit("seeds/component_actions.csv", f"{row}\n", "")
+    ended = project.run_job(place, "--through", "2026-03-05")
+    assert ended.returncode == 2
+    assert f"seeds/component_actions.csv: row {row.rstrip(',')} was removed or edited" in ended.stderr
+
+
+def test_a_claim_that_no_call_has_used_yet_may_be_removed(
+    sealed_place: tuple[Path, ProjectCopy],
+) -> None:
+    place, project = sealed_place
+    row = "SearchByVoice,wimgs_search_by_text,,"
+    add_row(project, "component_actions", row)
+    settle_with(project, place, "2026-03-04")
+    project.edit("seeds/component_actions.csv", f"{row}\n", "")
+    settle_with(project, place, "2026-03-05")
 
 
 # --- ranges --------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ NAMING = (
     "error_codes_are_known",
     "identifiers_are_usual",
     "request_ids_are_of_one_account",
+    "request_ids_are_of_one_component",
     "successful_calls_are_in_time",
     "successful_calls_are_rated",
     "terms_fit_an_account",

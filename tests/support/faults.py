@@ -347,6 +347,13 @@ FAULTS = {
             json_lines(call("d", AGREED, SEALED)),
         ),
     ),
+    "request_ids_are_of_one_component": Fault(
+        "a log is sent again with another action",
+        landed(
+            f"call_logs/arrived_on={NIGHT}/more-9.jsonl",
+            json_lines(call("c", PREPAID, SEALED, action="SearchByImage")),
+        ),
+    ),
     "successful_calls_are_rated": Fault(
         "an action is misspelt",
         landed(

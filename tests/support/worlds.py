@@ -11,8 +11,8 @@ from tests.bill.reference import compare, landing, worlds
 from tests.bill.reference.inputs import Settings, World
 from tests.bill.reference.model import tables
 from tests.bill.reference.worlds import LAST_DAY
-from tests.support.commands import Run, run_job
-from tests.support.places import query
+from tests.support.commands import Run, callbill, run_job, succeed
+from tests.support.places import places, query
 from tests.support.project_copy import ProjectCopy
 from tests.support.shared import make_once
 
@@ -59,6 +59,16 @@ def check(place: Path, world: World, run: Run = run_job, seeds: Path | None = No
         assert differences == [], f"run {number}"
         billed_otherwise = BILLED_OTHERWISE.format(world.settings.billing_timezone)
         assert query(place, billed_otherwise) == [], f"run {number}"
+
+
+def check_growing(place: Path, count: int, seed: int) -> None:
+    """Worlds whose catalogue grows from run to run, against the model, `verify` and a rebuild."""
+    project = ProjectCopy.in_folder(place / "project")
+    runs = [_FIRST_RUN, date(2024, 3, 6), date(2024, 4, 1), LAST_DAY]
+    world = worlds.growing(count=count, seed=seed, runs=runs)
+    check(place, world, project.run_job, project.folder / "seeds")
+    for command in ("verify", "rebuild"):
+        succeed(callbill(command, *places(place), project=project.folder))
 
 
 # --- what the tests of the bill and those of `verify` hold against it; nobody changes a place ---

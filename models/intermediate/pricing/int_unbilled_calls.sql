@@ -43,12 +43,17 @@ last_rows as (
         )
 ),
 
--- A call that an earlier night left unbilled is no news when it is delivered again.
+-- A call that an earlier night left unbilled is no news when it is delivered again, unless its
+-- records disagree now: it could be charged until then, and cannot any more.
 ids_unbilled_before as (
     select request_id
     from calls_again
     where previous_outcome = 'unbilled'
-    qualify settled_on = min(settled_on) over (partition by request_id)
+    qualify
+        settled_on = min(settled_on) over (partition by request_id)
+        and not coalesce(
+            bool_or(void_on >= {{ settle_from() }}) over (partition by request_id), false
+        )
 ),
 
 -- A reversed call had a failure, or its records disagree.

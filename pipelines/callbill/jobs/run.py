@@ -315,7 +315,7 @@ def settle_dates(
             _check(warehouse, settings, billing_vars, summary, stretch)
     summary.unbilled = unbilled_calls_of(warehouse.con, summary.run_id)
     summary.unbilled_to_date = unbilled_to_date(warehouse.con)
-    keep_results(warehouse.con, summary.run_id, summary.results)
+    keep_results(warehouse, summary.run_id, summary.results)
     for result in summary.results:
         if not result.passed:
             reporter.log(result.severity, control=result.control_id, rows=result.unexpected_rows)

@@ -17,7 +17,7 @@ from callbill.base.settings import BillingVars, Settings
 from callbill.ingest.feed import raw_tables
 from callbill.release.manifest import Manifest, figure_vars
 from callbill.release.release import Release
-from callbill.warehouse.warehouse import Warehouse
+from callbill.warehouse.warehouse import Parameters, Warehouse
 
 
 @contextmanager
@@ -201,10 +201,29 @@ def _touches_sealed(
     if first_date > current.through:
         return False
     if seed == "component_actions":
+        # Calls of the action that were settled since, and those that had waited for the row.
         return _any(
             warehouse,
-            "select 1 from raw.call_logs where action = ? and settled_on between ? and ? limit 1",
-            [row[0], first_date, current.through],
+            """
+            select 1 from raw.call_logs
+            where action = $action and settled_on between $first and $through
+            union all
+            select 1
+            from raw.call_logs as records
+            semi join billing.calls as calls
+                on records.request_id = calls.request_id
+                    and calls.records = 0
+                    and calls.component_code = $component
+                    and calls.settled_on between $first and $through
+            where records.action = $action and records.settled_on < $first
+            limit 1
+            """,
+            {
+                "action": row[0],
+                "component": row[1],
+                "first": first_date,
+                "through": current.through,
+            },
         )
     if seed == "products":
         return False  # which components a product has is in the rows of components
@@ -237,7 +256,7 @@ def _touches_sealed(
     )
 
 
-def _any(warehouse: Warehouse, query: str, parameters: list[object]) -> bool:
+def _any(warehouse: Warehouse, query: str, parameters: Parameters) -> bool:
     return bool(warehouse.rows(query, parameters))
 
 

@@ -6,10 +6,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-import duckdb
-
 from callbill.base.errors import CallbillError
 from callbill.base.findings import ControlResult
+from callbill.warehouse.warehouse import Warehouse
 
 
 @dataclass(frozen=True)
@@ -51,12 +50,10 @@ def merge_results(
     ]
 
 
-def keep_results(
-    con: duckdb.DuckDBPyConnection, run_id: str, results: Sequence[ControlResult]
-) -> None:
+def keep_results(warehouse: Warehouse, run_id: str, results: Sequence[ControlResult]) -> None:
     """Insert the results of a run into `ops.control_results`."""
-    con.executemany(
-        "insert into ops.control_results values (?, ?, ?, ?, ?, ?, ?, ?)",
+    warehouse.insert(
+        "ops.control_results",
         [
             (
                 run_id,

@@ -75,7 +75,7 @@ def write_release(
         if table != "calls":
             target = literal(str(release.table(table)))
             con.execute(f"copy (from billing.{table}) to {target} ({_PARQUET})")
-    _write_database(con, release)
+    _write_database(warehouse, release)
     con.execute("set preserve_insertion_order = false")
     write_site(warehouse, billing_vars, release, previous, (settle_from, through), data_docs)
     _manifest(con, billing_vars, run_id, through).write(release.folder)
@@ -108,7 +108,8 @@ def _link_calls(warehouse: Warehouse, previous: Release | None, release: Release
             link_or_copy(file, target / file.name.replace(CALLS, "calls"))
 
 
-def _write_database(con: duckdb.DuckDBPyConnection, release: Release) -> None:
+def _write_database(warehouse: Warehouse, release: Release) -> None:
+    con = warehouse.con
     con.execute(f"attach {literal(str(release.database))} as release ({STORAGE_VERSION})")
     try:
         con.execute("create schema release.billing")
@@ -125,7 +126,7 @@ def _write_database(con: duckdb.DuckDBPyConnection, release: Release) -> None:
         ).fetchall():
             con.execute(f"create table release.seeds.{table} as from seeds.{table}")
         _copy_views(con)
-        _copy_comments(con)
+        _copy_comments(warehouse)
         _copy_macros(con)
         for table in _OPS_TABLES:
             con.execute(f"create table release.ops.{table} as from ops.{table}")
@@ -143,9 +144,9 @@ def _write_database(con: duckdb.DuckDBPyConnection, release: Release) -> None:
         con.execute("detach release")
 
 
-def _copy_comments(con: duckdb.DuckDBPyConnection) -> None:
+def _copy_comments(warehouse: Warehouse) -> None:
     """Copy the comments on marts and their columns into the release's database."""
-    comments = con.execute(
+    comments = warehouse.rows(
         """
         select 'table', table_name, '', comment from duckdb_tables()
         where database_name = current_database() and schema_name = 'billing'
@@ -157,11 +158,15 @@ def _copy_comments(con: duckdb.DuckDBPyConnection) -> None:
         from duckdb_columns() as c
         where c.database_name = current_database() and c.schema_name = 'billing'
         """
-    ).fetchall()
-    for kind, table, column, comment in comments:
-        if comment:
-            target = f"release.billing.{table}" + (f".{column}" if column else "")
-            con.execute(f"comment on {kind} {target} is {literal(' '.join(comment.split()))}")
+    )
+    # Without a transaction each would wait for the disk.
+    with warehouse.transaction():
+        for kind, table, column, comment in comments:
+            if comment:
+                target = f"release.billing.{table}" + (f".{column}" if column else "")
+                warehouse.execute(
+                    f"comment on {kind} {target} is {literal(' '.join(comment.split()))}"
+                )
 
 
 def _copy_views(con: duckdb.DuckDBPyConnection) -> None:
