@@ -321,7 +321,9 @@ def test_a_claim_that_calls_had_waited_for_may_not_be_removed(
     project.edit("seeds/component_actions.csv", f"{row}\n", "")
     ended = project.run_job(place, "--through", "2026-03-05")
     assert ended.returncode == 2
-    assert f"seeds/component_actions.csv: row {row.rstrip(',')} was removed or edited" in ended.stderr
+    assert (
+        f"seeds/component_actions.csv: row {row.rstrip(',')} was removed or edited" in ended.stderr
+    )
 
 
 def test_a_claim_that_no_call_has_used_yet_may_be_removed(

@@ -111,7 +111,7 @@ CLEAN_LINES = {
         '{%, "": 1, "": 2}',
         '{%, "x": 1, "\\u0078": 2}',
         '{%, "x": {"a": 1, "a": 2}}',
-        '{%, "region ": "blank", " region": "blank", "region.x": 1, "$.region": 2}',
+        '{%, "region.": "dot", "region.x": 1, "$.region": 2}',
         '{%, "region\\u0000": "x"}',
         '{%, "latency_ms": true}',
         '{%, "latency_ms": [1]}',

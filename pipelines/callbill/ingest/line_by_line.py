@@ -6,8 +6,9 @@ Parquet files are read row by row by DuckDB itself. Which files go this way is d
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import duckdb
@@ -35,6 +36,12 @@ class LineReader:
         self.feed = judge.shape.feed
         self.files = judge.files
         self.judge = judge
+        # Finds keys that are to be written as the shape has them, since version 2 of the rules.
+        self.odd_key = (
+            re.compile(json_lines.odd_key_pattern(self.shape))
+            if self.kind != "csv" and self.shape.reading_rules >= 2
+            else None
+        )
         self.bad_lines: list[tuple[str, BadLine]] = []
         # The number of lines read of each file. `Output.finish` compares the outcome with it.
         self.lines_seen: Counter[str] = Counter()
@@ -87,7 +94,10 @@ class LineReader:
         """Judge lines of text."""
         # Numbered names, so that a file's column cannot have the name of one of ours.
         columns = {name: f"value_{n}" for n, name in enumerate(header)}
-        self._register_lines(list(columns.values()) or ["line"], pending)
+        if self.kind == "csv":
+            self._register_lines(list(columns.values()), pending)
+        else:
+            self._register_lines(["line", "whole_line"], self._with_known_keys(pending))
         source_file_ids = list(dict.fromkeys(name for name, _line in pending))
         if self.kind == "csv":
             texts = texts_of_columns(self.shape, {name: Column(c) for name, c in columns.items()})
@@ -101,6 +111,17 @@ class LineReader:
                 )
             """
         self.judge.judge(Relation(lines), source_file_ids)
+
+    def _with_known_keys(self, pending: Iterable[tuple[str, Line]]) -> list[tuple[str, Line]]:
+        """Lines of JSON as two texts: with the keys that the shape knows, and as they are."""
+        two_texts = []
+        for source_file_id, line in pending:
+            [text] = line.values
+            known = text
+            if self.odd_key is not None and self.odd_key.search(text):
+                known = json_lines.with_known_keys(self.shape, text)
+            two_texts.append((source_file_id, Line(line.number, (known, text))))
+        return two_texts
 
     def _register_lines(self, columns: Sequence[str], pending: Sequence[tuple[str, Line]]) -> None:
         """Create the table `lines_read` from lines."""
@@ -118,15 +139,7 @@ class LineReader:
         # installed, and pyarrow cannot filter strings of this kind.
         self.con.register("lines_stream", _ArrowStream(frame))
         try:
-            line = "line"
-            if self.kind != "csv" and self.shape.reading_rules >= 2:
-                line = json_lines.with_known_capitals(self.shape, "line")
-            self.con.execute(
-                "create or replace temp table lines_read as from lines_stream"
-                if self.kind == "csv"
-                else "create or replace temp table lines_read as"
-                f" select * replace ({line} as line), line as whole_line from lines_stream"
-            )
+            self.con.execute("create or replace temp table lines_read as from lines_stream")
         finally:
             self.con.unregister("lines_stream")
 

@@ -156,11 +156,8 @@ class _Reading:
         """The files that DuckDB may read whole, and the number of records that it must find in
         each, where Python can count them beforehand."""
         if self.task.kind == "json" and self.shape.reading_rules >= 2:
-            return {
-                name: path
-                for name, path in paths.items()
-                if not json_lines.may_have_other_capitals(self.shape, path)
-            }, {}
+            odd = json_lines.files_with_odd_keys(self.con, self.shape, list(paths.values()))
+            return {name: path for name, path in paths.items() if str(path) not in odd}, {}
         if self.task.kind != "csv":
             return paths, {}
         counts = {

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from callbill.ingest.readers.lines import BadLine, Line
 from callbill.ingest.shapes import Shape
-from callbill.verify.identifiers import says_zero
+from callbill.verify.identifiers import says_zero, strip_name
 from callbill.verify.rows import (
     Row,
     code_paths,
@@ -21,7 +21,7 @@ def csv_rows(lines: Iterable[Line | BadLine], header: list[str], shape: Shape) -
     """A row for each record of a file with this header."""
     if shape.reading_rules >= 2:
         known = {path.lower(): path for path in shape.paths_and_parents}
-        header = [known.get(name.lower(), name) for name in header]
+        header = [known.get(strip_name(name), name) for name in header]
     columns_of = {
         field: [header.index(path) for path in shape.fields.get(field, ()) if path in header]
         for field in shape.feed.fields

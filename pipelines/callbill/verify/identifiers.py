@@ -67,7 +67,10 @@ def is_invalid(text: str, kind: str) -> bool:
 
 def says_zero(text: str | None, shape: Shape) -> bool:
     """Whether an error code that is not blank says that there was no error."""
-    stripped = strip(text or "")
+    return _is_zero(strip(text or ""), shape)
+
+
+def _is_zero(stripped: str, shape: Shape) -> bool:
     return _ZERO.fullmatch(stripped) is not None or (
         stripped != "" and stripped in shape.no_error_codes
     )
@@ -76,7 +79,7 @@ def says_zero(text: str | None, shape: Shape) -> bool:
 def is_no_error(text: str, shape: Shape) -> bool:
     """Whether an error code says nothing, or that there was no error."""
     stripped = strip(text)
-    return stripped.lower() in ("", "nan", "+nan", "-nan") or says_zero(stripped, shape)
+    return stripped.lower() in ("", "nan", "+nan", "-nan") or _is_zero(stripped, shape)
 
 
 def cleaned(texts: pl.DataFrame) -> pl.DataFrame:
@@ -103,6 +106,11 @@ def cleaned(texts: pl.DataFrame) -> pl.DataFrame:
         }
         texts = texts.with_columns(column.replace(meant).alias(field))
     return texts.with_columns(malformed)
+
+
+def strip_name(name: str) -> str:
+    """The name of a column or a key without blanks around it, and in lower case."""
+    return name.strip(_BLANKS).lstrip("'").strip(_BLANKS).lower()
 
 
 ErrorRule = Callable[[str], bool]

@@ -9,7 +9,7 @@ from typing import Any
 
 from callbill.ingest.readers.lines import BadLine, Line
 from callbill.ingest.shapes import Shape
-from callbill.verify.identifiers import says_zero
+from callbill.verify.identifiers import says_zero, strip_name
 from callbill.verify.rows import (
     NAMES,
     UNREADABLE,
@@ -135,14 +135,14 @@ def _without_deep_parts(line: str) -> str:
 # --- from an object to a row ---------------------------------------------------------------------
 
 
-def _with_known_capitals(values: JsonObject, names: Mapping[str, str]) -> JsonObject:
+def _with_known_keys(values: JsonObject, names: Mapping[str, str]) -> JsonObject:
     """An object whose keys are written as the shape has them."""
-    if all(names.get(key.lower(), key) == key for key in values):
+    if all(names.get(strip_name(key), key) == key for key in values):
         return values
     repeated = values.repeated_keys if isinstance(values, _ObjectWithRepeats) else ()
     pairs = [(key, value) for key, value in values.items()]
     pairs += [(key, values[key]) for key in repeated]
-    return _object([(names.get(key.lower(), key), value) for key, value in pairs])
+    return _object([(names.get(strip_name(key), key), value) for key, value in pairs])
 
 
 def _row_maker(shape: Shape) -> Callable[[JsonObject, int], Row | None]:
@@ -169,7 +169,7 @@ def _row_maker(shape: Shape) -> Callable[[JsonObject, int], Row | None]:
 
     def to_row(root: JsonObject, line_number: int) -> Row | None:
         if in_any_case:
-            root = _with_known_capitals(root, names[""])
+            root = _with_known_keys(root, names[""])
         objects: dict[str, JsonObject] = {"": root}
         has_error = False
         for parent in parents:
@@ -178,7 +178,7 @@ def _row_maker(shape: Shape) -> Callable[[JsonObject, int], Row | None]:
             if inner is not None and not isinstance(inner, dict):
                 return None
             if in_any_case and inner is not None:
-                inner = _with_known_capitals(inner, names[parent])
+                inner = _with_known_keys(inner, names[parent])
             has_error = has_error or (
                 inner is not None
                 and parent in errors

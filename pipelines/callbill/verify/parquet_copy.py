@@ -1,7 +1,7 @@
-"""A copy of a Parquet file with types that polars does not read, in texts.
+"""A copy of a Parquet file that polars does not read, of the columns that count.
 
-Nobody maps a column of intervals or of VARIANT, but polars reads no file that has one. It reads a
-mapped UUID as bytes.
+Nobody maps a column of intervals or of VARIANT, but polars reads no file that has one, or a time
+zone that it does not know, or a name twice. It reads a mapped UUID as bytes.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ import duckdb
 
 from callbill.base.sql import identifier, literal
 from callbill.ingest.shapes import Shape
+from callbill.verify.identifiers import strip_name
 
 _KNOWN = re.compile(
     r"(VARCHAR|BLOB|BOOLEAN|U?(TINY|SMALL|BIG)INT|U?INTEGER|FLOAT|DOUBLE|DATE|TIMESTAMP(_S|_MS|_NS)?"
-    r"( WITH TIME ZONE)?|DECIMAL\(\d+,\d+\))"
+    r"|DECIMAL\(\d+,\d+\))"
 )
+# Copied as it is: a copy names no time zone but UTC.
+_WITH_ZONE = "TIMESTAMP WITH TIME ZONE"
 # Types whose values are no texts.
 _NO_TEXTS = ("STRUCT", "MAP", "JSON", "BOOLEAN", "BLOB", "BIT", "INTERVAL", "UNION")
 
@@ -30,29 +33,49 @@ def readable_copy(path: Path, shape: Shape, scratch: Path) -> Path:
     )
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")
-        types = [row[1] for row in con.execute(f"describe select * from {source}").fetchall()]
-        if all(_KNOWN.fullmatch(type_) for type_ in types):
+        types = _columns(con, f"* from {source}")
+        in_schema = con.execute("select name from parquet_schema(?)", [str(path)]).fetchall()
+        has_repeats = len(set(in_schema)) < len(in_schema)
+        if not has_repeats and all(map(_KNOWN.fullmatch, types.values())):
             return path
         columns = []
         for wanted in shape.paths_and_parents:
-            nested = ".".join(identifier(part) for part in wanted.split("."))
-            for reference in dict.fromkeys((identifier(wanted), nested)):
-                try:
-                    described = con.execute(f"describe select {reference} from {source}")
-                except duckdb.BinderException:
-                    continue
-                type_ = described.fetchall()[0][1]
-                is_text = not (type_.startswith(_NO_TEXTS) or type_.endswith("]"))
-                value = (
-                    f"cast({reference} as varchar)"
-                    if is_text
-                    else f"case when {reference} is not null then true end"
-                )
-                columns.append(f"{value} as {identifier(wanted)}")
-                break
+            found = _find(con, source, wanted)
+            if found is None:
+                continue
+            value, type_ = found
+            if type_.startswith(_NO_TEXTS) or type_.endswith("]"):
+                value = f"case when {value} is not null then true end"
+            elif type_ != _WITH_ZONE:
+                value = f"cast({value} as varchar)"
+            columns.append(f"{value} as {identifier(wanted)}")
         target = scratch / "readable.parquet"
         con.execute(
             f"copy (select {', '.join(columns) or 'null as nothing'} from {source})"
             f" to {literal(str(target))} (format parquet)"
         )
         return target
+
+
+def _columns(con: duckdb.DuckDBPyConnection, what: str) -> dict[str, str]:
+    """Names and types of a select list."""
+    return {row[0]: row[1] for row in con.execute(f"describe select {what}").fetchall()}
+
+
+def _find(con: duckdb.DuckDBPyConnection, source: str, wanted: str) -> tuple[str, str] | None:
+    """SQL and type of a column of that name, or of a struct's field."""
+    for parts in ([wanted], wanted.split(".")):
+        reference, type_, fields = "", "", _columns(con, f"* from {source}")
+        for n, part in enumerate(parts):
+            if n > 0:
+                if not type_.startswith("STRUCT"):
+                    break
+                fields = _columns(con, f"unnest({reference}) from {source}")
+            name = next((name for name in fields if strip_name(name) == part.lower()), None)
+            if name is None:
+                break
+            reference += ("." if n else "") + identifier(name)
+            type_ = fields[name]
+        else:
+            return reference, type_
+    return None

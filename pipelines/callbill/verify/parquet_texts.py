@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from callbill.ingest.shapes import Shape
-from callbill.verify.identifiers import says_zero
+from callbill.verify.identifiers import says_zero, strip_name
 from callbill.verify.rows import NAMES, UNREADABLE, code_paths, emptiness, error_parents
 
 
@@ -85,8 +85,9 @@ def _find_column(path: str, columns: pl.Schema) -> tuple[pl.Expr, pl.DataType] |
 
 
 def _name_like(wanted: str, names: list[str]) -> str | None:
-    """The name itself if it is there, otherwise the first that differs from it in case only."""
-    alike = [name for name in names if name.lower() == wanted.lower()]
+    """The name itself if it is there, otherwise the first that differs from it in case only, or in
+    blanks around it."""
+    alike = [name for name in names if strip_name(name) == wanted.lower()]
     return wanted if wanted in alike else next(iter(alike), None)
 
 

@@ -11,16 +11,29 @@ from callbill.ingest.shapes import Shape
 _MOST_SHOWN = 600
 
 
+# What may be left around a name: blanks of any kind, and characters that are not seen.
+BLANKS_AROUND_NAMES = (
+    "\t\n\v\f\r \x85\xa0\xad\u061c\u1680\u180e\u2028\u2029\u202f\u205f\u3000\ufeff"
+    + "".join(map(chr, (*range(0x2000, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070))))
+)
+
+
+def plain_name(name: str) -> str:
+    """A column's name or a key without blanks around it, and without a spreadsheet's apostrophe."""
+    return name.strip(BLANKS_AROUND_NAMES).lstrip("'").strip(BLANKS_AROUND_NAMES)
+
+
 def paths_of_columns(shape: Shape, names: Sequence[str]) -> list[str | None]:
     """For each column the path of the shape that it is, None if the shape does not read it.
 
-    Capitals do not matter. Raises UnreadableFileError if two columns are one path.
+    Capitals do not matter, nor do blanks around a name. Raises UnreadableFileError if two columns
+    are one path.
     """
     paths = {path.lower(): path for path in shape.paths_and_parents}
     first: dict[str, str] = {}
     matched = []
     for name in names:
-        path = paths.get(name.lower())
+        path = paths.get(".".join(map(plain_name, name.split("."))).lower())
         matched.append(path)
         if path is None:
             continue

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from callbill.base.sql import identifier, literal
-from callbill.ingest.readers.columns import check_required, paths_of_columns
+from callbill.ingest.readers.columns import check_required, paths_of_columns, plain_name
 from callbill.ingest.readers.field_texts import Column, texts_of_columns
 from callbill.ingest.readers.lines import (
     CHUNK,
@@ -69,13 +69,6 @@ def read_header(path: Path, shape: Shape) -> list[str]:
     return [path or f"column {n}" for n, path in enumerate(paths)]
 
 
-# What is taken off around a name in a header: blanks of any kind, and characters that are not seen.
-_AROUND_NAMES = (
-    "\t\n\v\f\r \x85\xa0\xad\u061c\u1680\u180e\u2028\u2029\u202f\u205f\u3000\ufeff"
-    + "".join(map(chr, (*range(0x2000, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070))))
-)
-
-
 def header_names(path: Path, reading_rules: int) -> list[str]:
     """The column names in the header of a CSV file. An empty file has none.
 
@@ -102,7 +95,7 @@ def header_names(path: Path, reading_rules: int) -> list[str]:
         except UnicodeDecodeError:
             raise UnreadableFileError("has a header that is not UTF-8") from None
         raise UnreadableFileError("is not UTF-8 but, by its header, GBK: save it as UTF-8")
-    return [name.strip(_AROUND_NAMES) for name in names]
+    return [plain_name(name) for name in names]
 
 
 def _check_encoding(stream: BinaryIO) -> None:

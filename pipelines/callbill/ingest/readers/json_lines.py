@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import duckdb
 from callbill.base.sql import identifier, literal
+from callbill.ingest.readers.columns import BLANKS_AROUND_NAMES, plain_name
 from callbill.ingest.readers.field_texts import error_signs, field_texts, select_list
 from callbill.ingest.readers.lines import (
     CHUNK,
@@ -101,63 +104,78 @@ def may_be_no_text(text: str) -> str:
     )
 
 
-# --- keys in other capitals ----------------------------------------------------------------------
+# --- odd keys ------------------------------------------------------------------------------------
 
-# Of a large file so many bytes at so many places are looked at: a program spells its keys alike.
-_SAMPLE_BYTES = 8 * 1024
-_SAMPLES = 16
+# Letters of a key and what it may be written with: escapes, blanks around it.
+_ESCAPE = r"\\(?:u[0-9A-Fa-f]{4}|[tnrfb])"
+_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"(\s*:)?')
 
 
-def may_have_other_capitals(shape: Shape, path: Path) -> bool:
-    """Whether a key that the shape reads may be written in other capitals in a file.
+def files_with_odd_keys(
+    con: duckdb.DuckDBPyConnection, shape: Shape, paths: Sequence[Path]
+) -> set[str]:
+    """The files in which a key that the shape reads is written in another way: in other capitals,
+    with blanks around it, with escaped letters.
 
-    read_json would overlook such a key. Line by line it counts as the key that it is.
+    read_json would overlook such a key. Line by line it counts as the key that it is
+    (`with_known_keys`). A file that cannot be read as lines is among them.
     """
-    size = path.stat().st_size
-    step = max(size // _SAMPLES, _SAMPLE_BYTES)
-    with path.open("rb") as stream:
-        for start in range(0, size, step):
-            stream.seek(start)
-            sample = stream.read(_SAMPLE_BYTES + 64)
-            in_lower_case = sample.lower()
-            for key in _quoted_keys(shape):
-                if in_lower_case.count(key.lower()) != sample.count(key):
-                    return True
-    return False
+    query = f"""
+        select distinct filename
+        from read_csv(
+            $names, columns = {{'line': 'varchar'}}, header = false, auto_detect = false,
+            delim = '\x01', quote = '', escape = '', strict_mode = false, filename = true
+        )
+        where regexp_matches(line, {literal(odd_key_pattern(shape))})
+    """
+    try:
+        return {row[0] for row in con.execute(query, {"names": [*map(str, paths)]}).fetchall()}
+    except duckdb.Error:
+        if len(paths) == 1:
+            return {str(paths[0])}
+    return set().union(*(files_with_odd_keys(con, shape, [path]) for path in paths))
+
+
+def odd_key_pattern(shape: Shape) -> str:
+    """A pattern (RE2, Python) of a JSON key that may be one of the shape's, and is not written like
+    it."""
+    blank = f"[{BLANKS_AROUND_NAMES}']"
+    other = [
+        f"{re.escape(key[:n])}{key[n].swapcase()}{_in_any_case(key[n + 1 :])}"
+        for key in _keys(shape)
+        for n in range(len(key))
+        if key[n].swapcase() != key[n]
+    ]
+    any_key = "|".join(map(re.escape, _keys(shape)))
+    part = f"(?:[0-9A-Za-z_.]|{blank}|{_ESCAPE})*"
+    return (
+        f'"(?:{"|".join(other)}|{blank}+(?i:{any_key}){blank}*|(?i:{any_key}){blank}+'
+        f'|{part}{_ESCAPE}{part})"\\s*:'
+    )
+
+
+def with_known_keys(shape: Shape, line: str) -> str:
+    """A line in which the shape's keys are written as the shape has them. In valid JSON a text in
+    quotes before a colon can only be a key."""
+    known = {key.lower(): key for key in _keys(shape)}
+
+    def mend(match: re.Match[str]) -> str:
+        text, colon = match.groups()
+        if colon is None:
+            return match[0]
+        try:
+            name = json.loads(f'"{text}"', strict=False)
+        except ValueError:
+            return match[0]
+        key = known.get(plain_name(name).lower())
+        return match[0] if key is None else f'"{key}"{colon}'
+
+    return _STRING.sub(mend, line)
 
 
 def _keys(shape: Shape) -> list[str]:
     """The keys at all depths that the shape reads."""
-    return list(dict.fromkeys(part for path in shape.paths for part in path.split(".")))
-
-
-def _quoted_keys(shape: Shape) -> list[bytes]:
-    return [f'"{key}"'.encode() for key in _keys(shape)]
-
-
-def with_known_capitals(shape: Shape, line: str) -> str:
-    """SQL for the text of a JSON object in which the shape's keys are written as the shape has
-    them. In valid JSON a text in quotes before a colon can only be a key."""
-    other = "|".join(
-        f"{key[:n]}{key[n].swapcase()}{_in_any_case(key[n + 1 :])}"
-        for key in _keys(shape)
-        for n in range(len(key))
-        if key[n].swapcase() != key[n]
-    )
-    if not other:
-        return line
-    replaced = line
-    for key in _keys(shape):
-        if key.lower() != key.upper():
-            replaced = (
-                f"regexp_replace({replaced}, {literal(_quoted_pattern(key))},"
-                f""" '"{key}"\\1', 'gi')"""
-            )
-    return f"""case when regexp_matches({line}, '"({other})"') then {replaced} else {line} end"""
-
-
-def _quoted_pattern(key: str) -> str:
-    return f'"{re.escape(key)}"(\\s*:)'
+    return list(dict.fromkeys(part for path in shape.paths_and_parents for part in path.split(".")))
 
 
 def _in_any_case(text: str) -> str:
@@ -251,32 +269,16 @@ def _numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadLine]]:
 def fault_of_line(shape: Shape) -> str:
     """SQL for the reason why `line` is not a readable JSON object, null if it is one."""
     parents = ["", *shape.parents]
-    in_any_case = shape.reading_rules >= 2
     duplicate = " or ".join(
         f"coalesce(len({names}) <> list_unique({names}), false)"
         for n, parent in enumerate(parents, 1)
         for keys in [f"json_keys(line, {_json_paths(parents)})[{n}]"]
-        for names in [
-            f"list_filter({_lower(keys) if in_any_case else keys}, "
-            f"lambda k: k in {_mapped_keys(shape, parent, in_any_case=in_any_case)})"
-        ]
+        for names in [f"list_filter({keys}, lambda k: k in {_mapped_keys(shape, parent)})"]
     )
-    # Such keys are written as the shape has them before (`with_known_capitals`), unless letters of
-    # theirs are escaped.
-    foreign = " or ".join(
-        f"coalesce(len(list_filter({keys}, lambda k: lower(k) in {known}"
-        f" and k not in {exact})) > 0, false)"
-        for n, parent in enumerate(parents, 1)
-        for keys in [f"json_keys(line, {_json_paths(parents)})[{n}]"]
-        for known in [_mapped_keys(shape, parent, in_any_case=True)]
-        for exact in [_mapped_keys(shape, parent, in_any_case=False)]
-    )
-    other_capitals = f"when {foreign} then 'key_in_other_capitals'" if in_any_case else ""
     return f"""case
         when not json_valid(line) then 'invalid_json'
         when not starts_with(line, '{{') then 'not_an_object'
         when {duplicate} then 'duplicate_key'
-        {other_capitals}
     end"""
 
 
@@ -334,16 +336,10 @@ def texts_of_values(shape: Shape) -> str:
     )
 
 
-def _lower(keys: str) -> str:
-    return f"list_transform({keys}, lambda k: lower(k))"
-
-
-def _mapped_keys(shape: Shape, parent: str, *, in_any_case: bool) -> str:
+def _mapped_keys(shape: Shape, parent: str) -> str:
     """The keys that the shape reads from an object, as an SQL list. Only these must not repeat."""
     names = [path.rpartition(".") for path in shape.paths_and_parents]
-    keys = dict.fromkeys(
-        literal(name.lower() if in_any_case else name) for of, _, name in names if of == parent
-    )
+    keys = dict.fromkeys(literal(name) for of, _, name in names if of == parent)
     return f"({', '.join(keys)})"
 
 

@@ -67,26 +67,26 @@ def schema_of(con: duckdb.DuckDBPyConnection, path: Path) -> Schema:
 def check_columns(con: duckdb.DuckDBPyConnection, shape: Shape, path: Path) -> None:
     """Raises UnreadableFileError if two columns of a file are one field, or if a required field has
     no column."""
-    columns = _names_in_schema(con, path)
-    paths = paths_of_columns(shape, [name for name, _depth in columns])
-    check_required(shape, paths, [name for name, depth in columns if depth == 0])
+    names = _names_in_schema(con, path)
+    paths = paths_of_columns(shape, [".".join(name) for name in names])
+    check_required(shape, paths, [name[0] for name in names if len(name) == 1])
 
 
-def _names_in_schema(con: duckdb.DuckDBPyConnection, path: Path) -> list[tuple[str, int]]:
-    """The names of a file's columns and of the fields of structs, as dotted paths, as the file has
-    them, each with its depth. DuckDB itself gives a name that occurs twice another one."""
+def _names_in_schema(con: duckdb.DuckDBPyConnection, path: Path) -> list[tuple[str, ...]]:
+    """The names of a file's columns, as the file has them: of a column one name, of a field of a
+    struct also those above it. DuckDB itself gives a name that occurs twice another one."""
     try:
         rows = con.execute(
             "select name, num_children from parquet_schema($name)", {"name": str(path)}
         ).fetchall()
     except duckdb.Error as error:
         raise as_unreadable(error, path) from error
-    names: list[tuple[str, int]] = []
-    # The structs that the next row lies in: name, and how many fields are still to come.
-    above: list[tuple[str, int]] = []
+    names: list[tuple[str, ...]] = []
+    # The structs that the next row lies in: names, and how many fields are still to come.
+    above: list[tuple[tuple[str, ...], int]] = []
     for name, children in rows[1:]:
-        full_name = f"{above[-1][0]}.{name}" if above else name
-        names.append((full_name, len(above)))
+        full_name = (*above[-1][0], name) if above else (name,)
+        names.append(full_name)
         if above:
             above[-1] = above[-1][0], above[-1][1] - 1
         above.append((full_name, children or 0))
@@ -98,9 +98,8 @@ def _names_in_schema(con: duckdb.DuckDBPyConnection, path: Path) -> list[tuple[s
 def columns_of(con: duckdb.DuckDBPyConnection, shape: Shape, path: Path) -> dict[str, Column]:
     """How to refer to each path of the shape: a column of that name, or a field of a struct."""
     columns = {}
-    for wanted in shape.paths_and_parents:
-        nested = ".".join(identifier(part) for part in wanted.split("."))
-        for reference in (identifier(wanted), nested):
+    for wanted, references in _references(con, shape, path).items():
+        for reference in references:
             try:
                 [(_name, type_)] = _describe(con, path, reference)
             except UnreadableFileError:
@@ -109,6 +108,24 @@ def columns_of(con: duckdb.DuckDBPyConnection, shape: Shape, path: Path) -> dict
             columns[wanted] = Column(reference, is_text)
             break
     return columns
+
+
+def _references(
+    con: duckdb.DuckDBPyConnection, shape: Shape, path: Path
+) -> dict[str, Sequence[str]]:
+    """SQL that each path of the shape may be in a file."""
+    if shape.reading_rules >= 2:
+        names = _names_in_schema(con, path)
+        paths = paths_of_columns(shape, [".".join(name) for name in names])
+        return {
+            wanted: [".".join(map(identifier, name))]
+            for wanted, name in zip(paths, names, strict=True)
+            if wanted is not None
+        }
+    return {
+        wanted: (identifier(wanted), ".".join(map(identifier, wanted.split("."))))
+        for wanted in shape.paths_and_parents
+    }
 
 
 def copy_without_added_columns(
@@ -143,6 +160,8 @@ def as_unreadable(error: duckdb.Error, path: Path) -> UnreadableFileError:
     """The UnreadableFileError for a file that DuckDB cannot read. Raises CallbillError if the fault
     is the machine's."""
     raise_if_machine_fault(error)
+    if "not valid UTF8" in str(error):
+        return UnreadableFileError("has a text that is not UTF-8: write it as UTF-8, or as none")
     reason = str(error).splitlines()[0].replace(f'"{path}"', "it").replace(str(path), "it")
     return UnreadableFileError(f"cannot be read as Parquet: {reason}")
 
