@@ -284,9 +284,71 @@ def test_history_is_rebuilt_and_verified(
     assert last_run(place)["warnings"] == [warning]
     lines = "select line_type, calls from billing.bill_lines where settled_on = '2026-04-03'"
     assert query(place, lines) == [("late_usage", 4)]
+    # And so are terms, if they are new.
+    known = (place / "landing/contracts/c.csv").read_text()
+    terms = known + f"{OWNER},wimgs_search_by_text,2026-03-10,,0.25,\n"
+    undated(place / "landing/contracts/more.csv", terms.encode(), "2026-04-04")
+    settle(place, "2026-04-04")
+    assert last_run(place)["warnings"] == [
+        "contracts/more.csv has no date and came after the first seal: 1 of its terms reach back to"
+        " 2026-03-10; usage that was settled before is re-rated on 2026-04-04"
+    ]
     [load] = [load for load in manifest(place)["loads"] if load["path"].endswith("late.jsonl")]
     assert load["arrival"] is None
     rebuild_and_verify(place)
+
+
+def test_history_that_was_copied_today_is_not_left_out_in_silence(tmp_path: Path) -> None:
+    landing = tmp_path / "landing/call_logs"
+    undated(landing / "june.jsonl", json_lines(*calls_of_day("2026-03-01", 2)), "2026-03-06")
+    undated(landing / "july.jsonl", json_lines(*calls_of_day("2026-03-03", 2)), "2026-03-04")
+    ended = run_job(tmp_path, "--through", "2026-03-05", "--dry-run")
+    succeed(ended)
+    assert (
+        "Warning: 1 file(s) without a date are left out of history, call_logs/june.jsonl among"
+        " them: modified after 2026-03-05. Run through 2026-03-06 or later, or set the date on"
+        " which they were modified (touch -d)\n"
+    ) in ended.stdout
+    assert "left out of history" not in run_job(tmp_path, "--through", "2026-03-06").stdout
+
+
+def test_a_dry_run_shows_what_it_would_bill_and_reject(tmp_path: Path) -> None:
+    place = tmp_path
+    land_calls(place, 3)
+    settle(place, "2026-03-03")
+    land_calls(place, 4)
+    bad = json_lines({"request_id": "r", "owner_uin": OWNER})
+    write(place / "landing/call_logs/arrived_on=2026-03-04/bad.jsonl", bad + b"x\n")
+    ended = run_job(place, "--through", "2026-03-04", "--dry-run")
+    succeed(ended)
+    rows = [line.split() for line in ended.stdout.splitlines()]
+    assert ["2026-03", "usage", "1", "10", "0.60000000"] in rows
+    bad_path = "call_logs/arrived_on=2026-03-04/bad.jsonl"
+    assert [bad_path, "1", "missing_called_at"] in rows
+    assert [bad_path, "2", "invalid_json"] in rows
+    assert "callbill rejects" not in ended.stdout
+    assert manifest(place)["through"] == "2026-03-03"
+
+
+@pytest.mark.parametrize("key", ["arrived-on", "Arrived_On", "arrived", "formats"])
+def test_a_key_that_is_nearly_one_is_asked_about(tmp_path: Path, key: str) -> None:
+    land_calls(tmp_path, 3)
+    path = f"call_logs/{key}=2026-03-03/x.jsonl"
+    write(tmp_path / "landing" / path, json_lines(record("x")))
+    write(tmp_path / "landing/call_logs/dt=2026-03-03/arrived_on=2026-03-03/y.jsonl", b"\n")
+    settle(tmp_path, "2026-03-03")
+    [unread] = last_run(tmp_path)["files_not_read"]
+    meant = "format" if key == "formats" else "arrived_on"
+    assert unread == {"name": path, "why": f"lies below {key}=: is {meant}= meant?"}
+
+
+def test_the_folder_of_a_feed_is_no_landing_folder(tmp_path: Path) -> None:
+    land_calls(tmp_path, 3)
+    ended = run_job(
+        tmp_path, "--landing", tmp_path / "landing/call_logs", "--through", "2026-03-03"
+    )
+    assert ended.returncode == 2
+    assert "call_logs is the folder of a feed: name the folder above it" in ended.stderr
 
 
 # --- files that wait, and a wrong landing folder -------------------------------------------------
@@ -327,6 +389,17 @@ def test_files_that_wait_are_named_with_their_date(tmp_path: Path) -> None:
     assert f"landing folder {place / 'elsewhere'} has none of the 1 file(s)" in ended.stderr
     assert waits["name"] in ended.stderr
     assert run_job(place, *wrong, "--dry-run").returncode == 2
+    # Also if nothing is due: whoever looks at the exit code would think that all is well.
+    ended = run_job(place, *wrong[:2], "--through", "2026-03-05")
+    assert ended.returncode == 2
+    assert last_run(place)["outcome"] == "failed"
+    settle(place, "2026-03-05", *wrong[:2], "--archived")
+    # The files themselves count, and not what they are called.
+    shutil.copytree(place / "landing", place / "moved")
+    call_logs = place / "moved/call_logs"
+    (call_logs / "arrived_on=2026-03-05").rename(call_logs / "arrived_on=2026-03-20")
+    shutil.rmtree(call_logs / "arrived_on=2026-03-04")
+    settle(place, "2026-03-05", "--landing", place / "moved")
     assert manifest(place)["through"] == "2026-03-05"
     settle(place, "2026-03-06", "--landing", place / "elsewhere", "--archived")
     assert "loaded_files_are_unchanged" in last_run(place)["controls_failed"]

@@ -310,6 +310,23 @@ def test_a_row_that_sealed_dates_used_may_be_neither_edited_nor_removed(
     assert "was removed or edited" in ended.stderr
 
 
+def test_calls_that_a_new_claim_leaves_out_are_counted(
+    sealed_place: tuple[Path, ProjectCopy],
+) -> None:
+    place, project = sealed_place
+    land(place, 4, "w", action="SearchByImage")
+    # Of the same call another action, which no component claims.
+    again = record("u-2", called_at="2026-03-01T10:00:00+08:00", action="SearchByVoice")
+    write(place / "landing/call_logs/arrived_on=2026-03-05/again.jsonl", json_lines(again))
+    settle_with(project, place, "2026-03-05")
+    add_row(project, "component_actions", "SearchByImage,wimgs_search_by_text,,")
+    ended = project.run_job(place, "--through", "2026-03-06")
+    succeed(ended)
+    warning = "1 earlier call(s) of the action SearchByImage stay out of the bill"
+    assert ended.stdout.count(warning) == 1
+    assert query(place, "select sum(calls) from billing.bill_lines") == [(2,)]
+
+
 def test_a_claim_that_calls_had_waited_for_may_not_be_removed(
     sealed_place: tuple[Path, ProjectCopy],
 ) -> None:

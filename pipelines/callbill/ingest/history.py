@@ -32,6 +32,36 @@ _LATE = """
 """
 
 
+_LATE_TERMS = """
+    select
+        files.path,
+        count(*) as terms,
+        min(terms.effective_from) as first,
+        files.settlement_floor
+    from raw.contracts_loaded as terms
+    inner join ops.loaded_files as files
+        on terms.source_file_id = files.source_file_id and files.feed = 'contracts'
+    where
+        list_contains($ids, terms.source_file_id)
+        and terms.effective_from + 1 < $first_open
+        -- Terms that are told again are no news.
+        and not exists (
+            select 1
+            from raw.contracts_loaded as earlier
+            where
+                earlier.settlement_floor < $first_open
+                and earlier.owner_uin = terms.owner_uin
+                and earlier.component_code = terms.component_code
+                and earlier.effective_from = terms.effective_from
+                and earlier.effective_to is not distinct from terms.effective_to
+                and earlier.discount is not distinct from terms.discount
+                and earlier.contract_price is not distinct from terms.contract_price
+        )
+    group by files.path, files.settlement_floor
+    order by files.path
+"""
+
+
 def date_history(warehouse: Warehouse) -> None:
     """Let contracts and account events of history count from the first settlement date, as it is
     known by now."""
@@ -75,12 +105,20 @@ def first_settlement_date(warehouse: Warehouse) -> date | None:
 
 
 def late_history(warehouse: Warehouse, incoming: Iterable[Incoming], first_open: date) -> list[str]:
-    """A warning for each new file without a date that has records of dates that are sealed."""
+    """A warning for each new file without a date that has records of dates that are sealed, or
+    terms that reach back to them."""
     ids = [file.source_file_id for file in incoming if not file.file.is_dated]
-    return [
+    if not ids:
+        return []
+    parameters = {"ids": ids, "first_open": first_open}
+    warnings = [
         f"{path} has no date and came after the first seal: {records} of its records, of usage from"
         f" {first_usage} to {last_usage}, are late and settle from {floor} on"
-        for path, records, first_usage, last_usage, floor in (
-            warehouse.rows(_LATE, {"ids": ids, "first_open": first_open}) if ids else ()
-        )
+        for path, records, first_usage, last_usage, floor in warehouse.rows(_LATE, parameters)
     ]
+    warnings += [
+        f"{path} has no date and came after the first seal: {terms} of its terms reach back to"
+        f" {first}; usage that was settled before is re-rated on {floor}"
+        for path, terms, first, floor in warehouse.rows(_LATE_TERMS, parameters)
+    ]
+    return warnings

@@ -155,7 +155,7 @@ def list_incoming(
             lost[load.feed, load.sha256].append(load)
     found = Found(
         waiting=waiting_files(warehouse, files, through, first_open, released),
-        missed=_missed_files(warehouse, files),
+        missed=missed_files(warehouse, files),
     )
     if lost:
         found.missed = found.missed or [load.path for load in released.values()]
@@ -222,15 +222,19 @@ def _entries(warehouse: Warehouse) -> dict[tuple[str, int, int, int], str]:
     }
 
 
-def _missed_files(warehouse: Warehouse, files: Iterable[LandingFile]) -> list[str]:
-    """The paths of the loaded files that were there last time, if not one of them is there now."""
+def missed_files(warehouse: Warehouse, files: Sequence[LandingFile]) -> list[str]:
+    """The paths of the loaded files that were there last time, if not one of them is there now,
+    under any name."""
     counted = _counted_files(warehouse)
     expected = {
         path
         for path, sha256 in warehouse.rows("select path, source_file_id from ops.landing_entries")
         if (path.split("/")[0], sha256) in counted
     }
-    return [] if any(file.name in expected for file in files) else sorted(expected)
+    if any(file.name in expected for file in files):
+        return []
+    is_there = expected and any((file.feed, file.digest()) in counted for file in files)
+    return [] if is_there else sorted(expected)
 
 
 def id_of_new_delivery(warehouse: Warehouse, file: LandingFile, sha256: str) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,6 +24,8 @@ DEFAULT_SHAPE = "canonical"
 ANNOUNCEMENT_SUFFIX = ".manifest.json"
 # With a mistyped year in a path, a run would settle every day since then.
 EARLIEST_ARRIVAL = date(2010, 1, 1)
+# The keys of folders key=value that say something of the files below.
+_KEYS = ("arrived_on", "format")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +100,7 @@ def list_landing(landing: Path, shapes: frozenset[str], zone: ZoneInfo) -> Landi
     skipped. `shapes` are the names of the log shapes. `zone` is the billing timezone, for files
     that arrive without a date in their path.
 
-    Raises UsageError if a folder cannot be read.
+    Raises UsageError if a folder cannot be read, or if it is the folder of a feed.
     """
     listing = Landing()
     unfinished: dict[str, None] = {}
@@ -117,6 +120,10 @@ def list_landing(landing: Path, shapes: frozenset[str], zone: ZoneInfo) -> Landi
             listing.files.append(file)
         else:
             listing.announcements.append(file)
+    if listing.skipped and not listing.files and landing.name in feeds():
+        raise UsageError(
+            f"{landing} is the folder of a feed: name the folder above it with --landing"
+        )
     listing.waiting = [Waiting(name, None) for name in unfinished]
     listing.files.sort(key=lambda listed: (listed.arrived_on, listed.name))
     return listing
@@ -172,6 +179,7 @@ def _describe(
     feed = feeds().get(folders[0]) if folders else None
     if feed is None:
         raise UnusableFileError(f"lies in none of the feeds {', '.join(feeds())}")
+    _check_keys(folders)
     if filename.endswith(ANNOUNCEMENT_SUFFIX):
         file = entry.file()
         return Announcement(**vars(file), **_arrival(folders, file, zone))
@@ -198,6 +206,13 @@ def _describe(
         shape=shape,
         **_arrival(folders, file, zone),
     )
+
+
+def _check_keys(folders: Iterable[str]) -> None:
+    """Raises UnusableFileError if a key is nearly one that counts."""
+    for key in _key_values(folders).keys() - set(_KEYS):
+        if meant := get_close_matches(key.lower().replace("-", "_"), _KEYS, n=1, cutoff=0.75):
+            raise UnusableFileError(f"lies below {key}=: is {meant[0]}= meant?")
 
 
 def _key_values(folders: Iterable[str]) -> dict[str, str]:

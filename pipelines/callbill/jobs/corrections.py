@@ -167,7 +167,10 @@ def _warehouse(
 ) -> Iterator[tuple[Warehouse, date | None, str]]:
     """The open warehouse under the locks of a run, the last sealed date, and a run id."""
     if not settings.warehouse.exists():
-        raise UsageError(f"there is no warehouse {settings.warehouse}; name it with --warehouse")
+        raise UsageError(
+            f"there is no warehouse {settings.warehouse}; name it with --warehouse, or if nothing "
+            "was run yet, take the file out of the landing folder"
+        )
     with run_lock(settings):
         current = Published(settings.published).current_manifest()
         with adopted_warehouse(settings, current) as warehouse:

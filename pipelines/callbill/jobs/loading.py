@@ -23,10 +23,11 @@ from callbill.ingest.incoming import (
     batches,
     incoming_retries,
     list_incoming,
+    missed_files,
     record_missing_files,
     waiting_files,
 )
-from callbill.ingest.landing import Skipped, list_landing
+from callbill.ingest.landing import LandingFile, Skipped, Waiting, list_landing
 from callbill.ingest.shapes import call_log_shapes
 from callbill.ingest.withdrawals import withdraw_as_released
 from callbill.tasks.ingest import ReadTask, read_files
@@ -59,8 +60,8 @@ def load_landing(
     """
     listing = list_landing(landing, frozenset(call_log_shapes()), billing_vars.zone)
     found = list_incoming(warehouse, listing.files, through, first_open, released)
-    if not archived and not {skipped.name for skipped in listing.skipped} & set(found.missed):
-        _check_is_landing(landing, found.missed)
+    if not archived:
+        _check_is_landing(landing, listing.skipped, found.missed)
     record_missing_files(warehouse, {file.name for file in listing.files}, through)
     report = LoadReport(
         skipped=[*listing.skipped, *found.skipped], waiting=[*found.waiting, *listing.waiting]
@@ -91,6 +92,7 @@ def load_landing(
     warehouse.raw_records.create_views()
     if first_open is None and not only_released:
         date_history(warehouse)
+        report.warnings += _history_left_out(listing.files, found.waiting, through)
     elif first_open is not None:
         report.warnings += late_history(warehouse, incoming, first_open)
     verdicts = judge_account_events(warehouse, run_id)
@@ -106,21 +108,43 @@ def list_unread(
     through: date,
     first_open: date | None,
     released: Mapping[FileKey, SourceLoad],
+    *,
+    archived: bool = False,
 ) -> LoadReport:
-    """What a run leaves in the landing folder if it reads nothing, because nothing is due."""
+    """What a run leaves in the landing folder if it reads nothing, because nothing is due.
+
+    Raises UsageError as `load_landing` does.
+    """
     listing = list_landing(landing, frozenset(call_log_shapes()), billing_vars.zone)
+    if not archived:
+        _check_is_landing(landing, listing.skipped, missed_files(warehouse, listing.files))
     waiting = waiting_files(warehouse, listing.files, through, first_open, released)
     return LoadReport(skipped=listing.skipped, waiting=[*waiting, *listing.waiting])
 
 
-def _check_is_landing(landing: Path, missed: Sequence[str]) -> None:
-    """Raises UsageError if earlier files are missed."""
-    if missed:
+def _check_is_landing(landing: Path, skipped: Sequence[Skipped], missed: Sequence[str]) -> None:
+    """Raises UsageError if earlier files are missed, and not one of them is there unread."""
+    if missed and not {one.name for one in skipped} & set(missed):
         raise UsageError(
             f"landing folder {landing} has none of the {len(missed)} file(s) that were loaded from "
             f"it before, such as {missed[0]}: name the right folder with --landing, or say "
             "--archived if they were moved away on purpose"
         )
+
+
+def _history_left_out(
+    files: Sequence[LandingFile], waiting: Sequence[Waiting], through: date
+) -> list[str]:
+    """A warning if files without a date wait, and so are left out of history."""
+    names = {file.name for file in waiting}
+    later = [file for file in files if file.name in names and not file.is_dated]
+    if not later:
+        return []
+    return [
+        f"{len(later)} file(s) without a date are left out of history, {later[0].name} among them:"
+        f" modified after {through}. Run through {max(file.arrived_on for file in later)} or later,"
+        " or set the date on which they were modified (touch -d)"
+    ]
 
 
 def load_batch(

@@ -46,8 +46,14 @@ from callbill.jobs.summary import (
     first_bills,
     record_end,
     record_start,
+    trial_of,
 )
-from callbill.jobs.unbilled import keep_unbilled_calls, unbilled_calls_of, unbilled_to_date
+from callbill.jobs.unbilled import (
+    keep_unbilled_calls,
+    left_by_claims,
+    unbilled_calls_of,
+    unbilled_to_date,
+)
 from callbill.quality import due_controls, keep_results, merge_results, run_controls
 from callbill.release.hashes import refresh_hashes
 from callbill.release.manifest import Manifest
@@ -56,6 +62,9 @@ from callbill.release.writing import write_release
 from callbill.tasks.build import build_models
 from callbill.warehouse.layout import Layout
 from callbill.warehouse.warehouse import Warehouse
+
+# So many rejects a dry run names: what it loaded is gone with it.
+_MOST_REJECTS = 20
 
 
 def run_job(settings: Settings, reporter: Reporter, *, dry_run: bool = False) -> RunSummary:
@@ -147,31 +156,19 @@ def _run(
     with adopted_warehouse(settings, current) as warehouse:
         summary.sealed_through = current.through if current else None
         record_start(warehouse, summary)
-        if current is not None and summary.through <= current.through:
-            summary.outcome = "nothing_due"
-            summary.message = f"everything through {current.through} is sealed already"
-            # Otherwise an alert would end with the next run of the day.
-            with closing(Published(settings.published).require_current().open()) as release:
-                summary.unbilled = unbilled_calls_of(release, current.run_id)
-                summary.unbilled_to_date = unbilled_to_date(release)
-            summary.loaded = list_unread(
-                warehouse,
-                settings.landing,
-                billing_vars,
-                summary.through,
-                current.through + timedelta(days=1),
-                current.loads_by_key,
-            )
-            if reporter.json_logs:  # otherwise the end of the run names them
-                _log_unread(reporter, summary)
-            record_end(warehouse, summary, reporter.seconds)
-            return
         try:
+            if current is not None and summary.through <= current.through:
+                _find_nothing_due(warehouse, settings, billing_vars, summary, reporter, current)
+                return
             check_figures_unchanged(warehouse, current, billing_vars)
-            for seed, row, counts_from in record_catalogue(warehouse, current):
+            news = record_catalogue(warehouse, current)
+            for seed, row, counts_from in news:
                 reporter.log(
                     "new in the catalogue", seed=seed, row=",".join(row), counts_from=counts_from
                 )
+            summary.new_claims = [
+                (row[0], day) for seed, row, day in news if seed == "component_actions"
+            ]
             _settle(warehouse, settings, billing_vars, summary, reporter, current, dry_run=dry_run)
         except BaseException as error:
             summary.fail(error)
@@ -181,6 +178,35 @@ def _run(
             if not reporter.json_logs:
                 _log_unread(reporter, summary)
             raise
+
+
+def _find_nothing_due(
+    warehouse: Warehouse,
+    settings: Settings,
+    billing_vars: BillingVars,
+    summary: RunSummary,
+    reporter: Reporter,
+    current: Manifest,
+) -> None:
+    """Name what lies in the landing folder unread, and say again what the last settlement left out
+    of the bill: otherwise an alert would end with the next run of the day."""
+    summary.loaded = list_unread(
+        warehouse,
+        settings.landing,
+        billing_vars,
+        summary.through,
+        current.through + timedelta(days=1),
+        current.loads_by_key,
+        archived=settings.archived,
+    )
+    summary.outcome = "nothing_due"
+    summary.message = f"everything through {current.through} is sealed already"
+    with closing(Published(settings.published).require_current().open()) as release:
+        summary.unbilled = unbilled_calls_of(release, current.run_id)
+        summary.unbilled_to_date = unbilled_to_date(release)
+    if reporter.json_logs:  # otherwise the end of the run names them
+        _log_unread(reporter, summary)
+    record_end(warehouse, summary, reporter.seconds)
 
 
 def _settle(
@@ -232,6 +258,8 @@ def _settle(
             days=(summary.through - settle_from).days + 1,
             bills=[asdict(bill) for bill in summary.first_bills],
         )
+    if dry_run:
+        summary.trial = trial_of(warehouse, summary, _MOST_REJECTS)
     if summary.errors:
         names = ", ".join(f"{r.control_id} ({r.unexpected_rows} rows)" for r in summary.errors)
         raise ControlFailedError(
@@ -315,6 +343,10 @@ def settle_dates(
             _check(warehouse, settings, billing_vars, summary, stretch)
     summary.unbilled = unbilled_calls_of(warehouse.con, summary.run_id)
     summary.unbilled_to_date = unbilled_to_date(warehouse.con)
+    for warning in left_by_claims(warehouse, summary.new_claims, through):
+        summary.loaded.warnings.append(warning)
+        if reporter.json_logs:  # otherwise the end of the run says it
+            reporter.log("warning", message=warning)
     keep_results(warehouse, summary.run_id, summary.results)
     for result in summary.results:
         if not result.passed:

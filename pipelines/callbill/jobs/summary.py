@@ -33,6 +33,16 @@ class FirstBills:
     deducted_amount: Decimal
 
 
+@dataclass(frozen=True)
+class Trial:
+    """What a dry run would have published: lines by bill month and type, and what it rejected."""
+
+    # (bill month, line type, accounts, calls, rated amount)
+    lines: list[tuple[date, str, int, int, Decimal]]
+    # (file, line, reason, detail); of many the first.
+    rejects: list[tuple[str, int | None, str, str | None]]
+
+
 @dataclass
 class RunSummary:
     """What a run did and how it ended. It is filled in while the run works."""
@@ -51,6 +61,9 @@ class RunSummary:
     unbilled: list[UnbilledCalls] = field(default_factory=list)
     unbilled_to_date: int | None = None
     data_docs: str = ""
+    # Actions that a component claims since this run, and the dates from which that counts.
+    new_claims: list[tuple[str, date]] = field(default_factory=list)
+    trial: Trial | None = None
     # If nothing was sealed before, and the run settles several dates: what it bills.
     first_bills: list[FirstBills] = field(default_factory=list)
 
@@ -132,6 +145,28 @@ def record_end(warehouse: Warehouse, summary: RunSummary, step_seconds: dict[str
             json.dumps(step_seconds),
             summary.run_id,
         ],
+    )
+
+
+def trial_of(warehouse: Warehouse, summary: RunSummary, most_rejects: int) -> Trial:
+    """What a dry run made in its copy of the warehouse."""
+    return Trial(
+        warehouse.rows(
+            """
+            select bill_month, line_type, count(distinct owner_uin), cast(sum(calls) as bigint),
+                sum(real_cost)
+            from billing.bill_lines where settled_on between ? and ?
+            group by bill_month, line_type order by bill_month, line_type
+            """,
+            [summary.settle_from, summary.through],
+        ),
+        warehouse.rows(
+            """
+            select path, line_number, reason, detail from ops.rejected_lines where run_id = ?
+            order by path, line_number nulls first limit ?
+            """,
+            [summary.run_id, most_rejects],
+        ),
     )
 
 

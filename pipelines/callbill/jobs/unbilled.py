@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import date
+
 import duckdb
 
 from callbill.base.findings import UnbilledCalls
@@ -32,6 +35,22 @@ _BY_ACTION = f"""
     order by
         list_position(['unrated', 'conflict', 'too_old', 'waiting'], of_run.reason),
         named_action is null, calls desc, named_action
+"""
+
+_LEFT = """
+    with ids as (
+        select distinct request_id from raw.call_logs
+        where action = $action and settled_on < $counts_from
+    ),
+
+    last_rows as (
+        select calls.request_id, max_by(calls.disposition, calls.settled_on) as disposition
+        from billing.calls as calls
+        semi join ids using (request_id)
+        group by calls.request_id
+    )
+
+    select count(*) from last_rows where disposition in ('unrated', 'too_old', 'conflict')
 """
 
 
@@ -66,3 +85,22 @@ def unbilled_to_date(con: duckdb.DuckDBPyConnection) -> int:
         "select coalesce(sum(calls_unbilled), 0)::bigint from billing.daily_usage"
     ).fetchall()
     return int(calls)
+
+
+def left_by_claims(
+    warehouse: Warehouse, claims: Iterable[tuple[str, date]], through: date
+) -> list[str]:
+    """A warning for each action that a component claims since this settlement, if earlier calls of
+    it are still not in the bill. Each claim is the action and the date from which it counts."""
+    warnings = []
+    for action, counts_from in claims:
+        if counts_from > through:
+            continue
+        calls = warehouse.value(_LEFT, {"action": action, "counts_from": counts_from})
+        if calls:
+            warnings.append(
+                f"{calls} earlier call(s) of the action {action} stay out of the bill, although a "
+                "component claims it now: they are too old or before its price or its "
+                "effective_from, or their records disagree (callbill explain --request-id)"
+            )
+    return warnings

@@ -14,7 +14,7 @@ from callbill.base.text import printable
 from callbill.cli.show.arrears import arrears_table
 from callbill.cli.show.console import open_console, table_of
 from callbill.cli.show.controls import show_unpassed
-from callbill.jobs.summary import RunSummary
+from callbill.jobs.summary import RunSummary, Trial
 from callbill.queries.arrears import arrears_of
 from callbill.queries.latest import latest_months
 from callbill.release.release import Published, Release
@@ -31,6 +31,8 @@ _BECAUSE = {
     "too_old": "it came too long after its usage",
     "waiting": "it is settled after this run's last date",
 }
+_REJECTS = ("file", "#line", "reason", "detail")
+_TRIAL_LINES = ("month", "line type", "#accounts", "#calls", "#rated")
 _FIRST_BILLS = ("month", "#accounts", "#calls", "#rated", "#扣费 deducted")
 
 
@@ -45,6 +47,8 @@ def show_run(settings: Settings, summary: RunSummary) -> None:
         _show_work(console, summary)
     if summary.first_bills:
         _show_first_bills(console, summary)
+    if summary.trial is not None:
+        _show_trial(console, summary.trial)
     if summary.outcome == "dry_run":
         console.print(
             f"Dry run: would settle {summary.settle_from} to {summary.through}; nothing was kept."
@@ -84,9 +88,11 @@ def _show_work(console: Console, summary: RunSummary) -> None:
         + (f", {loaded.unreadable_files} files unreadable" if loaded.unreadable_files else "")
         + "."
     )
-    # A dry run's rejects are gone with its copy of the warehouse.
-    if (loaded.rejected or loaded.unreadable_files) and summary.outcome != "dry_run":
-        console.print("What was rejected and why: callbill rejects")
+    if loaded.rejected or loaded.unreadable_files:
+        if summary.trial is None:
+            console.print("What was rejected and why: callbill rejects")
+        else:
+            _show_trial_rejects(console, summary.trial, loaded.rejected + loaded.unreadable_files)
     _show_unread(console, summary)
     passed = sum(result.passed for result in summary.results)
     console.print(f"Controls: {passed} of {len(summary.results)} passed.")
@@ -138,6 +144,21 @@ def _show_first_bills(console: Console, summary: RunSummary) -> None:
         for b in summary.first_bills
     ]
     console.print(table_of("First bills (CNY)", _FIRST_BILLS, rows))
+
+
+def _show_trial_rejects(console: Console, trial: Trial, total: int) -> None:
+    rows = [(printable(path), line, *rest) for path, line, *rest in trial.rejects]
+    console.print(table_of("Would be rejected", _REJECTS, rows))
+    if total > len(rows):
+        console.print(f"  and {total - len(rows)} more")
+
+
+def _show_trial(console: Console, trial: Trial) -> None:
+    rows = [(f"{month:%Y-%m}", *rest) for month, *rest in trial.lines]
+    if rows:
+        console.print(table_of("What would be billed (CNY)", _TRIAL_LINES, rows))
+    else:
+        console.print("No bill line would be added.")
 
 
 def _show_latest_bills(console: Console, con: duckdb.DuckDBPyConnection) -> None:

@@ -63,7 +63,8 @@ def check_required(shape: Shape, paths: Iterable[str | None], names: Sequence[st
     if missing and not present - {None}:
         # It may be no header but a record, and its texts are kept nowhere.
         raise UnreadableFileError(
-            f"names none of the columns of its feed in its {len(names)} columns: is there a header?"
+            f"names none of the columns of its feed in its {len(names)} column(s): "
+            "is there a header, with commas between the names?"
         )
     if missing:
         raise UnreadableFileError(f"has no column for {'; '.join(missing)}: {_shown(shape, names)}")
