@@ -101,7 +101,9 @@ def _interrupt(number: int, _frame: object) -> None:
 def _watch(read_end: int) -> None:
     """Wait for a stop signal, then for a second one or the end of the grace period."""
     numbers = {int(number) for number in _SIGNALS}
-    while not numbers & set(os.read(read_end, 64)):
-        pass
-    select.select([read_end], [], [], GRACE_SECONDS)
+    received = 0
+    while received == 0:
+        received = sum(number in numbers for number in os.read(read_end, 64))
+    if received == 1:  # two in quick succession are read at once
+        select.select([read_end], [], [], GRACE_SECONDS)
     end_abruptly()

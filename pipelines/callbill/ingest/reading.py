@@ -156,7 +156,7 @@ class _Reading:
         """The files that DuckDB may read whole, and the number of records that it must find in
         each, where Python can count them beforehand."""
         if self.task.kind == "json" and self.shape.reading_rules >= 2:
-            odd = json_lines.files_with_odd_keys(self.con, self.shape, list(paths.values()))
+            odd = json_lines.odd_files(self.con, self.shape, list(paths.values()))
             return {name: path for name, path in paths.items() if str(path) not in odd}, {}
         if self.task.kind != "csv":
             return paths, {}
@@ -218,6 +218,8 @@ class _Reading:
 
     @property
     def _checked_when_read(self) -> list[str]:
+        if self.task.kind == "json":
+            return []  # `odd_files` has looked at request ids
         later = self.shape.checked_when_written
         return [name for name in self.feed.identifiers if name not in later]
 

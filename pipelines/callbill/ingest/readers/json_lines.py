@@ -104,36 +104,43 @@ def may_be_no_text(text: str) -> str:
     )
 
 
-# --- odd keys ------------------------------------------------------------------------------------
+# --- odd lines -----------------------------------------------------------------------------------
 
+# Beside letters, digits, _ and -: then a text is no plain request id.
+_NO_PLAIN_ID = (
+    r'"(?:[^"]*[^0-9A-Za-z_"-]|(?i:-|null|nil|none|undefined|nan)")'
+    r'|[^"n0-9\s]|n[^u]|[0-9]+[^0-9,}\s]'
+)
 # Letters of a key and what it may be written with: escapes, blanks around it.
 _ESCAPE = r"\\(?:u[0-9A-Fa-f]{4}|[tnrfb])"
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"(\s*:)?')
 
 
-def files_with_odd_keys(
-    con: duckdb.DuckDBPyConnection, shape: Shape, paths: Sequence[Path]
-) -> set[str]:
-    """The files in which a key that the shape reads is written in another way: in other capitals,
-    with blanks around it, with escaped letters.
+def odd_files(con: duckdb.DuckDBPyConnection, shape: Shape, paths: Sequence[Path]) -> set[str]:
+    """The files with a key or a request id that read_json would take otherwise than it counts:
 
-    read_json would overlook such a key. Line by line it counts as the key that it is
-    (`with_known_keys`). A file that cannot be read as lines is among them.
+    - A key that the shape reads in other capitals, with blanks around it, with escaped letters.
+      read_json would overlook it. Line by line it counts as the key that it is (`with_known_keys`).
+    - A request id of other characters than the usual, or none.
+
+    One pattern finds both, in a pass over the lines: to look at each request id would cost as much
+    again. A file that cannot be read as lines is among them.
     """
+    pattern = f"{odd_key_pattern(shape)}|{_odd_request_id_pattern(shape)}"
     query = f"""
         select distinct filename
         from read_csv(
             $names, columns = {{'line': 'varchar'}}, header = false, auto_detect = false,
             delim = '\x01', quote = '', escape = '', strict_mode = false, filename = true
         )
-        where regexp_matches(line, {literal(odd_key_pattern(shape))})
+        where regexp_matches(line, {literal(pattern)})
     """
     try:
         return {row[0] for row in con.execute(query, {"names": [*map(str, paths)]}).fetchall()}
     except duckdb.Error:
         if len(paths) == 1:
             return {str(paths[0])}
-    return set().union(*(files_with_odd_keys(con, shape, [path]) for path in paths))
+    return set().union(*(odd_files(con, shape, [path]) for path in paths))
 
 
 def odd_key_pattern(shape: Shape) -> str:
@@ -152,6 +159,16 @@ def odd_key_pattern(shape: Shape) -> str:
         f'"(?:{"|".join(other)}|{blank}+(?i:{any_key}){blank}*|(?i:{any_key}){blank}+'
         f'|{part}{_ESCAPE}{part})"\\s*:'
     )
+
+
+def _odd_request_id_pattern(shape: Shape) -> str:
+    keys = {
+        path.rpartition(".")[2]
+        for field, kind in shape.feed.identifiers.items()
+        if kind == "request"
+        for path in shape.fields.get(field, ())
+    }
+    return f'"(?:{"|".join(map(re.escape, sorted(keys)))})"\\s*:\\s*(?:{_NO_PLAIN_ID})'
 
 
 def with_known_keys(shape: Shape, line: str) -> str:
