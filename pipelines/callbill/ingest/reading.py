@@ -11,7 +11,7 @@ It does not know the warehouse. It writes into the task's folder, and `committin
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -245,9 +245,9 @@ class _Reading:
             oddity += f" or {json_lines.may_be_no_text(name)}"
         return f"case when {rules.is_usual(name, kind)} then false else {oddity} end"
 
-    def _with_oddities(self, texts: Relation, names: Iterable[str]) -> Relation:
+    def _with_oddities(self, texts: Relation, names: Collection[str]) -> Relation:
         """Records with an `odd_field` if one of these identifiers is not as it counts."""
-        if self.shape.reading_rules < 2:
+        if self.shape.reading_rules < 2 or not names:
             return texts
         odd = " or ".join(self._oddity(name) for name in names)
         query = f"""
