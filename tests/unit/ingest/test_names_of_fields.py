@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import io
 import json
+from itertools import cycle
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
+from callbill.ingest.readers.json_lines import odd_files
 from callbill.ingest.shapes import shape_of
 
 from tests.support.single_files import USUAL, contents, path_of, read, verified
@@ -57,34 +60,52 @@ def test_a_key_counts_however_it_is_written(
     assert good["owner_uin"].unique().to_list() == ["100000000081"]
 
 
-@pytest.mark.parametrize("other", spellings_of("error_code"))
-def test_one_line_of_many_counts_too(tmp_path: Path, other: str) -> None:
+def test_some_lines_of_many_count_too(tmp_path: Path) -> None:
     plain = contents("call_logs", "canonical", "json", [USUAL["call_logs"]]).decode()
-    later = {**FAILED, "called_at": "2026-03-02T11:00:00+08:00"}
-    failed = contents("call_logs", "canonical", "json", [later]).decode()
-    lines = [plain] * 2000
-    lines[1102] = failed.replace('"error_code"', f'"{other}"')
+    lines = [plain] * 5000
+    spellings = spellings_of("error_code")
+    for n, other in enumerate(spellings, 1):
+        # Rows are told apart by their times.
+        failed = {**FAILED, "called_at": f"2026-03-02T11:00:{n:02d}+08:00"}
+        text = contents("call_logs", "canonical", "json", [failed]).decode()
+        lines[150 * n + 1] = text.replace('"error_code"', f'"{other}"')
     outcome = read(tmp_path, "call_logs", "canonical", "json", "".join(lines).encode())
     assert len(outcome.times) == len(lines)
-    # Rows are told apart by their times.
-    assert [row["error_code"] for row in outcome.rows.values()] == [None, "InternalError"]
+    codes = [row["error_code"] for row in outcome.rows.values()]
+    assert sorted(codes, key=str) == [*["InternalError"] * len(spellings), None]
+
+
+@pytest.mark.parametrize("other", ["Error_Code", "error_code ", "\\u0065rror_code"])
+def test_one_line_of_many_has_the_file_read_line_by_line(tmp_path: Path, other: str) -> None:
+    plain = contents("call_logs", "canonical", "json", [USUAL["call_logs"]])
+    failed = contents("call_logs", "canonical", "json", [FAILED])
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(plain * 5000)
+    with duckdb.connect() as con:
+        shape = shape_of("call_logs", "canonical", 2)
+        assert odd_files(con, shape, [path]) == set()
+        path.write_bytes(
+            plain * 3000 + failed.replace(b"error_code", other.encode()) + plain * 2000
+        )
+        assert odd_files(con, shape, [path]) == {str(path)}
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 @pytest.mark.parametrize("shape", ["canonical", "envelope", "cloudaudit"])
 def test_a_column_counts_whatever_is_around_its_name(tmp_path: Path, kind: str, shape: str) -> None:
     flat = {path_of("call_logs", shape, field, kind): text for field, text in FAILED.items()}
-    for column in flat:
-        for around in AROUND:
-            for name in (column, column.upper()):
-                names = [around.replace("%", name) if one == column else one for one in flat]
-                row = pl.DataFrame([list(flat.values())], schema=names, orient="row")
-                sink = io.BytesIO()
-                row.write_csv(sink) if kind == "csv" else row.write_parquet(sink)
-                outcome = read(tmp_path, "call_logs", shape, kind, sink.getvalue())
-                [record] = outcome.rows.values()
-                assert record["error_code"] == "InternalError", names
-                assert record["operate_uin"] == "200000000081", names
-                again = verified(tmp_path, "call_logs", shape, kind)
-                assert again["error_code"].to_list() == ["InternalError"], names
-                assert again["operate_uin"].to_list() == ["200000000081"], names
+    headers = [[around.replace("%", name) for name in flat] for around in AROUND]
+    headers += [[name.upper() for name in header] for header in headers]
+    for column, around in zip(flat, cycle(AROUND), strict=False):
+        headers.append([around.replace("%", name) if name == column else name for name in flat])
+    for names in headers:
+        row = pl.DataFrame([list(flat.values())], schema=names, orient="row")
+        sink = io.BytesIO()
+        row.write_csv(sink) if kind == "csv" else row.write_parquet(sink)
+        outcome = read(tmp_path, "call_logs", shape, kind, sink.getvalue())
+        [record] = outcome.rows.values()
+        assert record["error_code"] == "InternalError", names
+        assert record["operate_uin"] == "200000000081", names
+        again = verified(tmp_path, "call_logs", shape, kind)
+        assert again["error_code"].to_list() == ["InternalError"], names
+        assert again["operate_uin"].to_list() == ["200000000081"], names

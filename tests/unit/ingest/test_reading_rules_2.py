@@ -199,6 +199,16 @@ def test_zero_in_any_spelling_is_no_error(tmp_path: Path, shape: str, kind: str)
     assert again["has_error"].to_list() == [in_object and code not in ZEROS for code in codes]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_around_a_code_is_taken_off_once(tmp_path: Path, kind: str) -> None:
+    usual = {**USUAL["call_logs"], "error_code": '="="0""'}
+    outcome = read(
+        tmp_path, "call_logs", "canonical", kind, contents("call_logs", "canonical", kind, [usual])
+    )
+    assert [row["error_code"] for row in outcome.rows.values()] == ['="0"']
+    assert verified(tmp_path, "call_logs", "canonical", kind)["error_code"].is_not_null().all()
+
+
 @pytest.mark.parametrize(
     "zero",
     [
