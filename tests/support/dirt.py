@@ -365,10 +365,7 @@ class Case:
         Who loses an error code makes a success of a failure, and no reader can know. Ids are the
         same only in the same capitals. A status of 0 is what clients write if no answer came.
         """
-        return (self.field, self.dirt) in {
-            ("request_id", "upper case"),
-            ("http_status", "zero"),
-        } or (
+        return (self.field, self.dirt) in OTHER_MEANINGS or (
             self.field == "error_code" and self.line.kind == "failed call" and self.dirt in ERASING
         )
 
