@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import duckdb
+from callbill.base.errors import CallbillError
+from callbill.base.machine import machine_fault
 from callbill.base.sql import identifier, literal
 from callbill.ingest.readers.columns import BLANKS_AROUND_NAMES, plain_name
 from callbill.ingest.readers.field_texts import error_signs, field_texts, select_list
@@ -125,6 +127,8 @@ def odd_files(con: duckdb.DuckDBPyConnection, shape: Shape, paths: Sequence[Path
 
     One pattern finds both, in a pass over the lines: to look at each request id would cost as much
     again. A file that cannot be read as lines is among them.
+
+    Raises CallbillError for a fault of the machine.
     """
     pattern = f"{odd_key_pattern(shape)}|{_odd_request_id_pattern(shape)}"
     query = f"""
@@ -137,7 +141,9 @@ def odd_files(con: duckdb.DuckDBPyConnection, shape: Shape, paths: Sequence[Path
     """
     try:
         return {row[0] for row in con.execute(query, {"names": [*map(str, paths)]}).fetchall()}
-    except duckdb.Error:
+    except duckdb.Error as error:
+        if fault := machine_fault(error):
+            raise CallbillError(fault) from error
         if len(paths) == 1:
             return {str(paths[0])}
     return set().union(*(odd_files(con, shape, [path]) for path in paths))
