@@ -85,7 +85,7 @@ def _show_work(console: Console, summary: RunSummary) -> None:
     console.print(
         f"Read {loaded.files} new files: {loaded.lines_read} lines,"
         f" {loaded.accepted} records accepted, {loaded.rejected} rejected"
-        + (f", {loaded.unreadable_files} files unreadable" if loaded.unreadable_files else "")
+        + (f"; unreadable files: {loaded.unreadable_files}" if loaded.unreadable_files else "")
         + "."
     )
     if loaded.rejected or loaded.unreadable_files:
