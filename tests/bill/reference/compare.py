@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -250,18 +251,19 @@ def ops_differences(
         f"select {ops.file_id}, {ops.floor}, {ops.lines_read}, {ops.accepted}, {ops.rejected}"
         f" from {ops.files}"
     ).fetchall()
-    actual = {file_id: tuple(values) for file_id, *values in counted}
-    expected = {file.file_id: file for file in tables.files}
-    for file_id in sorted({*actual, *expected}):
-        if file_id not in expected or file_id not in actual:
-            found.append(f"{ops.files} {file_id}: loaded by only one of the two")
-            continue
-        file = expected[file_id]
-        wanted = (file.floor, file.lines_read, file.accepted, file.rejected)
-        # How many lines an unreadable file counts for is nowhere said.
-        compared = 4 if file.is_readable else 1
-        if actual[file_id][:compared] != wanted[:compared]:
-            found.append(f"{ops.files} {file_id}: {actual[file_id]}, expected {wanted}")
+    # How many lines an unreadable file counts for is nowhere said.
+    compared = {file.file_id: 4 if file.is_readable else 1 for file in tables.files}
+    # Content can be delivered several times.
+    actual = Counter((file_id, *values[: compared.get(file_id)]) for file_id, *values in counted)
+    expected = Counter(
+        (
+            file.file_id,
+            *(file.floor, file.lines_read, file.accepted, file.rejected)[: compared[file.file_id]],
+        )
+        for file in tables.files
+    )
+    for only, which in ((actual - expected, "not expected"), (expected - actual, "missing")):
+        found += [f"{ops.files} {file}: {which}" for file in sorted(only, key=repr)]
 
     rejected = connection.execute(
         f"select {ops.file_id}, {ops.line_number}, {ops.reason} from {ops.rejects}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -160,7 +161,8 @@ def read_world(world: World) -> Reading:
 def load_files(world: World) -> tuple[list[Load], date | None, dict[int, date]]:
     """Play the runs: each reads what lies there and arrived by its through date, then seals. The
     result names the first date that was not sealed before each run that had something to do."""
-    loads: dict[tuple[str, str], Load] = {}
+    # The arrivals of each content, and the load of each.
+    loads: defaultdict[tuple[str, str], dict[date, Load]] = defaultdict(dict)
     first_open: dict[int, date] = {}
     sealed: date | None = None
     for run, through in enumerate(world.runs):
@@ -174,11 +176,20 @@ def load_files(world: World) -> tuple[list[Load], date | None, dict[int, date]]:
         ]
         for file in sorted(found, key=lambda file: (file.arrived_on, file.path)):
             floor = file.arrived_on if sealed is None else max(file.arrived_on, sealed + ONE_DAY)
-            is_history = sealed is None and "arrived_on=" not in file.path
-            loads.setdefault((file.feed, file.file_id), Load(file, run, floor, is_history))
+            is_dated = "arrived_on=" in file.path
+            known = loads[file.feed, file.file_id]
+            # Of contracts the latest counts: content that comes again later is told again.
+            is_told_again = (
+                file.feed == "contracts"
+                and is_dated
+                and file.arrived_on > max(known, default=date.min)
+            )
+            if not known or is_told_again:
+                is_history = sealed is None and not is_dated
+                known[file.arrived_on] = Load(file, run, floor, is_history)
         if loads:
             sealed = through
-    return list(loads.values()), sealed, first_open
+    return [load for known in loads.values() for load in known.values()], sealed, first_open
 
 
 def counted_seeds(world: World, first_open: dict[int, date]) -> Seeds:
