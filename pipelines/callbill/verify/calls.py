@@ -135,9 +135,12 @@ def _charge_calls_of_one_record(records: pl.DataFrame, rules: Rules, charges: Ch
 
 
 class _Record(NamedTuple):
+    """Up to its action, what tells which record of a call is its earliest."""
+
     request_key: str
     settled_on: date
     called_us: int
+    operate_uin: str
     action: str
     usage_date: date
     request_id: str

@@ -22,6 +22,7 @@ ACTIONS = {
     "other component": "D",
     "later": "Later",
     "later, other": "LaterOther",
+    "latest": "Latest",
     "late": "TooLate",
 }
 
@@ -41,6 +42,7 @@ def book() -> PriceBook:
             Claim("D", "d", date.min, date.min),
             Claim("Later", "c", date.min, USED + timedelta(4)),
             Claim("LaterOther", "d", date.min, USED + timedelta(4)),
+            Claim("Latest", "c", date.min, USED + timedelta(5)),
             Claim("TooLate", "c", date.min, USED + timedelta(6)),
         ],
     )
@@ -50,15 +52,17 @@ def book() -> PriceBook:
 Record = tuple[int, str]
 
 
-def charges(folder: Path, *records: Record) -> dict[int, tuple[int, int]]:
-    """Calls charged and taken back, by days after the usage, of records of one request."""
+def charges(folder: Path, *records: Record, callers: str = "") -> dict[int, tuple[int, int]]:
+    """Calls charged and taken back, by days after the usage, of records of one request. With
+    `callers`, one for each, they are of the same instant."""
     spill = Spill(folder, total_bytes=0)
     spill.add(
         pl.DataFrame(
             [
                 {
                     "request_id": "r",
-                    "called_us": position,
+                    "called_us": 0 if callers else position,
+                    "operate_uin": callers[position] if callers else "1",
                     "usage_date": USED,
                     "settled_on": USED + timedelta(days),
                     "request_key": "r",
@@ -134,6 +138,7 @@ def test_what_is_settled_later_does_not_count_yet(tmp_path: Path) -> None:
             {
                 "request_id": ["r"],
                 "called_us": [0],
+                "operate_uin": "1",
                 "usage_date": [USED],
                 "settled_on": [USED + timedelta(2)],
                 "request_key": ["r"],
@@ -147,3 +152,12 @@ def test_what_is_settled_later_does_not_count_yet(tmp_path: Path) -> None:
     )
     billing_vars = BillingVars("Asia/Shanghai", 5, HORIZON, "half_up")
     assert not charges_of(spill, book(), billing_vars, USED + timedelta(1))
+
+
+@pytest.mark.parametrize(("callers", "expected"), [("12", {5: (1, 0)}), ("21", {})])
+def test_of_one_instant_the_first_caller_is_the_earliest(
+    tmp_path: Path, callers: str, expected: dict[int, tuple[int, int]]
+) -> None:
+    """The call waits for the claim of its earliest success. On day 4 the actions of its records are
+    not claimed alike, on day 5 they are."""
+    assert charges(tmp_path, (1, "latest"), (1, "later"), callers=callers) == expected
