@@ -177,12 +177,14 @@ def _rows(con: duckdb.DuckDBPyConnection, parts: list[str]) -> list[dict[str, An
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
-def verified(folder: Path, feed: str, shape: str, kind: str) -> pl.DataFrame:
+def verified(
+    folder: Path, feed: str, shape: str, kind: str, reading_rules: int = 2
+) -> pl.DataFrame:
     """The lines of the file that was read last, as verify reads them."""
     suffix = {"json": "jsonl"}.get(kind, kind)
     load = SourceLoad(
         "f" * 64, feed, f"{feed}/file.{suffix}", shape, date(2026, 3, 3), date(2026, 3, 3),
-        reading_rules=2,
+        reading_rules=reading_rules,
     )  # fmt: skip
     return pl.concat([rows for rows, _part in texts_of(folder / f"file.{suffix}", load, folder)])
 

@@ -113,6 +113,11 @@ def strip_name(name: str) -> str:
     return name.strip(_BLANKS).lstrip("'").strip(_BLANKS).lower()
 
 
+def name_rule(shape: Shape) -> Callable[[str], str]:
+    """What brings the name of a Parquet column into the form in which it is matched."""
+    return strip_name if shape.reading_rules >= 2 else str.lower
+
+
 ErrorRule = Callable[[str], bool]
 
 

@@ -7,13 +7,14 @@ zone that it does not know, or a name twice. It reads a mapped UUID as bytes.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 
 from callbill.base.sql import identifier, literal
 from callbill.ingest.shapes import Shape
-from callbill.verify.identifiers import strip_name
+from callbill.verify.identifiers import name_rule
 
 _KNOWN = re.compile(
     r"(VARCHAR|BLOB|BOOLEAN|U?(TINY|SMALL|BIG)INT|U?INTEGER|FLOAT|DOUBLE|DATE|TIMESTAMP(_S|_MS|_NS)?"
@@ -40,7 +41,7 @@ def readable_copy(path: Path, shape: Shape, scratch: Path) -> Path:
             return path
         columns = []
         for wanted in shape.paths_and_parents:
-            found = _find(con, source, wanted)
+            found = _find(con, source, wanted, name_rule(shape))
             if found is None:
                 continue
             value, type_ = found
@@ -62,7 +63,9 @@ def _columns(con: duckdb.DuckDBPyConnection, what: str) -> dict[str, str]:
     return {row[0]: row[1] for row in con.execute(f"describe select {what}").fetchall()}
 
 
-def _find(con: duckdb.DuckDBPyConnection, source: str, wanted: str) -> tuple[str, str] | None:
+def _find(
+    con: duckdb.DuckDBPyConnection, source: str, wanted: str, as_matched: Callable[[str], str]
+) -> tuple[str, str] | None:
     """SQL and type of a column of that name, or of a struct's field."""
     for parts in ([wanted], wanted.split(".")):
         reference, type_, fields = "", "", _columns(con, f"* from {source}")
@@ -71,7 +74,7 @@ def _find(con: duckdb.DuckDBPyConnection, source: str, wanted: str) -> tuple[str
                 if not type_.startswith("STRUCT"):
                     break
                 fields = _columns(con, f"unnest({reference}) from {source}")
-            name = next((name for name in fields if strip_name(name) == part.lower()), None)
+            name = next((name for name in fields if as_matched(name) == part.lower()), None)
             if name is None:
                 break
             reference += ("." if n else "") + identifier(name)

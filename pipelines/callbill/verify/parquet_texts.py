@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import polars as pl
 
 from callbill.ingest.shapes import Shape
-from callbill.verify.identifiers import says_zero, strip_name
+from callbill.verify.identifiers import name_rule, says_zero
 from callbill.verify.rows import NAMES, UNREADABLE, code_paths, emptiness, error_parents
 
 
@@ -18,13 +18,14 @@ def parquet_texts(
     """The rows, some at a time, each time with the part of the file read by then."""
     rows = pl.scan_parquet(path, hive_partitioning=False, glob=False)
     columns = rows.collect_schema()
+    as_matched = name_rule(shape)
     total = rows.select(pl.len()).collect().item()
     texts: dict[str, pl.Expr] = {}
     malformed = [pl.lit(False)]
     for field in shape.feed.fields:
         candidates = []
         for name in shape.fields.get(field, ()):
-            column = _find_column(name, columns)
+            column = _find_column(name, columns, as_matched)
             if column is None:
                 continue
             value, dtype = column
@@ -40,10 +41,10 @@ def parquet_texts(
         texts["http_status"] = pl.lit(str(shape.implied_http_status))
     errors = [pl.lit(False)]
     for parent in error_parents(shape):
-        if (column := _find_column(parent, columns)) is not None:
+        if (column := _find_column(parent, columns, as_matched)) is not None:
             value, dtype = column
             error = value != "" if dtype == pl.String else value.is_not_null()
-            code = _find_column(code_paths(shape)[parent], columns)
+            code = _find_column(code_paths(shape)[parent], columns, as_matched)
             if shape.reading_rules >= 2 and code is not None:
                 error &= ~_as_text(*code).map_elements(
                     lambda text: says_zero(text, shape), return_dtype=pl.Boolean
@@ -67,27 +68,28 @@ def _is_empty(text: pl.Expr, shape: Shape, field: str) -> pl.Expr:
     return text.map_elements(is_empty, return_dtype=pl.Boolean)
 
 
-def _find_column(path: str, columns: pl.Schema) -> tuple[pl.Expr, pl.DataType] | None:
+def _find_column(
+    path: str, columns: pl.Schema, as_matched: Callable[[str], str]
+) -> tuple[pl.Expr, pl.DataType] | None:
     """A column of that name, or a struct's field. Names count without regard to case."""
-    name = _name_like(path, list(columns))
+    name = _name_like(path, list(columns), as_matched)
     if name is not None:
         return pl.col(name), columns[name]
     first, *rest = path.split(".")
-    if not rest or (name := _name_like(first, list(columns))) is None:
+    if not rest or (name := _name_like(first, list(columns), as_matched)) is None:
         return None
     value, dtype = pl.col(name), columns[name]
     for part in rest:
         fields = {f.name: f.dtype for f in dtype.fields} if isinstance(dtype, pl.Struct) else {}
-        if (name := _name_like(part, list(fields))) is None:
+        if (name := _name_like(part, list(fields), as_matched)) is None:
             return None
         value, dtype = value.struct.field(name), fields[name]  # type: ignore[assignment]
     return value, dtype
 
 
-def _name_like(wanted: str, names: list[str]) -> str | None:
-    """The name itself if it is there, otherwise the first that differs from it in case only, or in
-    blanks around it."""
-    alike = [name for name in names if strip_name(name) == wanted.lower()]
+def _name_like(wanted: str, names: list[str], as_matched: Callable[[str], str]) -> str | None:
+    """The name itself if it is there, otherwise the first that is matched like it."""
+    alike = [name for name in names if as_matched(name) == wanted.lower()]
     return wanted if wanted in alike else next(iter(alike), None)
 
 

@@ -109,3 +109,14 @@ def test_a_column_counts_whatever_is_around_its_name(tmp_path: Path, kind: str, 
         again = verified(tmp_path, "call_logs", shape, kind)
         assert again["error_code"].to_list() == ["InternalError"], names
         assert again["operate_uin"].to_list() == ["200000000081"], names
+
+
+@pytest.mark.parametrize("beside", [{}, {"x": [1]}])
+def test_by_version_1_a_column_with_a_blank_is_another(tmp_path: Path, beside: dict) -> None:
+    row = {name: text for name, text in FAILED.items() if name != "error_code"}
+    sink = io.BytesIO()
+    pl.DataFrame([{**row, " error_code": "InternalError", **beside}]).write_parquet(sink)
+    outcome = read(tmp_path, "call_logs", "canonical", "parquet", sink.getvalue(), 1)
+    assert [record["error_code"] for record in outcome.rows.values()] == [None]
+    again = verified(tmp_path, "call_logs", "canonical", "parquet", 1)
+    assert again["error_code"].to_list() == [None]
