@@ -30,8 +30,6 @@ _LATE = """
     group by files.path, files.settlement_floor
     order by files.path
 """
-
-
 _LATE_TERMS = """
     select
         files.path,

@@ -156,7 +156,12 @@ class _Reading:
         """The files that DuckDB may read whole, and the number of records that it must find in
         each, where Python can count them beforehand."""
         if self.task.kind == "json" and self.shape.reading_rules >= 2:
-            odd = json_lines.odd_files(self.con, self.shape, list(paths.values()))
+            odd = json_lines.odd_files(
+                self.con,
+                self.shape,
+                list(paths.values()),
+                identifier_rules().unusual_request_id_in_json(),
+            )
             return {name: path for name, path in paths.items() if str(path) not in odd}, {}
         if self.task.kind != "csv":
             return paths, {}

@@ -83,11 +83,11 @@ def test_one_line_of_many_has_the_file_read_line_by_line(tmp_path: Path, other: 
     path.write_bytes(plain * 5000)
     with duckdb.connect() as con:
         shape = shape_of("call_logs", "canonical", 2)
-        assert odd_files(con, shape, [path]) == set()
+        assert odd_files(con, shape, [path], "never") == set()
         path.write_bytes(
             plain * 3000 + failed.replace(b"error_code", other.encode()) + plain * 2000
         )
-        assert odd_files(con, shape, [path]) == {str(path)}
+        assert odd_files(con, shape, [path], "never") == {str(path)}
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])

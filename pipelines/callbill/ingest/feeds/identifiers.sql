@@ -17,6 +17,8 @@
     ~ '\\x{205f}\\x{3000}' ~ unseen %}
 {# No identifier contains one: control characters, line ends, characters that are not seen. #}
 {% set controls = '\\x00-\\x1f\\x7f-\\x9f\\x{2028}\\x{2029}' ~ unseen %}
+{# Words that stand for "no value". #}
+{% set words_for_nothing = ['-', 'null', 'nil', 'none', 'undefined', 'nan'] %}
 {% set any_number = '[+-]?[0-9]*[.,]?[0-9]*([eE][+-]?[0-9]+)?' %}
 
 {% set zero = '[+-]?(0[xX]0+|(0+[.,]?0*|[.,]0+)([eE][+-]?[0-9]+)?)' %}
@@ -47,7 +49,7 @@
 
 {# Whether a stripped text stands for "no value". #}
 {% macro is_placeholder(text) -%}
-        lower({{ text }}) in ('-', 'null', 'nil', 'none', 'undefined', 'nan', 'n/a', '\n')
+        lower({{ text }}) in ('{{ words_for_nothing | join("', '") }}', 'n/a', '\n')
 {%- endmacro %}
 
 {# Whether a stripped text cannot be an identifier of its kind. #}
@@ -74,6 +76,11 @@
         {# No placeholder is that long. -#}
         regexp_full_match({{ text }}, '[0-9A-Za-z_-]{10,}')
         {%- endif %}
+{%- endmacro %}
+
+{# A pattern of a value in JSON that may be no usual request id. Numbers and null are no faults. #}
+{% macro unusual_request_id_in_json() -%}
+"(?:[^"]*[^0-9A-Za-z_"-]|(?i:{{ words_for_nothing | join('|') }}))"|[^"n0-9\s]|n[^u]|[0-9]+[^0-9,}\s]
 {%- endmacro %}
 
 {# Whether a text is an identifier as it is. #}

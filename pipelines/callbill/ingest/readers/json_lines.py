@@ -108,29 +108,26 @@ def may_be_no_text(text: str) -> str:
 
 # --- odd lines -----------------------------------------------------------------------------------
 
-# Beside letters, digits, _ and -: then a text is no plain request id.
-_NO_PLAIN_ID = (
-    r'"(?:[^"]*[^0-9A-Za-z_"-]|(?i:-|null|nil|none|undefined|nan)")'
-    r'|[^"n0-9\s]|n[^u]|[0-9]+[^0-9,}\s]'
-)
 # Letters of a key and what it may be written with: escapes, blanks around it.
 _ESCAPE = r"\\(?:u[0-9A-Fa-f]{4}|[tnrfb])"
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"(\s*:)?')
 
 
-def odd_files(con: duckdb.DuckDBPyConnection, shape: Shape, paths: Sequence[Path]) -> set[str]:
+def odd_files(
+    con: duckdb.DuckDBPyConnection, shape: Shape, paths: Sequence[Path], unusual_request_id: str
+) -> set[str]:
     """The files with a key or a request id that read_json would take otherwise than it counts:
 
     - A key that the shape reads in other capitals, with blanks around it, with escaped letters.
       read_json would overlook it. Line by line it counts as the key that it is (`with_known_keys`).
-    - A request id of other characters than the usual, or none.
+    - A request id that may be no usual one: a value of the pattern `unusual_request_id`.
 
     One pattern finds both, in a pass over the lines: to look at each request id would cost as much
     again. A file that cannot be read as lines is among them.
 
     Raises CallbillError for a fault of the machine.
     """
-    pattern = f"{odd_key_pattern(shape)}|{_odd_request_id_pattern(shape)}"
+    pattern = f"{odd_key_pattern(shape)}|{_request_id_pattern(shape, unusual_request_id)}"
     query = f"""
         select distinct filename
         from read_csv(
@@ -146,7 +143,7 @@ def odd_files(con: duckdb.DuckDBPyConnection, shape: Shape, paths: Sequence[Path
             raise CallbillError(fault) from error
         if len(paths) == 1:
             return {str(paths[0])}
-    return set().union(*(odd_files(con, shape, [path]) for path in paths))
+    return set().union(*(odd_files(con, shape, [path], unusual_request_id) for path in paths))
 
 
 def odd_key_pattern(shape: Shape) -> str:
@@ -167,14 +164,14 @@ def odd_key_pattern(shape: Shape) -> str:
     )
 
 
-def _odd_request_id_pattern(shape: Shape) -> str:
+def _request_id_pattern(shape: Shape, value: str) -> str:
     keys = {
         path.rpartition(".")[2]
         for field, kind in shape.feed.identifiers.items()
         if kind == "request"
         for path in shape.fields.get(field, ())
     }
-    return f'"(?:{"|".join(map(re.escape, sorted(keys)))})"\\s*:\\s*(?:{_NO_PLAIN_ID})'
+    return f'"(?:{"|".join(map(re.escape, sorted(keys)))})"\\s*:\\s*(?:{value})'
 
 
 def with_known_keys(shape: Shape, line: str) -> str:
