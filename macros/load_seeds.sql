@@ -5,7 +5,7 @@
 #}
 {% macro duckdb__load_csv_rows(model, agate_table) %}
     {%- set statement -%}
-        copy {{ this.render() }} from {{ quoted(agate_table.original_abspath) }}
+        copy {{ this.render() }} from '{{ agate_table.original_abspath | replace("'", "''") }}'
         (
             format csv, header true, auto_detect false, delimiter ',', quote '"', escape '"',
             null_padding true

@@ -1,25 +1,7 @@
 {#
-    How DuckDB keeps models. dbt's own materializations build beside what is there, rename twice
-    and drop: ten statements where DuckDB needs one, and of a small night's seconds most are theirs.
+    How `dbt build` keeps what dbt has no materialization for. A night keeps models in the same way
+    and without dbt: pipelines/callbill/warehouse/relations.py.
 #}
-
-{% materialization table, adapter="duckdb" -%}
-    {{ return(replace_relation('table')) }}
-{%- endmaterialization %}
-
-{% materialization view, adapter="duckdb" -%}
-    {{ return(replace_relation('view')) }}
-{%- endmaterialization %}
-
-{% macro replace_relation(type) -%}
-    {%- set target = this.incorporate(type=type) -%}
-    {%- call statement('main') -%}
-        {{ assert_contract(sql) }}
-        create or replace {{ type }} {{ target }} as
-        {{ sql }}
-    {%- endcall -%}
-    {{ return(finish_model(target)) }}
-{%- endmacro %}
 
 {#
     A table by settlement date: what is due replaces whatever an earlier, unpublished run left for
@@ -30,7 +12,7 @@
     {%- set target = this.incorporate(type='table') -%}
     {%- set existing = load_cached_relation(this) -%}
     {%- call statement('main') -%}
-        {{ assert_contract(sql) }}
+        {%- if config.get('contract').enforced %}{{ get_assert_columns_equivalent(sql) }}{% endif %}
         {% if existing is none or should_full_refresh() -%}
             create or replace table {{ target }} as
             {{ sql }}
@@ -44,34 +26,16 @@
             )
         {%- endif %}
     {%- endcall -%}
-    {{ return(finish_model(target)) }}
-{%- endmaterialization %}
-
-{# Whether the warehouse does not have the table of an incremental model yet. #}
-{% macro is_new_table() -%}
-    {{ return(execute and load_cached_relation(this) is none) }}
-{%- endmacro %}
-
-{% macro assert_contract(sql) -%}
-    {%- if config.get('contract').enforced %}{{ get_assert_columns_equivalent(sql) }}{% endif -%}
-{%- endmacro %}
-
-{% macro quoted(text) -%}
-    '{{ text | replace("'", "''") }}'
-{%- endmacro %}
-
-{# What every model ends with. dbt's own way to its comments asks for each relation's columns. #}
-{% macro finish_model(target) -%}
-    {{- run_hooks(post_hooks, inside_transaction=True) -}}
-    {%- if config.persist_column_docs() -%}
-        {%- call statement('comments') -%}
-            comment on {{ target.type }} {{ target }} is {{ quoted(model.description) }};
-            {%- for column in model.columns.values() %}
-            comment on column {{ target }}.{{ column.name }}
-            is {{ quoted(column.description) }};
-            {%- endfor %}
-        {%- endcall -%}
-    {%- endif -%}
+    {%- do persist_docs(target, model) -%}
     {%- do adapter.commit() -%}
     {{ return({'relations': [target]}) }}
-{%- endmacro %}
+{%- endmaterialization %}
+
+{# Statements that leave nothing that a model could read. #}
+{% materialization statements, adapter="duckdb" -%}
+    {%- call statement('main') -%}
+        {{ sql }}
+    {%- endcall -%}
+    {%- do adapter.commit() -%}
+    {{ return({'relations': []}) }}
+{%- endmaterialization %}

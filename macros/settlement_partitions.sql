@@ -1,7 +1,7 @@
 {#
     A relation with many rows, kept as Parquet in a folder per settlement date, with a view over
-    them. Only the due dates are written; the job removes unsealed folders beforehand and makes
-    the folder of a single due date, which is then written without the cost of partitioning.
+    them. Only the due dates are written, under the names that a night gives them: see
+    materializations.sql.
 #}
 {% materialization settlement_partitions, adapter='duckdb' %}
     {%- set target_relation = this.incorporate(type='view') -%}
@@ -11,8 +11,7 @@
     {%- set window = settlement_window() -%}
     {%- set quoted = folder | replace("'", "''") -%}
 
-    {{ run_hooks(pre_hooks, inside_transaction=True) }}
-    {#- There are as many rows as records, at most: see pipelines/warehouse.py on why to say so. -#}
+    {#- There are as many rows as records, at most: which DuckDB does not know of its files. -#}
     {%- set records, due = run_query(
         "select greatest(coalesce(sum(records_accepted), 0), 1),"
         ~ " coalesce(sum(records_accepted) filter (" ~ may_hold_due_records() ~ "), 0)"
@@ -50,7 +49,6 @@
             explicit_cardinality = {{ records | int }}
         )
     {%- endcall %}
-    {{ run_hooks(post_hooks, inside_transaction=True) }}
     {% do persist_docs(target_relation, model) %}
     {{ adapter.commit() }}
     {{ return({'relations': [target_relation]}) }}

@@ -14,7 +14,7 @@
 {% macro settlement_window() %}
     {% if not execute %}
         {#- As if all were asked for, so that dbt learns of every reference. -#}
-        {{ return(['2000-01-01', '2000-01-01', 2, true, true]) }}
+        {{ return(['2000-01-01', '2000-01-01', 2, true, true, '2000-01-01']) }}
     {% endif %}
     {#- Asked once per model: a result can be loaded once, so it is stored again. -#}
     {% set window = load_result('settlement_window') %}
@@ -22,7 +22,7 @@
         {% call statement('settlement_window', fetch_result=True, auto_begin=False) -%}
             select
                 settle_from, settle_through, billing_rules, has_catalogue_news,
-                has_cleaned_identifiers
+                has_cleaned_identifiers, count_records_from
             from {{ source('ops', 'settlement_window').render() }}
         {%- endcall %}
         {% set window = load_result('settlement_window') %}
@@ -49,6 +49,11 @@
     {{ return(settlement_window()[4] | default(false)) }}
 {%- endmacro %}
 
+{# The first date whose records are counted by action; those of days before it were counted already. #}
+{% macro count_records_from() -%}
+    date '{{ settlement_window()[5] | default(settlement_window()[0], true) }}'
+{%- endmacro %}
+
 {# True for the rows that the run at hand settles. #}
 {% macro is_due(settled_on='settled_on') -%}
     {{ settled_on }} between {{ settle_from() }} and {{ settle_through() }}
@@ -57,10 +62,10 @@
 {#
     What is_due() implies for the folder that a record lies in: usage is at most a day after arrival,
     so a record is settled at most two days after its floor. DuckDB then opens only the folders that
-    can matter. `days_before` are days before the due ones that are wanted too.
+    can matter.
 #}
-{% macro may_hold_due_records(days_before=0) -%}
-    settlement_floor between {{ settle_from() }} - {{ days_before + 2 }} and {{ settle_through() }}
+{% macro may_hold_due_records() -%}
+    settlement_floor between {{ settle_from() }} - 2 and {{ settle_through() }}
 {%- endmacro %}
 
 {# The same for records that a run leaves for later dates. #}

@@ -14,6 +14,5 @@ from callbill.warehouse.layout import Layout
 with TemporaryDirectory() as folder:
     settings = load_settings(warehouse=str(Path(folder, "warehouse.duckdb")))
     layout = Layout(settings.warehouse)
-    run_dbt(layout, load_vars(settings), "parse")
-    parsed = layout.dbt / "target" / "partial_parse.msgpack"
-    shutil.copyfile(parsed, sys.argv[1])
+    target = run_dbt(layout.database, layout.dbt, load_vars(settings), "parse")
+    shutil.copyfile(target / "partial_parse.msgpack", sys.argv[1])

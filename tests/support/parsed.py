@@ -1,30 +1,28 @@
-"""The models as dbt parsed them, which takes seconds: lent to every run of a test session.
+"""What dbt makes of the models, which takes seconds: lent to every run of a test session.
 
-What has changed since is parsed anew. Other vars change everything, so what was parsed with them is
-kept beside.
+Plans are kept by the name that the product gives them, so a project that was changed has its own.
+For those, dbt parses only what has changed.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-import yaml
 from callbill.base.settings import BillingVars
-from callbill.warehouse import dbt
+from callbill.warehouse import plan
 from callbill.warehouse.layout import Layout
+from callbill.warehouse.plan import Plan, Window
 
 from tests.support.project import PROJECT
 from tests.support.shared import make_once
 
 _NAME = "partial_parse.msgpack"
-_run_dbt = dbt.run_dbt
+_compile_plan = plan.compile_plan
 
 
 def parsed_models() -> Path:
@@ -37,28 +35,31 @@ def parsed_models() -> Path:
     return make_once("parsed", parse) / _NAME
 
 
-def place_of(layout: Layout) -> Path:
-    """Where a warehouse has them."""
-    return layout.dbt / "target" / _NAME
-
-
 def lend(parsed: Path) -> None:
     """Lend them to this process, from where the session has them."""
 
-    def run_dbt(layout: Layout, billing_vars: BillingVars, *command: str) -> list[Any]:
-        target = place_of(layout)
-        said = yaml.safe_dump(vars(billing_vars)).encode()
-        with_vars = parsed.with_name(hashlib.sha256(said).hexdigest())
-        if target.exists():
-            return _run_dbt(layout, billing_vars, *command)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(with_vars if with_vars.exists() else parsed, target)
-        results = _run_dbt(layout, billing_vars, *command)
-        if dbt.PROJECT == PROJECT and not with_vars.exists():
-            copy = with_vars.with_suffix(f".{os.getpid()}")
-            with suppress(OSError):  # another process is at it too
-                shutil.copyfile(target, copy)
-                copy.rename(with_vars)
-        return results
+    def compile_plan(layout: Layout, billing_vars: BillingVars, window: Window) -> Plan:
+        kept = parsed.with_name(plan.plan_name(billing_vars, window))
+        if kept.exists():
+            return plan.from_json(kept.read_text())
+        # With other vars everything is parsed again, so that is kept too.
+        parsed_with_vars = parsed.with_name(f"{kept.name.split('-')[0]}.msgpack")
+        target = layout.dbt / "target" / _NAME
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            lent = parsed_with_vars if parsed_with_vars.exists() else parsed
+            shutil.copyfile(lent, target)
+        made = _compile_plan(layout, billing_vars, window)
+        _keep(kept, plan.as_json(made).encode())
+        if not parsed_with_vars.exists():
+            _keep(parsed_with_vars, target.read_bytes())
+        return made
 
-    dbt.run_dbt = run_dbt
+    plan.compile_plan = compile_plan
+
+
+def _keep(file: Path, content: bytes) -> None:
+    copy = file.with_suffix(f".{os.getpid()}")
+    copy.write_bytes(content)
+    with suppress(OSError):  # another process is at it too
+        copy.rename(file)

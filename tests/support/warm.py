@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import os
-import shutil
 from contextlib import redirect_stderr, redirect_stdout
 from datetime import date
 from io import StringIO
@@ -20,9 +19,6 @@ from callbill.base import stopping
 from callbill.base.progress import Reporter
 from callbill.base.settings import load_settings
 from callbill.jobs.run import run_job
-from callbill.warehouse.layout import Layout
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.adapters.factory import reset_adapters
 
 from tests.support import parsed, quick
 from tests.support.landing_files import json_lines, record, write
@@ -36,17 +32,11 @@ def _run_once(place: Path) -> None:
         published=str(place / "published"),
         through=date(2026, 3, 3),
     )
-    target = parsed.place_of(Layout(settings.warehouse))
-    target.parent.mkdir(parents=True)
-    shutil.copyfile(os.environ["CALLBILL_TESTS_PARSED"], target)
+    parsed.lend(Path(os.environ["CALLBILL_TESTS_PARSED"]))
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         run_job(settings, Reporter(json_logs=True))
     # A run that publishes defers stop signals, and its process ends soon after.
     stopping._is_deferred = False
-    # What is open in this process would be open in every process that is forked from it.
-    DuckDBConnectionManager.close_all_connections()
-    DuckDBConnectionManager._ENV = None
-    reset_adapters()
     gc.collect()
 
 

@@ -3,12 +3,11 @@
 -- How many records came of each account, action and usage date, and how many of them failed or are
 -- unrated. Kept, because shares are judged by the days before. A warehouse that does not have this
 -- table yet makes it for those days too.
-{% set days_before = var('usual_volume_days') | int + 1 if is_new_table() else 0 %}
 with records as (
     select * from {{ ref('stg_call_logs') }}
     where
-        settled_on between {{ settle_from() }} - {{ days_before }} and {{ settle_through() }}
-        and {{ may_hold_due_records(days_before) }}
+        settled_on between {{ count_records_from() }} and {{ settle_through() }}
+        and settlement_floor between {{ count_records_from() }} - 2 and {{ settle_through() }}
 ),
 
 first_list_prices as (

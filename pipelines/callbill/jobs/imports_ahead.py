@@ -1,6 +1,6 @@
-"""Imports dbt and Great Expectations in a thread, while DuckDB loads files.
+"""Imports Great Expectations in a thread, while DuckDB loads files.
 
-Both take seconds to import, and DuckDB needs Python's interpreter only now and then.
+That takes seconds, and DuckDB needs Python's interpreter only now and then.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ import sys
 from threading import Thread
 
 from callbill.quality import import_expectations
-from callbill.warehouse.dbt import import_dbt
 
 
 def import_ahead() -> Thread:
-    """Start the imports. Join the thread before you use either package."""
+    """Start the import. Join the thread before you use the package."""
     thread = Thread(target=_import, name="imports", daemon=True)
     thread.start()
     return thread
@@ -24,8 +23,7 @@ def _import() -> None:
     interval = sys.getswitchinterval()
     sys.setswitchinterval(0.0002)
     try:
-        for importing in (import_dbt, import_expectations):
-            importing()
+        import_expectations()
     except Exception:  # the main thread imports again, and raises the error
         return
     finally:

@@ -328,14 +328,13 @@ def settle_dates(
     in `ops.control_results`, and so are the successful calls that are not in the bill
     (`ops.unbilled_calls`). A failed control does not raise here.
 
-    Raises ControlFailedError if a dbt test failed, CallbillError if a model was not built or a
-    control could not be evaluated.
+    Raises CallbillError if a model was not built or a control could not be evaluated.
     """
     through = summary.through
     summary.settle_from = settle_from
     for stretch in _stretches(warehouse, settle_from, through):
         with reporter.step("build", settle_from=stretch.first, settle_through=stretch.last):
-            build_models(warehouse, billing_vars, stretch)
+            build_models(warehouse, billing_vars, load_thresholds(settings), stretch)
             keep_unbilled_calls(warehouse, summary.run_id)
         with reporter.step("hash"):
             refresh_hashes(warehouse)

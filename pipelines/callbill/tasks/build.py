@@ -1,13 +1,14 @@
-"""Builds the models of some settlement dates, with dbt."""
+"""Builds the models of some settlement dates, from what dbt compiled."""
 
 from __future__ import annotations
 
 from datetime import date, timedelta
 
 from callbill.base.rules import RuleRange
-from callbill.base.settings import BillingVars
+from callbill.base.settings import BillingVars, Thresholds
 from callbill.tasks.identifiers import clean_identifiers
-from callbill.warehouse import dbt
+from callbill.warehouse.plan import Window, load_plan
+from callbill.warehouse.relations import write_relations
 from callbill.warehouse.warehouse import Warehouse
 
 # By these billing rules and later ones, a call without a price waits for one.
@@ -47,11 +48,13 @@ _ADD_ACTIONS = """
 """
 
 
-def build_models(warehouse: Warehouse, billing_vars: BillingVars, dates: RuleRange) -> None:
+def build_models(
+    warehouse: Warehouse, billing_vars: BillingVars, thresholds: Thresholds, dates: RuleRange
+) -> None:
     """Build all models for a range of settlement dates with one version of the rules.
 
     The rows of these dates and of later ones, which an unpublished run may have left, are replaced.
-    Raises ControlFailedError if a dbt test failed, CallbillError if a model could not be built.
+    Raises CallbillError if a model could not be compiled or built.
     """
     rules = dates.rules.billing_rules
     calls_wait = rules >= _CALLS_WAIT_SINCE
@@ -60,16 +63,30 @@ def build_models(warehouse: Warehouse, billing_vars: BillingVars, dates: RuleRan
         _add_actions(warehouse, horizon, dates.first - timedelta(days=1))
     has_news = calls_wait and _has_catalogue_news(warehouse, dates)
     has_cleaned = calls_wait and clean_identifiers(warehouse, horizon)
+    window = Window(
+        dates.first,
+        dates.last,
+        rules,
+        has_catalogue_news=has_news,
+        has_cleaned_identifiers=has_cleaned,
+        count_records_from=_count_records_from(warehouse, thresholds, dates.first),
+    )
     with warehouse.transaction():
         warehouse.execute("delete from ops.settlement_window")
-        warehouse.execute(
-            "insert into ops.settlement_window values (?, ?, ?, ?, ?)",
-            [dates.first, dates.last, rules, has_news, has_cleaned],
-        )
+        warehouse.insert("ops.settlement_window", [tuple(vars(window).values())])
+    plan = load_plan(warehouse.layout, billing_vars, window)
     warehouse.prepare_call_partitions(dates.first, dates.last)
-    dbt.build_models(warehouse.layout, billing_vars)
+    write_relations(warehouse, plan, window)
     days = (dates.last - dates.first).days
     warehouse.complete_call_partitions(dates.first + timedelta(days=n) for n in range(days + 1))
+
+
+def _count_records_from(warehouse: Warehouse, thresholds: Thresholds, first: date) -> date:
+    """A warehouse that does not have the counts of records yet makes them for the days that this
+    night's are held against too."""
+    if warehouse.has("intermediate", "int_records_by_action"):
+        return first
+    return first - timedelta(days=thresholds.usual_volume_days + 1)
 
 
 def _has_catalogue_news(warehouse: Warehouse, dates: RuleRange) -> bool:

@@ -1,4 +1,4 @@
-"""Runs dbt on a warehouse, in this process: to build the models, to write their documentation."""
+"""Runs dbt, in this process: to compile the models, to write their documentation."""
 
 from __future__ import annotations
 
@@ -7,57 +7,34 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
-from typing import Any
+from pathlib import Path
 
 import yaml
 
-from callbill.base.errors import CallbillError, ControlFailedError
-from callbill.base.machine import machine_fault_in_text
+from callbill.base.errors import CallbillError
 from callbill.base.settings import PROJECT, BillingVars
-from callbill.warehouse.layout import Layout
 
 
-def build_models(layout: Layout, billing_vars: BillingVars) -> None:
-    """Run `dbt build` on the warehouse. dbt keeps its file open until this process ends.
+def run_dbt(database: Path, folder: Path, billing_vars: BillingVars, *command: str) -> Path:
+    """Run a dbt command on a database, with `folder` for its own files. Returns the folder of its
+    artifacts.
 
-    Raises ControlFailedError if a test of a model failed, CallbillError if a model could not be
-    built or dbt itself failed.
+    Raises CallbillError if dbt fails.
     """
-    results = run_dbt(layout, billing_vars, "build", "--exclude-resource-type", "unit_test")
-    broken = [r for r in results if r.status in ("error", "runtime error")]
-    failed = [r for r in results if r.status == "fail"]
-    if broken:
-        sentence = f"model {broken[0].node.name} was not built: {_one_line(broken[0].message)}"
-        raise CallbillError(machine_fault_in_text(sentence) or sentence)
-    if failed:
-        names = ", ".join(r.node.name for r in failed)
-        raise ControlFailedError(f"dbt tests failed, nothing was published: {names}")
-
-
-def import_dbt() -> Any:
-    """The dbt runner. Importing dbt takes seconds, so a run with nothing due does not do it."""
     with _without_garbage_collection():
+        # That takes seconds, and few runs need it.
         from dbt.cli.main import dbtRunner
-    return dbtRunner()
-
-
-def run_dbt(layout: Layout, billing_vars: BillingVars, *command: str) -> list[Any]:
-    """Run a dbt command. Returns the results of its nodes, of `build` only.
-
-    Raises CallbillError if dbt itself fails.
-    """
-    runner = import_dbt()
     # If this process ends abruptly, a helper process removes the locks that dbt has left, and warns
     # about them on standard error. The helper inherits this filter.
     sys.warnoptions.append("ignore:resource_tracker:UserWarning")
+    target = folder.resolve() / "target"
     arguments = [
         *command,
         "--project-dir", str(PROJECT),
         "--profiles-dir", str(PROJECT),
-        "--target-path", str(layout.dbt / "target"),
-        "--log-path", str(layout.dbt / "logs"),
+        "--target-path", str(target),
+        "--log-path", str(folder.resolve() / "logs"),
         "--vars", yaml.safe_dump(vars(billing_vars)),
-        "--write-json" if command[0] == "docs" else "--no-write-json",
         "--quiet",
         "--log-level", "none",
         "--no-use-colors",
@@ -65,15 +42,35 @@ def run_dbt(layout: Layout, billing_vars: BillingVars, *command: str) -> list[An
     # dbt gets the file's name and runs in its folder, because for another path it would parse the
     # whole project again.
     places = {
-        "CALLBILL_WAREHOUSE": layout.database.name,
-        "CALLBILL_WAREHOUSE_FILES": str(layout.files),
+        "CALLBILL_WAREHOUSE": database.name,
+        "CALLBILL_WAREHOUSE_FILES": f"{database.name}.files",
         "DO_NOT_TRACK": "1",
     }
-    with chdir(layout.database.parent), _environment(places), _without_garbage_collection():
-        outcome = runner.invoke(arguments)
+    with chdir(database.parent), _environment(places), _without_garbage_collection():
+        try:
+            outcome = dbtRunner().invoke(arguments)
+        finally:
+            _close_database()
     if outcome.exception is not None:
-        raise CallbillError(f"dbt stopped: {_one_line(outcome.exception)}") from outcome.exception
-    return list(outcome.result or []) if command[0] == "build" else []
+        raise CallbillError(f"dbt stopped: {one_line(outcome.exception)}") from outcome.exception
+    if not outcome.success:
+        results = getattr(outcome.result, "results", None) or ()
+        broken = [f"{r.node.name}: {r.message}" for r in results if str(r.status) == "error"]
+        raise CallbillError(f"dbt stopped: {one_line(broken[0] if broken else command[0])}")
+    return target
+
+
+def one_line(text: object) -> str:
+    return " ".join(str(text).split())
+
+
+def _close_database() -> None:
+    """dbt would keep the database open until the process ends, and take the next one for it."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.adapters.factory import reset_adapters
+
+    DuckDBConnectionManager.close_all_connections()
+    reset_adapters()
 
 
 @contextmanager
@@ -98,7 +95,3 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
-
-
-def _one_line(text: object) -> str:
-    return " ".join(str(text).split())

@@ -8,7 +8,7 @@ data/warehouse.duckdb.files/
     unknown/                         files that the database does not name, until a run removes them
     scratch/                         unpacked files while they are read
     spill/                           temporary data that DuckDB cannot keep in memory
-    dbt/                             dbt's parsed project and its logs
+    dbt/                             the models as dbt parsed and compiled them
 
 No other module knows these names.
 """
@@ -100,6 +100,11 @@ class Layout:
     @property
     def dbt(self) -> Path:
         return self.files / "dbt"
+
+    @property
+    def plans(self) -> Path:
+        """The compiled models."""
+        return self.dbt / "plans"
 
     def _beside(self, suffix: str) -> Path:
         return self.database.with_name(self.database.name + suffix)

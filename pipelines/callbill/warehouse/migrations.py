@@ -11,6 +11,7 @@ Schema versions:
 6  0.7: deliveries of the same content; files of history; calls that are not in the bill, by run;
    calls that are passed to the next run have their action; cleaned identifiers, and
    how many values something was taken off
+7  0.7: from which date on a night counts records by action
 
 Only the job's own tables are migrated. Every run builds dbt's models again, except rows that are
 kept by settlement date.
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 import duckdb
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 # Since this version the tables that commands read have had their names and columns.
 READABLE_SINCE = 4
 

@@ -150,7 +150,9 @@ create table if not exists ops.settlement_window (
     -- Whether calls of earlier days may be charged now: see macros/settlement_window.sql.
     has_catalogue_news boolean not null default false,
     -- Whether records are matched by cleaned identifiers that differ from their texts.
-    has_cleaned_identifiers boolean not null default false
+    has_cleaned_identifiers boolean not null default false,
+    -- The first date whose records are counted by action.
+    count_records_from date
 );
 
 -- Request ids and account numbers of files read by version 1 of the reading rules, where taking off

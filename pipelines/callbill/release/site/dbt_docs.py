@@ -23,8 +23,8 @@ def write_dbt_docs(layout: Layout, billing_vars: BillingVars, site: Path) -> Non
         kept_page.parent.mkdir(parents=True, exist_ok=True)
         for old in kept_page.parent.iterdir():
             old.unlink()
-        run_dbt(layout, billing_vars, "docs", "generate", "--static")
-        generated_page = layout.dbt / "target" / "static_index.html"
+        target = run_dbt(layout.database, layout.dbt, billing_vars, "docs", "generate", "--static")
+        generated_page = target / "static_index.html"
         text = generated_page.read_text(encoding="utf-8")
         # Paths of the machine that made the page are of no use to a reader.
         for place in (layout.dbt, layout.database.parent.resolve(), PROJECT):

@@ -1,0 +1,254 @@
+"""The models as dbt compiled them: what a night runs, without dbt.
+
+Compiling takes dbt seconds and gives the same SQL every night, except for the settlement dates. So
+a plan is compiled once for a project, its vars and its kind of night, with dates that stand for the
+real ones, and is kept in the warehouse's dbt folder.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import re
+import shutil
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from functools import cached_property
+from graphlib import TopologicalSorter
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+
+from callbill.base import settings
+from callbill.base.errors import CallbillError
+from callbill.base.settings import BillingVars
+from callbill.warehouse.dbt import run_dbt
+from callbill.warehouse.layout import Layout
+
+# Part of a plan's key: a plan that an older version of this module wrote is not read.
+_FORMAT = 1
+_COMPILED = ("models/**/*", "macros/**/*", "seeds/*.yml", "dbt_project.yml", "profiles.yml")
+
+Kept = Literal["table", "view", "incremental", "settlement_partitions", "statements"]
+
+
+@dataclass(frozen=True)
+class Window:
+    """The settlement dates that are built together, and what kind of night it is. The macros in
+    settlement_window.sql give its values to the models."""
+
+    settle_from: date
+    settle_through: date
+    # The version of the billing rules.
+    billing_rules: int
+    # Whether a claim or a price begins to count on one of the dates.
+    has_catalogue_news: bool
+    # Whether identifiers have to be cleaned to match records of older reading rules.
+    has_cleaned_identifiers: bool
+    # The first date whose records are counted by action: those before it were counted already.
+    count_records_from: date
+
+
+# The dates that plans are compiled with.
+_DATES = {
+    "settle_from": date(1, 2, 3),
+    "settle_through": date(1, 2, 4),
+    "count_records_from": date(1, 2, 2),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    # DuckDB's name of the type, empty if the model states none.
+    type: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model, and how the warehouse keeps it."""
+
+    schema: str
+    name: str
+    kept: Kept
+    sql: str
+    description: str
+    # Those of the contract, in order. Empty without one.
+    columns: tuple[Column, ...]
+
+    @property
+    def relation(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Seed:
+    schema: str
+    name: str
+    # Types by column, for all columns of the file.
+    types: dict[str, str]
+
+    @property
+    def relation(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def file(self) -> Path:
+        """The file as it lies in the project at hand."""
+        return settings.PROJECT / "seeds" / f"{self.name}.csv"
+
+    @cached_property
+    def header(self) -> list[str]:
+        """Raises CallbillError if the file has a column without a type."""
+        with self.file.open(encoding="utf-8-sig", newline="") as stream:
+            header = [name.strip() for name in next(csv.reader(stream), [])]
+        unknown = set(header) - set(self.types)
+        if unknown:
+            raise CallbillError(
+                f"seeds/{self.name}.csv has a column {sorted(unknown)[0]!r}, which has no type in "
+                "seeds/_seeds.yml"
+            )
+        return header
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Seeds and models, in an order in which they can be built."""
+
+    seeds: tuple[Seed, ...]
+    models: tuple[Model, ...]
+
+    def at(self, window: Window) -> Plan:
+        """The plan for these settlement dates."""
+        models = []
+        for model in self.models:
+            sql = model.sql
+            for name, stand_in in _DATES.items():
+                sql = sql.replace(str(stand_in), str(getattr(window, name)))
+            models.append(replace(model, sql=sql))
+        return replace(self, models=tuple(models))
+
+
+def load_plan(layout: Layout, billing_vars: BillingVars, window: Window) -> Plan:
+    """The plan for these dates, compiled if the warehouse does not have it yet.
+
+    Raises CallbillError if dbt cannot compile the models.
+    """
+    name = plan_name(billing_vars, window)
+    kept = layout.plans / name
+    if not kept.exists():
+        plan = compile_plan(layout, billing_vars, window)
+        layout.plans.mkdir(parents=True, exist_ok=True)
+        for old in layout.plans.iterdir():
+            if old.name.split("-")[0] != name.split("-")[0]:
+                old.unlink()
+        unfinished = kept.with_suffix(".part")
+        unfinished.write_text(as_json(plan), encoding="utf-8")
+        unfinished.replace(kept)
+    return from_json(kept.read_text(encoding="utf-8")).at(window)
+
+
+def plan_name(billing_vars: BillingVars, window: Window) -> str:
+    """The name of a plan's file: the hash of all that the compiled SQL depends on, and the kind of
+    night."""
+    kind = (window.billing_rules, window.has_catalogue_news, window.has_cleaned_identifiers)
+    return f"{_project_hash(billing_vars)}-{'-'.join(str(int(value)) for value in kind)}.json"
+
+
+def as_json(plan: Plan) -> str:
+    return json.dumps(asdict(plan))
+
+
+def from_json(text: str) -> Plan:
+    content = json.loads(text)
+    return Plan(
+        tuple(Seed(**seed) for seed in content["seeds"]),
+        tuple(
+            Model(**model | {"columns": tuple(Column(**column) for column in model["columns"])})
+            for model in content["models"]
+        ),
+    )
+
+
+def _project_hash(billing_vars: BillingVars) -> str:
+    packages = ("dbt-core", "dbt-duckdb", "duckdb")
+    told = [_FORMAT, vars(billing_vars), [version(package) for package in packages]]
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+    project = settings.PROJECT
+    for pattern in _COMPILED:
+        for path in sorted(project.glob(pattern)):
+            if path.is_file():
+                digest.update(path.relative_to(project).as_posix().encode() + b"\0")
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def compile_plan(layout: Layout, billing_vars: BillingVars, window: Window) -> Plan:
+    """Compile the models against a database of its own, which has the dates and nothing else.
+
+    Raises CallbillError if dbt cannot compile them.
+    """
+    folder = layout.dbt / "compile"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        # Of the same name as the warehouse: for another one dbt would parse the project again.
+        database = folder / layout.database.name
+        stand_in = replace(window, **_DATES)
+        with duckdb.connect(str(database)) as con:
+            con.execute("create schema ops")
+            values = ", ".join(f"$v{n} as {name}" for n, name in enumerate(vars(stand_in)))
+            con.execute(
+                f"create table ops.settlement_window as select {values}",
+                {f"v{n}": value for n, value in enumerate(vars(stand_in).values())},
+            )
+        target = run_dbt(database, layout.dbt, billing_vars, "compile")
+        manifest = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    nodes = dict(sorted(manifest["nodes"].items()))
+    # dbt puts the database's name before each relation's. Here that name would say nothing.
+    stem = re.escape(database.name.split(".")[0])
+    with_database = re.compile(rf'"{stem}"\.("\w+"\."\w+")')
+    references = {name: node["depends_on"].get("nodes", []) for name, node in nodes.items()}
+    order = TopologicalSorter(references).static_order()
+    in_order = [nodes[name] for name in order if name in nodes]
+    with duckdb.connect() as con:
+        return Plan(
+            tuple(_seed(node) for node in in_order if node["resource_type"] == "seed"),
+            tuple(
+                _model(con, node, with_database)
+                for node in in_order
+                if node["resource_type"] == "model"
+            ),
+        )
+
+
+def _seed(node: dict[str, Any]) -> Seed:
+    return Seed(node["schema"], node["name"], node["config"]["column_types"])
+
+
+def _model(
+    con: duckdb.DuckDBPyConnection, node: dict[str, Any], with_database: re.Pattern[str]
+) -> Model:
+    columns: tuple[Column, ...] = ()
+    if node["config"]["contract"]["enforced"]:
+        stated = list(node["columns"].values())
+        casts = ", ".join(f"cast(null as {column['data_type']})" for column in stated)
+        described = con.execute(f"describe select {casts}").fetchall()
+        columns = tuple(
+            Column(column["name"], type_, column["description"])
+            for column, (_name, type_, *_rest) in zip(stated, described, strict=True)
+        )
+    return Model(
+        node["schema"],
+        node["name"],
+        node["config"]["materialized"],
+        with_database.sub(r"\1", node["compiled_code"]).strip(),
+        node["description"],
+        columns,
+    )
