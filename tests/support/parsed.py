@@ -14,7 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from callbill.base.settings import BillingVars
-from callbill.warehouse import plan
+from callbill.release.site import dbt_docs
+from callbill.warehouse import dbt, plan
 from callbill.warehouse.layout import Layout
 from callbill.warehouse.plan import Plan, Window
 
@@ -23,6 +24,7 @@ from tests.support.shared import make_once
 
 _NAME = "partial_parse.msgpack"
 _compile_plan = plan.compile_plan
+_run_dbt = dbt.run_dbt
 
 
 def parsed_models() -> Path:
@@ -38,24 +40,30 @@ def parsed_models() -> Path:
 def lend(parsed: Path) -> None:
     """Lend them to this process, from where the session has them."""
 
-    def compile_plan(layout: Layout, billing_vars: BillingVars, window: Window) -> Plan:
-        kept = parsed.with_name(plan.plan_name(billing_vars, window))
-        if kept.exists():
-            return plan.from_json(kept.read_text())
-        # With other vars everything is parsed again, so that is kept too.
-        parsed_with_vars = parsed.with_name(f"{kept.name.split('-')[0]}.msgpack")
-        target = layout.dbt / "target" / _NAME
+    def parsed_with(billing_vars: BillingVars) -> Path:
+        """With other vars everything is parsed again, so that is kept too."""
+        return parsed.with_name(f"{plan.project_hash(billing_vars)}.msgpack")
+
+    def run_dbt(database: Path, folder: Path, billing_vars: BillingVars, *command: str) -> Path:
+        target = folder / "target" / _NAME
+        kept = parsed_with(billing_vars)
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            lent = parsed_with_vars if parsed_with_vars.exists() else parsed
-            shutil.copyfile(lent, target)
-        made = _compile_plan(layout, billing_vars, window)
-        _keep(kept, plan.as_json(made).encode())
-        if not parsed_with_vars.exists():
-            _keep(parsed_with_vars, target.read_bytes())
+            shutil.copyfile(kept if kept.exists() else parsed, target)
+        made = _run_dbt(database, folder, billing_vars, *command)
+        if not kept.exists():
+            _keep(kept, target.read_bytes())
         return made
 
+    def compile_plan(layout: Layout, billing_vars: BillingVars, window: Window) -> Plan:
+        kept = parsed.with_name(plan.plan_name(billing_vars, window))
+        if not kept.exists():
+            made = _compile_plan(layout, billing_vars, window)
+            _keep(kept, plan.as_json(made).encode())
+        return plan.from_json(kept.read_text())
+
     plan.compile_plan = compile_plan
+    plan.run_dbt = dbt_docs.run_dbt = run_dbt
 
 
 def _keep(file: Path, content: bytes) -> None:

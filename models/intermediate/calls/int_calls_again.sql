@@ -1,4 +1,4 @@
-{{ config(materialized="incremental") }}
+{{ config(materialized="settlement_partitions") }}
 
 -- Calls with several records, or that are charged late: one row per settlement date on which a call
 -- had records or was charged, with what became of it by then, and its state. Kept, because its

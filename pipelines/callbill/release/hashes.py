@@ -30,7 +30,7 @@ import duckdb
 from callbill.base import rules
 from callbill.base.sql import identifier, literal
 from callbill.release.marts import dated_marts, hashed_marts
-from callbill.warehouse.layout import Layout
+from callbill.warehouse.layout import CALLS, Layout
 from callbill.warehouse.warehouse import Warehouse
 
 NAMES_FROM_SEEDS = frozenset({"product_name", "component_name", "used_amount_unit", "price_unit"})
@@ -192,7 +192,7 @@ def _refresh_calls(
         ).fetchall()
     }
     current = {}
-    for settled_on, folder in layout.call_dates().items():
+    for settled_on, folder in layout.dates(CALLS).items():
         prefix = "" if settled_on in hashed_by_row else _GROUPED
         current[settled_on] = prefix + _folder_state(folder)
         if recipes.get(settled_on, rules.HASH_RECIPE) > 1:
@@ -208,7 +208,7 @@ def _refresh_calls(
         "select unnest(?::date[]) as day, unnest(?::varchar[]) as seen",
         [days, [current[day] for day in days]],
     ):
-        files = literal(str(layout.calls_of(day) / "*.parquet"))
+        files = literal(str(layout.of_date(CALLS, day) / "*.parquet"))
         source = f"read_parquet({files}, hive_types = {{'settled_on': date}})"
         columns = columns_by_recipe[recipes.get(day, rules.HASH_RECIPE)]
         counted = call_fingerprint_sql(columns, source, is_grouped=day not in hashed_by_row)

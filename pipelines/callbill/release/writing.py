@@ -99,7 +99,7 @@ def _link_calls(warehouse: Warehouse, previous: Release | None, release: Release
 
     The files of a sealed date are never written again, so all releases can share them.
     """
-    for settled_on, source in warehouse.layout.call_dates().items():
+    for settled_on, source in warehouse.layout.dates(CALLS).items():
         if previous is not None and previous.calls_of(settled_on).is_dir():
             source = previous.calls_of(settled_on)
         target = release.calls_of(settled_on)

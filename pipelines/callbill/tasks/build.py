@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from callbill.base.rules import RuleRange
 from callbill.base.settings import BillingVars, Thresholds
 from callbill.tasks.identifiers import clean_identifiers
+from callbill.warehouse.layout import CALL_STATES
 from callbill.warehouse.plan import Window, load_plan
 from callbill.warehouse.relations import write_relations
 from callbill.warehouse.warehouse import Warehouse
@@ -25,26 +26,33 @@ _NEWS = """
 # Up to 0.6 a call with several records was passed on without the action of its record.
 _STATES_WITHOUT_ACTION = """
     from intermediate.int_calls_again
-    where action is null and settled_on between $horizon and $last
+    where
+        action is null and source_file_id is not null
+        and settled_on between $horizon and $last
 """
-_ADD_ACTIONS = """
-    update intermediate.int_calls_again as states set action = records.action
-    from (
+_WITH_ACTIONS = """
+    select states.* replace (coalesce(states.action, records.action) as action)
+    from intermediate.int_calls_again as states
+    left join (
         select
             request_id, source_file_id, called_at, owner_uin, operate_uin, region, error_code,
             min(action) as action
         from raw.call_logs
-        where request_id in (select states.request_id from states_without_action as states)
+        where request_id in (
+            select request_id from intermediate.int_calls_again
+            where settled_on = {day} and action is null
+        )
         group by all
     ) as records
-    where states.action is null and states.settled_on >= $horizon
-        and states.request_id = records.request_id
-        and states.source_file_id = records.source_file_id
-        and states.called_at = records.called_at
-        and states.owner_uin = records.owner_uin
-        and states.operate_uin = records.operate_uin
-        and states.region is not distinct from records.region
-        and states.error_code is not distinct from records.error_code
+        on
+            states.request_id = records.request_id
+            and states.source_file_id = records.source_file_id
+            and states.called_at = records.called_at
+            and states.owner_uin = records.owner_uin
+            and states.operate_uin = records.operate_uin
+            and states.region is not distinct from records.region
+            and states.error_code is not distinct from records.error_code
+    where states.settled_on = {day}
 """
 
 
@@ -75,10 +83,10 @@ def build_models(
         warehouse.execute("delete from ops.settlement_window")
         warehouse.insert("ops.settlement_window", [tuple(vars(window).values())])
     plan = load_plan(warehouse.layout, billing_vars, window)
-    warehouse.prepare_call_partitions(dates.first, dates.last)
+    warehouse.by_date.prepare(dates.first, dates.last)
     write_relations(warehouse, plan, window)
     days = (dates.last - dates.first).days
-    warehouse.complete_call_partitions(dates.first + timedelta(days=n) for n in range(days + 1))
+    warehouse.by_date.complete(dates.first + timedelta(days=n) for n in range(days + 1))
 
 
 def _count_records_from(warehouse: Warehouse, thresholds: Thresholds, first: date) -> date:
@@ -107,14 +115,8 @@ def _has_catalogue_news(warehouse: Warehouse, dates: RuleRange) -> bool:
 def _add_actions(warehouse: Warehouse, horizon: date, last: date) -> None:
     """Give the states that older versions left the action of the record that they show. After one
     horizon there are none."""
-    parameters = {"horizon": horizon, "last": last}
-    if not warehouse.rows(f"select 1 {_STATES_WITHOUT_ACTION} limit 1", parameters):
-        return
-    with warehouse.transaction():
-        warehouse.execute(
-            "create or replace temp table states_without_action as"
-            f" select distinct request_id {_STATES_WITHOUT_ACTION}",
-            parameters,
-        )
-        warehouse.execute(_ADD_ACTIONS, {"horizon": horizon})
-        warehouse.execute("drop table states_without_action")
+    for (day,) in warehouse.rows(
+        f"select distinct settled_on {_STATES_WITHOUT_ACTION} order by 1",
+        {"horizon": horizon, "last": last},
+    ):
+        warehouse.by_date.rewrite(CALL_STATES, day, _WITH_ACTIONS.format(day=f"date '{day}'"))

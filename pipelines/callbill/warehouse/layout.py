@@ -4,6 +4,7 @@ data/warehouse.duckdb                the database
 data/warehouse.duckdb.files/
     raw/call_logs/                   accepted records, a folder per settlement floor
     int_calls/                       calls, a folder per settlement date
+    int_calls_again/                 the states of calls with several records, likewise
     loading/                         files that a load has written and not yet committed
     unknown/                         files that the database does not name, until a run removes them
     scratch/                         unpacked files while they are read
@@ -19,10 +20,12 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-# The model of calls, which is kept as Parquet. Its folder and its files have this name.
+# The models that are kept as Parquet, in a folder per settlement date. Their folders and files have
+# these names.
 CALLS = "int_calls"
+CALL_STATES = "int_calls_again"
 # The folder of this date holds one empty file, from which a view over all folders takes its columns
-# even if there is no other file. The materialization settlement_partitions writes that of calls.
+# even if there is no other file. It has the columns of those files.
 EMPTY_DATE = date.min
 EMPTY_FILE = "empty.parquet"
 
@@ -64,22 +67,26 @@ class Layout:
         """The folder of the Parquet files behind `raw.<relation>`."""
         return self.files / "raw" / relation
 
-    @property
-    def calls(self) -> Path:
-        return self.files / CALLS
+    def by_date(self, model: str) -> Path:
+        """The folder of a model that is kept by settlement date."""
+        return self.files / model
 
-    def calls_of(self, settled_on: date) -> Path:
-        """The folder of a settlement date's calls."""
-        return self.calls / f"settled_on={settled_on}"
+    def of_date(self, model: str, settled_on: date) -> Path:
+        """The folder of one settlement date."""
+        return self.by_date(model) / f"settled_on={settled_on}"
 
-    def call_dates(self) -> dict[date, Path]:
-        """The existing folders of calls by settlement date, in order."""
+    def dates(self, model: str) -> dict[date, Path]:
+        """The existing folders by settlement date, in order."""
         folders = {
             date.fromisoformat(path.name.removeprefix("settled_on=")): path
-            for path in sorted(self.calls.glob("settled_on=*"))
+            for path in sorted(self.by_date(model).glob("settled_on=*"))
         }
         folders.pop(EMPTY_DATE, None)
         return folders
+
+    def empty(self, model: str) -> Path:
+        """The file that the columns of a model are taken from."""
+        return self.of_date(model, EMPTY_DATE) / EMPTY_FILE
 
     @property
     def loading(self) -> Path:

@@ -11,7 +11,8 @@ Schema versions:
 6  0.7: deliveries of the same content; files of history; calls that are not in the bill, by run;
    calls that are passed to the next run have their action; cleaned identifiers, and
    how many values something was taken off
-7  0.7: from which date on a night counts records by action
+7  0.7: the states of calls that are passed to the next run are in files; from which date on a night
+   counts records by action
 
 Only the job's own tables are migrated. Every run builds dbt's models again, except rows that are
 kept by settlement date.
@@ -104,8 +105,6 @@ def migrate(con: duckdb.DuckDBPyConnection, tables: str, views: str) -> None:
         con.execute(f"drop table before_{n}")
     for kind, name in _OLD_MODELS:
         con.execute(f"drop {kind} if exists intermediate.{name}")
-    # Its values come from the records, which the next run reads (tasks/build.py).
-    con.execute("alter table intermediate.int_calls_again add column if not exists action varchar")
     con.execute(views)
     con.execute("update ops.warehouse set schema_version = ?", [SCHEMA_VERSION])
     con.commit()

@@ -53,11 +53,8 @@ class Window:
 
 
 # The dates that plans are compiled with.
-_DATES = {
-    "settle_from": date(1, 2, 3),
-    "settle_through": date(1, 2, 4),
-    "count_records_from": date(1, 2, 2),
-}
+_DATES = ("settle_from", "settle_through", "count_records_from")
+_STAND_INS = {name: date(1, 2, n) for n, name in enumerate(_DATES, 2)}
 
 
 @dataclass(frozen=True)
@@ -127,7 +124,7 @@ class Plan:
         models = []
         for model in self.models:
             sql = model.sql
-            for name, stand_in in _DATES.items():
+            for name, stand_in in _STAND_INS.items():
                 sql = sql.replace(str(stand_in), str(getattr(window, name)))
             models.append(replace(model, sql=sql))
         return replace(self, models=tuple(models))
@@ -156,7 +153,7 @@ def plan_name(billing_vars: BillingVars, window: Window) -> str:
     """The name of a plan's file: the hash of all that the compiled SQL depends on, and the kind of
     night."""
     kind = (window.billing_rules, window.has_catalogue_news, window.has_cleaned_identifiers)
-    return f"{_project_hash(billing_vars)}-{'-'.join(str(int(value)) for value in kind)}.json"
+    return f"{project_hash(billing_vars)}-{'-'.join(str(int(value)) for value in kind)}.json"
 
 
 def as_json(plan: Plan) -> str:
@@ -174,7 +171,8 @@ def from_json(text: str) -> Plan:
     )
 
 
-def _project_hash(billing_vars: BillingVars) -> str:
+def project_hash(billing_vars: BillingVars) -> str:
+    """The hash of all that compiled SQL depends on, except the kind of night."""
     packages = ("dbt-core", "dbt-duckdb", "duckdb")
     told = [_FORMAT, vars(billing_vars), [version(package) for package in packages]]
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
@@ -198,14 +196,11 @@ def compile_plan(layout: Layout, billing_vars: BillingVars, window: Window) -> P
     try:
         # Of the same name as the warehouse: for another one dbt would parse the project again.
         database = folder / layout.database.name
-        stand_in = replace(window, **_DATES)
         with duckdb.connect(str(database)) as con:
             con.execute("create schema ops")
-            values = ", ".join(f"$v{n} as {name}" for n, name in enumerate(vars(stand_in)))
-            con.execute(
-                f"create table ops.settlement_window as select {values}",
-                {f"v{n}": value for n, value in enumerate(vars(stand_in).values())},
-            )
+            values = vars(window) | _STAND_INS
+            columns = ", ".join(f"${name} as {name}" for name in values)
+            con.execute(f"create table ops.settlement_window as select {columns}", values)
         target = run_dbt(database, layout.dbt, billing_vars, "compile")
         manifest = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
     finally:

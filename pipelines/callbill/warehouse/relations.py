@@ -12,22 +12,13 @@ from callbill.base.errors import CallbillError
 from callbill.base.machine import machine_fault_in_text
 from callbill.base.sql import identifier, literal
 from callbill.warehouse.dbt import one_line
-from callbill.warehouse.layout import CALLS, EMPTY_DATE, EMPTY_FILE
 from callbill.warehouse.plan import Model, Plan, Seed, Window
 from callbill.warehouse.warehouse import Warehouse
 
-# How calls are written. Reading them again costs less than packing them well.
-_PARQUET = (
-    "format parquet, parquet_version v2, compression zstd, compression_level 1,"
-    " dictionary_size_limit 10000"
-)
 _SEED_FORMAT = (
     "format csv, header true, auto_detect false, delimiter ',', quote '\"', escape '\"',"
     " null_padding true"
 )
-# From so many records on, a date's calls are written by all threads, a file each. One file alone
-# would be read by one thread too.
-_MANY_RECORDS = 1_000_000
 
 
 def write_relations(warehouse: Warehouse, plan: Plan, window: Window) -> None:
@@ -35,7 +26,7 @@ def write_relations(warehouse: Warehouse, plan: Plan, window: Window) -> None:
 
     Raises CallbillError if a model cannot be built, or has not the columns of its contract.
     """
-    schemas = {relation.schema for relation in (*plan.seeds, *plan.models)}
+    schemas = {seed.schema for seed in plan.seeds} | {model.schema for model in plan.models}
     for schema in sorted(schemas):
         warehouse.execute(f"create schema if not exists {schema}")
     existing = set(
@@ -63,7 +54,7 @@ def _write_seed(warehouse: Warehouse, seed: Seed) -> None:
 
 def _write_model(warehouse: Warehouse, model: Model, window: Window, *, exists: bool) -> None:
     if model.kept == "settlement_partitions":
-        _write_partitions(warehouse, model, window)
+        warehouse.by_date.write(model.name, model.sql, window.settle_from, window.settle_through)
         return
     with warehouse.transaction():
         if model.kept == "statements":
@@ -121,51 +112,3 @@ def _comment(warehouse: Warehouse, model: Model, kind: str) -> None:
         for column in model.columns
     ]
     warehouse.execute(";\n".join(f"comment on {what} is {literal(text)}" for what, text in texts))
-
-
-def _write_partitions(warehouse: Warehouse, model: Model, window: Window) -> None:
-    """Write the calls of these dates as Parquet, in a folder per settlement date, and a view over
-    all folders."""
-    layout = warehouse.layout
-    # DuckDB plans memory by how many rows a view may have, which it does not know of its files.
-    records, due = warehouse.rows(
-        """
-        select
-            greatest(coalesce(sum(records_accepted), 0), 1),
-            coalesce(
-                sum(records_accepted) filter (settlement_floor between $first - 2 and $last), 0
-            )
-        from ops.source_files where feed = 'call_logs'
-        """,
-        {"first": window.settle_from, "last": window.settle_through},
-    )[0]
-    empty = layout.calls_of(EMPTY_DATE) / EMPTY_FILE
-    warehouse.execute(
-        f"copy (select * from (\n{model.sql}\n) where false) to {literal(str(empty))} ({_PARQUET})"
-    )
-    if window.settle_from != window.settle_through:
-        target = layout.calls
-        options = (
-            f"{_PARQUET}, partition_by (settled_on), write_partition_columns true,"
-            f" overwrite_or_ignore true, filename_pattern '{CALLS}_{{i}}'"
-        )
-    elif due > _MANY_RECORDS:
-        target = layout.calls_of(window.settle_from)
-        options = (
-            f"{_PARQUET}, per_thread_output true, overwrite_or_ignore true,"
-            f" filename_pattern '{CALLS}_{{i}}'"
-        )
-    else:
-        target = layout.calls_of(window.settle_from) / f"{CALLS}.parquet"
-        options = _PARQUET
-    warehouse.execute(f"copy (\n{model.sql}\n) to {literal(str(target))} ({options})")
-    files = literal(str(layout.calls / "*" / "*.parquet"))
-    warehouse.execute(
-        f"""
-        create or replace view {model.relation} as
-        select * from read_parquet(
-            {files}, hive_partitioning = true, hive_types = {{'settled_on': date}},
-            explicit_cardinality = {int(records)}
-        )
-        """
-    )

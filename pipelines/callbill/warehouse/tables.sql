@@ -213,11 +213,11 @@ create table if not exists ops.raw_files (
     file_name varchar primary key
 );
 
--- Calls with several records, which a run passes to the next. The model int_calls_again writes this
--- table, but other models read it before. So it exists before the first run.
 create schema if not exists intermediate;
 
-create table if not exists intermediate.int_calls_again (
+-- The columns of the states of calls with several records, which a run passes to the next. The model
+-- int_calls_again writes them to files, but other models read them before its first run.
+create table if not exists ops.call_states_layout (
     request_id varchar,
     settled_on date,
     usage_date date,

@@ -1,13 +1,13 @@
 """The warehouse: opening it, querying it, and which settlement dates it has.
 
 The tables that the job itself keeps are in tables.sql and views.sql, those of the marts in dbt's
-models. `opening` checks the file, `layout` has the paths, `raw_records` the accepted records.
+models. `opening` checks the file, `layout` has the paths, `raw_records` the accepted records,
+`by_date` the models that are kept as Parquet.
 """
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from pathlib import Path
@@ -17,7 +17,8 @@ import duckdb
 
 from callbill.base.errors import UsageError
 from callbill.base.settings import Settings
-from callbill.warehouse.layout import CALLS, EMPTY_DATE, EMPTY_FILE, Layout
+from callbill.warehouse.by_date import ByDate
+from callbill.warehouse.layout import Layout
 from callbill.warehouse.migrations import READABLE_SINCE, SCHEMA_VERSION, migrate
 from callbill.warehouse.opening import (
     check_is_warehouse,
@@ -45,6 +46,7 @@ class Warehouse:
         self.con = con
         self.layout = layout
         self.raw_records = RawRecords(con, layout)
+        self.by_date = ByDate(con, layout)
 
     @classmethod
     def open(cls, settings: Settings, raw_tables: str) -> Warehouse:
@@ -69,6 +71,7 @@ class Warehouse:
                 migrate(con, TABLES + raw_tables, VIEWS)
         warehouse = cls(con, layout)
         warehouse.raw_records.create_views()
+        warehouse.by_date.create_states()
         return warehouse
 
     @classmethod
@@ -197,24 +200,3 @@ class Warehouse:
             [through],
         )
         return first
-
-    # --- calls, kept as Parquet ----------------------------------------------------------------
-
-    def prepare_call_partitions(self, settle_from: date, through: date) -> None:
-        """Remove the folders of calls from `settle_from` on, which an unpublished run may have
-        left, and create the folder of `through`."""
-        for settled_on, path in self.layout.call_dates().items():
-            if settled_on >= settle_from:
-                shutil.rmtree(path)
-        self.layout.calls_of(EMPTY_DATE).mkdir(parents=True, exist_ok=True)
-        self.layout.calls_of(through).mkdir(exist_ok=True)
-
-    def complete_call_partitions(self, dates: Iterable[date]) -> None:
-        """Give each date without calls a folder with an empty file, so that every settled date has
-        a folder."""
-        empty = self.layout.calls_of(EMPTY_DATE) / EMPTY_FILE
-        for settled_on in dates:
-            target = self.layout.calls_of(settled_on)
-            if not target.is_dir() or not any(target.iterdir()):
-                target.mkdir(exist_ok=True)
-                shutil.copyfile(empty, target / f"{CALLS}.parquet")
