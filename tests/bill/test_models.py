@@ -64,6 +64,7 @@ MODELS_WITH_UNIT_TESTS = {
     "int_prices",
     "int_repriced_usage",
     "int_reratings",
+    "int_unbilled_counts",
     "int_unbilled_calls",
     "int_vendor_bill_lines_recognised",
     "int_vendor_bill_lines_current",

@@ -21,7 +21,7 @@ STEPS = (
     ("callbill.jobs.run", "adopted_warehouse"),
     ("callbill.jobs.run", "record_start"),
     ("callbill.jobs.run", "load_landing"),
-    ("callbill.jobs.loading", "load_batch"),
+    ("callbill.jobs.loading", "load_batches"),
     # Records are committed, and not yet where they are seen.
     ("callbill.ingest.committing", "show_records"),
     ("callbill.jobs.loading", "judge_account_events"),

@@ -8,6 +8,7 @@ them.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -59,11 +60,25 @@ class Settings(_Places):
     archived: bool = False
     keep_releases: int = Field(default=30, ge=2)
     threads: int | None = Field(default=None, ge=1, le=1024)
+    # Into how many parts a new warehouse divides its calls. One that exists keeps its number.
+    buckets: int | None = Field(default=None, ge=1, le=4096)
+    # Where tasks run: in this process, or in so many processes.
+    workers: str = ""
     # A single day needs at least about 100 MB.
     memory_limit: str = Field(
         default="1500MB",
         pattern=r"^([1-9]\d{2,5} ?Mi?B|[1-9]\d{0,4}(\.\d{1,3})? ?Gi?B|\d{1,2} ?Ti?B)$",
     )
+
+    def memory_of_each(self, count: int) -> str:
+        """The memory limit of each of so many processes, in whole megabytes."""
+        number, unit = re.fullmatch(r"([\d.]+) ?(\w+)", self.memory_limit).groups()  # type: ignore[union-attr]
+        megabytes = {"M": 1, "G": 1000, "T": 1000**2}[unit[0]]
+        return f"{max(int(float(number) * megabytes / count), 100)}{'MiB' if 'i' in unit else 'MB'}"
+
+    def threads_of_each(self, count: int) -> int:
+        """The threads of each of so many processes."""
+        return max((self.threads or os.cpu_count() or 1) // count, 1)
 
     @property
     def warehouse_files(self) -> Path:

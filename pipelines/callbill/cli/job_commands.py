@@ -12,7 +12,7 @@ import click
 from callbill.base.errors import ControlFailedError, UsageError
 from callbill.base.progress import Reporter
 from callbill.base.settings import load_settings, published_folder
-from callbill.cli.options import date_option, json_logs_option, place_options
+from callbill.cli.options import date_option, json_logs_option, place_options, workers_option
 
 
 @click.command()
@@ -28,6 +28,7 @@ from callbill.cli.options import date_option, json_logs_option, place_options
     default=None,
     help="Earlier files were moved out of the landing folder on purpose  [CALLBILL_ARCHIVED]",
 )
+@workers_option
 @click.option("--dry-run", is_flag=True, help="Do everything on a copy; publish and keep nothing.")
 @json_logs_option
 @click.pass_obj
@@ -37,6 +38,7 @@ def run(
     through: date | None,
     overrides: str | None,
     archived: bool | None,
+    workers: str | None,
     dry_run: bool,
     json_logs: bool,
     **places: str,
@@ -52,7 +54,9 @@ def run(
     from callbill.release.release import Published
 
     try:
-        settings = load_settings(through=through, vars=overrides, archived=archived, **places)
+        settings = load_settings(
+            through=through, vars=overrides, archived=archived, workers=workers, **places
+        )
     except UsageError as error:
         write_status_of_refusal(Published(published_folder(**places)), error)
         raise
@@ -70,9 +74,10 @@ def run(
 
 @click.command()
 @place_options
+@workers_option
 @json_logs_option
 @click.pass_obj
-def rebuild(reporter: Reporter, /, json_logs: bool, **places: str) -> None:
+def rebuild(reporter: Reporter, /, workers: str | None, json_logs: bool, **places: str) -> None:
     """Make a lost or damaged warehouse anew.
 
     From the landing folder and the current release: the same figures come out, or it stops and
@@ -83,7 +88,7 @@ def rebuild(reporter: Reporter, /, json_logs: bool, **places: str) -> None:
     from callbill.cli.show.run import show_rebuild
     from callbill.jobs.rebuild import rebuild_job
 
-    settings = load_settings(**places)
+    settings = load_settings(workers=workers, **places)
     try:
         summary, replaced = rebuild_job(settings, reporter)
     except ControlFailedError as error:

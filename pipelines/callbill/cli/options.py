@@ -51,6 +51,11 @@ def date_option(name: str, *, help: str) -> Decorator:  # noqa: A002  as click h
     return click.option(name, type=click.DateTime(["%Y-%m-%d"]), callback=_as_date, help=help)
 
 
+workers_option = click.option(
+    "--workers",
+    metavar="N",
+    help="Where tasks run: so many processes  [CALLBILL_WORKERS, this process]",
+)
 json_logs_option = click.option(
     "--json-logs", is_flag=True, help="Log as JSON lines, for schedulers."
 )

@@ -47,9 +47,14 @@ class LoadReport:
 
 
 def commit(
-    warehouse: Warehouse, files: Sequence[Incoming], outcome: ReadOutcome, run_id: str
+    warehouse: Warehouse,
+    files: Sequence[Incoming],
+    folder: Path,
+    outcome: ReadOutcome,
+    run_id: str,
 ) -> None:
-    """Commit the outcome of reading files of one feed and shape, in one transaction.
+    """Commit the outcome of reading files of one feed and shape, in one transaction. `folder` is
+    that of the task.
 
     Where the feed is kept as Parquet, the transaction only names the parts. They are moved to their
     place afterwards. If the run ends in between, the next one moves them
@@ -60,7 +65,6 @@ def commit(
         if file.is_retry and why is not None:
             raise UsageError(f"{file.file.name} {why}: its rejected lines stay as they are")
     shape = shape_of(files[0].file.feed, files[0].file.shape)
-    folder = warehouse.layout.loading
     parts = [folder / part for part in outcome.parts]
     is_parquet = shape.feed.kept_as == "parquet"
     if is_parquet:
@@ -87,7 +91,7 @@ def commit(
         )
         if is_parquet:
             warehouse.insert(
-                "ops.raw_files", [(f"{part.parent.name}/{part.name}",) for part in parts]
+                "ops.raw_files", [(part, *outcome.sizes[part]) for part in outcome.parts]
             )
         elif parts:
             names = ", ".join(literal(str(part)) for part in parts)
@@ -95,7 +99,8 @@ def commit(
                 f"insert into {shape.feed.table} by name"
                 f" from read_parquet([{names}], hive_partitioning = false)"
             )
-    show_records(warehouse)
+    if is_parquet:
+        show_records(warehouse, folder, outcome)
 
 
 def commit_repetition(
@@ -193,9 +198,9 @@ def endings(name: str) -> tuple[str, str]:
     return path.suffix, Path(path.stem).suffix if path.suffix in COMPRESSIONS else ""
 
 
-def show_records(warehouse: Warehouse) -> None:
+def show_records(warehouse: Warehouse, folder: Path, outcome: ReadOutcome) -> None:
     """Move committed Parquet files to the folder that `raw.call_logs` reads."""
-    warehouse.raw_records.finish_loads()
+    warehouse.raw_records.move_in(folder, outcome.parts)
 
 
 def _create_rejects_table(warehouse: Warehouse, path: Path | None) -> None:

@@ -288,9 +288,16 @@ def settlement_floor(arrived_on: date, first_open: date | None) -> date:
     return max(arrived_on, first_open) if first_open else arrived_on
 
 
-def batches(incoming: Iterable[Incoming]) -> Iterator[list[Incoming]]:
+def batches(incoming: Sequence[Incoming], workers: int = 1) -> Iterator[list[Incoming]]:
     """The files in batches that one task can read: of one feed, shape, kind and version of the
-    reading rules, in order of their floors."""
+    reading rules, in order of their floors. If several workers read, each gets several batches."""
+    all_bytes = sum(file.file.size for file in incoming)
+    most_bytes = (
+        min(_MAX_BATCH_BYTES, all_bytes // (workers * 4)) if workers > 1 else _MAX_BATCH_BYTES
+    )
+    most_files = (
+        min(_MAX_BATCH_FILES, len(incoming) // (workers * 2)) if workers > 1 else _MAX_BATCH_FILES
+    )
 
     def task_key(file: Incoming) -> tuple[str, str, str, int, bool]:
         # Files that must be read line by line have batches of their own, not to slow down others.
@@ -304,9 +311,7 @@ def batches(incoming: Iterable[Incoming]) -> Iterator[list[Incoming]]:
         batch: list[Incoming] = []
         size = 0
         for file in group:
-            if batch and (
-                len(batch) >= _MAX_BATCH_FILES or size + file.file.size > _MAX_BATCH_BYTES
-            ):
+            if batch and (len(batch) >= most_files or size + file.file.size > most_bytes):
                 yield batch
                 batch, size = [], 0
             batch.append(file)

@@ -17,6 +17,7 @@ from callbill.base.sql import literal
 from callbill.ingest.read_task import FileOutcome, ReadOutcome, ReadTask
 from callbill.ingest.readers.lines import BadLine
 from callbill.ingest.relation import Relation
+from callbill.ingest.templates import identifier_rules
 
 # Every id is different. Trying a dictionary on them would take a sixth of the writing time.
 _PARQUET_OUT = (
@@ -38,6 +39,8 @@ class Output:
         self.has_record_floors = any(file.settlement_floor is None for file in task.files)
         self.display_names = {file.source_file_id: file.name for file in task.files}
         self.is_partitioned = is_partitioned
+        self.buckets = task.buckets
+        self.reading_rules = task.reading_rules
         self.parts: list[Path] = []
         self.parts_begun = 0
         self.cleaned: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -91,7 +94,14 @@ class Output:
         self.parts_begun += 1
         part = self._part
         query = accepted.query
-        if len(floors) == 1 and None not in floors:
+        if self.buckets > 1:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            query = f"select *, {self._bucket} as bucket from ({query})"
+            target = (
+                f"{literal(str(self.folder))} ({_PARQUET_OUT}, partition_by (settlement_floor, bucket),"
+                f" overwrite_or_ignore true, filename_pattern {literal(part + '_{i}')})"
+            )
+        elif len(floors) == 1 and None not in floors:
             folder = self.folder / f"settlement_floor={next(iter(floors))}"
             folder.mkdir(parents=True, exist_ok=True)
             target = f"{literal(str(folder / f'{part}.parquet'))} ({_PARQUET_OUT})"
@@ -104,7 +114,7 @@ class Output:
             )
         [(rows,)] = self.con.execute(f"copy ({query}) to {target}", accepted.parameters).fetchall()
         if rows:
-            self.parts += sorted(self.folder.glob(f"*/{part}*.parquet"))
+            self.parts += sorted(self.folder.rglob(f"{part}*.parquet"))
         return int(rows)
 
     def discard_last_part(self) -> None:
@@ -124,6 +134,14 @@ class Output:
             for oddity in oddities
         )
         return bool(self.con.execute(found).fetchall())
+
+    @property
+    def _bucket(self) -> str:
+        """SQL for the bucket of a record. Records that are matched by their cleaned request id are
+        in one bucket, whatever rules they were read by."""
+        is_clean = self.reading_rules >= 2
+        cleaned = "request_id" if is_clean else identifier_rules().stripped("request_id")
+        return f"(md5_number_lower({cleaned}) % {self.buckets})::integer"
 
     @property
     def _part(self) -> str:
@@ -176,7 +194,22 @@ class Output:
             path = self._write_table("rejects")
             outcome.rejects = path.name
         outcome.parts = [part.relative_to(self.folder).as_posix() for part in self.parts]
+        outcome.sizes = self._sizes()
         return outcome
+
+    def _sizes(self) -> dict[str, tuple[int, int]]:
+        if not self.is_partitioned or not self.parts:
+            return {}
+        files = ", ".join(literal(str(part)) for part in self.parts)
+        records = dict(
+            self.con.execute(
+                f"select file_name, num_rows from parquet_file_metadata([{files}])"
+            ).fetchall()
+        )
+        return {
+            part.relative_to(self.folder).as_posix(): (records[str(part)], part.stat().st_size)
+            for part in self.parts
+        }
 
     def _count_accepted(self) -> dict[str, int]:
         if not self.is_partitioned:

@@ -52,6 +52,8 @@ class ReadTask:
     folder: Path
     # For unpacked files. It is emptied before and removed after.
     scratch: Path
+    # Into how many buckets records are divided.
+    buckets: int = 1
 
 
 @dataclass
@@ -74,7 +76,10 @@ class ReadOutcome:
 
     # By source_file_id.
     files: dict[str, FileOutcome] = field(default_factory=dict)
-    # Parquet files of accepted records. A feed kept as Parquet has a folder per settlement floor.
+    # Parquet files of accepted records. A feed kept as Parquet has a folder per settlement floor, and
+    # in it one per bucket if there are several.
     parts: list[str] = field(default_factory=list)
+    # Of each of these parts, how many records and bytes it has.
+    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
     # The Parquet file of rejected lines, if there are any.
     rejects: str | None = None

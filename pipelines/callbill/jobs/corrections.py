@@ -25,11 +25,12 @@ from callbill.ingest.incoming import (
 from callbill.ingest.landing import LandingFile, list_landing
 from callbill.ingest.shapes import call_log_shapes
 from callbill.ingest.withdrawals import insert_unloaded_file, withdraw, withdraw_retries
-from callbill.jobs.loading import load_batch
+from callbill.jobs.loading import load_batches
 from callbill.jobs.locks import run_lock
 from callbill.jobs.sealing import adopted_warehouse, check_figures_unchanged
 from callbill.jobs.summary import record_correction
 from callbill.release.release import Published, new_run_id
+from callbill.tasks.workers.in_process import InProcess
 from callbill.warehouse.loads import (
     EVENT_VERDICT_REASONS,
     HISTORY,
@@ -149,7 +150,9 @@ def retry(settings: Settings, name: str) -> Retried:
             lines,
             arrival=HISTORY if is_history else None,
         )
-        load_batch(warehouse, billing_vars, [incoming], run_id, run_id, report)
+        load_batches(
+            warehouse, settings, billing_vars, [(run_id, [incoming])], run_id, report, InProcess()
+        )
         if report.skipped:
             raise UsageError(f"{file.path} {report.skipped[0].why}: try again")
         record_correction(

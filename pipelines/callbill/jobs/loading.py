@@ -7,13 +7,14 @@ themselves are in `ingest` and `tasks`.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import count
 from pathlib import Path
+from typing import Any
 
-from callbill.base.errors import CallbillError, UsageError
-from callbill.base.settings import BillingVars
+from callbill.base.errors import UsageError
+from callbill.base.settings import BillingVars, Settings
 from callbill.ingest.announcements import keep_announcements
 from callbill.ingest.committing import LoadReport, commit, commit_repetition
 from callbill.ingest.event_verdicts import judge_account_events
@@ -30,20 +31,23 @@ from callbill.ingest.incoming import (
 from callbill.ingest.landing import LandingFile, Skipped, Waiting, list_landing
 from callbill.ingest.shapes import call_log_shapes
 from callbill.ingest.withdrawals import withdraw_as_released
-from callbill.tasks.ingest import ReadTask, read_files
+from callbill.tasks.connection import share_of_machine
+from callbill.tasks.ingest import ReadOutcome, ReadTask, as_item, outcome_of, read_files
+from callbill.tasks.workers import Workers
 from callbill.warehouse.loads import FileKey, SourceLoad
 from callbill.warehouse.warehouse import Warehouse
 
 
 def load_landing(
     warehouse: Warehouse,
-    landing: Path,
+    settings: Settings,
     billing_vars: BillingVars,
     run_id: str,
     through: date,
     first_open: date | None,
     released: Mapping[FileKey, SourceLoad],
     track_bytes: Callable[[int], Callable[[int], None]],
+    workers: Workers,
     *,
     only_released: bool = False,
     archived: bool = False,
@@ -56,8 +60,9 @@ def load_landing(
     purpose. `track_bytes` is `Reporter.track_bytes`.
 
     Raises UsageError if the landing folder cannot be read or has no earlier file although there was
-    one, CallbillError as `load_batch` does.
+    one, CallbillError as `load_batches` does.
     """
+    landing = settings.landing
     listing = list_landing(landing, frozenset(call_log_shapes()), billing_vars.zone)
     found = list_incoming(warehouse, listing.files, through, first_open, released)
     if not archived:
@@ -76,18 +81,20 @@ def load_landing(
     later_deliveries = [file for file in incoming if file.is_later_delivery]
     later_deliveries.sort(key=lambda file: (file.file.arrived_on, file.file.name))
     names = (f"{run_id}-{number:05d}" for number in count())
-    for batch in batches(first_deliveries):
-        load_batch(warehouse, billing_vars, batch, run_id, next(names), report)
-        advance(sum(incoming_file.file.size for incoming_file in batch))
+
+    def load(some: Iterable[Sequence[Incoming]], advance: Callable[[int], None]) -> None:
+        named = [(next(names), batch) for batch in some]
+        load_batches(warehouse, settings, billing_vars, named, run_id, report, workers, advance)
+
+    load(batches(first_deliveries, workers.count), advance)
     for file in later_deliveries:
         outcome = commit_repetition(warehouse, file, released.get(file.key), run_id)
         if outcome is None:
-            load_batch(warehouse, billing_vars, [file], run_id, next(names), report)
+            load([[file]], advance)
         else:
             report.count_file(outcome)
-        advance(file.file.size)
-    for retry in incoming_retries(incoming, released):
-        load_batch(warehouse, billing_vars, [retry], run_id, next(names), report)
+            advance(file.file.size)
+    load(([retry] for retry in incoming_retries(incoming, released)), lambda _bytes: None)
     withdraw_as_released(warehouse, released.values(), run_id)
     warehouse.raw_records.create_views()
     if first_open is None and not only_released:
@@ -147,59 +154,77 @@ def _history_left_out(
     ]
 
 
-def load_batch(
+def load_batches(
     warehouse: Warehouse,
+    settings: Settings,
     billing_vars: BillingVars,
-    batch: Sequence[Incoming],
+    batches: Iterable[tuple[str, Sequence[Incoming]]],
     run_id: str,
-    name: str,
     report: LoadReport,
+    workers: Workers,
+    advance: Callable[[int], None] = lambda _bytes: None,
 ) -> None:
-    """Read a batch of files, commit it, and add the result to `report`.
+    """Read batches of files, commit each, and add the results to `report`.
 
-    If a file changes meanwhile, nothing is committed. The others are read again without it, and the
-    next run loads the changed one. `name` is the beginning of the names of all files written.
+    If a file changes meanwhile, nothing of its batch is committed. The others are read again
+    without it, and the next run loads the changed one. A batch comes with a name, the beginning of
+    the names of all files written.
 
     Raises CallbillError if the machine cannot go on, or if a line was neither accepted nor
     rejected.
     """
-    remaining = list(batch)
-    attempt = 0
-    while remaining:
-        task = ReadTask(
-            name=f"{name}-{attempt}",
-            feed=remaining[0].file.feed,
-            shape=remaining[0].file.shape,
-            kind=remaining[0].file.kind,
-            billing_timezone=billing_vars.billing_timezone,
-            reading_rules=remaining[0].reading_rules,
-            files=tuple(incoming.to_read for incoming in remaining),
-            folder=warehouse.layout.loading,
-            scratch=warehouse.layout.scratch,
-        )
-        try:
-            outcome = None
-            try:
-                outcome = read_files(warehouse.con, task)
-            except FileNotFoundError:
-                if all(incoming.file.is_unchanged() for incoming in remaining):
-                    raise
-            unchanged = [incoming for incoming in remaining if incoming.file.is_unchanged()]
-            if outcome is None and len(unchanged) == len(remaining):
-                names = ", ".join(incoming.file.name for incoming in remaining)
-                raise CallbillError(
-                    f"reading {names} gave no outcome although nothing has changed; this is a "
-                    "fault of callbill, nothing of it was kept"
-                )
-            if outcome is not None and len(unchanged) == len(remaining):
-                commit(warehouse, remaining, outcome, run_id)
-                report.count(remaining, outcome)
-                return
-        finally:
-            # `commit` has moved committed files out of this folder.
+    pending = [(name, list(batch)) for name, batch in batches]
+    share = share_of_machine(settings, workers.count)
+    for attempt in count():
+        tasks = [
+            ReadTask(
+                name=f"{name}-{attempt}",
+                feed=batch[0].file.feed,
+                shape=batch[0].file.shape,
+                kind=batch[0].file.kind,
+                billing_timezone=billing_vars.billing_timezone,
+                reading_rules=batch[0].reading_rules,
+                files=tuple(incoming.to_read for incoming in batch),
+                folder=warehouse.layout.loading / f"{name}-{attempt}",
+                scratch=warehouse.layout.scratch / f"{name}-{attempt}",
+                buckets=warehouse.buckets,
+            )
+            for name, batch in pending
+        ]
+        again: list[tuple[str, list[Incoming]]] = []
+        outcomes = _outcomes(warehouse, tasks, share, workers)
+        for (name, batch), task, outcome in zip(pending, tasks, outcomes, strict=True):
+            unchanged = [incoming for incoming in batch if incoming.file.is_unchanged()]
+            if len(unchanged) == len(batch):
+                if isinstance(outcome, FileNotFoundError):
+                    raise outcome
+                commit(warehouse, batch, task.folder, outcome, run_id)
+                report.count(batch, outcome)
+                advance(sum(incoming.file.size for incoming in batch))
+            elif unchanged:
+                again.append((name, unchanged))
             shutil.rmtree(task.folder, ignore_errors=True)
-        for incoming in remaining:
-            if incoming not in unchanged:
-                report.skipped.append(Skipped(incoming.file.name, "changed while it was read"))
-        remaining = unchanged
-        attempt += 1
+            report.skipped += [
+                Skipped(incoming.file.name, "changed while it was read")
+                for incoming in batch
+                if incoming not in unchanged
+            ]
+        if not again:
+            return
+        pending = again
+
+
+def _outcomes(
+    warehouse: Warehouse, tasks: Sequence[ReadTask], share: dict[str, Any], workers: Workers
+) -> Iterator[ReadOutcome | FileNotFoundError]:
+    """What each task read, or that a file was not there."""
+    if not workers.is_this_process:
+        for answer in workers.run("ingest", [as_item(task, share) for task in tasks]):
+            vanished = answer.get("vanished")
+            yield FileNotFoundError(vanished) if vanished else outcome_of(answer)
+        return
+    for task in tasks:
+        try:
+            yield read_files(warehouse.con, task)
+        except FileNotFoundError as error:
+            yield error

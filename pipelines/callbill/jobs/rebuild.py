@@ -34,6 +34,7 @@ from callbill.jobs.summary import RunSummary, record_end, record_start
 from callbill.release.differences import differences_from_release
 from callbill.release.manifest import Manifest
 from callbill.release.release import Published, Release, new_run_id
+from callbill.tasks.workers import workers_for
 from callbill.warehouse.layout import Layout
 from callbill.warehouse.loads import SHA256_LENGTH, FileKey, Retry, SourceLoad
 from callbill.warehouse.warehouse import Record, Warehouse
@@ -96,18 +97,19 @@ def _rebuild(
 ) -> None:
     current = release.manifest
     billing_vars = BillingVars(**current.vars)
-    with adopted_warehouse(settings, current) as warehouse:
+    with adopted_warehouse(settings, current) as warehouse, workers_for(settings) as workers:
         record_start(warehouse, summary)
         with reporter.step("ingest", landing=settings.landing):
             summary.loaded = load_landing(
                 warehouse,
-                settings.landing,
+                settings,
                 billing_vars,
                 summary.run_id,
                 current.through,
                 None,
                 unreleased.loads or current.loads_by_key,
                 reporter.track_bytes,
+                workers,
                 only_released=True,
             )
         check_all_loaded(warehouse, current)
@@ -117,7 +119,7 @@ def _rebuild(
         settle_from = warehouse.first_due(current.through)
         if settle_from is None:
             raise CallbillError("the current release names no file, and yet settled something")
-        settle_dates(warehouse, settings, billing_vars, summary, reporter, settle_from)
+        settle_dates(warehouse, settings, billing_vars, summary, reporter, settle_from, workers)
         check_figures_unchanged(warehouse, current, billing_vars)
         _check_nothing_changed(warehouse, release, summary)
         warehouse.built_through = current.through

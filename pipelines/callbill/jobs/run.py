@@ -60,6 +60,7 @@ from callbill.release.manifest import Manifest
 from callbill.release.release import Published, new_run_id
 from callbill.release.writing import write_release
 from callbill.tasks.build import build_models
+from callbill.tasks.workers import Workers, workers_for
 from callbill.warehouse.layout import Layout
 from callbill.warehouse.warehouse import Warehouse
 
@@ -153,7 +154,7 @@ def _run(
     *,
     dry_run: bool,
 ) -> None:
-    with adopted_warehouse(settings, current) as warehouse:
+    with adopted_warehouse(settings, current) as warehouse, workers_for(settings) as workers:
         summary.sealed_through = current.through if current else None
         record_start(warehouse, summary)
         try:
@@ -169,7 +170,16 @@ def _run(
             summary.new_claims = [
                 (row[0], day) for seed, row, day in news if seed == "component_actions"
             ]
-            _settle(warehouse, settings, billing_vars, summary, reporter, current, dry_run=dry_run)
+            _settle(
+                warehouse,
+                settings,
+                billing_vars,
+                summary,
+                reporter,
+                current,
+                workers,
+                dry_run=dry_run,
+            )
         except BaseException as error:
             summary.fail(error)
             with suppress(duckdb.Error):
@@ -216,6 +226,7 @@ def _settle(
     summary: RunSummary,
     reporter: Reporter,
     current: Manifest | None,
+    workers: Workers,
     *,
     dry_run: bool,
 ) -> None:
@@ -224,13 +235,14 @@ def _settle(
     with reporter.step("ingest", landing=settings.landing):
         summary.loaded = load_landing(
             warehouse,
-            settings.landing,
+            settings,
             billing_vars,
             summary.run_id,
             summary.through,
             current.through + timedelta(days=1) if current else None,
             current.loads_by_key if current else {},
             reporter.track_bytes,
+            workers,
             archived=settings.archived,
         )
     if reporter.json_logs:
@@ -248,7 +260,7 @@ def _settle(
         return
     with reporter.step("import"):
         imports.join()
-    settle_dates(warehouse, settings, billing_vars, summary, reporter, settle_from)
+    settle_dates(warehouse, settings, billing_vars, summary, reporter, settle_from, workers)
     if current is None and settle_from < summary.through:
         summary.first_bills = first_bills(warehouse)
         reporter.log(
@@ -320,6 +332,7 @@ def settle_dates(
     summary: RunSummary,
     reporter: Reporter,
     settle_from: date,
+    workers: Workers,
 ) -> None:
     """Build, hash and check the settlement dates from `settle_from` through the run's last date.
 
@@ -334,7 +347,7 @@ def settle_dates(
     summary.settle_from = settle_from
     for stretch in _stretches(warehouse, settle_from, through):
         with reporter.step("build", settle_from=stretch.first, settle_through=stretch.last):
-            build_models(warehouse, billing_vars, load_thresholds(settings), stretch)
+            build_models(warehouse, settings, billing_vars, stretch, workers)
             keep_unbilled_calls(warehouse, summary.run_id)
         with reporter.step("hash"):
             refresh_hashes(warehouse)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
 
+from callbill.base.errors import CallbillError
 from callbill.base.rules import RuleRange
-from callbill.base.settings import BillingVars, Thresholds
+from callbill.base.settings import BillingVars, Settings, Thresholds, load_thresholds
+from callbill.base.sql import literal
+from callbill.tasks import bucket
+from callbill.tasks.connection import share_of_machine
 from callbill.tasks.identifiers import clean_identifiers
-from callbill.warehouse.layout import CALL_STATES
-from callbill.warehouse.plan import Window, load_plan
-from callbill.warehouse.relations import write_relations
+from callbill.tasks.workers import Workers
+from callbill.warehouse.layout import CALL_STATES, CALLS
+from callbill.warehouse.plan import Plan, Window, as_json, load_plan
+from callbill.warehouse.relations import write_relations, write_seeds
 from callbill.warehouse.warehouse import Warehouse
 
 # By these billing rules and later ones, a call without a price waits for one.
@@ -56,13 +64,24 @@ _WITH_ACTIONS = """
 """
 
 
+# Tables of the job that the models of a bucket read.
+_GIVEN = ("ops.catalogue_rows", "ops.cleaned_identifiers", "ops.sealed_settlements")
+
+
 def build_models(
-    warehouse: Warehouse, billing_vars: BillingVars, thresholds: Thresholds, dates: RuleRange
+    warehouse: Warehouse,
+    settings: Settings,
+    billing_vars: BillingVars,
+    dates: RuleRange,
+    workers: Workers,
 ) -> None:
     """Build all models for a range of settlement dates with one version of the rules.
 
     The rows of these dates and of later ones, which an unpublished run may have left, are replaced.
-    Raises CallbillError if a model could not be compiled or built.
+    If the warehouse has several buckets, the calls of each are built by a task of its own.
+
+    Raises CallbillError if a model could not be compiled or built, or if a task did not see all
+    records.
     """
     rules = dates.rules.billing_rules
     calls_wait = rules >= _CALLS_WAIT_SINCE
@@ -77,16 +96,111 @@ def build_models(
         rules,
         has_catalogue_news=has_news,
         has_cleaned_identifiers=has_cleaned,
-        count_records_from=_count_records_from(warehouse, thresholds, dates.first),
+        count_records_from=_count_records_from(warehouse, load_thresholds(settings), dates.first),
     )
     with warehouse.transaction():
         warehouse.execute("delete from ops.settlement_window")
         warehouse.insert("ops.settlement_window", [tuple(vars(window).values())])
     plan = load_plan(warehouse.layout, billing_vars, window)
+    write_seeds(warehouse, plan)
     warehouse.by_date.prepare(dates.first, dates.last)
+    if warehouse.buckets > 1:
+        plan = _build_buckets(warehouse, settings, plan, window, horizon, workers)
     write_relations(warehouse, plan, window)
     days = (dates.last - dates.first).days
     warehouse.by_date.complete(dates.first + timedelta(days=n) for n in range(days + 1))
+    shutil.rmtree(warehouse.layout.building, ignore_errors=True)
+
+
+def _build_buckets(
+    warehouse: Warehouse,
+    settings: Settings,
+    plan: Plan,
+    window: Window,
+    horizon: date,
+    workers: Workers,
+) -> Plan:
+    """Build the calls, a task for each bucket. The result is the plan for what is built once, from
+    what they gave."""
+    building = warehouse.layout.building
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    items = _items(warehouse, settings, plan.of_bucket(), window, horizon, workers.count)
+    tables: dict[str, list[str]] = {}
+    answers = workers.run("bucket", items)
+    for item, answer in zip(items, answers, strict=True):
+        expected = sum(records for _path, records, _size in item["records"])
+        if (answer["bucket"], answer["records"]) != (item["bucket"], expected):
+            raise CallbillError(
+                f"a worker saw {answer['records']} records of bucket {answer['bucket']}, its "
+                f"readers wrote {expected} of bucket {item['bucket']}; nothing was published"
+            )
+        for model, names in answer["files"].items():
+            warehouse.by_date.adopt(
+                model, bucket.files_of(Path(item["folder"]), model), names, item["bucket"]
+            )
+        for name, path in answer["tables"].items():
+            tables.setdefault(name, []).append(path)
+    for model in (CALLS, CALL_STATES):
+        warehouse.by_date.create_view(model)
+    return plan.beside_buckets(
+        {
+            model.name: bucket.merged(warehouse.con, model, tables[model.name])
+            for model in plan.models
+            if model.by_bucket and model.sums
+        }
+    )
+
+
+def _items(
+    warehouse: Warehouse, settings: Settings, plan: Plan, window: Window, horizon: date, count: int
+) -> list[dict[str, Any]]:
+    """The items of `bucket.run`, one for each bucket."""
+    layout = warehouse.layout
+    given = {}
+    for name in (*_GIVEN, *(seed.relation for seed in plan.seeds)):
+        given[name] = str(layout.building / f"{name}.parquet")
+        warehouse.execute(f"copy (from {name}) to {literal(given[name])} (format parquet)")
+    withdrawn = [
+        row[0]
+        for row in warehouse.rows(
+            "select source_file_id from ops.source_files"
+            " where feed = 'call_logs' and quarantine_reason is not null order by all"
+        )
+    ]
+    raw = layout.raw("call_logs")
+    empty = warehouse.raw_records.empty
+    # A record is settled up to two days after its floor.
+    first_floor = min(horizon, window.count_records_from) - timedelta(days=2)
+    return [
+        {
+            "bucket": number,
+            "folder": str(layout.building / f"bucket={number}"),
+            "plan": as_json(plan),
+            "window": {
+                key: str(value) if isinstance(value, date) else value
+                for key, value in vars(window).items()
+            },
+            "records": [
+                (str(empty), 0, None),
+                *(
+                    (str(raw / name), records, size)
+                    for name, records, size in warehouse.raw_records.files_of(number, first_floor)
+                ),
+            ],
+            "states": [
+                str(layout.empty(CALL_STATES)),
+                *map(
+                    str,
+                    warehouse.by_date.files_of(CALL_STATES, number, horizon, window.settle_from),
+                ),
+            ],
+            "withdrawn": withdrawn,
+            "tables": given,
+            "share": share_of_machine(settings, count),
+        }
+        for number in range(warehouse.buckets)
+    ]
 
 
 def _count_records_from(warehouse: Warehouse, thresholds: Thresholds, first: date) -> date:

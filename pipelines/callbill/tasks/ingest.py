@@ -12,29 +12,39 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
-from callbill.ingest.read_task import FileToRead, ReadOutcome, ReadTask
+from callbill.ingest.read_task import FileOutcome, FileToRead, ReadOutcome, ReadTask
 from callbill.ingest.reading import read_files
+from callbill.tasks.connection import connect
 from callbill.warehouse.loads import LineSelection
 
-__all__ = ["ReadOutcome", "ReadTask", "as_item", "read_files", "run"]
+__all__ = ["ReadOutcome", "ReadTask", "as_item", "outcome_of", "read_files", "run"]
 
 
 def run(item: dict[str, Any]) -> dict[str, Any]:
-    """Read the files of a task in the form of `as_item`. The result has the fields of ReadOutcome.
+    """Read the files of a task in the form of `as_item`. The result has the fields of ReadOutcome,
+    or says under `vanished` that a file was not there.
 
-    Raises FileNotFoundError and CallbillError as `read_files` does.
+    Raises CallbillError as `read_files` does.
     """
-    with closing(duckdb.connect()) as con:
-        con.execute("set TimeZone = 'UTC'")
-        con.execute("set preserve_insertion_order = false")
-        return asdict(read_files(con, _task(item)))
+    item = dict(item)
+    share = item.pop("share", None)
+    with closing(connect(share, f"{item['scratch']}.spill")) as con:
+        try:
+            return asdict(read_files(con, _task(item)))
+        except FileNotFoundError as error:
+            return {"vanished": str(error)}
 
 
-def as_item(task: ReadTask) -> dict[str, Any]:
-    """A task as JSON values."""
+def outcome_of(answer: dict[str, Any]) -> ReadOutcome:
+    """The result of `run` as what it was made of."""
+    files = {name: FileOutcome(**file) for name, file in answer["files"].items()}
+    return ReadOutcome(**answer | {"files": files})
+
+
+def as_item(task: ReadTask, share: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A task as JSON values. `share` is what it may use of the machine (tasks/connection.py)."""
     return {
+        "share": share,
         **{key: value for key, value in vars(task).items() if isinstance(value, str | int)},
         "folder": str(task.folder),
         "scratch": str(task.scratch),

@@ -1,4 +1,4 @@
-"""Models with many rows, kept as Parquet: a folder per settlement date, and a view over all of them.
+"""Models with many rows, kept as Parquet: a folder per settlement date, and a view over them all.
 
 A settlement date is written once. What lies in the folders of dates that are not sealed, an
 unpublished run has left.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable
 from datetime import date
+from pathlib import Path
 
 import duckdb
 
@@ -23,6 +24,11 @@ PARQUET = (
 # From so many rows on, a date is written by all threads, a file each. One file alone would be read
 # by one thread too.
 _MANY_ROWS = 1_000_000
+
+
+def _of_bucket(bucket: int) -> str:
+    """The part of a file's name that says its bucket."""
+    return f"b{bucket:04d}"
 
 
 class ByDate:
@@ -103,6 +109,27 @@ class ByDate:
                 )
         self.con.execute(f"copy (\n{sql}\n) to {target}")
         self.create_view(model)
+
+    def adopt(self, model: str, folder: Path, names: Iterable[str], bucket: int) -> None:
+        """Move the files of a bucket to their place. A name is the date's folder and the file."""
+        for name in names:
+            day, _, file = name.partition("/")
+            if day == f"settled_on={EMPTY_DATE}":
+                target = self.layout.empty(model)
+            else:
+                suffix = file.removeprefix(model)
+                target = self.layout.by_date(model) / day / f"{model}.{_of_bucket(bucket)}{suffix}"
+            target.parent.mkdir(exist_ok=True)
+            (folder / name).replace(target)
+
+    def files_of(self, model: str, bucket: int, first: date, before: date) -> list[Path]:
+        """The files of a bucket of these settlement dates."""
+        return [
+            file
+            for settled_on, folder in self.layout.dates(model).items()
+            if first <= settled_on < before
+            for file in sorted(folder.glob(f"{model}.{_of_bucket(bucket)}*.parquet"))
+        ]
 
     def complete(self, dates: Iterable[date]) -> None:
         """Give each date without calls a folder with an empty file, so that every settled date has

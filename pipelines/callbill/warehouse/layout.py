@@ -6,6 +6,7 @@ data/warehouse.duckdb.files/
     int_calls/                       calls, a folder per settlement date
     int_calls_again/                 the states of calls with several records, likewise
     loading/                         files that a load has written and not yet committed
+    building/                        what the tasks of a run write, until it is moved
     unknown/                         files that the database does not name, until a run removes them
     scratch/                         unpacked files while they are read
     spill/                           temporary data that DuckDB cannot keep in memory
@@ -91,6 +92,10 @@ class Layout:
     @property
     def loading(self) -> Path:
         return self.files / "loading"
+
+    @property
+    def building(self) -> Path:
+        return self.files / "building"
 
     @property
     def unknown(self) -> Path:

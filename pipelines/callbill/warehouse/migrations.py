@@ -12,7 +12,7 @@ Schema versions:
    calls that are passed to the next run have their action; cleaned identifiers, and
    how many values something was taken off
 7  0.7: the states of calls that are passed to the next run are in files; from which date on a night
-   counts records by action
+   counts records by action; buckets, and what the files of records hold
 
 Only the job's own tables are migrated. Every run builds dbt's models again, except rows that are
 kept by settlement date.

@@ -29,7 +29,7 @@ from callbill.warehouse.dbt import run_dbt
 from callbill.warehouse.layout import Layout
 
 # Part of a plan's key: a plan that an older version of this module wrote is not read.
-_FORMAT = 1
+_FORMAT = 2
 _COMPILED = ("models/**/*", "macros/**/*", "seeds/*.yml", "dbt_project.yml", "profiles.yml")
 
 Kept = Literal["table", "view", "incremental", "settlement_partitions", "statements"]
@@ -76,6 +76,12 @@ class Model:
     description: str
     # Those of the contract, in order. Empty without one.
     columns: tuple[Column, ...]
+    # The models that it reads.
+    reads: tuple[str, ...]
+    # Whether it is built for each bucket of request ids by itself.
+    by_bucket: bool
+    # The columns that are added up over the buckets. The others are the key of a row.
+    sums: tuple[str, ...]
 
     @property
     def relation(self) -> str:
@@ -118,6 +124,26 @@ class Plan:
 
     seeds: tuple[Seed, ...]
     models: tuple[Model, ...]
+
+    def of_bucket(self) -> Plan:
+        """What is built for each bucket by itself, and what that reads."""
+        models = {model.name: model for model in self.models}
+        needed = {name for name, model in models.items() if model.by_bucket}
+        for name in reversed(list(models)):
+            if name in needed:
+                needed |= {read for read in models[name].reads if read in models}
+        built = tuple(model for name, model in models.items() if name in needed)
+        read = {name for model in built for name in model.reads}
+        return Plan(tuple(seed for seed in self.seeds if seed.name in read), built)
+
+    def beside_buckets(self, merged: dict[str, str]) -> Plan:
+        """What is built once. `merged` has SQL for the models that add up what the buckets gave."""
+        models = (
+            replace(model, sql=merged[model.name]) if model.name in merged else model
+            for model in self.models
+            if not model.by_bucket or model.name in merged
+        )
+        return Plan((), tuple(models))
 
     def at(self, window: Window) -> Plan:
         """The plan for these settlement dates."""
@@ -165,7 +191,14 @@ def from_json(text: str) -> Plan:
     return Plan(
         tuple(Seed(**seed) for seed in content["seeds"]),
         tuple(
-            Model(**model | {"columns": tuple(Column(**column) for column in model["columns"])})
+            Model(
+                **model
+                | {
+                    "columns": tuple(Column(**column) for column in model["columns"]),
+                    "reads": tuple(model["reads"]),
+                    "sums": tuple(model["sums"]),
+                }
+            )
             for model in content["models"]
         ),
     )
@@ -246,4 +279,7 @@ def _model(
         with_database.sub(r"\1", node["compiled_code"]).strip(),
         node["description"],
         columns,
+        tuple(sorted(name.split(".")[-1] for name in node["depends_on"]["nodes"])),
+        bool(node["config"]["meta"].get("by_bucket")),
+        tuple(node["config"]["meta"].get("sums", ())),
     )

@@ -7,6 +7,9 @@ writes the files.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
 
 import duckdb
 
@@ -34,7 +37,7 @@ class RawRecords:
         and then a join would keep the larger side in memory.
         """
         folder = self.layout.raw("call_logs")
-        empty = folder / f"settlement_floor={EMPTY_DATE}" / EMPTY_FILE
+        empty = self.empty
         if not empty.exists():
             empty.parent.mkdir(parents=True, exist_ok=True)
             building = empty.with_suffix(".tmp")
@@ -54,7 +57,7 @@ class RawRecords:
             create or replace view raw.call_logs_loaded as
             select {columns}, settlement_floor
             from read_parquet(
-                {literal(str(folder / "*" / "*.parquet"))},
+                {literal(str(folder / "*" / ("*" if self._has_buckets else "") / "*.parquet"))},
                 hive_partitioning = true, hive_types = {{'settlement_floor': date}},
                 explicit_cardinality = {max(records, 1)}
             )
@@ -78,14 +81,23 @@ class RawRecords:
         the last step. A run begins with it too, because the last run may have ended before it.
         """
         committed = self._committed_files()
-        for path in self.layout.loading.glob("*/*.parquet"):
-            name = f"{path.parent.name}/{path.name}"
+        for path in self.layout.loading.rglob("settlement_floor=*/**/*.parquet"):
+            name = path.as_posix().removeprefix(self.layout.loading.as_posix())
+            name = name[name.index("settlement_floor=") :]
             if name in committed:
-                target = self.layout.raw("call_logs") / name
-                target.parent.mkdir(exist_ok=True)
-                path.replace(target)
-                sync_folder(target.parent)
+                self._move_in(path, name)
         shutil.rmtree(self.layout.loading, ignore_errors=True)
+
+    def move_in(self, folder: Path, parts: Iterable[str]) -> None:
+        """Move the committed files of a load to the folder that `raw.call_logs` reads."""
+        for part in parts:
+            self._move_in(folder / part, part)
+
+    def _move_in(self, path: Path, name: str) -> None:
+        target = self.layout.raw("call_logs") / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
+        sync_folder(target.parent)
 
     def check_files(self) -> None:
         """Compare the Parquet files with `ops.raw_files`.
@@ -95,7 +107,7 @@ class RawRecords:
         """
         folder = self.layout.raw("call_logs")
         committed = self._committed_files()
-        present = {f"{path.parent.name}/{path.name}": path for path in folder.glob("*/*.parquet")}
+        present = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.parquet")}
         for name, path in present.items():
             if name not in committed and path.name != EMPTY_FILE:
                 target = self.layout.unknown / name
@@ -108,6 +120,31 @@ class RawRecords:
                 "them: `callbill rebuild` makes a new warehouse from the landing folder and the "
                 "current release"
             )
+
+    @property
+    def empty(self) -> Path:
+        """The file that the columns are taken from. A floor has a folder, and in it each bucket if
+        there are several."""
+        folder = self.layout.raw("call_logs") / f"settlement_floor={EMPTY_DATE}"
+        return folder / ("bucket=0" if self._has_buckets else "") / EMPTY_FILE
+
+    def files_of(self, bucket: int, floor: date) -> list[tuple[str, int, int]]:
+        """The files of a bucket from a settlement floor on: name, records, bytes."""
+        return self.con.execute(
+            f"""
+            select file_name, records, size_bytes
+            from ops.raw_files
+            where file_name like '%/bucket={int(bucket)}/%'
+                and substr(file_name, 18, 10) >= ?
+            order by file_name
+            """,
+            [str(floor)],
+        ).fetchall()
+
+    @property
+    def _has_buckets(self) -> bool:
+        [(buckets,)] = self.con.execute("select buckets from ops.warehouse").fetchall()
+        return bool(buckets > 1)
 
     def _committed_files(self) -> set[str]:
         rows = self.con.execute("select file_name from ops.raw_files").fetchall()

@@ -22,12 +22,11 @@ _SEED_FORMAT = (
 
 
 def write_relations(warehouse: Warehouse, plan: Plan, window: Window) -> None:
-    """Write all seeds and models of a plan for these dates.
+    """Write all models of a plan for these dates, which read its seeds.
 
     Raises CallbillError if a model cannot be built, or has not the columns of its contract.
     """
-    schemas = {seed.schema for seed in plan.seeds} | {model.schema for model in plan.models}
-    for schema in sorted(schemas):
+    for schema in sorted({model.schema for model in plan.models}):
         warehouse.execute(f"create schema if not exists {schema}")
     existing = set(
         warehouse.rows(
@@ -35,13 +34,23 @@ def write_relations(warehouse: Warehouse, plan: Plan, window: Window) -> None:
             " where database_name = current_database()"
         )
     )
-    for seed in plan.seeds:
-        _write_seed(warehouse, seed)
     for model in plan.models:
         try:
             _write_model(warehouse, model, window, exists=(model.schema, model.name) in existing)
         except duckdb.Error as error:
             sentence = f"model {model.name} was not built: {one_line(error)}"
+            raise CallbillError(machine_fault_in_text(sentence) or sentence) from error
+
+
+def write_seeds(warehouse: Warehouse, plan: Plan) -> None:
+    """Write all seeds of a plan. Raises CallbillError if one cannot be read."""
+    for schema in sorted({seed.schema for seed in plan.seeds}):
+        warehouse.execute(f"create schema if not exists {schema}")
+    for seed in plan.seeds:
+        try:
+            _write_seed(warehouse, seed)
+        except duckdb.Error as error:
+            sentence = f"seed {seed.name} was not loaded: {one_line(error)}"
             raise CallbillError(machine_fault_in_text(sentence) or sentence) from error
 
 

@@ -5,7 +5,9 @@ create schema if not exists ops;
 create table if not exists ops.warehouse (
     id integer primary key,
     schema_version integer not null,
-    built_through date
+    built_through date,
+    -- Into how many buckets calls are divided, by a hash of their request id.
+    buckets integer not null default 1
 );
 
 -- One row per run of the job, failed runs included, and one per correction of a file.
@@ -210,7 +212,10 @@ create table if not exists ops.landing_manifests (
 
 -- The committed Parquet files of raw.call_logs.
 create table if not exists ops.raw_files (
-    file_name varchar primary key
+    file_name varchar primary key,
+    -- What its reader wrote, null for files of before 0.7.
+    records bigint,
+    size_bytes bigint
 );
 
 create schema if not exists intermediate;

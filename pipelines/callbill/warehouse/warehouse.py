@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +64,22 @@ class Warehouse:
         configure(con, layout, settings)
         if is_new or is_empty(con):
             con.execute(TABLES + raw_tables + VIEWS)
-            con.execute("insert or ignore into ops.warehouse values (1, ?, null)", [SCHEMA_VERSION])
+            con.execute(
+                "insert or ignore into ops.warehouse values (1, ?, null, ?)",
+                [SCHEMA_VERSION, settings.buckets or 1],
+            )
         else:
             check_is_warehouse(con, layout.database)
             check_not_built_with_spark(con, layout.database)
             if schema_version(con, layout.database) < SCHEMA_VERSION:
                 migrate(con, TABLES + raw_tables, VIEWS)
         warehouse = cls(con, layout)
+        if settings.buckets not in (None, warehouse.buckets):
+            con.close()
+            raise UsageError(
+                f"{layout.database} divides its calls into {warehouse.buckets} bucket(s), not "
+                f"{settings.buckets}: `callbill rebuild` makes it anew with another number"
+            )
         warehouse.raw_records.create_views()
         warehouse.by_date.create_states()
         return warehouse
@@ -161,6 +171,11 @@ class Warehouse:
     def has(self, schema: str, name: str) -> bool:
         """Whether there is a table or view of that name."""
         return has_table(self.con, schema, name)
+
+    @cached_property
+    def buckets(self) -> int:
+        """Into how many buckets calls are divided. Records of one request id are in one bucket."""
+        return int(self.value("select buckets from ops.warehouse"))
 
     # --- settlement dates ----------------------------------------------------------------------
 

@@ -1,0 +1,53 @@
+"""What all kinds of workers have in common."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from callbill.base.errors import CallbillError, UsageError
+
+Item = dict[str, Any]
+
+# By name, the module of callbill.tasks whose function `run` does it.
+_TASKS = {"ingest": "callbill.tasks.ingest", "bucket": "callbill.tasks.bucket"}
+# Errors that a task may end with. They are told to whoever asked, on whatever machine.
+_ERRORS: dict[str, type[Exception]] = {
+    error.__name__: error for error in (CallbillError, UsageError)
+}
+
+
+class Workers(Protocol):
+    """Runs tasks."""
+
+    # How many tasks run side by side.
+    count: int
+    # Whether tasks run one after the other in this process.
+    is_this_process: bool
+
+    def run(self, task: str, items: Sequence[Item]) -> Iterator[Item]:
+        """The results of a task for these items, in their order.
+
+        Raises CallbillError if a task does, or if a worker was lost for good.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+def do(task: str, item: Item) -> Item:
+    """Do a task, on whatever machine this is. The result is `answer`, or what went wrong."""
+    try:
+        return {"answer": importlib.import_module(_TASKS[task]).run(item)}
+    except tuple(_ERRORS.values()) as error:
+        kind = next(name for name in type(error).__mro__ if name.__name__ in _ERRORS).__name__
+        return {"error": kind, "message": str(error)}
+
+
+def answer_of(outcome: Item) -> Item:
+    """What the task gave. Raises what it raised."""
+    if "error" in outcome:
+        raise _ERRORS[outcome["error"]](outcome["message"])
+    answer: Item = outcome["answer"]
+    return answer
