@@ -213,6 +213,14 @@ FAULTS = {
         model("models/marts/bill_lines.sql", "where charged <> 0", "where charged > 1"),
         frozenset({"daily_usage_adds_up"}),
     ),
+    "one_line_per_key": Fault(
+        "each sub-account has a line of its own",
+        model(
+            "models/intermediate/calls/int_charges.sql",
+            "group by settled_on, owner_uin, component_code, usage_date",
+            "group by settled_on, owner_uin, component_code, usage_date, operate_uin",
+        ),
+    ),
     "no_account_charged_beyond_its_records": Fault(
         "the sub-account is taken for the account",
         model(

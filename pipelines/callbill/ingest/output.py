@@ -98,7 +98,8 @@ class Output:
             self.folder.mkdir(parents=True, exist_ok=True)
             query = f"select *, {self._bucket} as bucket from ({query})"
             target = (
-                f"{literal(str(self.folder))} ({_PARQUET_OUT}, partition_by (settlement_floor, bucket),"
+                f"{literal(str(self.folder))} ({_PARQUET_OUT},"
+                " partition_by (settlement_floor, bucket),"
                 f" overwrite_or_ignore true, filename_pattern {literal(part + '_{i}')})"
             )
         elif len(floors) == 1 and None not in floors:

@@ -76,8 +76,8 @@ class ReadOutcome:
 
     # By source_file_id.
     files: dict[str, FileOutcome] = field(default_factory=dict)
-    # Parquet files of accepted records. A feed kept as Parquet has a folder per settlement floor, and
-    # in it one per bucket if there are several.
+    # Parquet files of accepted records. A feed kept as Parquet has a folder per settlement floor,
+    # and in it one per bucket if there are several.
     parts: list[str] = field(default_factory=list)
     # Of each of these parts, how many records and bytes it has.
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)

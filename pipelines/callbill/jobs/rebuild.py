@@ -59,10 +59,24 @@ def rebuild_job(settings: Settings, reporter: Reporter) -> tuple[RunSummary, lis
         summary = RunSummary(new_run_id(current), current.through)
         reporter.run_id = summary.run_id
         unreleased = _unreleased(settings, current)
+        settings = _with_buckets(settings)
         layout = Layout(settings.warehouse)
         with _moved_aside(layout, layout.replaced(summary.run_id)) as moved:
             _rebuild(settings, release, unreleased, summary, reporter)
     return summary, layout.all_replaced if moved else []
+
+
+def _with_buckets(settings: Settings) -> Settings:
+    """The settings, with the number of buckets that the old warehouse has if they name none."""
+    old = Warehouse.open_replaceable(settings.warehouse) if settings.buckets is None else None
+    if old is None:
+        return settings
+    try:
+        return settings.model_copy(update={"buckets": old.buckets})
+    except duckdb.Error:
+        return settings  # the file is damaged, or an older callbill wrote it
+    finally:
+        old.close()
 
 
 @contextmanager

@@ -140,7 +140,8 @@ def _create_sources(con: duckdb.DuckDBPyConnection, item: dict[str, Any]) -> Non
     )
     con.execute(
         "create table ops.source_files as"
-        " select 'call_logs' as feed, $records as records_accepted, $floor::date as settlement_floor",
+        " select 'call_logs' as feed, $records as records_accepted,"
+        " $floor::date as settlement_floor",
         {"records": records, "floor": item["window"]["settle_through"]},
     )
     con.execute(

@@ -1,0 +1,203 @@
+"""Calls divided into buckets, built one after the other or by several processes: the same bill, and
+nobody's part can be missing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+import pytest
+from callbill.tasks import bucket as bucket_task
+from callbill.tasks import build
+
+from tests.bill.reference import landing, worlds
+from tests.bill.reference.inputs import World
+from tests.bill.reference.worlds import LAST_DAY
+from tests.support.commands import callbill, run_after, run_job, settle, succeed
+from tests.support.landing_files import json_lines, record, write
+from tests.support.places import figures, lose_warehouse, places, query_warehouse
+from tests.support.shared import make_once
+
+RUNS = (date(2024, 3, 4), date(2024, 3, 6), date(2024, 4, 1), LAST_DAY)
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    drawn = worlds.sample(count=25, seed=31, runs=[LAST_DAY])
+    dated = (file for file in drawn.files if "arrived_on=" in file.path)
+    return replace(drawn, files=tuple(file for file in dated if file.arrived_on <= LAST_DAY))
+
+
+def settle_in_steps(world: World, place: Path, *arguments: object) -> None:
+    waiting = list(world.files)
+    for through in RUNS:
+        due = [file for file in waiting if file.arrived_on <= through]
+        waiting = [file for file in waiting if file.arrived_on > through]
+        landing.write(replace(world, files=tuple(due)), place / "landing")
+        settle(place, through, *arguments)
+
+
+@pytest.fixture(scope="module")
+def undivided(world: World) -> Path:
+    return make_once("undivided", partial(settle_in_steps, world))
+
+
+@pytest.fixture(scope="module")
+def divided(world: World) -> Path:
+    """The same nights with five buckets, built by two processes."""
+
+    def make(place: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("CALLBILL_BUCKETS", "5")
+            settle_in_steps(world, place, "--workers", "2")
+
+    return make_once("divided", make)
+
+
+def test_buckets_and_processes_give_the_same_bill(undivided: Path, divided: Path) -> None:
+    assert figures(divided) == figures(undivided)
+    assert query_warehouse(divided, "select buckets from ops.warehouse") == [(5,)]
+
+
+def test_a_warehouse_keeps_its_number_of_buckets_until_it_is_rebuilt(
+    undivided: Path, divided: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Path(shutil.copytree(divided, tmp_path / "place", symlinks=True))
+    monkeypatch.setenv("CALLBILL_BUCKETS", "3")
+    ended = run_job(place, "--through", LAST_DAY)
+    assert ended.returncode == 2
+    assert "divides its calls into 5 bucket(s), not 3: `callbill rebuild`" in ended.stderr
+    succeed(callbill("rebuild", *places(place)))
+    monkeypatch.delenv("CALLBILL_BUCKETS")
+    assert query_warehouse(place, "select buckets from ops.warehouse") == [(3,)]
+    # Without a wish a rebuild keeps the number. A lost warehouse has none to keep.
+    succeed(callbill("rebuild", *places(place)))
+    assert query_warehouse(place, "select buckets from ops.warehouse") == [(3,)]
+    lose_warehouse(place)
+    succeed(callbill("rebuild", *places(place)))
+    assert query_warehouse(place, "select buckets from ops.warehouse") == [(1,)]
+    assert figures(place) == figures(undivided)
+
+
+def two_nights(place: Path) -> None:
+    """Two nights with three buckets. The second one's files have arrived, and are not loaded."""
+    for day in ("2026-03-02", "2026-03-03"):
+        calls = (record(f"{day} {n}", called_at=f"{day}T10:00:00+08:00") for n in range(12))
+        write(place / f"landing/call_logs/arrived_on={day}/calls.jsonl", json_lines(*calls))
+    settle(place, "2026-03-03")
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CALLBILL_BUCKETS", "3")
+    return Path(shutil.copytree(make_once("three-buckets", two_nights), tmp_path / "place",
+                                symlinks=True))  # fmt: skip
+
+
+def lose_a_file() -> None:
+    """Between reading and building, a file of records is gone."""
+    _before_buckets(lambda file: file.unlink())
+
+
+def cut_a_file() -> None:
+    """A worker sees an older state of a file."""
+    _before_buckets(lambda file: file.write_bytes(file.read_bytes()[:-100]))
+
+
+def put_another_file() -> None:
+    """A file of the same size, which its reader did not write."""
+
+    def change(file: Path) -> None:
+        expected = build._items
+
+        def items(*arguments: object) -> list[dict]:
+            made = expected(*arguments)  # type: ignore[arg-type]
+            for item in made:
+                item["records"] = [
+                    (path, records + (path == str(file)), size)
+                    for path, records, size in item["records"]
+                ]
+            return made
+
+        build._items = items  # type: ignore[assignment]
+
+    _before_buckets(change)
+
+
+def _before_buckets(change: Callable[[Path], object]) -> None:
+    original = build._build_buckets
+
+    def changed(warehouse, *arguments):  # type: ignore[no-untyped-def]
+        change(sorted(warehouse.layout.raw("call_logs").glob("*=2026-03-04/*/*.parquet"))[0])
+        return original(warehouse, *arguments)
+
+    build._build_buckets = changed
+
+
+def overlook_records() -> None:
+    """A worker that sees an empty folder, and does not say so."""
+    original = bucket_task.run
+
+    def run(item: dict) -> dict:
+        return original({**item, "records": item["records"][:1]})
+
+    bucket_task.run = run
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (lose_a_file, "this worker does not see"),
+        (cut_a_file, "bytes here, its reader wrote"),
+        (put_another_file, "records here, its reader wrote"),
+        (overlook_records, "a worker saw 0 records of bucket 0, its readers wrote"),
+    ],
+)
+def test_a_worker_that_does_not_see_all_records_is_found_out(
+    place: Path, fault: Callable[[], None], sentence: str
+) -> None:
+    write(
+        place / "landing/call_logs/arrived_on=2026-03-04/calls.jsonl",
+        json_lines(*(record(f"new {n}", called_at="2026-03-03T10:00:00+08:00") for n in range(12))),
+    )
+    before = (place / "published" / "current").resolve()
+    ended = run_after(fault, place, "--through", "2026-03-04")
+    assert ended.returncode == 4, ended.stderr
+    assert sentence in ended.stderr
+    assert (place / "published" / "current").resolve() == before
+    settled = json.loads((place / "published" / "status" / "last_run.json").read_text())
+    assert settled["outcome"] == "failed"
+
+
+def test_a_process_that_is_killed_ends_the_run_with_a_sentence(place: Path) -> None:
+    write(
+        place / "landing/call_logs/arrived_on=2026-03-04/calls.jsonl",
+        json_lines(record("new", called_at="2026-03-03T10:00:00+08:00")),
+    )
+
+    ended = run_after(kill_a_process, place, "--through", "2026-03-04", "--workers", "2")
+    assert ended.returncode == 4, ended.stderr
+    assert "a worker process ended abruptly; nothing was published, run again" in ended.stderr
+    settle(place, "2026-03-04", "--workers", "2")
+
+
+def kill_a_process() -> None:
+    """The first process that builds a bucket is killed."""
+    import os
+    import signal
+    from concurrent.futures import ProcessPoolExecutor
+
+    submit = ProcessPoolExecutor.submit
+
+    def submit_and_kill(self: ProcessPoolExecutor, work, task, item):  # type: ignore[no-untyped-def]
+        future = submit(self, work, task, item)
+        if task == "bucket":
+            os.kill(next(iter(self._processes)), signal.SIGKILL)
+        return future
+
+    ProcessPoolExecutor.submit = submit_and_kill  # type: ignore[method-assign]
