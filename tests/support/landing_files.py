@@ -25,6 +25,7 @@ from callbill.ingest.readers import delimited
 from callbill.ingest.readers import json_lines as json_reader
 from callbill.ingest.readers.lines import BadLine, Line
 from callbill.jobs.loading import load_landing
+from callbill.tasks.workers.in_process import InProcess
 from callbill.warehouse.warehouse import Warehouse
 
 OWNER = "100000000081"
@@ -147,8 +148,8 @@ def load(
     warehouse = Warehouse.open(settings, raw_tables())
     with closing(warehouse), _watched(line_by_line) as read_line_by_line:
         load_landing(
-            warehouse, settings.landing, load_vars(settings), "run", through, None, {},
-            lambda _: lambda _: None,
+            warehouse, settings, load_vars(settings), "run", through, None, {},
+            lambda _: lambda _: None, InProcess(),
         )  # fmt: skip
         return _loaded(warehouse.con, read_line_by_line)
 

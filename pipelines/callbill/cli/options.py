@@ -53,8 +53,9 @@ def date_option(name: str, *, help: str) -> Decorator:  # noqa: A002  as click h
 
 workers_option = click.option(
     "--workers",
-    metavar="N",
-    help="Where tasks run: so many processes  [CALLBILL_WORKERS, this process]",
+    metavar="WHERE",
+    help="Where tasks run: so many processes, spark://…, sc://… or dask://…"
+    "  [CALLBILL_WORKERS, this process]",
 )
 json_logs_option = click.option(
     "--json-logs", is_flag=True, help="Log as JSON lines, for schedulers."

@@ -198,7 +198,7 @@ class Output:
         outcome.sizes = self._sizes()
         return outcome
 
-    def _sizes(self) -> dict[str, tuple[int, int]]:
+    def _sizes(self) -> dict[str, list[int]]:
         if not self.is_partitioned or not self.parts:
             return {}
         files = ", ".join(literal(str(part)) for part in self.parts)
@@ -208,7 +208,7 @@ class Output:
             ).fetchall()
         )
         return {
-            part.relative_to(self.folder).as_posix(): (records[str(part)], part.stat().st_size)
+            part.relative_to(self.folder).as_posix(): [records[str(part)], part.stat().st_size]
             for part in self.parts
         }
 

@@ -80,6 +80,6 @@ class ReadOutcome:
     # and in it one per bucket if there are several.
     parts: list[str] = field(default_factory=list)
     # Of each of these parts, how many records and bytes it has.
-    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    sizes: dict[str, list[int]] = field(default_factory=dict)
     # The Parquet file of rejected lines, if there are any.
     rejects: str | None = None

@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from callbill.base.errors import UsageError
+from callbill.base.errors import CallbillError, UsageError
 from callbill.base.settings import BillingVars, Settings
 from callbill.ingest.announcements import keep_announcements
 from callbill.ingest.committing import LoadReport, commit, commit_repetition
@@ -174,7 +174,7 @@ def load_batches(
     rejected.
     """
     pending = [(name, list(batch)) for name, batch in batches]
-    share = share_of_machine(settings, workers.count)
+    share = share_of_machine(settings, workers)
     for attempt in count():
         tasks = [
             ReadTask(
@@ -196,8 +196,17 @@ def load_batches(
         for (name, batch), task, outcome in zip(pending, tasks, outcomes, strict=True):
             unchanged = [incoming for incoming in batch if incoming.file.is_unchanged()]
             if len(unchanged) == len(batch):
+                if outcome is None:
+                    names = ", ".join(incoming.file.name for incoming in batch)
+                    raise CallbillError(
+                        f"reading {names} gave no outcome although nothing has changed; this is a "
+                        "fault of callbill, nothing of it was kept"
+                    )
                 if isinstance(outcome, FileNotFoundError):
-                    raise outcome
+                    raise CallbillError(
+                        f"{outcome} where it was to be read, although it is here; this is no shared"
+                        " folder, or a fault of callbill"
+                    )
                 commit(warehouse, batch, task.folder, outcome, run_id)
                 report.count(batch, outcome)
                 advance(sum(incoming.file.size for incoming in batch))
@@ -219,12 +228,31 @@ def _outcomes(
 ) -> Iterator[ReadOutcome | FileNotFoundError]:
     """What each task read, or that a file was not there."""
     if not workers.is_this_process:
-        for answer in workers.run("ingest", [as_item(task, share) for task in tasks]):
-            vanished = answer.get("vanished")
-            yield FileNotFoundError(vanished) if vanished else outcome_of(answer)
+        items = [as_item(task, share, check_content=True) for task in tasks]
+        for task, answer in zip(tasks, workers.run("ingest", items), strict=True):
+            if "vanished" in answer:
+                yield FileNotFoundError(answer["vanished"])
+            else:
+                outcome = outcome_of(answer)
+                _check_written(task, outcome)
+                yield outcome
         return
     for task in tasks:
         try:
             yield read_files(warehouse.con, task)
         except FileNotFoundError as error:
             yield error
+
+
+def _check_written(task: ReadTask, outcome: ReadOutcome) -> None:
+    """Raises CallbillError if a worker wrote what this machine does not see."""
+    names = [*outcome.parts, *([outcome.rejects] if outcome.rejects else [])]
+    for name in names:
+        path = task.folder / name
+        size = path.stat().st_size if path.exists() else None
+        if size is None or size != outcome.sizes.get(name, [0, size])[1]:
+            raise CallbillError(
+                f"a worker wrote {path}, which is not here"
+                + (f" as it wrote it ({size} bytes)" if size is not None else "")
+                + ": workers need the folders of this machine; nothing of it was kept"
+            )

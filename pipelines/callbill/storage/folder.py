@@ -51,15 +51,20 @@ class StoredFile:
     def digest(self) -> str | None:
         """The SHA-256 of the file's bytes, None if it cannot be read."""
         try:
-            # Large blocks: after each the thread waits for the interpreter (imports_ahead.py).
-            block = bytearray(min(max(self.size, 1), _BLOCK))
-            digest = hashlib.sha256()
-            with self.path.open("rb", buffering=0) as stream:
-                while length := stream.readinto(block):
-                    digest.update(memoryview(block)[:length])
-            return digest.hexdigest()
+            return digest_of(self.path)
         except OSError:
             return None
+
+
+def digest_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes. Raises OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as stream:
+        # Large blocks: after each the thread waits for the interpreter (imports_ahead.py).
+        block = bytearray(min(max(os.fstat(stream.fileno()).st_size, 1), _BLOCK))
+        while length := stream.readinto(block):
+            digest.update(memoryview(block)[:length])
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def _build_buckets(
     building = warehouse.layout.building
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
-    items = _items(warehouse, settings, plan.of_bucket(), window, horizon, workers.count)
+    items = _items(warehouse, settings, plan.of_bucket(), window, horizon, workers)
     tables: dict[str, list[str]] = {}
     answers = workers.run("bucket", items)
     for item, answer in zip(items, answers, strict=True):
@@ -153,7 +153,12 @@ def _build_buckets(
 
 
 def _items(
-    warehouse: Warehouse, settings: Settings, plan: Plan, window: Window, horizon: date, count: int
+    warehouse: Warehouse,
+    settings: Settings,
+    plan: Plan,
+    window: Window,
+    horizon: date,
+    workers: Workers,
 ) -> list[dict[str, Any]]:
     """The items of `bucket.run`, one for each bucket."""
     layout = warehouse.layout
@@ -197,7 +202,7 @@ def _items(
             ],
             "withdrawn": withdrawn,
             "tables": given,
-            "share": share_of_machine(settings, count),
+            "share": share_of_machine(settings, workers),
         }
         for number in range(warehouse.buckets)
     ]

@@ -8,14 +8,18 @@ import duckdb
 
 from callbill.base.settings import Settings
 from callbill.base.sql import literal
+from callbill.tasks.workers.interface import Workers
 
 
-def share_of_machine(settings: Settings, count: int) -> dict[str, Any]:
-    """What each of so many tasks side by side may use, as JSON values."""
-    return {
-        "threads": settings.threads_of_each(count),
-        "memory_limit": settings.memory_of_each(count),
-    }
+def share_of_machine(settings: Settings, workers: Workers) -> dict[str, Any]:
+    """What each task may use, as JSON values: its share of this machine, or on others the settings
+    as they are, with one thread if they name no number."""
+    if workers.is_this_machine:
+        return {
+            "threads": settings.threads_of_each(workers.count),
+            "memory_limit": settings.memory_of_each(workers.count),
+        }
+    return {"threads": settings.threads or 1, "memory_limit": settings.memory_limit}
 
 
 def connect(share: dict[str, Any] | None, spill: str) -> duckdb.DuckDBPyConnection:

@@ -6,16 +6,19 @@ and its argument and result are JSON values, which a scheduler can send to a wor
 
 from __future__ import annotations
 
+import socket
 from contextlib import closing
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from callbill.base.errors import CallbillError
 from callbill.ingest.read_task import FileOutcome, FileToRead, ReadOutcome, ReadTask
 from callbill.ingest.reading import read_files
+from callbill.storage.folder import digest_of
 from callbill.tasks.connection import connect
-from callbill.warehouse.loads import LineSelection
+from callbill.warehouse.loads import SHA256_LENGTH, LineSelection
 
 __all__ = ["ReadOutcome", "ReadTask", "as_item", "outcome_of", "read_files", "run"]
 
@@ -26,11 +29,13 @@ def run(item: dict[str, Any]) -> dict[str, Any]:
 
     Raises CallbillError as `read_files` does.
     """
-    item = dict(item)
-    share = item.pop("share", None)
+    share = item["share"]
     with closing(connect(share, f"{item['scratch']}.spill")) as con:
+        task = _task(item)
         try:
-            return asdict(read_files(con, _task(item)))
+            if item["check_content"]:
+                _check_content(task)
+            return asdict(read_files(con, task))
         except FileNotFoundError as error:
             return {"vanished": str(error)}
 
@@ -41,10 +46,14 @@ def outcome_of(answer: dict[str, Any]) -> ReadOutcome:
     return ReadOutcome(**answer | {"files": files})
 
 
-def as_item(task: ReadTask, share: dict[str, Any] | None = None) -> dict[str, Any]:
-    """A task as JSON values. `share` is what it may use of the machine (tasks/connection.py)."""
+def as_item(
+    task: ReadTask, share: dict[str, Any] | None = None, *, check_content: bool = False
+) -> dict[str, Any]:
+    """A task as JSON values. `share` is what it may use of the machine (tasks/connection.py).
+    `check_content` has the worker make sure that it sees the files that were listed."""
     return {
         "share": share,
+        "check_content": check_content,
         **{key: value for key, value in vars(task).items() if isinstance(value, str | int)},
         "folder": str(task.folder),
         "scratch": str(task.scratch),
@@ -77,9 +86,18 @@ def _task(item: dict[str, Any]) -> ReadTask:
         )
         for file in item["files"]
     )
-    return ReadTask(
-        **item | {"files": files, "folder": Path(item["folder"]), "scratch": Path(item["scratch"])}
-    )
+    fields = {key: value for key, value in item.items() if key not in ("share", "check_content")}
+    paths = {"folder": Path(item["folder"]), "scratch": Path(item["scratch"])}
+    return ReadTask(**fields | {"files": files} | paths)
+
+
+def _check_content(task: ReadTask) -> None:
+    for file in task.files:
+        sha256 = digest_of(file.path)
+        if sha256 != file.source_file_id[:SHA256_LENGTH]:
+            raise CallbillError(
+                f"worker {socket.gethostname()} sees another content of {file.name} than was listed"
+            )
 
 
 def _selection_as_item(lines: LineSelection | None) -> dict[str, Any] | None:

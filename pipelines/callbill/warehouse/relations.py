@@ -97,19 +97,15 @@ def _check_columns(warehouse: Warehouse, model: Model, source: str) -> None:
     """Raises CallbillError if the source has not the columns of the model's contract."""
     if not model.columns:
         return
-    columns = [(name, type_) for name, type_, *_ in warehouse.rows(f"describe from {source}")]
-    stated = [(column.name, column.type) for column in model.columns]
-    for is_, should_be in zip(columns, stated, strict=False):
+    columns = {name: type_ for name, type_, *_ in warehouse.rows(f"describe from {source}")}
+    stated = {column.name: column.type for column in model.columns}
+    for name in sorted(columns.keys() | stated.keys()):
+        is_, should_be = columns.get(name), stated.get(name)
         if is_ != should_be:
             raise CallbillError(
-                f"model {model.name} was not built: column {is_[0]} is {is_[1]}, its contract says "
-                f"{should_be[0]} {should_be[1]}"
+                f"model {model.name} was not built: column {name} is {is_ or 'missing'}, its "
+                f"contract says {should_be or 'nothing of it'}"
             )
-    if len(columns) != len(stated):
-        raise CallbillError(
-            f"model {model.name} was not built: it has {len(columns)} columns, its contract "
-            f"{len(stated)}"
-        )
 
 
 def _comment(warehouse: Warehouse, model: Model, kind: str) -> None:

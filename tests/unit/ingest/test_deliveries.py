@@ -14,6 +14,7 @@ from callbill.ingest.feed import raw_tables
 from callbill.ingest.withdrawals import withdraw
 from callbill.jobs.loading import load_landing
 from callbill.queries.project_sql import expand_macros
+from callbill.tasks.workers.in_process import InProcess
 from callbill.warehouse.warehouse import Warehouse
 
 from tests.support.landing_files import write
@@ -55,13 +56,14 @@ class Place:
         self.runs += 1
         load_landing(
             self.warehouse,
-            self.landing,
+            self.settings,
             load_vars(self.settings),
             f"run{self.runs}",
             date(2026, 3, 31),
             date(2026, 3, first_open) if first_open else None,
             {},
             lambda _: lambda _: None,
+            InProcess(),
         )
 
     def deliveries(self) -> list[tuple[int, int, int]]:

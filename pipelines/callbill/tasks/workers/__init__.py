@@ -2,6 +2,8 @@
 
 in_process.py   this process, one task after the other: the default
 processes.py    so many processes of this machine
+spark.py        a Spark cluster, by its master or by Spark Connect
+dask.py         a Dask cluster
 
 A task is a function of callbill.tasks, named, of JSON values. What schedules tasks, and repeats
 them if a worker is lost, is not written here: each kind has a scheduler that exists.
@@ -37,4 +39,14 @@ def _workers(text: str) -> Workers:
         return InProcess()
     if text.isascii() and text.isdigit() and 2 <= int(text) <= 1024:
         return Processes(int(text))
-    raise UsageError(f"--workers takes a number of processes, not {text!r}")
+    if text.startswith(("spark://", "local[", "local-cluster[", "sc://")):
+        from callbill.tasks.workers.spark import Spark
+
+        return Spark(text)
+    if text.startswith("dask://"):
+        from callbill.tasks.workers.dask import Dask
+
+        return Dask(text)
+    raise UsageError(
+        f"--workers takes a number of processes, spark://…, sc://… or dask://…, not {text!r}"
+    )

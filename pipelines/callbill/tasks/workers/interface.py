@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import importlib
+import socket
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
+from callbill import __version__
 from callbill.base.errors import CallbillError, UsageError
 
 Item = dict[str, Any]
 
+# Beside its own fields, every item says which version of callbill asks.
+_VERSION = "callbill"
+
 # By name, the module of callbill.tasks whose function `run` does it.
-_TASKS = {"ingest": "callbill.tasks.ingest", "bucket": "callbill.tasks.bucket"}
+_TASKS = {
+    "look": "callbill.tasks.look",
+    "ingest": "callbill.tasks.ingest",
+    "bucket": "callbill.tasks.bucket",
+}
 # Errors that a task may end with. They are told to whoever asked, on whatever machine.
 _ERRORS: dict[str, type[Exception]] = {
     error.__name__: error for error in (CallbillError, UsageError)
@@ -25,6 +34,8 @@ class Workers(Protocol):
     count: int
     # Whether tasks run one after the other in this process.
     is_this_process: bool
+    # Whether tasks share this machine.
+    is_this_machine: bool
 
     def run(self, task: str, items: Sequence[Item]) -> Iterator[Item]:
         """The results of a task for these items, in their order.
@@ -36,9 +47,21 @@ class Workers(Protocol):
     def close(self) -> None: ...
 
 
+def with_version(item: Item) -> Item:
+    """An item as it is sent."""
+    return item | {_VERSION: __version__}
+
+
 def do(task: str, item: Item) -> Item:
     """Do a task, on whatever machine this is. The result is `answer`, or what went wrong."""
+    item = dict(item)
+    asking = item.pop(_VERSION)
     try:
+        if asking != __version__:
+            raise UsageError(
+                f"worker {socket.gethostname()} has callbill {__version__}, this run is of "
+                f"{asking}: install the same version everywhere"
+            )
         return {"answer": importlib.import_module(_TASKS[task]).run(item)}
     except tuple(_ERRORS.values()) as error:
         kind = next(name for name in type(error).__mro__ if name.__name__ in _ERRORS).__name__

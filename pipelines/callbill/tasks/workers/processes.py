@@ -8,11 +8,12 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 from callbill.base.errors import CallbillError
-from callbill.tasks.workers.interface import Item, answer_of, do
+from callbill.tasks.workers.interface import Item, answer_of, do, with_version
 
 
 class Processes:
     is_this_process = False
+    is_this_machine = True
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -21,7 +22,7 @@ class Processes:
         self._pool = ProcessPoolExecutor(count, mp_context=context)
 
     def run(self, task: str, items: Sequence[Item]) -> Iterator[Item]:
-        outcomes = [self._pool.submit(do, task, item) for item in items]
+        outcomes = [self._pool.submit(do, task, with_version(item)) for item in items]
         try:
             for outcome in outcomes:
                 yield answer_of(outcome.result())

@@ -1,0 +1,102 @@
+"""Runs tasks on a Spark cluster, by a master (`spark://…`) or by Spark Connect (`sc://…`).
+
+Each item is a partition of a DataFrame of one column, and `mapInArrow` does the task: Spark
+schedules, places and repeats it. Both ways of connecting have this interface.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from callbill.base.errors import CallbillError, UsageError
+from callbill.tasks.workers.interface import Item, answer_of, do, with_version
+
+# How many tasks run side by side is known of a master only, and changes with the cluster. Files are
+# divided among so many at least.
+_AT_LEAST = 2
+
+
+class Spark:
+    is_this_process = False
+    is_this_machine = False
+
+    def __init__(self, address: str) -> None:
+        try:
+            from pyspark.errors import PySparkException
+            from pyspark.sql import SparkSession
+        except ImportError as error:
+            raise UsageError(
+                f"--workers {address} needs PySpark, which is not installed: "
+                "install callbill[spark]"
+            ) from error
+        self._errors: tuple[type[Exception], ...] = (PySparkException, OSError, RuntimeError)
+        self._address = address
+        builder = SparkSession.builder.appName("callbill")
+        try:
+            if address.startswith("sc://"):
+                self._session: Any = builder.remote(address).getOrCreate()
+                self.count = _AT_LEAST
+            else:
+                self._session = (
+                    builder.master(address)
+                    .config("spark.ui.enabled", "false")
+                    .config("spark.ui.showConsoleProgress", "false")
+                    .getOrCreate()
+                )
+                slots = self._session.sparkContext.defaultParallelism
+                self.count = max(slots, _AT_LEAST)
+        except Exception as error:
+            raise CallbillError(f"no Spark at {address}: {_first_line(error)}") from error
+
+    def run(self, task: str, items: Sequence[Item]) -> Iterator[Item]:
+        rows = [(number, json.dumps(with_version(item))) for number, item in enumerate(items)]
+        if not rows:
+            return
+        # Round robin from one partition: one item in each.
+        partitions = (
+            self._session.createDataFrame(rows, "number int, item string")
+            .coalesce(1)
+            .repartition(len(rows))
+        )
+        try:
+            outcomes = {
+                row.number: row.outcome
+                for row in partitions.mapInArrow(
+                    partial(_work, task), "number int, outcome string"
+                ).collect()
+            }
+        except self._errors as error:
+            raise CallbillError(
+                f"Spark at {self._address} did not finish: {_first_line(error)}; nothing was "
+                "published, run again"
+            ) from error
+        if sorted(outcomes) != list(range(len(rows))):
+            raise CallbillError(
+                f"Spark at {self._address} gave {len(outcomes)} results for {len(rows)} tasks; "
+                "nothing was published"
+            )
+        for number in range(len(rows)):
+            yield answer_of(json.loads(outcomes[number]))
+
+    def close(self) -> None:
+        self._session.stop()
+
+
+def _work(task: str, batches: Iterable[Any]) -> Iterator[Any]:
+    """On a worker: Arrow batches of items to batches of outcomes."""
+    import pyarrow as pa
+
+    for batch in batches:
+        numbers, items = batch.column(0), batch.column(1)
+        outcomes = [json.dumps(do(task, json.loads(item.as_py()))) for item in items]
+        yield pa.RecordBatch.from_arrays(
+            [numbers, pa.array(outcomes, pa.string())], ["number", "outcome"]
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(error).__name__
