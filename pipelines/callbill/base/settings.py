@@ -163,10 +163,15 @@ def load_settings(**options: Any) -> Settings:
         )
     return settings.model_copy(
         update={
-            name: getattr(settings, name).expanduser().absolute()
+            name: _absolute(getattr(settings, name))
             for name in ("landing", "warehouse", "published")
         }
     )
+
+
+def _absolute(path: Path) -> Path:
+    # A place in an object store (storage/objects.py) is none of this machine.
+    return path if path.parts[:1] == ("s3:",) else path.expanduser().absolute()
 
 
 def load_vars(settings: Settings) -> BillingVars:

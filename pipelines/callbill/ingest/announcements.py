@@ -41,7 +41,7 @@ def _content(announcement: Announcement) -> tuple[int | None, str | None, str | 
     if announcement.size > _MAX_BYTES:
         return None, None, "is too long to be a manifest"
     try:
-        content = json.loads(announcement.path.read_bytes())
+        content = json.loads(announcement.read())
     except OSError as error:
         return None, None, f"cannot be read: {error.strerror}"
     except (ValueError, RecursionError):

@@ -20,6 +20,7 @@ from callbill.base import rules
 from callbill.ingest.feed import feeds
 from callbill.ingest.landing import LandingFile, Skipped, Waiting
 from callbill.ingest.read_task import FileToRead
+from callbill.storage.objects import is_in_store
 from callbill.warehouse.loads import (
     HISTORY,
     SHA256_LENGTH,
@@ -169,7 +170,7 @@ def list_incoming(
         )
     for file in files:
         sha256 = entries.get(file.entry) or digests[file.name]
-        if sha256 is None and not os.access(file.path, os.R_OK):
+        if sha256 is None and not (is_in_store(file.path) or os.access(file.path, os.R_OK)):
             found.skipped.append(Skipped(file.name, "may not be read by this user"))
             continue
         if sha256 is None or not file.is_unchanged():

@@ -16,7 +16,13 @@ from zoneinfo import ZoneInfo
 
 from callbill.base.errors import UsageError
 from callbill.ingest.feed import feeds
-from callbill.storage.folder import FolderEntry, StoredFile, UnusableFileError, walk
+from callbill.storage.folder import (
+    FolderEntry,
+    ObjectEntry,
+    StoredFile,
+    UnusableFileError,
+    walk,
+)
 
 KINDS = {".jsonl": "json", ".ndjson": "json", ".csv": "csv", ".parquet": "parquet"}
 COMPRESSIONS = (".gz", ".zst")
@@ -129,7 +135,7 @@ def list_landing(landing: Path, shapes: frozenset[str], zone: ZoneInfo) -> Landi
     return listing
 
 
-def _entries(landing: Path) -> Iterator[FolderEntry]:
+def _entries(landing: Path) -> Iterator[FolderEntry | ObjectEntry]:
     try:
         yield from walk(landing, _is_hidden)
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -168,13 +174,13 @@ def _unfinished_part(path: str) -> str | None:
 
 
 def _describe(
-    entry: FolderEntry, shapes: frozenset[str], zone: ZoneInfo
+    entry: FolderEntry | ObjectEntry, shapes: frozenset[str], zone: ZoneInfo
 ) -> LandingFile | Announcement:
     """The file or announcement of this name. Raises as `FolderEntry.file` does."""
     *folders, filename = entry.name.split("/")
     if entry.leads_out():
         raise UnusableFileError("is a link that leads out of the folder")
-    if entry.path.is_dir():
+    if entry.is_folder():
         raise UnusableFileError("is a link to a folder")
     feed = feeds().get(folders[0]) if folders else None
     if feed is None:

@@ -31,6 +31,7 @@ from callbill.ingest.readers.unpacking import decompress
 from callbill.ingest.relation import Relation
 from callbill.ingest.shapes import shape_of
 from callbill.ingest.templates import identifier_rules
+from callbill.storage.folder import at_hand
 from callbill.warehouse.loads import ALL_LINES
 
 
@@ -99,10 +100,11 @@ class _Reading:
 
     def _plain(self, file: FileToRead) -> Path:
         target = self.task.scratch / f"{file.source_file_id}.{self.task.kind}"
+        source = at_hand(file.path, self.task.scratch / "fetched")
         if file.compression:
-            decompress(file.path, file.compression, target)
+            decompress(source, file.compression, target)
         else:
-            target.symlink_to(file.path.resolve())
+            target.symlink_to(source.resolve())
         if self.task.kind != "document":
             return target
         line = target.with_suffix(".line")

@@ -59,6 +59,7 @@ from callbill.release.hashes import refresh_hashes
 from callbill.release.manifest import Manifest
 from callbill.release.release import Published, new_run_id
 from callbill.release.writing import write_release
+from callbill.storage.folder import is_folder
 from callbill.tasks.build import build_models
 from callbill.tasks.workers import Workers, workers_for
 from callbill.warehouse.layout import Layout
@@ -141,7 +142,7 @@ def _run_locked(
 
 def check_landing(settings: Settings) -> None:
     """Raises UsageError if there is no landing folder. An empty one is no error."""
-    if not settings.landing.is_dir():
+    if not is_folder(settings.landing):
         raise UsageError(f"landing folder {settings.landing} is not there; name it with --landing")
 
 

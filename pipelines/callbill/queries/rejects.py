@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 
@@ -13,6 +13,7 @@ from callbill.base.settings import Settings
 from callbill.ingest.readers import json_lines
 from callbill.ingest.readers.unpacking import open_unpacked
 from callbill.queries.reading import open_warehouse_or_release
+from callbill.storage.folder import at_hand, digest_of
 
 _REJECTS = """
     select
@@ -64,13 +65,17 @@ def load_rejects(
 
 def read_rejected_line(landing: Path, reject: Reject, line_number: int) -> str:
     """A rejected line from its file in the landing folder, or why it cannot be read again."""
-    path = landing / reject.path
-    try:
-        with path.open("rb") as stream:
-            if hashlib.file_digest(stream, "sha256").hexdigest() != reject.source_file_id:
+    with TemporaryDirectory() as scratch:
+        try:
+            path = at_hand(landing / reject.path, Path(scratch))
+            if digest_of(path) != reject.source_file_id:
                 return "(the file was changed since)"
-    except OSError as error:
-        return f"(the file cannot be read: {error.strerror})"
+        except OSError as error:
+            return f"(the file cannot be read: {error.strerror or error})"
+        return _line_of(path, reject, line_number)
+
+
+def _line_of(path: Path, reject: Reject, line_number: int) -> str:
     compression = path.suffix if path.suffix in (".gz", ".zst") else ""
     if Path(reject.path.removesuffix(compression)).suffix == ".parquet":
         return _parquet_row(path, line_number)

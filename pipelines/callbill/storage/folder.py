@@ -1,7 +1,7 @@
-"""Reads a local folder of files, behind a small interface.
+"""Reads a folder of files, of this machine or of an object store, behind a small interface.
 
-It owns what is particular to a file system: folders, links, directory entries. Its callers use only
-names and the methods of `StoredFile`. An object store would be a second implementation.
+It owns what is particular to either: folders, links, directory entries; objects and their ETags.
+Its callers use only names, and the methods of `StoredFile`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,19 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from callbill.storage.objects import (
+    StoredObject,
+    chunks_of,
+    describe,
+    digest_of_object,
+    fetch,
+    is_in_store,
+    objects_below,
+)
 
 _BLOCK = 16 * 1024 * 1024
 
@@ -22,7 +33,10 @@ class UnusableFileError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class StoredFile:
-    """A file, with the state of its directory entry when the folder was listed."""
+    """A file, with the state of its directory entry when the folder was listed.
+
+    An object of a store has as its inode a number that stands for its ETag.
+    """
 
     # Relative to the folder, with forward slashes. Bytes that are not UTF-8 are escaped.
     name: str
@@ -38,6 +52,9 @@ class StoredFile:
 
     def is_unchanged(self) -> bool:
         """Whether the directory entry is still the same."""
+        if is_in_store(self.path):
+            now = describe(self.path)
+            return now is not None and (now.size, now.etag) == (self.size, self.inode)
         try:
             entry = self.path.stat()
         except OSError:
@@ -48,6 +65,22 @@ class StoredFile:
             self.inode,
         )
 
+    @contextmanager
+    def at_hand(self, scratch: Path) -> Iterator[Path]:
+        """A path of this machine to read the file from, within this block; see `at_hand`."""
+        path = at_hand(self.path, scratch)
+        try:
+            yield path
+        finally:
+            if path != self.path:
+                path.unlink(missing_ok=True)
+
+    def read(self) -> bytes:
+        """The file's bytes. Raises OSError, of a store CallbillError."""
+        if is_in_store(self.path):
+            return b"".join(chunks_of(self.path))
+        return self.path.read_bytes()
+
     def digest(self) -> str | None:
         """The SHA-256 of the file's bytes, None if it cannot be read."""
         try:
@@ -57,7 +90,9 @@ class StoredFile:
 
 
 def digest_of(path: Path) -> str:
-    """The SHA-256 of a file's bytes. Raises OSError."""
+    """The SHA-256 of a file's bytes. Raises OSError, of a store CallbillError."""
+    if is_in_store(path):
+        return digest_of_object(path)
     digest = hashlib.sha256()
     with path.open("rb", buffering=0) as stream:
         # Large blocks: after each the thread waits for the interpreter (imports_ahead.py).
@@ -65,6 +100,21 @@ def digest_of(path: Path) -> str:
         while length := stream.readinto(block):
             digest.update(memoryview(block)[:length])
     return digest.hexdigest()
+
+
+def at_hand(path: Path, scratch: Path) -> Path:
+    """A path of this machine to read a file from: its own, or that of a copy in the folder
+    `scratch`. Raises FileNotFoundError if an object is not there, CallbillError otherwise."""
+    if not is_in_store(path):
+        return path
+    copy = scratch / hashlib.sha256(str(path).encode()).hexdigest()[:16] / path.name
+    fetch(path, copy)
+    return copy
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder. In a store there are none, so any place will do."""
+    return is_in_store(path) or path.is_dir()
 
 
 @dataclass(frozen=True)
@@ -87,6 +137,10 @@ class FolderEntry:
         target = Path(os.path.realpath(self.path))
         return not target.is_relative_to(os.path.realpath(self.root))
 
+    def is_folder(self) -> bool:
+        """Whether this is a link to a folder."""
+        return self.path.is_dir()
+
     def file(self) -> StoredFile:
         """The file of this name.
 
@@ -105,13 +159,51 @@ class FolderEntry:
         )
 
 
-def walk(root: Path, is_ignored: Callable[[str], bool]) -> Iterator[FolderEntry]:
+@dataclass(frozen=True)
+class ObjectEntry:
+    """An object below a place in a store."""
+
+    path: Path
+    found: StoredObject
+
+    @property
+    def name(self) -> str:
+        return self.found.name
+
+    def leads_out(self) -> bool:
+        return False
+
+    def is_folder(self) -> bool:
+        return False
+
+    def file(self) -> StoredFile:
+        return StoredFile(
+            name=self.found.name,
+            path=self.path,
+            size=self.found.size,
+            mtime_ns=self.found.modified_ns,
+            inode=self.found.etag,
+        )
+
+
+def _objects(root: Path, is_ignored: Callable[[str], bool]) -> Iterator[ObjectEntry]:
+    for found in objects_below(root):
+        # Names that end with a slash stand for folders in some tools.
+        if not found.name.endswith("/") and not any(map(is_ignored, found.name.split("/"))):
+            yield ObjectEntry(root / found.name, found)
+
+
+def walk(root: Path, is_ignored: Callable[[str], bool]) -> Iterator[FolderEntry | ObjectEntry]:
     """The names of all files below a folder, in a fixed order.
 
     Ignored names, and everything below ignored folders, are left out. Links to folders are among
     the names and are not followed. Raises OSError, with its `filename`, if the folder or one below
-    it is not there or cannot be read.
+    it is not there or cannot be read, and CallbillError if a store does not answer.
     """
+
+    if is_in_store(root):
+        yield from _objects(root, is_ignored)
+        return
 
     def stop(error: OSError) -> None:
         raise error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from callbill import __version__
+from callbill.storage.folder import is_folder
 
 PACKAGES = ("duckdb", "polars")
 
@@ -28,5 +29,5 @@ def run(item: dict[str, Any]) -> dict[str, Any]:
         "python": platform.python_version(),
         **{package: version(package) for package in PACKAGES},
         "token": token,
-        "sees_landing": Path(item["landing"]).is_dir(),
+        "sees_landing": is_folder(Path(item["landing"])),
     }

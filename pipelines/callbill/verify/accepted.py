@@ -118,10 +118,11 @@ def _read_texts(
     """A file's rows of texts, some at a time. A file that was rejected as a whole has none."""
     done = 0
     if load.rejected != ALL_LINES:
-        for texts, part_read in texts_of(file.path, load, scratch):
-            yield texts
-            advance(int(file.size * part_read) - done)
-            done = int(file.size * part_read)
+        with file.at_hand(scratch) as path:
+            for texts, part_read in texts_of(path, load, scratch):
+                yield texts
+                advance(int(file.size * part_read) - done)
+                done = int(file.size * part_read)
     advance(file.size - done)
 
 
