@@ -11,7 +11,7 @@ SHELL := /bin/bash
 # How long each check took.
 timed = TIMEFORMAT="$@: %1R s" && time
 
-.PHONY: install install-browser hooks run test test-long test-browser test-wheel reliability bench bench-engines lint ruff mypy sqlfluff docs picture lock clean
+.PHONY: install install-browser install-cluster hooks run test test-long test-browser test-wheel test-cluster reliability bench bench-engines lint ruff mypy sqlfluff docs picture lock clean
 
 install: .venv/.installed
 
@@ -49,6 +49,21 @@ test-browser: install-browser
 # The wheel, in a fresh environment of its own.
 test-wheel: install
 	$(BIN)/python -m pytest -n 0 -m wheel tests/job/test_wheel.py
+
+# Spark and Dask for workers on other machines, and an S3 server to try them with. Spark needs Java.
+install-cluster: .venv-cluster/.installed
+
+.venv-cluster/.installed: requirements.lock requirements-cluster.lock pyproject.toml
+	command -v java || { \
+		$(SUDO) apt-get update --quiet && $(SUDO) apt-get install --quiet --yes \
+		--no-install-recommends openjdk-17-jre-headless; }
+	$(PYTHON) -m venv .venv-cluster
+	.venv-cluster/bin/python $(PIP_INSTALL) -r requirements.lock -r requirements-cluster.lock
+	.venv-cluster/bin/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	touch $@
+
+test-cluster: install-cluster
+	.venv-cluster/bin/python -m pytest -n 0 -m cluster tests/cluster
 
 test-long: install
 	$(BIN)/python -m pytest -m long
@@ -108,6 +123,11 @@ lock:
 		| grep --invert-match --line-regexp --file requirements.lock \
 		| grep --invert-match --line-regexp --file requirements-browser.lock \
 		> requirements-beside.lock
+	.venv-lock/bin/python -m pip install --quiet --no-build-isolation '.[cluster]'
+	.venv-lock/bin/python -m pip freeze --all --exclude callbill --exclude pip \
+		| grep --invert-match --line-regexp --file requirements.lock \
+		| grep --invert-match --line-regexp --file requirements-browser.lock \
+		> requirements-cluster.lock
 	rm -rf .venv-lock build
 
 clean:

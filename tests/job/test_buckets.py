@@ -194,8 +194,8 @@ def kill_a_process() -> None:
 
     submit = ProcessPoolExecutor.submit
 
-    def submit_and_kill(self: ProcessPoolExecutor, work, task, item):  # type: ignore[no-untyped-def]
-        future = submit(self, work, task, item)
+    def submit_and_kill(self: ProcessPoolExecutor, work, task, name):  # type: ignore[no-untyped-def]
+        future = submit(self, work, task, name)
         if task == "bucket":
             os.kill(next(iter(self._processes)), signal.SIGKILL)
         return future

@@ -35,6 +35,7 @@ VERIFY_MAY_IMPORT = (
     "callbill.ingest.shapes",
     "callbill.release.manifest",
     "callbill.release.release",
+    "callbill.release.store",
     "callbill.verify",
     "callbill.warehouse.loads",
 )

@@ -50,10 +50,17 @@ class _Places(BaseSettings):
     warehouse: Path = Path("data/warehouse.duckdb")
     published: Path = Path("data/published")
 
+    @property
+    def mirror(self) -> Path:
+        """The published folder of this machine that mirrors a place in a store."""
+        return self.warehouse.with_name(self.warehouse.name + ".published")
+
 
 class Settings(_Places):
     """Every field can be set by an option of the same name or by `CALLBILL_<NAME>`."""
 
+    # The place in a store that `published` mirrors, None if releases are published to a folder.
+    published_store: Path | None = Field(default=None, exclude=True)
     through: date | None = None
     vars: str = ""
     # Whether earlier files were moved out of the landing folder on purpose.
@@ -131,7 +138,9 @@ _RESERVED_NAMES = (
 def published_folder(**options: Any) -> Path:
     """The absolute path of the published folder, even if another setting is not valid."""
     places = {key: value for key, value in options.items() if value is not None}
-    return _Places(**places).published.expanduser().absolute()
+    settings = _Places(**places)
+    in_store = _is_in_store(settings.published)
+    return _absolute(settings.mirror if in_store else settings.published)
 
 
 def load_settings(**options: Any) -> Settings:
@@ -161,17 +170,24 @@ def load_settings(**options: Any) -> Settings:
             f"--warehouse may not be named {settings.warehouse.name}: that is the name of a part "
             "of it"
         )
-    return settings.model_copy(
-        update={
-            name: _absolute(getattr(settings, name))
-            for name in ("landing", "warehouse", "published")
-        }
-    )
+    places = {
+        name: _absolute(getattr(settings, name)) for name in ("landing", "warehouse", "published")
+    }
+    if _is_in_store(places["warehouse"]):
+        raise UsageError("--warehouse has to be a file of this machine")
+    if _is_in_store(places["published"]):
+        places["published_store"] = places["published"]
+        places["published"] = _absolute(settings.mirror)
+    return settings.model_copy(update=places)
 
 
 def _absolute(path: Path) -> Path:
-    # A place in an object store (storage/objects.py) is none of this machine.
-    return path if path.parts[:1] == ("s3:",) else path.expanduser().absolute()
+    return path if _is_in_store(path) else path.expanduser().absolute()
+
+
+def _is_in_store(path: Path) -> bool:
+    """A copy on purpose of storage/objects.py: this module stands below that."""
+    return path.parts[:1] == ("s3:",)
 
 
 def load_vars(settings: Settings) -> BillingVars:

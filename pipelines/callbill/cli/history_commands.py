@@ -51,9 +51,9 @@ def diff(release: str, other_release: str, **places: str) -> None:
     """
     from callbill.cli.show.changes import show_changes
     from callbill.queries.changes import changes_between
-    from callbill.release.release import Published
+    from callbill.release.store import published_by
 
-    published = Published(load_settings(**places).published)
+    published = published_by(load_settings(**places))
     changes = changes_between(published.find(release), published.find(other_release))
     show_changes(changes)
     if changes.changed_dates:

@@ -29,7 +29,8 @@ from callbill.jobs.loading import load_batches
 from callbill.jobs.locks import run_lock
 from callbill.jobs.sealing import adopted_warehouse, check_figures_unchanged
 from callbill.jobs.summary import record_correction
-from callbill.release.release import Published, new_run_id
+from callbill.release.release import new_run_id
+from callbill.release.store import published_by
 from callbill.tasks.workers.in_process import InProcess
 from callbill.warehouse.loads import (
     EVENT_VERDICT_REASONS,
@@ -175,7 +176,7 @@ def _warehouse(
             "was run yet, take the file out of the landing folder"
         )
     with run_lock(settings):
-        current = Published(settings.published).current_manifest()
+        current = published_by(settings).current_manifest()
         with adopted_warehouse(settings, current) as warehouse:
             check_figures_unchanged(warehouse, current, load_vars(settings))
             yield warehouse, current.through if current else None, new_run_id(current)

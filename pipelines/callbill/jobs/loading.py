@@ -31,6 +31,7 @@ from callbill.ingest.incoming import (
 from callbill.ingest.landing import LandingFile, Skipped, Waiting, list_landing
 from callbill.ingest.shapes import call_log_shapes
 from callbill.ingest.withdrawals import withdraw_as_released
+from callbill.storage.objects import shown
 from callbill.tasks.connection import share_of_machine
 from callbill.tasks.ingest import ReadOutcome, ReadTask, as_item, outcome_of, read_files
 from callbill.tasks.workers import Workers
@@ -133,9 +134,9 @@ def _check_is_landing(landing: Path, skipped: Sequence[Skipped], missed: Sequenc
     """Raises UsageError if earlier files are missed, and not one of them is there unread."""
     if missed and not {one.name for one in skipped} & set(missed):
         raise UsageError(
-            f"landing folder {landing} has none of the {len(missed)} file(s) that were loaded from "
-            f"it before, such as {missed[0]}: name the right folder with --landing, or say "
-            "--archived if they were moved away on purpose"
+            f"landing folder {shown(landing)} has none of the {len(missed)} file(s) that were "
+            f"loaded from it before, such as {missed[0]}: name the right folder with --landing, "
+            "or say --archived if they were moved away on purpose"
         )
 
 

@@ -33,7 +33,9 @@ from callbill.jobs.sealing import (
 from callbill.jobs.summary import RunSummary, record_end, record_start
 from callbill.release.differences import differences_from_release
 from callbill.release.manifest import Manifest
-from callbill.release.release import Published, Release, new_run_id
+from callbill.release.release import Release, new_run_id
+from callbill.release.store import published_by
+from callbill.storage.objects import shown
 from callbill.tasks.workers import workers_for
 from callbill.warehouse.layout import Layout
 from callbill.warehouse.loads import SHA256_LENGTH, FileKey, Retry, SourceLoad
@@ -52,7 +54,7 @@ def rebuild_job(settings: Settings, reporter: Reporter) -> tuple[RunSummary, lis
     """
     check_landing(settings)
     with run_lock(settings):
-        release = Published(settings.published).require_current(
+        release = published_by(settings).require_current(
             "there is nothing to rebuild, `callbill run` makes a new warehouse"
         )
         current = release.manifest
@@ -113,7 +115,7 @@ def _rebuild(
     billing_vars = BillingVars(**current.vars)
     with adopted_warehouse(settings, current) as warehouse, workers_for(settings) as workers:
         record_start(warehouse, summary)
-        with reporter.step("ingest", landing=settings.landing):
+        with reporter.step("ingest", landing=shown(settings.landing)):
             summary.loaded = load_landing(
                 warehouse,
                 settings,

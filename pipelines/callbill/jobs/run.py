@@ -58,8 +58,10 @@ from callbill.quality import due_controls, keep_results, merge_results, run_cont
 from callbill.release.hashes import refresh_hashes
 from callbill.release.manifest import Manifest
 from callbill.release.release import Published, new_run_id
+from callbill.release.store import published_by, put_status
 from callbill.release.writing import write_release
 from callbill.storage.folder import is_folder
+from callbill.storage.objects import shown
 from callbill.tasks.build import build_models
 from callbill.tasks.workers import Workers, workers_for
 from callbill.warehouse.layout import Layout
@@ -88,6 +90,7 @@ def run_job(settings: Settings, reporter: Reporter, *, dry_run: bool = False) ->
 
     def write_run_status() -> None:
         write_status(Published(settings.published).status, summary, reporter.seconds, today)
+        put_status(settings)
 
     def write_status_of_abrupt_end() -> None:
         if summary.outcome == "running":
@@ -103,8 +106,9 @@ def run_job(settings: Settings, reporter: Reporter, *, dry_run: bool = False) ->
         finally:
             try:
                 write_run_status()
-            except OSError as error:
-                reporter.log("status not written", why=error.strerror)
+            except (OSError, CallbillError) as error:
+                why = error.strerror if isinstance(error, OSError) else str(error)
+                reporter.log("status not written", why=why)
     return summary
 
 
@@ -121,8 +125,7 @@ def write_status_of_refusal(published: Published, error: UsageError) -> None:
 def _run_locked(
     settings: Settings, summary: RunSummary, reporter: Reporter, today: date, *, dry_run: bool
 ) -> None:
-    published = Published(settings.published)
-    current = published.current_manifest()
+    current = Published(settings.published).current_manifest()
     summary.sealed_through = current.through if current else None
     billing_vars = load_vars(settings)
     load_thresholds(settings)  # raises for a mistyped threshold before the run begins
@@ -133,11 +136,12 @@ def _run_locked(
         )
     check_landing(settings)
     with run_lock(settings):
+        published = published_by(settings)
         current = published.current_manifest()
         summary.run_id = reporter.run_id = new_run_id(current)
         place = _scratch_copy(settings) if dry_run else nullcontext(settings)
         with place as settings_of_run:
-            _run(settings_of_run, billing_vars, summary, reporter, current, dry_run=dry_run)
+            _run(settings_of_run, published, billing_vars, summary, reporter, dry_run=dry_run)
 
 
 def check_landing(settings: Settings) -> None:
@@ -148,13 +152,14 @@ def check_landing(settings: Settings) -> None:
 
 def _run(
     settings: Settings,
+    published: Published,
     billing_vars: BillingVars,
     summary: RunSummary,
     reporter: Reporter,
-    current: Manifest | None,
     *,
     dry_run: bool,
 ) -> None:
+    current = published.current_manifest()
     with adopted_warehouse(settings, current) as warehouse, workers_for(settings) as workers:
         summary.sealed_through = current.through if current else None
         record_start(warehouse, summary)
@@ -174,10 +179,10 @@ def _run(
             _settle(
                 warehouse,
                 settings,
+                published,
                 billing_vars,
                 summary,
                 reporter,
-                current,
                 workers,
                 dry_run=dry_run,
             )
@@ -223,17 +228,19 @@ def _find_nothing_due(
 def _settle(
     warehouse: Warehouse,
     settings: Settings,
+    published: Published,
     billing_vars: BillingVars,
     summary: RunSummary,
     reporter: Reporter,
-    current: Manifest | None,
     workers: Workers,
     *,
     dry_run: bool,
 ) -> None:
     imports = import_ahead()
-    published = Published(settings.published)
-    with reporter.step("ingest", landing=settings.landing):
+    current = published.current_manifest()
+    if not dry_run:
+        published.check()
+    with reporter.step("ingest", landing=shown(settings.landing)):
         summary.loaded = load_landing(
             warehouse,
             settings,

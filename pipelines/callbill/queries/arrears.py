@@ -10,7 +10,8 @@ import duckdb
 
 from callbill.base.settings import Settings
 from callbill.base.sql import literal
-from callbill.release.release import Published, Release
+from callbill.release.release import Release
+from callbill.release.store import published_by
 
 _NOTICES = """
     select
@@ -32,7 +33,7 @@ class Arrears:
 
 def load_arrears(settings: Settings) -> Arrears:
     """Those of the current release. Raises UsageError if there is none."""
-    release = Published(settings.published).require_current()
+    release = published_by(settings).require_current()
     with closing(release.open()) as con:
         return arrears_of(release, con)
 

@@ -6,13 +6,13 @@ import duckdb
 
 from callbill.base.errors import LockedError
 from callbill.base.settings import Settings
-from callbill.release.release import Published
+from callbill.release.store import published_by
 from callbill.warehouse.warehouse import Warehouse
 
 
 def open_release(settings: Settings) -> duckdb.DuckDBPyConnection:
     """The current release, for reading. Raises UsageError if there is none."""
-    return Published(settings.published).require_current().open()
+    return published_by(settings).require_current().open()
 
 
 def open_warehouse_or_release(settings: Settings) -> duckdb.DuckDBPyConnection:

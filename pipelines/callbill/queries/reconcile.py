@@ -15,7 +15,7 @@ from typing import Any
 
 from callbill.base.errors import UsageError
 from callbill.base.settings import Settings
-from callbill.release.release import Published
+from callbill.release.store import published_by
 
 # The parts of a bill's difference, in the order in which they are shown, with what sums up to each.
 _PARTS = {
@@ -120,7 +120,7 @@ def reconcile(settings: Settings, month: date | None, owner: str | None) -> Reco
 
     Raises UsageError if no bill of the vendor's is known for what was asked.
     """
-    release = Published(settings.published).require_current()
+    release = published_by(settings).require_current()
     through = release.manifest.through
     with closing(release.open()) as con:
         if not con.execute(

@@ -68,6 +68,10 @@ class Release:
             f"read_parquet({files}, hive_partitioning = true, hive_types = {{'settled_on': date}})"
         )
 
+    def is_calls(self, path: Path) -> bool:
+        """Whether a file of the release has calls."""
+        return path.is_relative_to(self.parquet / "calls")
+
     def calls_of(self, settled_on: date) -> Path:
         return self.parquet / "calls" / f"settled_on={settled_on}"
 
@@ -95,7 +99,7 @@ class Release:
         con.execute(f"attach {literal(str(self.database))} as {name} (read_only)")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Published:
     """The published folder."""
 
@@ -182,6 +186,9 @@ class Published:
         building.symlink_to(release.folder.relative_to(self.folder))
         building.replace(self.link)
         sync_folder(self.folder)
+
+    def check(self) -> None:
+        """Whether one run at a time can publish here. In a folder, a lock sees to that."""
 
     def remove_unfinished(self) -> None:
         """Remove the releases of runs that ended before the switch. They are newer than the current

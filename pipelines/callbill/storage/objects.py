@@ -25,8 +25,8 @@ from callbill.base.errors import CallbillError
 
 SCHEME = "s3:"
 _BLOCK = 16 * 1024 * 1024
-# After so long without an answer, repeated as often as it may be, a request has failed.
-_RETRY_FOR = timedelta(seconds=float(os.environ.get("CALLBILL_STORE_TIMEOUT", "180")))
+# After so many seconds without an answer, repeated as often as it may be, a request has failed.
+_RETRY_SECONDS = "180"
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,11 @@ def url_of(path: Path) -> str | None:
     """The URL of a place in a store, None for a path of this machine."""
     parts = path.parts
     return f"s3://{'/'.join(parts[1:])}" if parts and parts[0] == SCHEME else None
+
+
+def shown(path: Path) -> str:
+    """A place as people write it."""
+    return url_of(path) or str(path)
 
 
 def is_in_store(path: Path) -> bool:
@@ -196,7 +201,17 @@ def _store(bucket: str) -> Any:
             "timeout": "60s",
             "connect_timeout": "10s",
         },
-        retry_config={"max_retries": 20, "retry_timeout": _RETRY_FOR},
+        retry_config={
+            "max_retries": 1000,
+            "retry_timeout": timedelta(
+                seconds=float(os.environ.get("CALLBILL_STORE_TIMEOUT", _RETRY_SECONDS))
+            ),
+            "backoff": {
+                "init_backoff": timedelta(milliseconds=200),
+                "max_backoff": timedelta(seconds=10),
+                "base": 2,
+            },
+        },
         **options,
     )
 

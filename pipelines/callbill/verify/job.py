@@ -18,7 +18,7 @@ from callbill.base.sql import literal
 from callbill.ingest.landing import list_landing
 from callbill.ingest.shapes import call_log_shapes
 from callbill.release.manifest import Manifest
-from callbill.release.release import Published
+from callbill.release.store import published_by
 from callbill.verify import compare
 from callbill.verify.accepted import Accepted, read_files
 from callbill.verify.bill import (
@@ -76,7 +76,7 @@ def verify_job(settings: Settings, month: date | None = None) -> Verification:
     anything differs; UsageError if there is no release, or a file that it was made from is not in
     the landing folder as it was loaded.
     """
-    release = Published(settings.published).require_current("there is nothing to verify")
+    release = published_by(settings).require_current("there is nothing to verify")
     manifest = release.manifest
     # Nothing that is settled after the 1st of the next month is billed in the month.
     through = min(manifest.through, next_month(month)) if month else manifest.through

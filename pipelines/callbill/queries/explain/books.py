@@ -10,7 +10,7 @@ from callbill.base.errors import UsageError
 from callbill.base.settings import BillingVars, Settings
 from callbill.base.sql import literal
 from callbill.release.manifest import Manifest
-from callbill.release.release import Published
+from callbill.release.store import published_by
 from callbill.warehouse.warehouse import Parameters, Record, Warehouse
 
 
@@ -37,7 +37,7 @@ def open_books(settings: Settings) -> Iterator[Books]:
 
     Raises UsageError if one of them is not there, LockedError while a run has the warehouse.
     """
-    release = Published(settings.published).require_current()
+    release = published_by(settings).require_current()
     if not settings.warehouse.exists():
         raise UsageError(
             f"there is no warehouse {settings.warehouse}, which holds the records; name it with "

@@ -23,7 +23,7 @@ from callbill.base.sql import literal
 from callbill.queries.export.csv_file import write_csv
 from callbill.queries.export.workbook import write_workbook
 from callbill.queries.project_sql import expand_macros
-from callbill.release.release import Published
+from callbill.release.store import published_by
 
 # The tables of each layout. A table's query is in the SQL file of its name.
 LAYOUTS = {"vendor": ("detail", "deductions"), "focus": ("cost_and_usage",)}
@@ -63,7 +63,7 @@ def export_month(
 
     Raises UsageError if there is no bill to write, or no such folder can be.
     """
-    release = Published(settings.published).require_current()
+    release = published_by(settings).require_current()
     with closing(release.open()) as con:
         if not con.execute("select 1 from duckdb_tables() where schema_name = 'seeds'").fetchall():
             raise UsageError(f"release {release.run_id} was published by a callbill before 0.6")

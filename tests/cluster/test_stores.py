@@ -1,0 +1,233 @@
+"""Logs and releases in an object store: the same bill; two runs cannot publish at once; a store
+that fails, in whatever way, leaves nothing half published."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.bill.reference.inputs import World
+from tests.cluster.conftest import RUNS, land
+from tests.support.commands import callbill, succeed
+from tests.support.faulty_store import Judge, Verdict, faulty_store
+from tests.support.places import figures
+from tests.support.servers import BUCKET, SECRET, put_folder, store_environment
+
+
+def places_in_store(place: Path, name: str) -> tuple[str, ...]:
+    return (
+        f"--landing=s3://{BUCKET}/{name}/landing",
+        f"--warehouse={place / 'warehouse.duckdb'}",
+        f"--published=s3://{BUCKET}/{name}/published",
+    )
+
+
+def mirror(place: Path) -> Path:
+    """A place whose published folder is the mirror of the store."""
+    link = place / "published"
+    if not link.is_symlink():
+        link.symlink_to("warehouse.duckdb.published")
+    return place
+
+
+@pytest.fixture(scope="module")
+def in_store(world: World, s3: int, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The nights, with logs and releases in the store under `nights`."""
+    place = tmp_path_factory.mktemp("in-store")
+    for after, through in zip((date.min, *RUNS), RUNS, strict=False):
+        fresh = place / f"until {through}"
+        land(world, fresh, after, through)
+        put_folder(fresh, "nights/landing", s3)
+        succeed(callbill("run", *places_in_store(place, "nights"), "--through", through))
+    return mirror(place)
+
+
+def test_logs_and_releases_in_a_store_give_the_same_bill(here: Path, in_store: Path) -> None:
+    assert figures(in_store) == figures(here)
+    succeed(callbill("verify", *places_in_store(in_store, "nights")))
+
+
+def test_another_machine_reads_and_rebuilds(here: Path, in_store: Path, tmp_path: Path) -> None:
+    """A machine that has nothing but the address."""
+    succeed(callbill("arrears", *places_in_store(tmp_path, "nights")))
+    assert figures(mirror(tmp_path)) == figures(here)
+    succeed(callbill("rebuild", *places_in_store(tmp_path, "nights")))
+
+
+# --- one night of its own for each test ---
+
+
+@pytest.fixture
+def one_night(world: World, s3: int, tmp_path: Path) -> tuple[Path, str]:
+    """Files of a night in the store, under a name of their own."""
+    name = tmp_path.name
+    land(world, tmp_path / "fresh", date.min, RUNS[0])
+    put_folder(tmp_path / "fresh", f"{name}/landing", s3)
+    return tmp_path, name
+
+
+def objects(name: str) -> list[str]:
+    from callbill.storage.objects import objects_below
+
+    return [found.name for found in objects_below(Path("s3:") / BUCKET / name / "published")]
+
+
+def publish_first(command: list[str]) -> None:
+    """Before this run publishes, another one does."""
+    from callbill.release.store import PublishedToStore
+
+    switch_to = PublishedToStore.switch_to
+
+    def switch_after_the_other(self: PublishedToStore, release: object) -> None:
+        subprocess.run(command, check=True, capture_output=True)
+        switch_to(self, release)  # type: ignore[arg-type]
+
+    PublishedToStore.switch_to = switch_after_the_other  # type: ignore[method-assign]
+
+
+def test_of_two_runs_that_publish_at_once_one_is_refused(
+    one_night: tuple[Path, str], tmp_path: Path
+) -> None:
+    place, name = one_night
+    other = [
+        str(Path(os.sys.executable).with_name("callbill")),  # type: ignore[attr-defined]
+        *("run", *places_in_store(tmp_path / "other", name), "--through", str(RUNS[0])),
+    ]
+    ended = callbill(
+        "run", *places_in_store(place, name), "--through", RUNS[0],
+        before=partial(publish_first, other),
+    )  # fmt: skip
+    assert ended.returncode == 3, ended.stderr
+    assert "another run has published" in ended.stderr
+    assert [n for n in objects(name) if n.startswith("pointers/")] == ["pointers/000000000001.json"]
+    # The refused one takes over what the other published, and has nothing to do any more.
+    again = callbill("run", *places_in_store(place, name), "--through", RUNS[0])
+    succeed(again)
+    assert figures(mirror(place)) == figures(mirror(tmp_path / "other"))
+
+
+@pytest.fixture
+def behind(s3: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    """Puts a faulty server before the store."""
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+
+        def put_before(judge: Judge) -> None:
+            port = stack.enter_context(faulty_store(s3, judge))
+            for key, value in store_environment(port).items():
+                monkeypatch.setenv(key, value)
+
+        yield put_before
+
+
+def test_a_store_that_ignores_conditions_is_refused_before_anything_is_published(
+    one_night: tuple[Path, str], behind
+) -> None:
+    place, name = one_night
+    behind(lambda method, _path: "forget" if method == "PUT" else None)
+    ended = callbill("run", *places_in_store(place, name), "--through", RUNS[0])
+    assert ended.returncode == 4
+    assert "writes over objects although it is asked not to" in ended.stderr
+    assert [name for name in objects(name) if not name.startswith("status/")] == []
+
+
+def test_errors_and_broken_connections_are_repeated(
+    one_night: tuple[Path, str], behind, here: Path
+) -> None:
+    """Every fifth request fails in one way or another, and one in twenty is slow."""
+    place, name = one_night
+    count = iter(range(10**9))
+
+    def judge(_method: str, _path: str) -> Verdict:
+        n = next(count)
+        return {4: 503, 9: "reset", 14: 500, 19: 0.5}.get(n % 20)
+
+    behind(judge)
+    succeed(callbill("run", *places_in_store(place, name), "--through", RUNS[0]))
+    sealed = figures(mirror(place))["settlement_hashes"]
+    assert sealed.items() <= figures(here)["settlement_hashes"].items()
+
+
+def test_a_store_that_dies_while_a_run_publishes_leaves_nothing_half_published(
+    one_night: tuple[Path, str], behind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, name = one_night
+    monkeypatch.setenv("CALLBILL_STORE_TIMEOUT", "2")
+    is_dead: list[bool] = []
+    may_die = [True]
+
+    def judge(method: str, path: str) -> Verdict:
+        if may_die and method == "PUT" and "/bill_lines.parquet" in path:
+            is_dead.append(True)
+        return "reset" if is_dead else None
+
+    behind(judge)
+    ended = callbill("run", *places_in_store(place, name), "--through", RUNS[0])
+    assert ended.returncode == 4
+    assert "cannot be reached" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert SECRET not in ended.stderr + ended.stdout
+    may_die.clear()
+    is_dead.clear()
+    # Without a pointer there is no release.
+    assert not [n for n in objects(name) if n.startswith("pointers/")]
+    assert callbill("arrears", *places_in_store(place / "x", name)).returncode == 2
+    succeed(callbill("run", *places_in_store(place, name), "--through", RUNS[0]))
+
+
+def test_a_changed_object_is_not_taken_for_the_release(
+    one_night: tuple[Path, str], tmp_path: Path
+) -> None:
+    from callbill.storage.objects import put
+
+    place, name = one_night
+    succeed(callbill("run", *places_in_store(place, name), "--through", RUNS[0]))
+    [lines] = [n for n in objects(name) if n.endswith("parquet/bill_lines.parquet")]
+    put(Path("s3:") / BUCKET / name / "published" / lines, b"something else")
+    ended = callbill("arrears", *places_in_store(tmp_path / "reader", name))
+    assert ended.returncode == 2
+    assert "is not what was published (SHA-256)" in ended.stderr
+
+
+def test_old_releases_go_and_their_calls_stay_as_long_as_they_are_needed(
+    world: World, s3: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLBILL_KEEP_RELEASES", "2")
+    name = tmp_path.name
+    for after, through in zip((date.min, *RUNS), RUNS, strict=False):
+        land(world, tmp_path / f"{through}", after, through)
+        put_folder(tmp_path / f"{through}", f"{name}/landing", s3)
+        succeed(callbill("run", *places_in_store(tmp_path, name), "--through", through))
+    kept = objects(name)
+    assert len([n for n in kept if n.startswith("pointers/")]) == 2
+    assert len({n.split("/")[1] for n in kept if n.startswith("releases/")}) == 2
+    reader = tmp_path / "reader"
+    succeed(callbill("verify", *places_in_store(reader, name)))
+    assert figures(mirror(reader)) == figures(mirror(tmp_path))
+
+
+def test_a_wrong_key_is_one_sentence_without_the_key(one_night: tuple[Path, str], behind) -> None:
+    place, name = one_night
+    behind(lambda _method, _path: 403)
+    ended = callbill("run", *places_in_store(place, name), "--through", RUNS[0])
+    assert ended.returncode == 4
+    assert "cannot be reached" in ended.stderr
+    assert SECRET not in ended.stderr
+    assert "tester" not in ended.stderr
+
+
+def test_status_is_put_into_the_store(in_store: Path) -> None:
+    from callbill.storage.objects import read
+
+    content = read(Path("s3:") / BUCKET / "nights" / "published" / "status" / "last_run.json")
+    assert json.loads(content or b"{}")["outcome"] == "published"
+    shutil.rmtree(in_store / "unused", ignore_errors=True)

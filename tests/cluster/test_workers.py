@@ -1,0 +1,115 @@
+"""Tasks on clusters: real processes that share the folders of this machine give the same bill, and
+those that do not are found out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from tests.bill.reference.inputs import World
+from tests.cluster.conftest import KINDS, RUNS, land
+from tests.support.commands import CALLBILL
+from tests.support.places import figures, places
+from tests.support.servers import spark_master, wait_until
+
+
+def run(place: Path, through: date, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """The product's own command in a fresh process: clients of clusters start threads."""
+    command = [CALLBILL, "run", *places(place), "--through", through, *arguments]
+    return subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(autouse=True)
+def _buckets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLBILL_BUCKETS", "3")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nights_on_a_cluster_give_the_same_bill(
+    kind: str, clusters: dict[str, str], world: World, here: Path, tmp_path: Path
+) -> None:
+    for after, through in zip((date.min, *RUNS), RUNS, strict=False):
+        land(world, tmp_path / "landing", after, through)
+        ended = run(tmp_path, through, "--workers", clusters[kind])
+        assert ended.returncode == 0, ended.stderr
+    assert figures(tmp_path) == figures(here)
+
+
+def test_a_worker_that_does_not_see_the_folders_is_found_out(world: World, tmp_path: Path) -> None:
+    """Of two workers one sees empty folders. An older callbill published half a bill here."""
+    place = tmp_path / "place"
+    land(world, place / "landing", date.min, RUNS[0])
+    files = place / "warehouse.duckdb.files"
+    files.mkdir()
+    with spark_master(tmp_path, hidden=[files]) as address:
+        ended = run(place, RUNS[0], "--workers", address)
+    assert ended.returncode == 4, ended.stderr
+    assert "workers need the folders of this machine" in ended.stderr
+    assert not (place / "published" / "current").exists()
+
+
+def test_another_version_on_a_worker_is_refused(
+    clusters: dict[str, str], world: World, tmp_path: Path
+) -> None:
+    land(world, tmp_path / "landing", date.min, RUNS[0])
+    older = (
+        "import sys; import callbill; callbill.__version__ = '0.6.9'; "
+        "from callbill.cli.main import main; sys.argv[0] = 'callbill'; main()"
+    )
+    command = [
+        *(CALLBILL.with_name("python"), "-c", older, "run", *places(tmp_path)),
+        *("--through", RUNS[0], "--workers", clusters["dask"]),
+    ]
+    ended = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2, ended.stderr
+    assert "this run is of 0.6.9: install the same version everywhere" in ended.stderr
+
+
+def test_no_cluster_is_one_sentence(world: World, tmp_path: Path) -> None:
+    land(world, tmp_path / "landing", date.min, RUNS[0])
+    for address, sentence in (
+        ("dask://127.0.0.1:9", "no Dask scheduler at dask://127.0.0.1:9"),
+        ("ftp://127.0.0.1", "--workers takes a number of processes, spark://"),
+    ):
+        ended = run(tmp_path, RUNS[0], "--workers", address)
+        assert ended.returncode in (2, 4), ended.stderr
+        assert sentence in ended.stderr
+        assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("step", ["loading", "building"])
+def test_an_executor_that_is_killed_is_replaced(
+    step: str, clusters: dict[str, str], world: World, here: Path, tmp_path: Path
+) -> None:
+    """As soon as the first task of a step writes, one of the executors is killed."""
+    for path in sorted((here / "landing").rglob("*")):
+        if path.is_file():
+            target = tmp_path / "landing" / path.relative_to(here / "landing")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, target)
+    killed: list[int] = []
+    folder = tmp_path / "warehouse.duckdb.files" / step
+
+    def kill() -> None:
+        wait_until(lambda: folder.is_dir() and any(folder.iterdir()), f"{step} begins")
+        found = subprocess.run(
+            ["pgrep", "-f", "CoarseGrainedExecutorBackend"],  # the executors' own class
+            capture_output=True, text=True, check=True,
+        ).stdout.split()  # fmt: skip
+        os.kill(int(found[0]), signal.SIGKILL)
+        killed.append(int(found[0]))
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    ended = run(tmp_path, RUNS[-1], "--workers", clusters["master"])
+    thread.join()
+    assert killed
+    assert ended.returncode == 0, ended.stderr
+    assert figures(tmp_path)["settlement_hashes"] == figures(here)["settlement_hashes"]
