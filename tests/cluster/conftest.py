@@ -23,7 +23,7 @@ from tests.support.servers import (
 )
 from tests.support.shared import make_once
 
-RUNS = (date(2024, 3, 4), date(2024, 3, 6), LAST_DAY)
+RUNS = (date(2024, 3, 4), LAST_DAY)
 KINDS = {"master": spark_master, "connect": connect_server, "dask": dask_cluster}
 
 

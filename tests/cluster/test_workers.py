@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 from datetime import date
 from pathlib import Path
@@ -29,6 +30,9 @@ def run(place: Path, through: date, *arguments: object) -> subprocess.CompletedP
 @pytest.fixture(autouse=True)
 def _buckets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALLBILL_BUCKETS", "3")
+    # What a user of Spark sets: where the driver listens, and the Python of the workers.
+    monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -141,7 +141,7 @@ def spark_master(folder: Path, hidden: Sequence[Path] = ()) -> Iterator[str]:
 @contextmanager
 def connect_server(folder: Path) -> Iterator[str]:
     """A Spark Connect server on two cores of its own; its address."""
-    environment = _spark_environment(folder)
+    environment = _spark_environment(folder) | {"SPARK_DAEMON_MEMORY": "1g"}
     port = free_port()
     command = [
         Path(environment["SPARK_HOME"]) / "bin" / "spark-submit",

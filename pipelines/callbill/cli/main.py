@@ -11,6 +11,7 @@ import click
 
 from callbill import __version__
 from callbill.base.errors import CallbillError, ControlFailedError, UsageError
+from callbill.base.hidden import hide
 from callbill.base.progress import Reporter
 from callbill.base.stopping import (
     end_abruptly,
@@ -56,8 +57,8 @@ def main() -> NoReturn:
     """Run the command. Every error that is understood is one sentence and an exit code."""
     os.umask(os.umask(0o022) | 0o022)  # nothing that is written is writable for everybody
     # DuckDB asks of every bound value whether it is one of pandas', and imports pandas to find out.
-    # Code that needs pandas makes it importable again (callbill.quality).
-    sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
+    # Code that needs pandas makes it importable again.
+    hide("pandas")
     reporter = Reporter(json_logs="--json-logs" in sys.argv)
     install_signal_handlers()
     with on_abrupt_end(lambda: _show_end(reporter, STOPPED, CallbillError.exit_code)):

@@ -14,6 +14,8 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
+from callbill.base.hidden import show
+
 # A third of the import's time goes to these packages, which only few expectations use.
 _DEFERRED = ("altair", "scipy.stats")
 
@@ -39,9 +41,7 @@ def _lean_import() -> Iterator[None]:
     collecting = gc.isenabled()
     gc.disable()
     sys.meta_path.insert(0, _DeferringFinder)
-    # The command line hides pandas (see `main` there). Great Expectations needs it.
-    if "pandas" in sys.modules and not sys.modules["pandas"]:
-        del sys.modules["pandas"]
+    show("pandas")  # the command line hides it, Great Expectations needs it
     try:
         yield
     finally:

@@ -9,7 +9,7 @@ from callbill.tasks.workers.interface import Item, answer_of, do, with_version
 
 # How often Dask repeats a task whose worker was lost.
 _RETRIES = 3
-_SECONDS_TO_CONNECT = 30
+_SECONDS_TO_CONNECT = 10
 
 
 class Dask:

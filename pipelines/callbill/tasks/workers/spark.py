@@ -7,11 +7,13 @@ schedules, places and repeats it. Both ways of connecting have this interface.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from callbill.base.errors import CallbillError, UsageError
+from callbill.base.hidden import show
 from callbill.tasks.workers.interface import Item, answer_of, do, with_version
 
 # How many tasks run side by side is known of a master only, and changes with the cluster. Files are
@@ -24,6 +26,7 @@ class Spark:
     is_this_machine = False
 
     def __init__(self, address: str) -> None:
+        show("pandas")  # the command line hides it, Spark Connect needs it
         try:
             from pyspark.errors import PySparkException
             from pyspark.sql import SparkSession
@@ -49,7 +52,7 @@ class Spark:
                 slots = self._session.sparkContext.defaultParallelism
                 self.count = max(slots, _AT_LEAST)
         except Exception as error:
-            raise CallbillError(f"no Spark at {address}: {_first_line(error)}") from error
+            raise CallbillError(f"no Spark at {address}: {_reason(error)}") from error
 
     def run(self, task: str, items: Sequence[Item]) -> Iterator[Item]:
         rows = [(number, json.dumps(with_version(item))) for number, item in enumerate(items)]
@@ -70,7 +73,7 @@ class Spark:
             }
         except self._errors as error:
             raise CallbillError(
-                f"Spark at {self._address} did not finish: {_first_line(error)}; nothing was "
+                f"Spark at {self._address} did not finish: {_reason(error)}; nothing was "
                 "published, run again"
             ) from error
         if sorted(outcomes) != list(range(len(rows))):
@@ -97,6 +100,9 @@ def _work(task: str, batches: Iterable[Any]) -> Iterator[Any]:
         )
 
 
-def _first_line(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
+    """The line of Spark's message that is for people: the last error of a Python worker in it,
+    otherwise the first line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(error).__name__
+    errors = [line for line in lines if re.match(r"[A-Z]\w*(Error|Exception): ", line)]
+    return [*errors[-1:], *lines, type(error).__name__][0][:300]
