@@ -11,7 +11,7 @@ SHELL := /bin/bash
 # How long each check took.
 timed = TIMEFORMAT="$@: %1R s" && time
 
-.PHONY: install install-browser install-cluster hooks run test test-long test-browser test-wheel test-cluster reliability bench bench-engines lint ruff mypy sqlfluff docs picture lock clean
+.PHONY: install install-browser install-cluster hooks run test test-long test-browser test-wheel test-cluster reliability bench bench-scale bench-engines lint ruff mypy sqlfluff docs picture lock clean
 
 install: .venv/.installed
 
@@ -90,6 +90,10 @@ mypy: install
 bench: install
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.page > docs/performance.md
+
+# The same nights by one process, by bucket, by two processes and on Spark.
+bench-scale: install-cluster
+	.venv-cluster/bin/python -m benchmarks scale
 
 bench-engines:
 	$(PYTHON) -m venv .venv-bench

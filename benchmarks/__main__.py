@@ -14,7 +14,10 @@ from rich.table import Table
 
 from benchmarks.campaigns import CAMPAIGNS, Sizes
 from benchmarks.measure import PROJECT, machine
+from benchmarks.scale import scale
 
+# Not among those that `make bench` measures.
+SCALE = "scale"
 RESULTS = PROJECT / "benchmarks" / "results"
 
 
@@ -42,6 +45,20 @@ def show(campaign: str, results: list[dict[str, Any]]) -> None:
         ))  # fmt: skip
 
 
+def show_scale(results: list[dict[str, Any]]) -> None:
+    steps = list(results[0]["steps"])
+    table = Table("calls", "road", title="scale")
+    for column in ("seconds", "memory, MB", *steps):
+        table.add_column(column, justify="right")
+    for result in results:
+        table.add_row(
+            f"{result['calls']:,}", result["road"], f"{result['seconds']:.1f}",
+            f"{result['memory_mb']:,}",
+            *(f"{result['steps'].get(step, 0):.1f}" for step in steps),
+        )  # fmt: skip
+    Console(width=160).print(table)
+
+
 def commit_name() -> str:
     git = ["git", "describe", "--always", "--dirty"]
     return subprocess.run(
@@ -50,7 +67,7 @@ def commit_name() -> str:
 
 
 @click.command()
-@click.argument("campaigns", nargs=-1, type=click.Choice(list(CAMPAIGNS)))
+@click.argument("campaigns", nargs=-1, type=click.Choice([*CAMPAIGNS, SCALE]))
 @click.option(
     "--folder", type=click.Path(path_type=Path), default=PROJECT / "data" / "bench",
     help="Where the data and warehouses are made; they stay there for the next time.",
@@ -64,8 +81,12 @@ def main(
 ) -> None:
     """Measure what a night costs: all campaigns, or those that are named."""
     for name in campaigns or CAMPAIGNS:
-        results = CAMPAIGNS[name](folder, Sizes(few, many, rounds))
-        show(name, results)
+        if name == SCALE:
+            results = scale(folder, (few, many, 3 * many))
+            show_scale(results)
+        else:
+            results = CAMPAIGNS[name](folder, Sizes(few, many, rounds))
+            show(name, results)
         if keep:
             kept = {
                 "at": datetime.now(UTC).isoformat(timespec="seconds"),

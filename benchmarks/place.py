@@ -85,7 +85,7 @@ class Place:
     def _night(self, place: Path) -> Night:
         timing = self.run(place, self.day)
         status = json.loads((place / "published" / "status" / "last_run.json").read_text())
-        return Night(timing, status["step_seconds"], _bill(place, self.day))
+        return Night(timing, status["step_seconds"], bill_of(place, self.day))
 
 
 def _copy(source: str, target: str) -> None:
@@ -96,7 +96,7 @@ def _copy(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def _bill(place: Path, used_on: date) -> str:
+def bill_of(place: Path, used_on: date) -> str:
     """The published bill of a usage date, as text like that of the engines."""
     database = place / "published" / "current" / "callbill.duckdb"
     with duckdb.connect(str(database), read_only=True) as con:

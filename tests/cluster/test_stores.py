@@ -12,7 +12,9 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
+import duckdb
 import pytest
+from callbill.release.release import Published, Release
 
 from tests.bill.reference.inputs import World
 from tests.cluster.conftest import RUNS, land
@@ -28,6 +30,10 @@ def places_in_store(place: Path, name: str) -> tuple[str, ...]:
         f"--warehouse={place / 'warehouse.duckdb'}",
         f"--published=s3://{BUCKET}/{name}/published",
     )
+
+
+def releases_of(place: Path) -> list[Release]:
+    return Published(place / "published").releases()
 
 
 def mirror(place: Path) -> Path:
@@ -59,6 +65,16 @@ def test_another_machine_reads_and_rebuilds(here: Path, in_store: Path, tmp_path
     """A machine that has nothing but the address."""
     succeed(callbill("arrears", *places_in_store(tmp_path, "nights")))
     assert figures(mirror(tmp_path)) == figures(here)
+    opened = callbill("open", *places_in_store(tmp_path, "nights"))
+    succeed(opened)
+    database = next(line for line in opened.stdout.splitlines() if "database" in line).split()[1]
+    # An analyst opens it as it lies there, calls included.
+    with duckdb.connect(database, read_only=True) as con:
+        [(calls,)] = con.execute("select sum(calls_billed) from billing.calls").fetchall()
+        assert con.execute("select sum(calls) from billing.bill_lines").fetchall() == [(calls,)]
+    first, last = (release.run_id for release in releases_of(in_store)[:2])
+    diff = callbill("diff", first, last, *places_in_store(tmp_path, "nights"))
+    succeed(diff)
     succeed(callbill("rebuild", *places_in_store(tmp_path, "nights")))
 
 

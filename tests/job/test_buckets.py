@@ -174,6 +174,34 @@ def test_a_worker_that_does_not_see_all_records_is_found_out(
     assert settled["outcome"] == "failed"
 
 
+def test_a_task_that_never_returns_ends_the_run(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLBILL_WORKER_TIMEOUT", "4")
+    log = place / "landing/call_logs/arrived_on=2026-03-04/calls.jsonl"
+    write(log, json_lines(record("new", called_at="2026-03-03T10:00:00+08:00")))
+    ended = run_after(stop_the_processes, place, "--through", "2026-03-04", "--workers", "2")
+    assert ended.returncode == 4, ended.stderr
+    assert "a worker process gave no answer for 4 seconds" in ended.stderr
+
+
+def stop_the_processes() -> None:
+    """The processes stand still as soon as they have a bucket to build."""
+    import os
+    import signal
+    from concurrent.futures import ProcessPoolExecutor
+
+    submit = ProcessPoolExecutor.submit
+
+    def submit_and_stop(self: ProcessPoolExecutor, work, task, name):  # type: ignore[no-untyped-def]
+        if task == "bucket":
+            for process in list(self._processes):
+                os.kill(process, signal.SIGSTOP)
+        return submit(self, work, task, name)
+
+    ProcessPoolExecutor.submit = submit_and_stop  # type: ignore[method-assign]
+
+
 def test_a_process_that_is_killed_ends_the_run_with_a_sentence(place: Path) -> None:
     write(
         place / "landing/call_logs/arrived_on=2026-03-04/calls.jsonl",

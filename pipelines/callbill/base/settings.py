@@ -69,8 +69,10 @@ class Settings(_Places):
     threads: int | None = Field(default=None, ge=1, le=1024)
     # Into how many parts a new warehouse divides its calls. One that exists keeps its number.
     buckets: int | None = Field(default=None, ge=1, le=4096)
-    # Where tasks run: in this process, or in so many processes.
+    # Where tasks run: in this process, in so many processes, on a cluster.
     workers: str = ""
+    # After so many seconds without an answer of a worker the run ends.
+    worker_timeout: int = Field(default=4 * 3600, ge=1)
     # A single day needs at least about 100 MB.
     memory_limit: str = Field(
         default="1500MB",

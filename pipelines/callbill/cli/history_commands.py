@@ -1,4 +1,4 @@
-"""runs, rejects and diff: the commands that show what was done."""
+"""runs, rejects, diff and open: the commands that show what was done."""
 
 from __future__ import annotations
 
@@ -60,3 +60,18 @@ def diff(release: str, other_release: str, **places: str) -> None:
         raise ControlFailedError(
             f"{len(changes.changed_dates)} sealed settlement date(s) are not what they were"
         )
+
+
+@click.command("open")
+@place_options
+@click.argument("release", default="current")
+def open_(release: str, **places: str) -> None:
+    """Show where the parts of a release lie, to open them with other programs.
+
+    RELEASE is a run id, the beginning of it, or `current`. If releases are published to an object
+    store it is fetched first.
+    """
+    from callbill.cli.show.release import show_release
+    from callbill.release.store import published_by
+
+    show_release(published_by(load_settings(**places)).find(release))

@@ -36,6 +36,7 @@ from callbill.release.manifest import Manifest
 from callbill.release.release import Release, new_run_id
 from callbill.release.store import published_by
 from callbill.storage.objects import shown
+from callbill.tasks.look import look_at
 from callbill.tasks.workers import workers_for
 from callbill.warehouse.layout import Layout
 from callbill.warehouse.loads import SHA256_LENGTH, FileKey, Retry, SourceLoad
@@ -115,6 +116,8 @@ def _rebuild(
     billing_vars = BillingVars(**current.vars)
     with adopted_warehouse(settings, current) as warehouse, workers_for(settings) as workers:
         record_start(warehouse, summary)
+        if not workers.is_this_process:
+            look_at(workers, warehouse.layout.files, settings.landing, summary.run_id)
         with reporter.step("ingest", landing=shown(settings.landing)):
             summary.loaded = load_landing(
                 warehouse,

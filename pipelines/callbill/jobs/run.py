@@ -63,6 +63,7 @@ from callbill.release.writing import write_release
 from callbill.storage.folder import is_folder
 from callbill.storage.objects import shown
 from callbill.tasks.build import build_models
+from callbill.tasks.look import look_at
 from callbill.tasks.workers import Workers, workers_for
 from callbill.warehouse.layout import Layout
 from callbill.warehouse.warehouse import Warehouse
@@ -240,6 +241,9 @@ def _settle(
     current = published.current_manifest()
     if not dry_run:
         published.check()
+    if not workers.is_this_process:
+        seen = look_at(workers, warehouse.layout.files, settings.landing, summary.run_id)
+        reporter.log("workers", where=settings.workers, seen=", ".join(seen))
     with reporter.step("ingest", landing=shown(settings.landing)):
         summary.loaded = load_landing(
             warehouse,

@@ -22,6 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
+
 from callbill.base.errors import CallbillError, LockedError, UsageError
 from callbill.base.settings import Settings
 from callbill.release.manifest import MANIFEST
@@ -40,6 +42,10 @@ from callbill.storage.objects import (
 
 _FILES = "files.json"
 _AT_ONCE = 8
+_COLUMNS_OF_CALLS = """
+    select column_name from duckdb_columns()
+    where schema_name = 'billing' and table_name = 'calls' order by column_index
+"""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,17 @@ def published_by(settings: Settings) -> Published:
     published = PublishedToStore(settings.published, settings.published_store)
     published.pull()
     return published
+
+
+def _point_to_calls(release: Release) -> None:
+    """Have the view of calls in a release's database read the files that lie beside it here."""
+    release.database.chmod(0o644)
+    with duckdb.connect(str(release.database)) as con:
+        columns = ", ".join(row[0] for row in con.execute(_COLUMNS_OF_CALLS).fetchall())
+        con.execute(
+            f"create or replace view billing.calls as select {columns} from {release.calls}"
+        )
+    release.database.chmod(0o444)
 
 
 def put_status(settings: Settings) -> None:
@@ -112,6 +129,19 @@ class PublishedToStore(Published):
         release = self.new(pointer.run_id)
         self._download(release)
         super().switch_to(release)
+
+    def find(self, name: str) -> Release:
+        """The release whose run id begins with `name`, or the current one for `current`. One that
+        the mirror does not have is fetched.
+
+        Raises as `Published.find` and `pull` do.
+        """
+        known = [release.run_id for release in self.releases()]
+        if name != "current" and not any(run_id.startswith(name) for run_id in known):
+            for pointer in self._pointers():
+                if pointer.run_id.startswith(name):
+                    self._download(self.new(pointer.run_id))
+        return super().find(name)
 
     def check(self) -> None:
         """Raises CallbillError if the store would let two runs publish at once."""
@@ -226,6 +256,7 @@ class PublishedToStore(Published):
             list(pool.map(lambda file: self._get(file, unfinished / file.name), files))
         shutil.rmtree(release.folder, ignore_errors=True)
         unfinished.replace(release.folder)
+        _point_to_calls(release)
 
     def _get(self, file: _File, target: Path) -> None:
         try:

@@ -27,26 +27,26 @@ __all__ = ["Workers", "workers_for"]
 def workers_for(settings: Settings) -> Iterator[Workers]:
     """The workers that the settings name, until this block ends. Raises UsageError if there are no
     such ones."""
-    workers = _workers(settings.workers.strip())
+    workers = _workers(settings.workers.strip(), settings.worker_timeout)
     try:
         yield workers
     finally:
         workers.close()
 
 
-def _workers(text: str) -> Workers:
+def _workers(text: str, timeout: int) -> Workers:
     if text in ("", "1"):
         return InProcess()
     if text.isascii() and text.isdigit() and 2 <= int(text) <= 1024:
-        return Processes(int(text))
+        return Processes(int(text), timeout)
     if text.startswith(("spark://", "local[", "local-cluster[", "sc://")):
         from callbill.tasks.workers.spark import Spark
 
-        return Spark(text)
+        return Spark(text, timeout)
     if text.startswith("dask://"):
         from callbill.tasks.workers.dask import Dask
 
-        return Dask(text)
+        return Dask(text, timeout)
     raise UsageError(
         f"--workers takes a number of processes, spark://…, sc://… or dask://…, not {text!r}"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from callbill.base.errors import CallbillError, UsageError
-from callbill.tasks.workers.interface import Item, answer_of, do, with_version
+from callbill.tasks.workers.interface import Item, answer_of, do, no_answer, with_version
 
 # How often Dask repeats a task whose worker was lost.
 _RETRIES = 3
@@ -16,7 +16,7 @@ class Dask:
     is_this_process = False
     is_this_machine = False
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, timeout: int) -> None:
         try:
             from distributed import Client
         except ImportError as error:
@@ -24,6 +24,7 @@ class Dask:
                 f"--workers {address} needs Dask, which is not installed: install callbill[dask]"
             ) from error
         self._address = address
+        self._timeout = timeout
         try:
             self._client = Client(
                 address.replace("dask://", "tcp://", 1), timeout=_SECONDS_TO_CONNECT
@@ -50,7 +51,9 @@ class Dask:
 
     def _result(self, future: object) -> Item:
         try:
-            result: Item = future.result()  # type: ignore[attr-defined]
+            result: Item = future.result(self._timeout)  # type: ignore[attr-defined]
+        except TimeoutError as error:
+            raise no_answer(self._timeout, f"Dask at {self._address}") from error
         except CallbillError:
             raise
         except Exception as error:

@@ -47,6 +47,14 @@ class Workers(Protocol):
     def close(self) -> None: ...
 
 
+def no_answer(seconds: int, workers: str) -> CallbillError:
+    """The error that ends a run whose workers do not answer."""
+    return CallbillError(
+        f"{workers} gave no answer for {seconds} seconds (CALLBILL_WORKER_TIMEOUT); nothing was "
+        "published, run again"
+    )
+
+
 def with_version(item: Item) -> Item:
     """An item as it is sent."""
     return item | {_VERSION: __version__}

@@ -11,15 +11,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from callbill.base.errors import CallbillError
-from callbill.tasks.workers.interface import Item, answer_of, do, with_version
+from callbill.tasks.workers.interface import Item, answer_of, do, no_answer, with_version
 
 
 class Processes:
     is_this_process = False
     is_this_machine = True
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, timeout: int) -> None:
         self.count = count
+        self._timeout = timeout
         # Not forked: DuckDB's threads would be missing in the copy.
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(count, mp_context=context)
@@ -34,7 +35,11 @@ class Processes:
             try:
                 outcomes = [self._pool.submit(_do, task, name) for name in names]
                 for outcome in outcomes:
-                    yield answer_of(outcome.result())
+                    yield answer_of(outcome.result(self._timeout))
+            except TimeoutError as error:
+                for process in multiprocessing.active_children():
+                    process.kill()
+                raise no_answer(self._timeout, "a worker process") from error
             except BrokenProcessPool as error:
                 raise CallbillError(
                     "a worker process ended abruptly; nothing was published, run again"

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 from callbill.base.errors import CallbillError, UsageError
 from callbill.base.hidden import show
-from callbill.tasks.workers.interface import Item, answer_of, do, with_version
+from callbill.tasks.workers.interface import Item, answer_of, do, no_answer, with_version
 
 # How many tasks run side by side is known of a master only, and changes with the cluster. Files are
 # divided among so many at least.
@@ -25,7 +26,7 @@ class Spark:
     is_this_process = False
     is_this_machine = False
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, timeout: int) -> None:
         show("pandas")  # the command line hides it, Spark Connect needs it
         try:
             from pyspark.errors import PySparkException
@@ -37,6 +38,7 @@ class Spark:
             ) from error
         self._errors: tuple[type[Exception], ...] = (PySparkException, OSError, RuntimeError)
         self._address = address
+        self._timeout = timeout
         builder = SparkSession.builder.appName("callbill")
         try:
             if address.startswith("sc://"):
@@ -64,18 +66,21 @@ class Spark:
             .coalesce(1)
             .repartition(len(rows))
         )
+        results = partitions.mapInArrow(partial(_work, task), "number int, outcome string")
+        pool = ThreadPoolExecutor(1)
         try:
-            outcomes = {
-                row.number: row.outcome
-                for row in partitions.mapInArrow(
-                    partial(_work, task), "number int, outcome string"
-                ).collect()
-            }
+            collected = pool.submit(results.collect).result(self._timeout)
+            outcomes = {row.number: row.outcome for row in collected}
+        except TimeoutError as error:
+            self._session.interruptAll()
+            raise no_answer(self._timeout, f"Spark at {self._address}") from error
         except self._errors as error:
             raise CallbillError(
                 f"Spark at {self._address} did not finish: {_reason(error)}; nothing was "
                 "published, run again"
             ) from error
+        finally:
+            pool.shutdown(wait=False)
         if sorted(outcomes) != list(range(len(rows))):
             raise CallbillError(
                 f"Spark at {self._address} gave {len(outcomes)} results for {len(rows)} tasks; "

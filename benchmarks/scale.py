@@ -1,0 +1,109 @@
+"""`make bench-scale`: nights of 1, 10 and 30 million calls, by one process, by bucket, by several
+processes and on Spark."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from benchmarks.data import make_day
+from benchmarks.measure import PROJECT, Timing, timed
+from benchmarks.place import FIRST, bill_of
+
+# It has Spark beside callbill.
+CLUSTER = PROJECT / ".venv-cluster" / "bin"
+OWNERS = 1000
+
+
+@dataclass(frozen=True)
+class Road:
+    """A way to do the same night."""
+
+    name: str
+    buckets: int
+    workers: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+ROADS = (
+    Road("one process", 1),
+    Road("one process, 32 buckets, 400 MB", 32, environment={"CALLBILL_MEMORY_LIMIT": "400MB"}),
+    Road("2 processes", 8, "2"),
+    Road("2 Spark workers", 8, "spark"),
+)
+
+
+def scale(folder: Path, sizes: tuple[int, ...]) -> list[dict[str, Any]]:
+    """Each size by each road. Raises RuntimeError if two bills differ."""
+    results = []
+    for calls in sizes:
+        place = folder / f"scale-{calls}"
+        make_day(place / "landing", FIRST, calls, OWNERS)
+        bills = set()
+        for road in ROADS:
+            if road.workers == "spark" and not CLUSTER.exists():
+                continue
+            night, steps, bill = _night(place, road)
+            bills.add(bill)
+            results.append(
+                {
+                    "calls": calls,
+                    "road": road.name,
+                    "seconds": round(night.seconds, 2),
+                    "memory_mb": round(night.memory_mb),
+                    "steps": steps,
+                }
+            )
+        if len(bills) > 1:
+            raise RuntimeError(f"the bills of {calls} calls differ")
+    return results
+
+
+def _night(place: Path, road: Road) -> tuple[Timing, dict[str, float], str]:
+    work = place / "night"
+    shutil.rmtree(work, ignore_errors=True)
+    bin_ = CLUSTER if CLUSTER.exists() else PROJECT / ".venv" / "bin"
+    with _workers(road) as workers:
+        environment = {"CALLBILL_BUCKETS": str(road.buckets), **road.environment, **workers}
+        before = dict(os.environ)
+        os.environ.update(environment)
+        try:
+            timing = timed(
+                [
+                    bin_ / "callbill", "run", "--json-logs",
+                    *("--landing", place / "landing"), *("--warehouse", work / "warehouse.duckdb"),
+                    *("--published", work / "published"),
+                    *("--through", FIRST + timedelta(days=1)),
+                ]
+            )  # fmt: skip
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+    status = json.loads((work / "published" / "status" / "last_run.json").read_text())
+    return timing, status["step_seconds"], bill_of(work, FIRST)
+
+
+@contextmanager
+def _workers(road: Road) -> Iterator[dict[str, str]]:
+    """What the environment says of the road's workers."""
+    if road.workers != "spark":
+        yield {"CALLBILL_WORKERS": road.workers}
+        return
+    # What starts clusters for the tests.
+    from tests.support.servers import spark_master
+
+    with tempfile.TemporaryDirectory() as folder, spark_master(Path(folder)) as address:
+        yield {
+            "CALLBILL_WORKERS": address,
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "PYSPARK_PYTHON": str(CLUSTER / "python"),
+            "CALLBILL_MEMORY_LIMIT": "700MB",
+        }
