@@ -27,12 +27,6 @@ RUNS = (date(2024, 3, 4), LAST_DAY)
 KINDS = {"master": spark_master, "connect": connect_server, "dask": dask_cluster}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker("cluster")
-
-
 @pytest.fixture(scope="session")
 def world() -> World:
     """Worlds whose files have dates."""

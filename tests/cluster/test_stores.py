@@ -23,6 +23,8 @@ from tests.support.faulty_store import Judge, Verdict, faulty_store
 from tests.support.places import figures
 from tests.support.servers import BUCKET, SECRET, put_folder, store_environment
 
+pytestmark = pytest.mark.cluster
+
 
 def places_in_store(place: Path, name: str) -> tuple[str, ...]:
     return (

@@ -20,6 +20,8 @@ from tests.support.commands import CALLBILL
 from tests.support.places import figures, places
 from tests.support.servers import spark_master, wait_until
 
+pytestmark = pytest.mark.cluster
+
 
 def run(place: Path, through: date, *arguments: object) -> subprocess.CompletedProcess[str]:
     """The product's own command in a fresh process: clients of clusters start threads."""

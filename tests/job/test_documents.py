@@ -35,7 +35,7 @@ def test_every_guarantee_names_a_test_that_is_there() -> None:
                 if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"
             ]
             marks = [*found.decorator_list, *module_marks]
-            for name in ("long", "browser"):
+            for name in ("long", "browser", "cluster"):
                 is_marked = any(f"mark.{name}" in ast.unparse(mark) for mark in marks)
                 assert is_marked == (f"{name}: `{path}::{test}`" in held_by), (path, test)
 

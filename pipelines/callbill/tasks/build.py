@@ -127,6 +127,9 @@ def _build_buckets(
     building.mkdir(parents=True)
     items = _items(warehouse, settings, plan.of_bucket(), window, horizon, workers)
     tables: dict[str, list[str]] = {}
+    if workers.is_this_process:
+        # Two DuckDBs share the memory, and the warehouse's has nothing to do meanwhile.
+        warehouse.execute(f"set memory_limit = '{settings.memory_of_each(4)}'")
     answers = workers.run("bucket", items)
     for item, answer in zip(items, answers, strict=True):
         expected = sum(records for _path, records, _size in item["records"])
@@ -141,6 +144,7 @@ def _build_buckets(
             )
         for name, path in answer["tables"].items():
             tables.setdefault(name, []).append(path)
+    warehouse.execute(f"set memory_limit = '{settings.memory_limit}'")
     for model in (CALLS, CALL_STATES):
         warehouse.by_date.create_view(model)
     return plan.beside_buckets(

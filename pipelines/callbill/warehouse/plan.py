@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import cached_property
@@ -163,16 +164,17 @@ def load_plan(layout: Layout, billing_vars: BillingVars, window: Window) -> Plan
     """
     name = plan_name(billing_vars, window)
     kept = layout.plans / name
-    if not kept.exists():
-        plan = compile_plan(layout, billing_vars, window)
-        layout.plans.mkdir(parents=True, exist_ok=True)
-        for old in layout.plans.iterdir():
-            if old.name.split("-")[0] != name.split("-")[0]:
-                old.unlink()
-        unfinished = kept.with_suffix(".part")
-        unfinished.write_text(as_json(plan), encoding="utf-8")
-        unfinished.replace(kept)
-    return from_json(kept.read_text(encoding="utf-8")).at(window)
+    with suppress(OSError, ValueError, KeyError, TypeError):  # not there, or damaged
+        return from_json(kept.read_text(encoding="utf-8")).at(window)
+    plan = compile_plan(layout, billing_vars, window)
+    layout.plans.mkdir(parents=True, exist_ok=True)
+    for old in layout.plans.iterdir():
+        if old.name.split("-")[0] != name.split("-")[0]:
+            old.unlink()
+    unfinished = kept.with_suffix(".part")
+    unfinished.write_text(as_json(plan), encoding="utf-8")
+    unfinished.replace(kept)
+    return plan.at(window)
 
 
 def plan_name(billing_vars: BillingVars, window: Window) -> str:
