@@ -3,9 +3,7 @@ those that do not are found out."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -105,12 +103,15 @@ def test_an_executor_that_is_killed_is_replaced(
 
     def kill() -> None:
         wait_until(lambda: folder.is_dir() and any(folder.iterdir()), f"{step} begins")
-        found = subprocess.run(
-            ["pgrep", "-f", "CoarseGrainedExecutorBackend"],  # the executors' own class
-            capture_output=True, text=True, check=True,
-        ).stdout.split()  # fmt: skip
-        os.kill(int(found[0]), signal.SIGKILL)
-        killed.append(int(found[0]))
+        import psutil
+
+        [executor, *_] = [
+            found
+            for found in psutil.process_iter(["cmdline"])
+            if any("CoarseGrainedExecutorBackend" in part for part in found.info["cmdline"] or ())
+        ]
+        executor.kill()
+        killed.append(executor.pid)
 
     thread = threading.Thread(target=kill)
     thread.start()

@@ -128,7 +128,9 @@ def spark_master(folder: Path, hidden: Sequence[Path] = ()) -> Iterator[str]:
             if number == 2 and hidden:
                 hide = " && ".join(f"mount -t tmpfs tmpfs '{path}'" for path in hidden)
                 shell = " ".join(f"'{part}'" for part in command)
-                command = ["unshare", "-m", "bash", "-c", f"{hide} && exec {shell}"]
+                # Who is not root is root in a namespace of his own.
+                apart = "-m" if os.geteuid() == 0 else "-rm"
+                command = ["unshare", apart, "bash", "-c", f"{hide} && exec {shell}"]
             workers.append(process(command, folder / f"worker-{number}.log", environment))
         with workers[0], workers[1]:
             log = folder / "master.log"
