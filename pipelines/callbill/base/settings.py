@@ -17,7 +17,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from callbill.base.errors import UsageError
@@ -59,8 +59,6 @@ class _Places(BaseSettings):
 class Settings(_Places):
     """Every field can be set by an option of the same name or by `CALLBILL_<NAME>`."""
 
-    # The place in a store that `published` mirrors, None if releases are published to a folder.
-    published_store: Path | None = Field(default=None, exclude=True)
     through: date | None = None
     vars: str = ""
     # Whether earlier files were moved out of the landing folder on purpose.
@@ -78,6 +76,15 @@ class Settings(_Places):
         default="1500MB",
         pattern=r"^([1-9]\d{2,5} ?Mi?B|[1-9]\d{0,4}(\.\d{1,3})? ?Gi?B|\d{1,2} ?Ti?B)$",
     )
+
+    # Not a setting of its own: `load_settings` finds it in `published`.
+    _published_store: Path | None = PrivateAttr(default=None)
+
+    @property
+    def published_store(self) -> Path | None:
+        """The place in a store that `published` mirrors, None if releases are published to a
+        folder."""
+        return self._published_store
 
     def memory_of_each(self, count: int) -> str:
         """The memory limit of each of so many processes, in whole megabytes."""
@@ -177,10 +184,13 @@ def load_settings(**options: Any) -> Settings:
     }
     if _is_in_store(places["warehouse"]):
         raise UsageError("--warehouse has to be a file of this machine")
+    store = None
     if _is_in_store(places["published"]):
-        places["published_store"] = places["published"]
+        store = places["published"]
         places["published"] = _absolute(settings.mirror)
-    return settings.model_copy(update=places)
+    settings = settings.model_copy(update=places)
+    settings._published_store = store
+    return settings
 
 
 def _absolute(path: Path) -> Path:

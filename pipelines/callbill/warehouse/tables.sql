@@ -220,8 +220,8 @@ create table if not exists ops.raw_files (
 
 create schema if not exists intermediate;
 
--- The columns of the states of calls with several records, which a run passes to the next. The model
--- int_calls_again writes them to files, but other models read them before its first run.
+-- The columns of the states of calls with several records, which a run passes to the next. The
+-- model int_calls_again writes them to files, but other models read them before its first run.
 create table if not exists ops.call_states_layout (
     request_id varchar,
     settled_on date,
