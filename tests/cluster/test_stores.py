@@ -20,6 +20,7 @@ from tests.bill.reference.inputs import World
 from tests.cluster.conftest import RUNS, land
 from tests.support.commands import callbill, succeed
 from tests.support.faulty_store import Judge, Verdict, faulty_store
+from tests.support.landing_files import write
 from tests.support.places import figures
 from tests.support.servers import BUCKET, SECRET, put_folder, store_environment
 
@@ -249,3 +250,34 @@ def test_status_is_put_into_the_store(in_store: Path) -> None:
     content = read(Path("s3:") / BUCKET / "nights" / "published" / "status" / "last_run.json")
     assert json.loads(content or b"{}")["outcome"] == "published"
     shutil.rmtree(in_store / "unused", ignore_errors=True)
+
+
+def test_an_object_whose_name_cannot_be_read_is_named(
+    one_night: tuple[Path, str], s3: int, tmp_path: Path
+) -> None:
+    place, name = one_night
+    write(tmp_path / "odd" / "x.jsonl", b"{}")
+    put_folder(tmp_path / "odd", f"{name}/landing/call_logs//", s3)
+    ended = callbill("run", *places_in_store(place, name), "--through", RUNS[0])
+    assert ended.returncode == 2, ended.stderr
+    assert "lies an object whose name has an empty part" in ended.stderr
+
+
+def test_a_place_in_a_store_with_nothing_in_it_is_warned_of(s3: int, tmp_path: Path) -> None:
+    ended = callbill("run", *places_in_store(tmp_path, "mistyped"), "--through", RUNS[0])
+    succeed(ended)
+    assert f"nothing lies below s3://{BUCKET}/mistyped/landing" in ended.stdout + ended.stderr
+
+
+def test_a_bucket_that_is_not_there_is_one_sentence(s3: int, tmp_path: Path) -> None:
+    for option in ("--landing", "--published"):
+        ended = callbill(
+            "run",
+            *places_in_store(tmp_path, "x"),
+            f"{option}=s3://nobucket/x",
+            "--through",
+            RUNS[0],
+        )
+        assert ended.returncode == 2, ended.stderr
+        assert "there is no bucket nobucket" in ended.stderr
+        assert "why=\n" not in ended.stderr

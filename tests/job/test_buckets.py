@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -18,7 +21,7 @@ from callbill.tasks import build
 from tests.bill.reference import landing, worlds
 from tests.bill.reference.inputs import World
 from tests.bill.reference.worlds import LAST_DAY
-from tests.support.commands import callbill, run_after, run_job, settle, succeed
+from tests.support.commands import CALLBILL, callbill, run_after, run_job, settle, succeed
 from tests.support.landing_files import json_lines, record, write
 from tests.support.places import figures, lose_warehouse, places, query_warehouse
 from tests.support.shared import make_once
@@ -229,3 +232,46 @@ def kill_a_process() -> None:
         return future
 
     ProcessPoolExecutor.submit = submit_and_kill  # type: ignore[method-assign]
+
+
+def test_processes_end_with_a_run_that_is_killed(place: Path) -> None:
+    write(
+        place / "landing/call_logs/arrived_on=2026-03-04/calls.jsonl",
+        json_lines(record("new", called_at="2026-03-03T10:00:00+08:00")),
+    )
+    run = subprocess.Popen(
+        [CALLBILL, "run", *places(place), "--through", "2026-03-04", "--workers", "2"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    started = wait_for(lambda: processes_of(run.pid), at_least=2)
+    run.kill()
+    run.wait()
+    wait_for(lambda: [] if any(is_alive(pid) for pid in started) else [0], at_least=1)
+
+
+def wait_for(look: Callable[[], list[int]], at_least: int) -> list[int]:
+    end = time.monotonic() + 60
+    while len(found := look()) < at_least:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return found
+
+
+def processes_of(pid: int) -> list[int]:
+    """The processes that build buckets, started by another one."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            child = int(stat.parent.name)
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            command = (stat.parent / "cmdline").read_text()
+            if parent == pid and "spawn_main" in command:
+                found.append(child)
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False

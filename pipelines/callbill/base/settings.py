@@ -26,6 +26,8 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 # The folder of the dbt project. A wheel has it inside the package, a checkout is that folder.
 PROJECT = _PACKAGE / "project" if (_PACKAGE / "project").is_dir() else _PACKAGE.parent.parent
 
+_BUCKET = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,61}[a-zA-Z0-9]")
+
 FIGURE_VARS = (
     "billing_timezone",
     "max_usage_age_days",
@@ -44,7 +46,7 @@ THRESHOLDS = (
 
 
 class _Places(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="CALLBILL_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="CALLBILL_", env_ignore_empty=True, extra="ignore")
 
     landing: Path = Path("data/landing")
     warehouse: Path = Path("data/warehouse.duckdb")
@@ -144,6 +146,21 @@ _RESERVED_NAMES = (
 )
 
 
+# Columns of the warehouse's Parquet files. DuckDB takes a folder `column=value` of a path, wherever
+# it stands, for a column of all files below it.
+COLUMNS_OF_FILES = frozenset(
+    (
+        *("request_id", "called_at", "owner_uin", "operate_uin", "action", "region"),
+        *("http_status", "error_code", "latency_ms", "source_file_id", "usage_date", "settled_on"),
+        *("settlement_floor", "component_code", "records", "disposition", "calls_billed"),
+        *("request_hash", "has_failure", "first_owner", "last_owner", "first_component"),
+        *("last_component", "void_on", "chargeable_on", "chargeable_is_rated", "outcome"),
+        *("previous_usage_date", "previous_owner_uin", "previous_operate_uin"),
+        *("previous_component_code", "previous_outcome"),
+    )
+)
+
+
 def published_folder(**options: Any) -> Path:
     """The absolute path of the published folder, even if another setting is not valid."""
     places = {key: value for key, value in options.items() if value is not None}
@@ -173,12 +190,19 @@ def load_settings(**options: Any) -> Settings:
         # DuckDB reads these characters in a path as a pattern.
         if set(str(getattr(settings, name).absolute())) & set("*?[]"):
             raise UsageError(f"--{name} may not lie under a name with any of * ? [ ]")
+        for part in getattr(settings, name).absolute().parts:
+            if "=" in part and part.split("=")[0].lower() in COLUMNS_OF_FILES:
+                raise UsageError(
+                    f"--{name} may not lie under {part}: DuckDB would read that as a column"
+                )
     # DuckDB names a database after its file, and that name would hide a schema's.
     if settings.warehouse.name.split(".")[0].lower() in _RESERVED_NAMES:
         raise UsageError(
             f"--warehouse may not be named {settings.warehouse.name}: that is the name of a part "
             "of it"
         )
+    for name in ("landing", "published"):
+        _check_store(name, getattr(settings, name))
     places = {
         name: _absolute(getattr(settings, name)) for name in ("landing", "warehouse", "published")
     }
@@ -191,6 +215,19 @@ def load_settings(**options: Any) -> Settings:
     settings = settings.model_copy(update=places)
     settings._published_store = store
     return settings
+
+
+def _check_store(name: str, path: Path) -> None:
+    """Raises UsageError for a path that is meant as a place in a store, and is none. It is not
+    repeated, because it may have a password in it."""
+    scheme, *rest = path.parts or ("",)
+    if scheme.lower() not in ("s3:", "cos:", "gs:", "az:", "http:", "https:"):
+        return
+    is_place = rest and _BUCKET.fullmatch(rest[0]) and not {".", ".."} & set(rest)
+    if scheme != "s3:" or not is_place:
+        raise UsageError(
+            f"--{name} is no place in a store: write s3://bucket or s3://bucket/prefix"
+        )
 
 
 def _absolute(path: Path) -> Path:

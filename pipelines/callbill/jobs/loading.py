@@ -31,7 +31,7 @@ from callbill.ingest.incoming import (
 from callbill.ingest.landing import LandingFile, Skipped, Waiting, list_landing
 from callbill.ingest.shapes import call_log_shapes
 from callbill.ingest.withdrawals import withdraw_as_released
-from callbill.storage.objects import shown
+from callbill.storage.objects import is_in_store, shown
 from callbill.tasks.connection import share_of_machine
 from callbill.tasks.ingest import ReadOutcome, ReadTask, as_item, outcome_of, read_files
 from callbill.tasks.workers import Workers
@@ -72,6 +72,9 @@ def load_landing(
     report = LoadReport(
         skipped=[*listing.skipped, *found.skipped], waiting=[*found.waiting, *listing.waiting]
     )
+    if is_in_store(landing) and not (listing.files or listing.skipped or listing.waiting):
+        # A store has no folders: one that is empty and a mistyped one look alike.
+        report.warnings.append(f"nothing lies below {shown(landing)}")
     keep_announcements(warehouse, listing.announcements, through)
     incoming = found.incoming
     if only_released:

@@ -108,7 +108,7 @@ def run_job(settings: Settings, reporter: Reporter, *, dry_run: bool = False) ->
             try:
                 write_run_status()
             except (OSError, CallbillError) as error:
-                why = error.strerror if isinstance(error, OSError) else str(error)
+                why = getattr(error, "strerror", None) or str(error)
                 reporter.log("status not written", why=why)
     return summary
 

@@ -14,7 +14,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
-from callbill.base.hidden import show
+from callbill.base.hidden import hide, show
 
 # A third of the import's time goes to these packages, which only few expectations use.
 _DEFERRED = ("altair", "scipy.stats")
@@ -41,6 +41,7 @@ def _lean_import() -> Iterator[None]:
     collecting = gc.isenabled()
     gc.disable()
     sys.meta_path.insert(0, _DeferringFinder)
+    hide("pyspark")  # Great Expectations imports it if it is installed
     show("pandas")  # the command line hides it, Great Expectations needs it
     try:
         yield

@@ -187,9 +187,16 @@ class ObjectEntry:
 
 
 def _objects(root: Path, is_ignored: Callable[[str], bool]) -> Iterator[ObjectEntry]:
-    for found in objects_below(root):
-        # Names that end with a slash stand for folders in some tools.
-        if not found.name.endswith("/") and not any(map(is_ignored, found.name.split("/"))):
+    all_objects = list(objects_below(root))
+    folders = {
+        "/".join(parts[:n])
+        for parts in (found.name.split("/") for found in all_objects)
+        for n in range(1, len(parts))
+    }
+    for found in all_objects:
+        # Some tools write an empty object for a folder.
+        is_marker = found.size == 0 and found.name in folders
+        if not is_marker and not any(map(is_ignored, found.name.split("/"))):
             yield ObjectEntry(root / found.name, found)
 
 

@@ -21,7 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from callbill.base.errors import CallbillError
+from callbill.base.errors import CallbillError, UsageError
 
 SCHEME = "s3:"
 _BLOCK = 16 * 1024 * 1024
@@ -245,6 +245,14 @@ def _one_sentence(path: Path) -> Iterator[None]:
     except (AlreadyExistsError, PreconditionError, CallbillError):
         raise
     except (BaseError, OSError) as error:
+        text = str(error)
+        if "NoSuchBucket" in text:
+            raise UsageError(f"there is no bucket {path.parts[1]}") from error
+        if "invalid path" in text:
+            raise UsageError(
+                f"below {url_of(path)} lies an object whose name has an empty part, such as a//b: "
+                f"rename it, or name a prefix without it ({_reason(error)})"
+            ) from error
         raise CallbillError(f"{url_of(path)} cannot be reached: {_reason(error)}") from error
 
 

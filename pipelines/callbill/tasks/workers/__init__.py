@@ -11,14 +11,18 @@ them if a worker is lost, is not written here: each kind has a scheduler that ex
 
 from __future__ import annotations
 
+import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from callbill.base.errors import UsageError
+from callbill.base.errors import CallbillError, UsageError
 from callbill.base.settings import Settings
 from callbill.tasks.workers.in_process import InProcess
 from callbill.tasks.workers.interface import Workers
 from callbill.tasks.workers.processes import Processes
+
+_SECONDS_TO_CONNECT = 10
 
 __all__ = ["Workers", "workers_for"]
 
@@ -39,14 +43,26 @@ def _workers(text: str, timeout: int) -> Workers:
         return InProcess()
     if text.isascii() and text.isdigit() and 2 <= int(text) <= 1024:
         return Processes(int(text), timeout)
-    if text.startswith(("spark://", "local[", "local-cluster[", "sc://")):
+    address = re.fullmatch(r"(spark|sc|dask)://([^/:;\s]+):(\d{1,5})([/;].*)?", text)
+    if address:
+        _reach(text, address[2], int(address[3]))
+    if address and address[1] in ("spark", "sc"):
         from callbill.tasks.workers.spark import Spark
 
         return Spark(text, timeout)
-    if text.startswith("dask://"):
+    if address:
         from callbill.tasks.workers.dask import Dask
 
         return Dask(text, timeout)
     raise UsageError(
-        f"--workers takes a number of processes, spark://…, sc://… or dask://…, not {text!r}"
+        "--workers takes a number of processes, or spark://host:port, sc://host:port or "
+        f"dask://host:port, not {text!r}"
     )
+
+
+def _reach(text: str, host: str, port: int) -> None:
+    """Raises CallbillError if nobody listens there. The clients would try for minutes."""
+    try:
+        socket.create_connection((host, port), _SECONDS_TO_CONNECT).close()
+    except (OSError, OverflowError) as error:
+        raise CallbillError(f"nobody answers at {text}: {error}") from error

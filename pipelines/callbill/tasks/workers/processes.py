@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -23,7 +25,7 @@ class Processes:
         self._timeout = timeout
         # Not forked: DuckDB's threads would be missing in the copy.
         context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(count, mp_context=context)
+        self._pool = ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent)
 
     def run(self, task: str, items: Sequence[Item]) -> Iterator[Item]:
         # Items go by way of files: before Python 3.12 the pool hangs if a process dies while an
@@ -47,6 +49,17 @@ class Processes:
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Have this process end when the one that started it does, also if that was killed."""
+
+    def wait() -> None:
+        if (parent := multiprocessing.parent_process()) is not None:
+            parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
 def _do(task: str, name: str) -> Item:

@@ -28,6 +28,7 @@ class Spark:
 
     def __init__(self, address: str, timeout: int) -> None:
         show("pandas")  # the command line hides it, Spark Connect needs it
+        show("pyspark")
         try:
             from pyspark.errors import PySparkException
             from pyspark.sql import SparkSession
