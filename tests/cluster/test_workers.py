@@ -80,7 +80,7 @@ def test_no_cluster_is_one_sentence(world: World, tmp_path: Path) -> None:
     land(world, tmp_path / "landing", date.min, RUNS[0])
     for address, sentence in (
         ("dask://127.0.0.1:9", "nobody answers at dask://127.0.0.1:9"),
-        ("ftp://127.0.0.1", "--workers takes a number of processes, spark://"),
+        ("ftp://127.0.0.1", "--workers takes a number of processes, or spark://host:port"),
     ):
         ended = run(tmp_path, RUNS[0], "--workers", address)
         assert ended.returncode in (2, 4), ended.stderr

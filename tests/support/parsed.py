@@ -32,7 +32,9 @@ def parsed_models() -> Path:
 
     def parse(folder: Path) -> None:
         command = [sys.executable, "-m", "tests.support.parse", str(folder / _NAME)]
-        subprocess.run(command, cwd=PROJECT, check=True)
+        # Whoever asks first may try a setting that is refused.
+        usual = {k: v for k, v in os.environ.items() if not k.startswith("CALLBILL_")}
+        subprocess.run(command, cwd=PROJECT, check=True, env=usual)
 
     return make_once("parsed", parse) / _NAME
 
