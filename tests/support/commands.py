@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import date
 from functools import cache
+from multiprocessing import forkserver
 from multiprocessing.reduction import DupFd
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -30,6 +31,8 @@ from tests.support.shared import shared_folder
 
 CALLBILL = Path(sys.executable).with_name("callbill")
 
+_TRIED_SETTINGS = {f"CALLBILL_{name.upper()}" for name in settings.Settings.model_fields}
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -39,6 +42,10 @@ def _warm() -> multiprocessing.context.ForkServerContext:
     os.environ["CALLBILL_TESTS_PARSED"] = str(parsed_models())
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.support.warm"])
+    # Whoever asks first may try a setting that is refused.
+    tried = {k: os.environ.pop(k) for k in list(os.environ) if k in _TRIED_SETTINGS}
+    forkserver.ensure_running()
+    os.environ.update(tried)
     return context
 
 
