@@ -11,7 +11,7 @@
     {%- set window = settlement_window() -%}
     {%- set quoted = folder | replace("'", "''") -%}
 
-    {#- There are as many rows as records, at most: which DuckDB does not know of its files. -#}
+    {#- There are at most as many rows as records. DuckDB's own estimate can be zero. -#}
     {%- set records, due = run_query(
         "select greatest(coalesce(sum(records_accepted), 0), 1),"
         ~ " coalesce(sum(records_accepted) filter (" ~ may_hold_due_records() ~ "), 0)"

@@ -62,10 +62,10 @@
 {#
     What is_due() implies for the folder that a record lies in: usage is at most a day after arrival,
     so a record is settled at most two days after its floor. DuckDB then opens only the folders that
-    can matter.
+    can matter. `first` is an earlier date from which on records are wanted too.
 #}
-{% macro may_hold_due_records() -%}
-    settlement_floor between {{ settle_from() }} - 2 and {{ settle_through() }}
+{% macro may_hold_due_records(first=none) -%}
+    settlement_floor between {{ first or settle_from() }} - 2 and {{ settle_through() }}
 {%- endmacro %}
 
 {# The same for records that a run leaves for later dates. #}

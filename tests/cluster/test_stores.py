@@ -4,8 +4,6 @@ that fails, in whatever way, leaves nothing half published."""
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import date
@@ -18,7 +16,7 @@ from callbill.release.release import Published, Release
 
 from tests.bill.reference.inputs import World
 from tests.cluster.conftest import RUNS, land
-from tests.support.commands import callbill, succeed
+from tests.support.commands import CALLBILL, callbill, succeed
 from tests.support.faulty_store import Judge, Verdict, faulty_store
 from tests.support.landing_files import write
 from tests.support.places import figures
@@ -117,7 +115,7 @@ def test_of_two_runs_that_publish_at_once_one_is_refused(
 ) -> None:
     place, name = one_night
     other = [
-        str(Path(os.sys.executable).with_name("callbill")),  # type: ignore[attr-defined]
+        str(CALLBILL),
         *("run", *places_in_store(tmp_path / "other", name), "--through", str(RUNS[0])),
     ]
     ended = callbill(
@@ -249,7 +247,6 @@ def test_status_is_put_into_the_store(in_store: Path) -> None:
 
     content = read(Path("s3:") / BUCKET / "nights" / "published" / "status" / "last_run.json")
     assert json.loads(content or b"{}")["outcome"] == "published"
-    shutil.rmtree(in_store / "unused", ignore_errors=True)
 
 
 def test_an_object_whose_name_cannot_be_read_is_named(

@@ -4,7 +4,6 @@ master with workers, a Connect server, a Dask scheduler with workers."""
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 BIN = Path(sys.executable).parent
 # What any S3 client finds in its environment.
@@ -70,22 +70,26 @@ def store_environment(port: int) -> dict[str, str]:
     }
 
 
+def _client(port: int) -> Any:
+    import boto3
+
+    environment = store_environment(port)
+    return boto3.client(
+        "s3",
+        endpoint_url=environment["AWS_ENDPOINT_URL"],
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        region_name=environment["AWS_REGION"],
+    )
+
+
 @contextmanager
 def s3_server(folder: Path) -> Iterator[int]:
     """moto's S3 server with one bucket; its port."""
     port = free_port()
     with process([BIN / "moto_server", "-H", "127.0.0.1", "-p", port], folder / "s3.log"):
         wait_until(lambda: listens(port), "the S3 server listens")
-        import boto3
-
-        environment = store_environment(port)
-        boto3.client(
-            "s3",
-            endpoint_url=environment["AWS_ENDPOINT_URL"],
-            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-            region_name=environment["AWS_REGION"],
-        ).create_bucket(Bucket=BUCKET)
+        _client(port).create_bucket(Bucket=BUCKET)
         yield port
 
 
@@ -177,21 +181,8 @@ def dask_cluster(folder: Path) -> Iterator[str]:
 
 def put_folder(folder: Path, place: str, port: int) -> None:
     """Copy a folder to a place in the store."""
-    import boto3
-
-    environment = store_environment(port)
-    client = boto3.client(
-        "s3",
-        endpoint_url=environment["AWS_ENDPOINT_URL"],
-        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-        region_name=environment["AWS_REGION"],
-    )
+    client = _client(port)
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             key = f"{place}/{path.relative_to(folder).as_posix()}"
             client.upload_file(str(path), BUCKET, key)
-
-
-def remove(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)

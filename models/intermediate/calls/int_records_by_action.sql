@@ -7,7 +7,7 @@ with records as (
     select * from {{ ref('stg_call_logs') }}
     where
         settled_on between {{ count_records_from() }} and {{ settle_through() }}
-        and settlement_floor between {{ count_records_from() }} - 2 and {{ settle_through() }}
+        and {{ may_hold_due_records(count_records_from()) }}
 ),
 
 first_list_prices as (

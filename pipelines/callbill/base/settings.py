@@ -21,6 +21,7 @@ from pydantic import Field, PrivateAttr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from callbill.base.errors import UsageError
+from callbill.base.places import SCHEME, is_in_store
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 # The folder of the dbt project. A wheel has it inside the package, a checkout is that folder.
@@ -69,7 +70,7 @@ class Settings(_Places):
     threads: int | None = Field(default=None, ge=1, le=1024)
     # Into how many parts a new warehouse divides its calls. One that exists keeps its number.
     buckets: int | None = Field(default=None, ge=1, le=4096)
-    # Where tasks run: in this process, in so many processes, on a cluster.
+    # Where tasks run: in this process, in so many processes, on a cluster (docs/cluster.md).
     workers: str = ""
     # After so many seconds without an answer of a worker the run ends.
     worker_timeout: int = Field(default=4 * 3600, ge=1)
@@ -165,7 +166,7 @@ def published_folder(**options: Any) -> Path:
     """The absolute path of the published folder, even if another setting is not valid."""
     places = {key: value for key, value in options.items() if value is not None}
     settings = _Places(**places)
-    in_store = _is_in_store(settings.published)
+    in_store = is_in_store(settings.published)
     return _absolute(settings.mirror if in_store else settings.published)
 
 
@@ -206,10 +207,10 @@ def load_settings(**options: Any) -> Settings:
     places = {
         name: _absolute(getattr(settings, name)) for name in ("landing", "warehouse", "published")
     }
-    if _is_in_store(places["warehouse"]):
+    if is_in_store(places["warehouse"]):
         raise UsageError("--warehouse has to be a file of this machine")
     store = None
-    if _is_in_store(places["published"]):
+    if is_in_store(places["published"]):
         store = places["published"]
         places["published"] = _absolute(settings.mirror)
     settings = settings.model_copy(update=places)
@@ -221,22 +222,17 @@ def _check_store(name: str, path: Path) -> None:
     """Raises UsageError for a path that is meant as a place in a store, and is none. It is not
     repeated, because it may have a password in it."""
     scheme, *rest = path.parts or ("",)
-    if scheme.lower() not in ("s3:", "cos:", "gs:", "az:", "http:", "https:"):
+    if scheme.lower() not in (SCHEME, "cos:", "gs:", "az:", "http:", "https:"):
         return
     is_place = rest and _BUCKET.fullmatch(rest[0]) and not {".", ".."} & set(rest)
-    if scheme != "s3:" or not is_place:
+    if scheme != SCHEME or not is_place:
         raise UsageError(
             f"--{name} is no place in a store: write s3://bucket or s3://bucket/prefix"
         )
 
 
 def _absolute(path: Path) -> Path:
-    return path if _is_in_store(path) else path.expanduser().absolute()
-
-
-def _is_in_store(path: Path) -> bool:
-    """A copy on purpose of storage/objects.py: this module stands below that."""
-    return path.parts[:1] == ("s3:",)
+    return path if is_in_store(path) else path.expanduser().absolute()
 
 
 def load_vars(settings: Settings) -> BillingVars:

@@ -17,10 +17,10 @@ from datetime import date
 from itertools import groupby
 
 from callbill.base import rules
+from callbill.base.places import is_in_store
 from callbill.ingest.feed import feeds
 from callbill.ingest.landing import LandingFile, Skipped, Waiting
 from callbill.ingest.read_task import FileToRead
-from callbill.storage.objects import is_in_store
 from callbill.warehouse.loads import (
     HISTORY,
     SHA256_LENGTH,

@@ -18,12 +18,7 @@ from callbill.ingest.read_task import FileOutcome, ReadOutcome, ReadTask
 from callbill.ingest.readers.lines import BadLine
 from callbill.ingest.relation import Relation
 from callbill.ingest.templates import identifier_rules
-
-# Every id is different. Trying a dictionary on them would take a sixth of the writing time.
-_PARQUET_OUT = (
-    "format parquet, parquet_version v2, compression zstd, compression_level 1,"
-    " dictionary_size_limit 10000"
-)
+from callbill.warehouse.by_date import PARQUET
 
 
 class Output:
@@ -98,19 +93,19 @@ class Output:
             self.folder.mkdir(parents=True, exist_ok=True)
             query = f"select *, {self._bucket} as bucket from ({query})"
             target = (
-                f"{literal(str(self.folder))} ({_PARQUET_OUT},"
+                f"{literal(str(self.folder))} ({PARQUET},"
                 " partition_by (settlement_floor, bucket),"
                 f" overwrite_or_ignore true, filename_pattern {literal(part + '_{i}')})"
             )
         elif len(floors) == 1 and None not in floors:
             folder = self.folder / f"settlement_floor={next(iter(floors))}"
             folder.mkdir(parents=True, exist_ok=True)
-            target = f"{literal(str(folder / f'{part}.parquet'))} ({_PARQUET_OUT})"
+            target = f"{literal(str(folder / f'{part}.parquet'))} ({PARQUET})"
             query = f"select * exclude (settlement_floor) from ({query})"
         else:
             self.folder.mkdir(parents=True, exist_ok=True)
             target = (
-                f"{literal(str(self.folder))} ({_PARQUET_OUT}, partition_by (settlement_floor),"
+                f"{literal(str(self.folder))} ({PARQUET}, partition_by (settlement_floor),"
                 f" overwrite_or_ignore true, filename_pattern {literal(part + '_{i}')})"
             )
         [(rows,)] = self.con.execute(f"copy ({query}) to {target}", accepted.parameters).fetchall()

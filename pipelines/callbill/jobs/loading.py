@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from callbill.base.errors import CallbillError, UsageError
+from callbill.base.places import is_in_store, shown
 from callbill.base.settings import BillingVars, Settings
 from callbill.ingest.announcements import keep_announcements
 from callbill.ingest.committing import LoadReport, commit, commit_repetition
@@ -31,7 +32,6 @@ from callbill.ingest.incoming import (
 from callbill.ingest.landing import LandingFile, Skipped, Waiting, list_landing
 from callbill.ingest.shapes import call_log_shapes
 from callbill.ingest.withdrawals import withdraw_as_released
-from callbill.storage.objects import is_in_store, shown
 from callbill.tasks.connection import share_of_machine
 from callbill.tasks.ingest import ReadOutcome, ReadTask, as_item, outcome_of, read_files
 from callbill.tasks.workers import Workers

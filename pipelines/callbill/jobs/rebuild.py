@@ -17,6 +17,7 @@ from pathlib import Path
 import duckdb
 
 from callbill.base.errors import CallbillError, ControlFailedError, UsageError
+from callbill.base.places import shown
 from callbill.base.progress import Reporter
 from callbill.base.settings import BillingVars, Settings
 from callbill.jobs.loading import load_landing
@@ -35,7 +36,6 @@ from callbill.release.differences import differences_from_release
 from callbill.release.manifest import Manifest
 from callbill.release.release import Release, new_run_id
 from callbill.release.store import published_by
-from callbill.storage.objects import shown
 from callbill.tasks.look import look_at
 from callbill.tasks.workers import workers_for
 from callbill.warehouse.layout import Layout

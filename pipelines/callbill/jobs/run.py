@@ -17,6 +17,7 @@ import duckdb
 
 from callbill.base import rules
 from callbill.base.errors import CallbillError, ControlFailedError, UsageError
+from callbill.base.places import shown
 from callbill.base.progress import Reporter
 from callbill.base.rules import DateRules, RuleRange, as_rule_ranges
 from callbill.base.settings import (
@@ -61,7 +62,6 @@ from callbill.release.release import Published, new_run_id
 from callbill.release.store import published_by, put_status
 from callbill.release.writing import write_release
 from callbill.storage.folder import is_folder
-from callbill.storage.objects import shown
 from callbill.tasks.build import build_models
 from callbill.tasks.look import look_at
 from callbill.tasks.workers import Workers, workers_for

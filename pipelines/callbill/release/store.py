@@ -25,6 +25,7 @@ from pathlib import Path
 import duckdb
 
 from callbill.base.errors import CallbillError, LockedError, UsageError
+from callbill.base.places import url_of
 from callbill.base.settings import Settings
 from callbill.release.manifest import MANIFEST
 from callbill.release.release import Published, Release
@@ -37,7 +38,6 @@ from callbill.storage.objects import (
     put,
     put_if_absent,
     read,
-    url_of,
 )
 
 _FILES = "files.json"
@@ -246,7 +246,7 @@ class PublishedToStore(Published):
         return _File(name, key, size, sha256)
 
     def _download(self, release: Release) -> None:
-        """Copy a release into the mirror, with links to what the mirror has of it already."""
+        """Copy a release into the mirror."""
         files = self._files(release.run_id)
         if not files:
             raise UsageError(f"{url_of(self._folder(release.run_id))} is no whole release")

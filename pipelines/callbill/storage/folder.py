@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from callbill.base.places import is_in_store
 from callbill.storage.objects import (
     StoredObject,
     chunks_of,
     describe,
     digest_of_object,
     fetch,
-    is_in_store,
     objects_below,
 )
 

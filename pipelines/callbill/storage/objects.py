@@ -1,7 +1,6 @@
 """Object stores that speak S3, through obstore: Amazon's, Tencent's COS, MinIO, SeaweedFS, ...
 
-A place in a store is written as `s3://bucket/prefix`. As a path it is `s3:/bucket/prefix`, so that
-names can be put together as with folders; `url_of` tells the two kinds of paths apart.
+Places are paths, as base/places.py has them.
 
 Where the store is, and with which credentials, comes from the environment (`AWS_ENDPOINT_URL`,
 `AWS_REGION`, `AWS_ACCESS_KEY_ID`, ...), from a profile if boto3 is installed, or from the role of
@@ -22,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from callbill.base.errors import CallbillError, UsageError
+from callbill.base.places import url_of
 
-SCHEME = "s3:"
 _BLOCK = 16 * 1024 * 1024
 # After so many seconds without an answer, repeated as often as it may be, a request has failed.
 _RETRY_SECONDS = "180"
@@ -39,21 +38,6 @@ class StoredObject:
     modified_ns: int
     # A number that stands for its ETag: as long as both are the same, so is the content.
     etag: int
-
-
-def url_of(path: Path) -> str | None:
-    """The URL of a place in a store, None for a path of this machine."""
-    parts = path.parts
-    return f"s3://{'/'.join(parts[1:])}" if parts and parts[0] == SCHEME else None
-
-
-def shown(path: Path) -> str:
-    """A place as people write it."""
-    return url_of(path) or str(path)
-
-
-def is_in_store(path: Path) -> bool:
-    return path.parts[:1] == (SCHEME,)
 
 
 def objects_below(place: Path) -> Iterator[StoredObject]:
@@ -133,14 +117,6 @@ def read(path: Path) -> bytes | None:
         return b"".join(chunks_of(path))
     except FileNotFoundError:
         return None
-
-
-def copy(source: Path, target: Path) -> None:
-    """Copy an object within a store. Raises CallbillError."""
-    store, key = _store_and_key(source)
-    _store, target_key = _store_and_key(target)
-    with _one_sentence(source):
-        store.copy(key, target_key)
 
 
 def delete(paths: list[Path]) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from callbill.base.errors import CallbillError, UsageError
+from callbill.base.places import shown
 from callbill.storage.folder import is_folder
-from callbill.storage.objects import shown
 from callbill.tasks.workers import Workers
 
 # Another version could compute otherwise. callbill's own is in every item.

@@ -16,7 +16,8 @@ import duckdb
 from callbill.base.sql import literal
 from callbill.warehouse.layout import CALL_STATES, CALLS, EMPTY_DATE, Layout
 
-# Reading these files again costs less than packing them well.
+# How records and calls are written. Reading the files again costs less than packing them well.
+# Every id is different: trying a dictionary on them would take a sixth of the writing time.
 PARQUET = (
     "format parquet, parquet_version v2, compression zstd, compression_level 1,"
     " dictionary_size_limit 10000"

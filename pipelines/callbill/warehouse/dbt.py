@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import hashlib
+import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
 
@@ -58,6 +60,17 @@ def run_dbt(database: Path, folder: Path, billing_vars: BillingVars, *command: s
         broken = [f"{r.node.name}: {r.message}" for r in results if str(r.status) == "error"]
         raise CallbillError(f"dbt stopped: {one_line(broken[0] if broken else command[0])}")
     return target
+
+
+def files_hash(patterns: Iterable[str], *told: object) -> str:
+    """A hash of the project's files that match a pattern, and of what else is told."""
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+    for pattern in patterns:
+        for path in sorted(PROJECT.glob(pattern)):
+            if path.is_file():
+                digest.update(path.relative_to(PROJECT).as_posix().encode() + b"\0")
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def one_line(text: object) -> str:

@@ -8,7 +8,6 @@ real ones, and is kept in the warehouse's dbt folder.
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import re
 import shutil
@@ -26,7 +25,7 @@ import duckdb
 from callbill.base import settings
 from callbill.base.errors import CallbillError
 from callbill.base.settings import BillingVars
-from callbill.warehouse.dbt import run_dbt
+from callbill.warehouse.dbt import files_hash, run_dbt
 from callbill.warehouse.layout import Layout
 
 # Part of a plan's key: a plan that an older version of this module wrote is not read.
@@ -209,15 +208,9 @@ def from_json(text: str) -> Plan:
 def project_hash(billing_vars: BillingVars) -> str:
     """The hash of all that compiled SQL depends on, except the kind of night."""
     packages = ("dbt-core", "dbt-duckdb", "duckdb")
-    told = [_FORMAT, vars(billing_vars), [version(package) for package in packages]]
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
-    project = settings.PROJECT
-    for pattern in _COMPILED:
-        for path in sorted(project.glob(pattern)):
-            if path.is_file():
-                digest.update(path.relative_to(project).as_posix().encode() + b"\0")
-                digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+    return files_hash(
+        _COMPILED, _FORMAT, vars(billing_vars), [version(package) for package in packages]
+    )
 
 
 def compile_plan(layout: Layout, billing_vars: BillingVars, window: Window) -> Plan:

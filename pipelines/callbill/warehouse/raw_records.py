@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 
 import duckdb
@@ -57,7 +58,7 @@ class RawRecords:
             create or replace view raw.call_logs_loaded as
             select {columns}, settlement_floor
             from read_parquet(
-                {literal(str(folder / "*" / ("*" if self._has_buckets else "") / "*.parquet"))},
+                {literal(str(folder / "*" / ("*" if self.buckets > 1 else "") / "*.parquet"))},
                 hive_partitioning = true, hive_types = {{'settlement_floor': date}},
                 explicit_cardinality = {max(records, 1)}
             )
@@ -126,7 +127,7 @@ class RawRecords:
         """The file that the columns are taken from. A floor has a folder, and in it each bucket if
         there are several."""
         folder = self.layout.raw("call_logs") / f"settlement_floor={EMPTY_DATE}"
-        return folder / ("bucket=0" if self._has_buckets else "") / EMPTY_FILE
+        return folder / ("bucket=0" if self.buckets > 1 else "") / EMPTY_FILE
 
     def files_of(self, bucket: int, floor: date) -> list[tuple[str, int, int]]:
         """The files of a bucket from a settlement floor on: name, records, bytes."""
@@ -141,10 +142,11 @@ class RawRecords:
             [str(floor)],
         ).fetchall()
 
-    @property
-    def _has_buckets(self) -> bool:
+    @cached_property
+    def buckets(self) -> int:
+        """Into how many buckets calls are divided. Records of one request id are in one bucket."""
         [(buckets,)] = self.con.execute("select buckets from ops.warehouse").fetchall()
-        return bool(buckets > 1)
+        return int(buckets)
 
     def _committed_files(self) -> set[str]:
         rows = self.con.execute("select file_name from ops.raw_files").fetchall()

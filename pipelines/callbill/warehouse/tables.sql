@@ -1,4 +1,4 @@
--- The tables that the job itself keeps. dbt builds all others.
+-- The tables that the job itself keeps. All others are models.
 create schema if not exists raw;
 create schema if not exists ops;
 

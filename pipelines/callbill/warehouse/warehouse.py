@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -172,10 +171,10 @@ class Warehouse:
         """Whether there is a table or view of that name."""
         return has_table(self.con, schema, name)
 
-    @cached_property
+    @property
     def buckets(self) -> int:
-        """Into how many buckets calls are divided. Records of one request id are in one bucket."""
-        return int(self.value("select buckets from ops.warehouse"))
+        """Into how many buckets calls are divided."""
+        return self.raw_records.buckets
 
     # --- settlement dates ----------------------------------------------------------------------
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from importlib.metadata import version
 from pathlib import Path
 
 from callbill.base.settings import PROJECT, BillingVars
 from callbill.storage.files import link_or_copy
-from callbill.warehouse.dbt import run_dbt
+from callbill.warehouse.dbt import files_hash, run_dbt
 from callbill.warehouse.layout import Layout
 
 _DOCUMENTED = ("models/**/*", "macros/**/*", "seeds/*.yml", "dbt_project.yml")
@@ -18,7 +17,7 @@ _DOCUMENTED = ("models/**/*", "macros/**/*", "seeds/*.yml", "dbt_project.yml")
 def write_dbt_docs(layout: Layout, billing_vars: BillingVars, site: Path) -> None:
     """Write `dbt/index.html`. dbt makes it only when a model or its description has changed;
     otherwise the page made before is linked."""
-    kept_page = layout.dbt / "docs" / f"{_project_hash()}.html"
+    kept_page = layout.dbt / "docs" / f"{files_hash(_DOCUMENTED, version('dbt-core'))}.html"
     if not kept_page.exists():
         kept_page.parent.mkdir(parents=True, exist_ok=True)
         for old in kept_page.parent.iterdir():
@@ -39,13 +38,3 @@ def write_dbt_docs(layout: Layout, billing_vars: BillingVars, site: Path) -> Non
         unfinished.replace(kept_page)
     (site / "dbt").mkdir()
     link_or_copy(kept_page, site / "dbt" / "index.html")
-
-
-def _project_hash() -> str:
-    digest = hashlib.sha256(version("dbt-core").encode())
-    for pattern in _DOCUMENTED:
-        for path in sorted(PROJECT.glob(pattern)):
-            if path.is_file():
-                digest.update(path.relative_to(PROJECT).as_posix().encode() + b"\0")
-                digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
