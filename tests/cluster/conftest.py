@@ -41,6 +41,14 @@ def land(world: World, folder: Path, after: date, through: date) -> None:
     landing.write(replace(world, files=due), folder)
 
 
+def mirror(place: Path) -> Path:
+    """A place whose published folder is the mirror of the store."""
+    link = place / "published"
+    if not link.is_symlink():
+        link.symlink_to("warehouse.duckdb.published")
+    return place
+
+
 @pytest.fixture(scope="session")
 def here(world: World) -> Path:
     """The nights on this machine, in this process."""

@@ -15,7 +15,7 @@ import pytest
 from callbill.release.release import Published, Release
 
 from tests.bill.reference.inputs import World
-from tests.cluster.conftest import RUNS, land
+from tests.cluster.conftest import RUNS, land, mirror
 from tests.support.commands import CALLBILL, callbill, succeed
 from tests.support.faulty_store import Judge, Verdict, faulty_store
 from tests.support.landing_files import write
@@ -35,14 +35,6 @@ def places_in_store(place: Path, name: str) -> tuple[str, ...]:
 
 def releases_of(place: Path) -> list[Release]:
     return Published(place / "published").releases()
-
-
-def mirror(place: Path) -> Path:
-    """A place whose published folder is the mirror of the store."""
-    link = place / "published"
-    if not link.is_symlink():
-        link.symlink_to("warehouse.duckdb.published")
-    return place
 
 
 @pytest.fixture(scope="module")

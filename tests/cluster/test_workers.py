@@ -7,16 +7,18 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from tests.bill.reference.inputs import World
-from tests.cluster.conftest import KINDS, RUNS, land
+from tests.cluster.conftest import KINDS, RUNS, land, mirror
 from tests.support.commands import CALLBILL
 from tests.support.places import figures, places
-from tests.support.servers import spark_master, wait_until
+from tests.support.servers import BUCKET, dask_cluster, put_folder, spark_master, wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -57,6 +59,34 @@ def test_a_worker_that_does_not_see_the_folders_is_found_out(world: World, tmp_p
     assert ended.returncode == 4, ended.stderr
     assert "workers need the folders of this machine" in ended.stderr
     assert not (place / "published" / "current").exists()
+
+
+@pytest.mark.parametrize("kind", [spark_master, dask_cluster])
+def test_workers_that_share_no_folder(
+    kind: Callable[..., AbstractContextManager[str]],
+    world: World,
+    here: Path,
+    s3: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Logs, what tasks hand over, and releases lie in a store. Workers see nothing else."""
+    name = tmp_path.name
+    store = f"s3://{BUCKET}/{name}"
+    monkeypatch.setenv("CALLBILL_FILES", f"{store}/files")
+    place = tmp_path / "place"
+    place.mkdir()
+    apart = {"hidden_from": (1, 2)} if kind is spark_master else {}
+    servers = tmp_path / "servers"
+    servers.mkdir()
+    with kind(servers, hidden=[place], **apart) as address:
+        for after, through in zip((date.min, *RUNS), RUNS, strict=False):
+            land(world, tmp_path / f"{through}", after, through)
+            put_folder(tmp_path / f"{through}", f"{name}/landing", s3)
+            stores = (f"--landing={store}/landing", f"--published={store}/published")
+            ended = run(place, through, *stores, "--workers", address)
+            assert ended.returncode == 0, ended.stderr
+    assert figures(mirror(place)) == figures(here)
 
 
 def test_another_version_on_a_worker_is_refused(

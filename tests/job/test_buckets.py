@@ -122,7 +122,7 @@ def put_another_file() -> None:
             made = expected(*arguments)  # type: ignore[arg-type]
             for item in made:
                 item["records"] = [
-                    (path, records + (path == str(file)), size)
+                    (path, records + str(file).endswith(path), size)
                     for path, records, size in item["records"]
                 ]
             return made

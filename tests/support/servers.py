@@ -109,10 +109,21 @@ def _spark_class(environment: dict[str, str], name: str, *arguments: object) -> 
     return [Path(environment["SPARK_HOME"]) / "bin" / "spark-class", name, *arguments]
 
 
+def _without(hidden: Sequence[Path], command: Sequence[object]) -> list[object]:
+    """A command for a process that sees empty folders instead of the hidden ones."""
+    hide = " && ".join(f"mount -t tmpfs tmpfs '{path}'" for path in hidden)
+    shell = " ".join(f"'{part}'" for part in command)
+    # Who is not root is root in a namespace of his own.
+    apart = "-m" if os.geteuid() == 0 else "-rm"
+    return ["unshare", apart, "bash", "-c", f"{hide} && exec {shell}"]
+
+
 @contextmanager
-def spark_master(folder: Path, hidden: Sequence[Path] = ()) -> Iterator[str]:
-    """A standalone master with two workers of a core each; its address. The second worker does not
-    see what lies in the hidden folders."""
+def spark_master(
+    folder: Path, hidden: Sequence[Path] = (), hidden_from: Sequence[int] = (2,)
+) -> Iterator[str]:
+    """A standalone master with two workers of a core each; its address. The workers of these
+    numbers do not see what lies in the hidden folders."""
     environment = _spark_environment(folder)
     port, ui = free_port(), free_port()
     address = f"spark://127.0.0.1:{port}"
@@ -129,12 +140,8 @@ def spark_master(folder: Path, hidden: Sequence[Path] = ()) -> Iterator[str]:
                 *("--cores", 1, "--memory", "1200m", "--webui-port", free_port()),
                 *("--work-dir", folder / f"work-{number}", address),
             )  # fmt: skip
-            if number == 2 and hidden:
-                hide = " && ".join(f"mount -t tmpfs tmpfs '{path}'" for path in hidden)
-                shell = " ".join(f"'{part}'" for part in command)
-                # Who is not root is root in a namespace of his own.
-                apart = "-m" if os.geteuid() == 0 else "-rm"
-                command = ["unshare", apart, "bash", "-c", f"{hide} && exec {shell}"]
+            if number in hidden_from and hidden:
+                command = _without(hidden, command)
             workers.append(process(command, folder / f"worker-{number}.log", environment))
         with workers[0], workers[1]:
             log = folder / "master.log"
@@ -163,16 +170,19 @@ def connect_server(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def dask_cluster(folder: Path) -> Iterator[str]:
-    """A Dask scheduler with two workers of a thread each; its address."""
+def dask_cluster(folder: Path, hidden: Sequence[Path] = ()) -> Iterator[str]:
+    """A Dask scheduler with two workers of a thread each; its address. The workers do not see what
+    lies in the hidden folders."""
     port = free_port()
     scheduler = [BIN / "dask", "scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"]
-    worker = [
+    worker: list[object] = [
         *(BIN / "dask", "worker", f"tcp://127.0.0.1:{port}", "--nworkers", 2, "--nthreads", 1),
         *("--no-dashboard", "--local-directory", folder / "dask"),
     ]
     with process(scheduler, folder / "scheduler.log"):
         wait_until(lambda: listens(port), "the Dask scheduler listens")
+        if hidden:
+            worker = _without(hidden, worker)
         with process(worker, folder / "workers.log"):
             log = folder / "workers.log"
             wait_until(lambda: log.read_text().count("Registered to") >= 2, "two workers register")

@@ -70,6 +70,9 @@ class Settings(_Places):
     threads: int | None = Field(default=None, ge=1, le=1024)
     # Into how many parts a new warehouse divides its calls. One that exists keeps its number.
     buckets: int | None = Field(default=None, ge=1, le=4096)
+    # A place in a store by way of which tasks get and give files. Without one, workers need the
+    # warehouse's folder.
+    files: Path | None = None
     # Where tasks run: in this process, in so many processes, on a cluster (docs/cluster.md).
     workers: str = ""
     # After so many seconds without an answer of a worker the run ends.
@@ -203,7 +206,9 @@ def load_settings(**options: Any) -> Settings:
             "of it"
         )
     for name in ("landing", "published"):
-        _check_store(name, getattr(settings, name))
+        _check_store(f"--{name}", getattr(settings, name))
+    if settings.files is not None:
+        _check_store("CALLBILL_FILES", settings.files, is_required=True)
     places = {
         name: _absolute(getattr(settings, name)) for name in ("landing", "warehouse", "published")
     }
@@ -218,17 +223,16 @@ def load_settings(**options: Any) -> Settings:
     return settings
 
 
-def _check_store(name: str, path: Path) -> None:
+def _check_store(name: str, path: Path, *, is_required: bool = False) -> None:
     """Raises UsageError for a path that is meant as a place in a store, and is none. It is not
     repeated, because it may have a password in it."""
     scheme, *rest = path.parts or ("",)
-    if scheme.lower() not in (SCHEME, "cos:", "gs:", "az:", "http:", "https:"):
+    is_meant = scheme.lower() in (SCHEME, "cos:", "gs:", "az:", "http:", "https:")
+    if not is_meant and not is_required:
         return
     is_place = rest and _BUCKET.fullmatch(rest[0]) and not {".", ".."} & set(rest)
     if scheme != SCHEME or not is_place:
-        raise UsageError(
-            f"--{name} is no place in a store: write s3://bucket or s3://bucket/prefix"
-        )
+        raise UsageError(f"{name} is no place in a store: write s3://bucket or s3://bucket/prefix")
 
 
 def _absolute(path: Path) -> Path:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from callbill.base.errors import CallbillError, UsageError
 from callbill.base.places import is_in_store, shown
@@ -33,6 +32,7 @@ from callbill.ingest.landing import LandingFile, Skipped, Waiting, list_landing
 from callbill.ingest.shapes import call_log_shapes
 from callbill.ingest.withdrawals import withdraw_as_released
 from callbill.tasks.connection import share_of_machine
+from callbill.tasks.exchange import Exchange
 from callbill.tasks.ingest import ReadOutcome, ReadTask, as_item, outcome_of, read_files
 from callbill.tasks.workers import Workers
 from callbill.warehouse.loads import FileKey, SourceLoad
@@ -178,7 +178,6 @@ def load_batches(
     rejected.
     """
     pending = [(name, list(batch)) for name, batch in batches]
-    share = share_of_machine(settings, workers)
     for attempt in count():
         tasks = [
             ReadTask(
@@ -196,7 +195,7 @@ def load_batches(
             for name, batch in pending
         ]
         again: list[tuple[str, list[Incoming]]] = []
-        outcomes = _outcomes(warehouse, tasks, share, workers)
+        outcomes = _outcomes(warehouse, tasks, settings, workers)
         for (name, batch), task, outcome in zip(pending, tasks, outcomes, strict=True):
             unchanged = [incoming for incoming in batch if incoming.file.is_unchanged()]
             if len(unchanged) == len(batch):
@@ -223,40 +222,45 @@ def load_batches(
                 if incoming not in unchanged
             ]
         if not again:
-            return
+            break
         pending = again
+    if not workers.is_this_process:
+        shutil.rmtree(warehouse.layout.loading, ignore_errors=True)
 
 
 def _outcomes(
-    warehouse: Warehouse, tasks: Sequence[ReadTask], share: dict[str, Any], workers: Workers
+    warehouse: Warehouse,
+    tasks: Sequence[ReadTask],
+    settings: Settings,
+    workers: Workers,
 ) -> Iterator[ReadOutcome | FileNotFoundError]:
     """What each task read, or that a file was not there."""
-    if not workers.is_this_process:
-        items = [as_item(task, share, check_content=True) for task in tasks]
-        for task, answer in zip(tasks, workers.run("ingest", items), strict=True):
-            if "vanished" in answer:
-                yield FileNotFoundError(answer["vanished"])
-            else:
-                outcome = outcome_of(answer)
-                _check_written(task, outcome)
-                yield outcome
+    if workers.is_this_process:
+        for task in tasks:
+            try:
+                yield read_files(warehouse.con, task)
+            except FileNotFoundError as error:
+                yield error
         return
-    for task in tasks:
-        try:
-            yield read_files(warehouse.con, task)
-        except FileNotFoundError as error:
-            yield error
-
-
-def _check_written(task: ReadTask, outcome: ReadOutcome) -> None:
-    """Raises CallbillError if a worker wrote what this machine does not see."""
-    names = [*outcome.parts, *([outcome.rejects] if outcome.rejects else [])]
-    for name in names:
-        path = task.folder / name
-        size = path.stat().st_size if path.exists() else None
-        if size is None or size != outcome.sizes.get(name, [0, size])[1]:
-            raise CallbillError(
-                f"a worker wrote {path}, which is not here"
-                + (f" as it wrote it ({size} bytes)" if size is not None else "")
-                + ": workers need the folders of this machine; nothing of it was kept"
-            )
+    exchange = Exchange(settings)
+    layout = warehouse.layout
+    items = [
+        as_item(
+            task,
+            exchange,
+            exchange.name_of(layout.raw("call_logs") if task.feed == "call_logs" else task.folder),
+            share_of_machine(settings, workers),
+            check_content=True,
+        )
+        for task in tasks
+    ]
+    for task, item, answer in zip(tasks, items, workers.run("ingest", items), strict=True):
+        if "vanished" in answer:
+            yield FileNotFoundError(answer["vanished"])
+            continue
+        handed = answer["handed"]
+        exchange.take(
+            handed,
+            {name: task.folder / name.removeprefix(f"{item['keep_in']}/") for name in handed},
+        )
+        yield outcome_of(answer)

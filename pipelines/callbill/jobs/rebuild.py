@@ -117,7 +117,7 @@ def _rebuild(
     with adopted_warehouse(settings, current) as warehouse, workers_for(settings) as workers:
         record_start(warehouse, summary)
         if not workers.is_this_process:
-            look_at(workers, warehouse.layout.files, settings.landing, summary.run_id)
+            look_at(workers, settings, summary.run_id)
         with reporter.step("ingest", landing=shown(settings.landing)):
             summary.loaded = load_landing(
                 warehouse,

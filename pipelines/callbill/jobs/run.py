@@ -242,7 +242,7 @@ def _settle(
     if not dry_run:
         published.check()
     if not workers.is_this_process:
-        seen = look_at(workers, warehouse.layout.files, settings.landing, summary.run_id)
+        seen = look_at(workers, settings, summary.run_id)
         reporter.log("workers", where=settings.workers, seen=", ".join(seen))
     with reporter.step("ingest", landing=shown(settings.landing)):
         summary.loaded = load_landing(

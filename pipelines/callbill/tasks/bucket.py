@@ -7,7 +7,6 @@ it gives is added to that of the other buckets (callbill.tasks.build).
 
 from __future__ import annotations
 
-import shutil
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -18,6 +17,8 @@ import duckdb
 from callbill.base.errors import CallbillError
 from callbill.base.sql import literal
 from callbill.tasks.connection import connect
+from callbill.tasks.exchange import workplace
+from callbill.warehouse.by_date import name_in_bucket
 from callbill.warehouse.layout import CALL_STATES, CALLS, Layout
 from callbill.warehouse.plan import Model, Window, from_json
 from callbill.warehouse.relations import write_relations
@@ -37,59 +38,64 @@ _RECORDS = """
 def run(item: dict[str, Any]) -> dict[str, Any]:
     """Build the calls of a bucket. Of the item:
 
-    bucket, folder  its number, and where to write; the folder is emptied before
+    bucket          its number
+    root            where files lie; names are relative to it
+    folder          the folder for what it writes
     plan, window    the compiled models (`Plan` as JSON), the dates
-    records         files of its records: path, number of records, bytes; the first is empty
+    records         files of its records: name, number of records, bytes; the first is empty
     states          files of its earlier states; the first is empty
     withdrawn       ids of files that do not count
-    tables          other tables that models read, as Parquet: path by name
+    tables          other tables that models read, as Parquet: file by name
     share           what it may use of the machine (tasks/connection.py)
 
-    The result says how many records were there, which files were written below the folder, and
-    which tables.
+    The result says how many records were there, which files were written (`Handed`), and the files
+    of tables by name.
 
     Raises CallbillError if a file is not what it should be, or a model cannot be built.
     """
-    folder = Path(item["folder"])
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     window = Window(**item["window"] | {
         name: date.fromisoformat(item["window"][name])
         for name in ("settle_from", "settle_through", "count_records_from")
     })  # fmt: skip
     plan = from_json(item["plan"])
-    with closing(connect(item["share"], str(folder / "spill"))) as con:
-        _check_records(con, item["records"])
-        _create_sources(con, item)
-        layout = Layout(folder / "bucket.duckdb")
-        warehouse = Warehouse(con, layout)
-        warehouse.by_date.prepare(window.settle_from, window.settle_through)
-        write_relations(warehouse, plan, window)
-        tables = {}
-        for model in plan.models:
-            if model.sums:
-                target = folder / f"{model.name}.parquet"
-                con.execute(
-                    f"copy (from {model.relation}) to {literal(str(target))} (format parquet)"
-                )
-                tables[model.name] = str(target)
+    with workplace(item["root"], f"{item['folder']}/{item['bucket']:04d}") as place:
+        layout = Layout(place.folder / "bucket.duckdb")
+        with closing(connect(item["share"], str(place.folder / "spill"))) as con:
+            names = [name for name, *_ in item["records"]]
+            paths = place.at_hand([*names, *item["states"], *item["tables"].values()])
+            records = [(paths[name], count, size) for name, count, size in item["records"]]
+            _check_records(con, records)
+            _create_sources(con, item, [path for path, *_ in records], paths)
+            warehouse = Warehouse(con, layout)
+            warehouse.by_date.prepare(window.settle_from, window.settle_through)
+            write_relations(warehouse, plan, window)
+            written = _written(layout, item["bucket"], place.token)
+            tables = {}
+            for model in plan.models:
+                if model.sums:
+                    path = place.folder / f"{model.name}.parquet"
+                    con.execute(
+                        f"copy (from {model.relation}) to {literal(str(path))} (format parquet)"
+                    )
+                    tables[model.name] = f"{item['folder']}/{place.token}/{path.name}"
+                    written[path] = tables[model.name]
+        return {
+            "bucket": item["bucket"],
+            "records": sum(count for _path, count, _size in records),
+            "handed": place.hand_over(written),
+            "tables": tables,
+        }
+
+
+def _written(layout: Layout, bucket: int, token: str) -> dict[Path, str]:
+    """The files of the models that are kept by settlement date, with the names that they get in the
+    warehouse. Each bucket writes the same empty file: that of the first is good for all."""
     return {
-        "bucket": item["bucket"],
-        "records": sum(records for _path, records, _size in item["records"]),
-        "files": {
-            model: sorted(
-                path.relative_to(layout.by_date(model)).as_posix()
-                for path in layout.by_date(model).glob("*/*.parquet")
-            )
-            for model in (CALLS, CALL_STATES)
-        },
-        "tables": tables,
+        path: name_in_bucket(model, path, bucket, token)
+        for model in (CALLS, CALL_STATES)
+        for path in sorted(layout.by_date(model).glob("*/*.parquet"))
+        if path != layout.empty(model) or bucket == 0
     }
-
-
-def files_of(folder: Path, model: str) -> Path:
-    """Where a task leaves the files of a model that is kept by settlement date."""
-    return Layout(folder / "bucket.duckdb").by_date(model)
 
 
 def merged(con: duckdb.DuckDBPyConnection, model: Model, parts: list[str]) -> str:
@@ -102,30 +108,39 @@ def merged(con: duckdb.DuckDBPyConnection, model: Model, parts: list[str]) -> st
     return f"select {', '.join(columns)} from {rows} group by all"
 
 
-def _check_records(con: duckdb.DuckDBPyConnection, files: list[tuple[str, int, int]]) -> None:
+def _check_records(
+    con: duckdb.DuckDBPyConnection, files: list[tuple[Path, int | None, int | None]]
+) -> None:
     """Raises CallbillError if a file is not there, or is another one than its reader wrote."""
     for path, _records, size in files:
         try:
-            is_ = Path(path).stat().st_size
+            is_ = path.stat().st_size
         except OSError as error:
             raise CallbillError(f"this worker does not see {path}: {error.strerror}") from error
         if size is not None and is_ != size:
             raise CallbillError(f"{path} has {is_} bytes here, its reader wrote {size}")
-    names = ", ".join(literal(path) for path, *_ in files)
+    names = ", ".join(literal(str(path)) for path, *_ in files)
     seen = dict(
         con.execute(f"select file_name, num_rows from parquet_file_metadata([{names}])").fetchall()
     )
     for path, records, _size in files:
-        if records is not None and seen[path] != records:
-            raise CallbillError(f"{path} has {seen[path]} records here, its reader wrote {records}")
+        if records is not None and seen[str(path)] != records:
+            raise CallbillError(
+                f"{path} has {seen[str(path)]} records here, its reader wrote {records}"
+            )
 
 
-def _create_sources(con: duckdb.DuckDBPyConnection, item: dict[str, Any]) -> None:
+def _create_sources(
+    con: duckdb.DuckDBPyConnection,
+    item: dict[str, Any],
+    files: list[Path],
+    paths: dict[str, Path],
+) -> None:
     for schema in ("raw", "ops", "intermediate", "seeds"):
         con.execute(f"create schema {schema}")
-    for name, path in item["tables"].items():
-        con.execute(f"create table {name} as from read_parquet({literal(path)})")
-    names = [path for path, *_ in item["records"]]
+    for name, file in item["tables"].items():
+        con.execute(f"create table {name} as from read_parquet({literal(str(paths[file]))})")
+    names = [str(path) for path in files]
     columns = con.execute(
         f"describe from read_parquet({literal(names[0])}, hive_partitioning = false)"
     ).fetchall()
@@ -144,8 +159,8 @@ def _create_sources(con: duckdb.DuckDBPyConnection, item: dict[str, Any]) -> Non
         " $floor::date as settlement_floor",
         {"records": records, "floor": item["window"]["settle_through"]},
     )
+    states = ", ".join(literal(str(paths[name])) for name in item["states"])
     con.execute(
         f"create view intermediate.{CALL_STATES} as from read_parquet("
-        f"[{', '.join(map(literal, item['states']))}], hive_partitioning = true,"
-        " hive_types = {'settled_on': date})"
+        f"[{states}], hive_partitioning = true, hive_types = {{'settled_on': date}})"
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from callbill.base.errors import CallbillError
 from callbill.base.rules import RuleRange
@@ -13,6 +13,7 @@ from callbill.base.settings import BillingVars, Settings, Thresholds, load_thres
 from callbill.base.sql import literal
 from callbill.tasks import bucket
 from callbill.tasks.connection import share_of_machine
+from callbill.tasks.exchange import Exchange
 from callbill.tasks.identifiers import clean_identifiers
 from callbill.tasks.workers import Workers
 from callbill.warehouse.layout import CALL_STATES, CALLS
@@ -125,7 +126,8 @@ def _build_buckets(
     building = warehouse.layout.building
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
-    items = _items(warehouse, settings, plan.of_bucket(), window, horizon, workers)
+    exchange = Exchange(settings)
+    items = _items(warehouse, settings, plan.of_bucket(), window, horizon, workers, exchange)
     tables: dict[str, list[str]] = {}
     if workers.is_this_process:
         # Two DuckDBs share the memory, and the warehouse's has nothing to do meanwhile.
@@ -138,12 +140,9 @@ def _build_buckets(
                 f"a worker saw {answer['records']} records of bucket {answer['bucket']}, its "
                 f"readers wrote {expected} of bucket {item['bucket']}; nothing was published"
             )
-        for model, names in answer["files"].items():
-            warehouse.by_date.adopt(
-                model, bucket.files_of(Path(item["folder"]), model), names, item["bucket"]
-            )
-        for name, path in answer["tables"].items():
-            tables.setdefault(name, []).append(path)
+        exchange.take(answer["handed"])
+        for name, file in answer["tables"].items():
+            tables.setdefault(name, []).append(str(warehouse.layout.files / file))
     warehouse.execute(f"set memory_limit = '{settings.memory_limit}'")
     for model in (CALLS, CALL_STATES):
         warehouse.by_date.create_view(model)
@@ -163,13 +162,19 @@ def _items(
     window: Window,
     horizon: date,
     workers: Workers,
+    exchange: Exchange,
 ) -> list[dict[str, Any]]:
-    """The items of `bucket.run`, one for each bucket."""
+    """The items of `bucket.run`, one for each bucket. The files that they name are given to the
+    tasks."""
     layout = warehouse.layout
-    given = {}
+    # A new name each time: a store may have the file of an earlier run.
+    folder = layout.building / uuid4().hex[:12]
+    folder.mkdir()
+    tables = {}
     for name in (*_GIVEN, *(seed.relation for seed in plan.seeds)):
-        given[name] = str(layout.building / f"{name}.parquet")
-        warehouse.execute(f"copy (from {name}) to {literal(given[name])} (format parquet)")
+        path = folder / f"{name}.parquet"
+        warehouse.execute(f"copy (from {name}) to {literal(str(path))} (format parquet)")
+        tables[name] = exchange.name_of(path)
     withdrawn = [
         row[0]
         for row in warehouse.rows(
@@ -178,38 +183,46 @@ def _items(
         )
     ]
     raw = layout.raw("call_logs")
-    empty = warehouse.raw_records.empty
+    empty_records = exchange.name_of(warehouse.raw_records.empty)
+    empty_states = exchange.name_of(layout.empty(CALL_STATES))
     # A record is settled up to two days after its floor.
     first_floor = min(horizon, window.count_records_from) - timedelta(days=2)
-    return [
+    items: list[dict[str, Any]] = [
         {
             "bucket": number,
-            "folder": str(layout.building / f"bucket={number}"),
+            "root": str(exchange.root),
+            "folder": exchange.name_of(layout.building),
             "plan": as_json(plan),
             "window": {
                 key: str(value) if isinstance(value, date) else value
                 for key, value in vars(window).items()
             },
             "records": [
-                (str(empty), 0, None),
+                (empty_records, 0, None),
                 *(
-                    (str(raw / name), records, size)
+                    (exchange.name_of(raw / name), records, size)
                     for name, records, size in warehouse.raw_records.files_of(number, first_floor)
                 ),
             ],
             "states": [
-                str(layout.empty(CALL_STATES)),
-                *map(
-                    str,
-                    warehouse.by_date.files_of(CALL_STATES, number, horizon, window.settle_from),
+                empty_states,
+                *(
+                    exchange.name_of(path)
+                    for path in warehouse.by_date.files_of(
+                        CALL_STATES, number, horizon, window.settle_from
+                    )
                 ),
             ],
             "withdrawn": withdrawn,
-            "tables": given,
+            "tables": tables,
             "share": share_of_machine(settings, workers),
         }
         for number in range(warehouse.buckets)
     ]
+    exchange.give(tables.values())
+    for item in items:
+        exchange.give([*(name for name, *_ in item["records"]), *item["states"]])
+    return items
 
 
 def _count_records_from(warehouse: Warehouse, thresholds: Thresholds, first: date) -> date:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -18,45 +18,63 @@ from callbill.ingest.read_task import FileOutcome, FileToRead, ReadOutcome, Read
 from callbill.ingest.reading import read_files
 from callbill.storage.folder import digest_of
 from callbill.tasks.connection import connect
+from callbill.tasks.exchange import Exchange, workplace
 from callbill.warehouse.loads import SHA256_LENGTH, LineSelection
 
 __all__ = ["ReadOutcome", "ReadTask", "as_item", "outcome_of", "read_files", "run"]
 
 
 def run(item: dict[str, Any]) -> dict[str, Any]:
-    """Read the files of a task in the form of `as_item`. The result has the fields of ReadOutcome,
-    or says under `vanished` that a file was not there.
+    """Read the files of a task in the form of `as_item`. The result has the fields of ReadOutcome
+    and the files that were written (`Handed`), or says under `vanished` that a file was not there.
 
     Raises CallbillError as `read_files` does.
     """
-    share = item["share"]
-    with closing(connect(share, f"{item['scratch']}.spill")) as con:
-        task = _task(item)
-        try:
-            if item["check_content"]:
-                _check_content(task)
-            return asdict(read_files(con, task))
-        except FileNotFoundError as error:
-            return {"vanished": str(error)}
+    task = _task(item)
+    with workplace(item["root"], item["folder"]) as place:
+        task = replace(
+            task,
+            name=f"{task.name}-{place.token}",
+            folder=place.folder / "read",
+            scratch=place.folder / "scratch",
+        )
+        with closing(connect(item["share"], str(place.folder / "spill"))) as con:
+            try:
+                if item["check_content"]:
+                    _check_content(task)
+                outcome = read_files(con, task)
+            except FileNotFoundError as error:
+                return {"vanished": str(error)}
+        written = [*outcome.parts, *([outcome.rejects] if outcome.rejects else [])]
+        names = {task.folder / name: f"{item['keep_in']}/{name}" for name in written}
+        return {"outcome": asdict(outcome), "handed": place.hand_over(names)}
 
 
 def outcome_of(answer: dict[str, Any]) -> ReadOutcome:
-    """The result of `run` as what it was made of."""
-    files = {name: FileOutcome(**file) for name, file in answer["files"].items()}
-    return ReadOutcome(**answer | {"files": files})
+    """The outcome in a result of `run`."""
+    outcome = answer["outcome"]
+    files = {name: FileOutcome(**file) for name, file in outcome["files"].items()}
+    return ReadOutcome(**outcome | {"files": files})
 
 
 def as_item(
-    task: ReadTask, share: dict[str, Any] | None = None, *, check_content: bool = False
+    task: ReadTask,
+    exchange: Exchange,
+    keep_in: str,
+    share: dict[str, Any] | None = None,
+    *,
+    check_content: bool = False,
 ) -> dict[str, Any]:
-    """A task as JSON values. `share` is what it may use of the machine (tasks/connection.py).
-    `check_content` has the worker make sure that it sees the files that were listed."""
+    """A task as JSON values. `keep_in` is the folder for what it writes, relative to the exchange's
+    root. `share` is what it may use of the machine (tasks/connection.py). `check_content` has the
+    worker make sure that it sees the files that were listed."""
     return {
         "share": share,
         "check_content": check_content,
-        **{key: value for key, value in vars(task).items() if isinstance(value, str | int)},
-        "folder": str(task.folder),
-        "scratch": str(task.scratch),
+        "root": str(exchange.root),
+        "folder": exchange.name_of(task.folder),
+        "keep_in": keep_in,
+        "task": {key: value for key, value in vars(task).items() if isinstance(value, str | int)},
         "files": [
             {
                 **{key: value and str(value) for key, value in vars(file).items()},
@@ -86,9 +104,8 @@ def _task(item: dict[str, Any]) -> ReadTask:
         )
         for file in item["files"]
     )
-    fields = {key: value for key, value in item.items() if key not in ("share", "check_content")}
-    paths = {"folder": Path(item["folder"]), "scratch": Path(item["scratch"])}
-    return ReadTask(**fields | {"files": files} | paths)
+    nowhere = Path()
+    return ReadTask(**item["task"], files=files, folder=nowhere, scratch=nowhere)
 
 
 def _check_content(task: ReadTask) -> None:

@@ -32,6 +32,15 @@ def _of_bucket(bucket: int) -> str:
     return f"b{bucket:04d}"
 
 
+def name_in_bucket(model: str, path: Path, bucket: int, token: str) -> str:
+    """The name of a file in a warehouse of several buckets, relative to the folder of its files.
+    `path` is that of the file where one bucket was built, `token` is new with each time it is."""
+    day, suffix = path.parent.name, path.name.removeprefix(model)
+    if day == f"settled_on={EMPTY_DATE}":
+        return f"{model}/{day}/{path.name}"
+    return f"{model}/{day}/{model}.{_of_bucket(bucket)}.{token}{suffix}"
+
+
 class ByDate:
     """The folders of the models `int_calls` and `int_calls_again`."""
 
@@ -110,18 +119,6 @@ class ByDate:
                 )
         self.con.execute(f"copy (\n{sql}\n) to {target}")
         self.create_view(model)
-
-    def adopt(self, model: str, folder: Path, names: Iterable[str], bucket: int) -> None:
-        """Move the files of a bucket to their place. A name is the date's folder and the file."""
-        for name in names:
-            day, _, file = name.partition("/")
-            if day == f"settled_on={EMPTY_DATE}":
-                target = self.layout.empty(model)
-            else:
-                suffix = file.removeprefix(model)
-                target = self.layout.by_date(model) / day / f"{model}.{_of_bucket(bucket)}{suffix}"
-            target.parent.mkdir(exist_ok=True)
-            (folder / name).replace(target)
 
     def files_of(self, model: str, bucket: int, first: date, before: date) -> list[Path]:
         """The files of a bucket of these settlement dates."""
