@@ -3,7 +3,6 @@ those that do not are found out."""
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import threading
@@ -12,10 +11,11 @@ from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.bill.reference.inputs import World
-from tests.cluster.conftest import KINDS, RUNS, land, mirror
+from tests.cluster.conftest import RUNS, land, mirror
 from tests.support.commands import CALLBILL
 from tests.support.places import figures, places
 from tests.support.servers import BUCKET, dask_cluster, put_folder, spark_master, wait_until
@@ -37,7 +37,7 @@ def _buckets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["master", "connect"])
 def test_nights_on_a_cluster_give_the_same_bill(
     kind: str, clusters: dict[str, str], world: World, here: Path, tmp_path: Path
 ) -> None:
@@ -118,34 +118,77 @@ def test_no_cluster_is_one_sentence(world: World, tmp_path: Path) -> None:
         assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("step", ["loading", "building"])
-def test_an_executor_that_is_killed_is_replaced(
-    step: str, clusters: dict[str, str], world: World, here: Path, tmp_path: Path
+@pytest.mark.parametrize("kind", ["master", "connect"])
+def test_workers_that_do_not_answer_in_time_end_the_run(
+    kind: str,
+    clusters: dict[str, str],
+    world: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As soon as the first task of a step writes, one of the executors is killed."""
-    for path in sorted((here / "landing").rglob("*")):
-        if path.is_file():
-            target = tmp_path / "landing" / path.relative_to(here / "landing")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, target)
+    """A Spark job takes longer than a second, whatever it does."""
+    monkeypatch.setenv("CALLBILL_WORKER_TIMEOUT", "1")
+    land(world, tmp_path / "landing", date.min, RUNS[0])
+    ended = run(tmp_path, RUNS[0], "--workers", clusters[kind])
+    assert ended.returncode == 4, ended.stderr
+    assert "gave no answer for 1 seconds (CALLBILL_WORKER_TIMEOUT)" in ended.stderr
+    assert not (tmp_path / "published" / "current").exists()
+
+
+def executors_of_spark() -> list[psutil.Process]:
+    return [
+        found
+        for found in psutil.process_iter(["cmdline"])
+        if any("CoarseGrainedExecutorBackend" in part for part in found.info["cmdline"] or ())
+    ]
+
+
+def workers_of_dask() -> list[psutil.Process]:
+    """The processes that do tasks. Each has a nanny, which starts another if it dies."""
+    return [
+        found
+        for found in psutil.process_iter(["cmdline"])
+        if any("multiprocessing.spawn" in part for part in found.info["cmdline"] or ())
+        and (parent := found.parent()) is not None
+        and {"worker", "--nworkers"} <= {*parent.cmdline()}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "workers", "step"),
+    [
+        ("master", executors_of_spark, "loading"),
+        ("master", executors_of_spark, "building"),
+        ("dask", workers_of_dask, "loading"),
+        ("dask", workers_of_dask, "building"),
+    ],
+)
+def test_a_worker_that_is_killed_is_replaced(
+    kind: str,
+    workers: Callable[[], list[psutil.Process]],
+    step: str,
+    clusters: dict[str, str],
+    world: World,
+    here: Path,
+    tmp_path: Path,
+) -> None:
+    """As soon as the first task of a step writes, one of the workers is killed."""
+    land(world, tmp_path / "landing", date.min, RUNS[-1])
     killed: list[int] = []
     folder = tmp_path / "warehouse.duckdb.files" / step
 
     def kill() -> None:
-        wait_until(lambda: folder.is_dir() and any(folder.iterdir()), f"{step} begins")
-        import psutil
-
-        [executor, *_] = [
-            found
-            for found in psutil.process_iter(["cmdline"])
-            if any("CoarseGrainedExecutorBackend" in part for part in found.info["cmdline"] or ())
-        ]
-        executor.kill()
-        killed.append(executor.pid)
+        wait_until(
+            lambda: folder.is_dir() and any(path.is_dir() for path in folder.iterdir()),
+            f"{step} begins",
+        )
+        worker = workers()[0]
+        worker.kill()
+        killed.append(worker.pid)
 
     thread = threading.Thread(target=kill)
     thread.start()
-    ended = run(tmp_path, RUNS[-1], "--workers", clusters["master"])
+    ended = run(tmp_path, RUNS[-1], "--workers", clusters[kind])
     thread.join()
     assert killed
     assert ended.returncode == 0, ended.stderr

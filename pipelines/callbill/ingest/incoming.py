@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import groupby
@@ -140,12 +139,14 @@ def list_incoming(
     through: date,
     first_open: date | None,
     released: Mapping[FileKey, SourceLoad],
+    digest_all: Callable[[Sequence[LandingFile]], Mapping[str, str | None]],
 ) -> Found:
     """The files to load, and the files that are skipped or wait.
 
     Of copies of one delivery, the earliest arrival is loaded. `files` are in order of arrival.
     `first_open` is the first settlement date that is not sealed. `released` has the loads that the
     current release names: they keep their arrival date, settlement floor, shape and reading rules.
+    `digest_all` gives the SHA-256 of files by name, None for one that cannot be read.
     """
     entries = _entries(warehouse)
     deliveries = _Deliveries(warehouse, released)
@@ -164,10 +165,7 @@ def list_incoming(
         # Otherwise a file that seems to arrive later can be a released one that was put back.
         files = [file for file in files if file.arrived_on <= through]
     unknown = [file for file in files if file.entry not in entries]
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        digests = dict(
-            zip((f.name for f in unknown), pool.map(LandingFile.digest, unknown), strict=True)
-        )
+    digests = digest_all(unknown)
     for file in files:
         sha256 = entries.get(file.entry) or digests[file.name]
         if sha256 is None and not (is_in_store(file.path) or os.access(file.path, os.R_OK)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from callbill.ingest.landing import LandingFile, Skipped, Waiting, list_landing
 from callbill.ingest.shapes import call_log_shapes
 from callbill.ingest.withdrawals import withdraw_as_released
 from callbill.tasks.connection import share_of_machine
+from callbill.tasks.digest import digest_all
 from callbill.tasks.exchange import Exchange
 from callbill.tasks.ingest import ReadOutcome, ReadTask, as_item, outcome_of, read_files
 from callbill.tasks.workers import Workers
@@ -65,7 +67,9 @@ def load_landing(
     """
     landing = settings.landing
     listing = list_landing(landing, frozenset(call_log_shapes()), billing_vars.zone)
-    found = list_incoming(warehouse, listing.files, through, first_open, released)
+    found = list_incoming(
+        warehouse, listing.files, through, first_open, released, partial(digest_all, workers)
+    )
     if not archived:
         _check_is_landing(landing, listing.skipped, found.missed)
     record_missing_files(warehouse, {file.name for file in listing.files}, through)

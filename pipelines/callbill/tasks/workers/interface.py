@@ -18,6 +18,7 @@ _VERSION = "callbill"
 # By name, the module of callbill.tasks whose function `run` does it.
 _TASKS = {
     "look": "callbill.tasks.look",
+    "digest": "callbill.tasks.digest",
     "ingest": "callbill.tasks.ingest",
     "bucket": "callbill.tasks.bucket",
 }

@@ -1,0 +1,53 @@
+"""Hashes files of the landing folder: a plain function of plain data, which can run anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from callbill.ingest.landing import LandingFile
+from callbill.storage.folder import digest_of
+from callbill.tasks.workers import Workers
+
+# Fewer bytes are hashed here sooner than elsewhere.
+_WORTH_SENDING = 256 * 1024**2
+
+
+def run(item: dict[str, Any]) -> dict[str, Any]:
+    """The SHA-256 of each of the files `paths`, None for one that cannot be read here.
+
+    Raises CallbillError if a store does not answer.
+    """
+    return {"digests": [_digest(Path(path)) for path in item["paths"]]}
+
+
+def digest_all(workers: Workers, files: Sequence[LandingFile]) -> Mapping[str, str | None]:
+    """The SHA-256 of each file by name, None if it cannot be read.
+
+    Raises CallbillError if a store or a worker does not answer.
+    """
+    if workers.is_this_process or sum(file.size for file in files) < _WORTH_SENDING:
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            digests = pool.map(LandingFile.digest, files)
+            return {file.name: digest for file, digest in zip(files, digests, strict=True)}
+    # The largest first, and each to the group that has least to do.
+    groups: list[list[LandingFile]] = [[] for _ in range(min(workers.count * 2, len(files)))]
+    for file in sorted(files, key=lambda file: (-file.size, file.name)):
+        min(groups, key=lambda group: sum(file.size for file in group)).append(file)
+    answers = workers.run(
+        "digest", [{"paths": [str(file.path) for file in group]} for group in groups]
+    )
+    return {
+        file.name: digest
+        for group, answer in zip(groups, answers, strict=True)
+        for file, digest in zip(group, answer["digests"], strict=True)
+    }
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return digest_of(path)
+    except OSError:
+        return None
