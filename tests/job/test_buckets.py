@@ -177,6 +177,37 @@ def test_a_worker_that_does_not_see_all_records_is_found_out(
     assert settled["outcome"] == "failed"
 
 
+def bill_failed_calls() -> None:
+    """A bucket's task charges what it should not."""
+    original = bucket_task.write_relations
+
+    def write_relations(warehouse, *arguments):  # type: ignore[no-untyped-def]
+        original(warehouse, *arguments)
+        [file] = warehouse.layout.by_date("int_calls").glob("*=2026-03-04/*.parquet")
+        warehouse.con.execute(f"create temp table of_bucket as from '{file}'")
+        warehouse.con.execute(
+            "update of_bucket set disposition = 'billed', calls_billed = 1"
+            " where disposition = 'failed'"
+        )
+        warehouse.con.execute(f"copy of_bucket to '{file}' (format parquet)")
+
+    bucket_task.write_relations = write_relations
+
+
+def test_controls_of_calls_look_into_each_bucket(place: Path) -> None:
+    records = [
+        record(f"new {n}", called_at="2026-03-03T10:00:00+08:00", error_code="InternalError")
+        for n in range(12)
+    ]
+    write(
+        place / "landing/call_logs/arrived_on=2026-03-04/calls.jsonl",
+        json_lines(*records, record("good", called_at="2026-03-03T10:00:00+08:00")),
+    )
+    ended = run_after(bill_failed_calls, place, "--through", "2026-03-04")
+    assert ended.returncode == 1, ended.stderr
+    assert "no_failed_call_billed (12 rows)" in ended.stderr
+
+
 def test_a_task_that_never_returns_ends_the_run(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
@@ -359,12 +359,13 @@ def settle_dates(
     summary.settle_from = settle_from
     for stretch in _stretches(warehouse, settle_from, through):
         with reporter.step("build", settle_from=stretch.first, settle_through=stretch.last):
-            build_models(warehouse, settings, billing_vars, stretch, workers)
+            built = build_models(warehouse, settings, billing_vars, stretch, workers)
             keep_unbilled_calls(warehouse, summary.run_id)
         with reporter.step("hash"):
-            refresh_hashes(warehouse)
+            refresh_hashes(warehouse, built.call_groups)
         with reporter.step("check"):
-            _check(warehouse, settings, billing_vars, summary, stretch)
+            _check(warehouse, settings, billing_vars, summary, stretch, built.findings)
+        shutil.rmtree(warehouse.layout.building, ignore_errors=True)
     summary.unbilled = unbilled_calls_of(warehouse.con, summary.run_id)
     summary.unbilled_to_date = unbilled_to_date(warehouse.con)
     for warning in left_by_claims(warehouse, summary.new_claims, through):
@@ -392,9 +393,13 @@ def _check(
     billing_vars: BillingVars,
     summary: RunSummary,
     stretch: RuleRange,
+    findings: Mapping[str, Sequence[str]],
 ) -> None:
-    """Run the controls over a stretch of dates, and add their results to the summary."""
-    with due_controls(warehouse.con, stretch, billing_vars, load_thresholds(settings)) as controls:
+    """Run the controls over a stretch of dates, and add their results to the summary. `findings`
+    are those of tasks (`due_controls`)."""
+    with due_controls(
+        warehouse.con, stretch, billing_vars, load_thresholds(settings), findings
+    ) as controls:
         report = run_controls(
             warehouse.layout.database,
             controls,

@@ -37,6 +37,13 @@ class Control:
         "report it if it comes again."
     )
     """What an operator does about a failure."""
+    looks_at: str = "sums"
+    """`calls`, if the query looks at each call by itself: it runs in each bucket. Otherwise it runs
+    over all of them."""
+
+    @property
+    def is_of_calls(self) -> bool:
+        return self.looks_at == "calls"
 
 
 class CatalogueError(CallbillError):
@@ -76,10 +83,12 @@ def _check_entry(texts: Path, entry: dict[str, Any]) -> None:
     known = {field.name for field in fields(Control)} - {"sql"}
     for key in sorted(entry.keys() - known):
         raise CatalogueError(f"{name}: {key} is none of {', '.join(sorted(known))}")
-    for key in sorted(known - {"action"} - entry.keys()):
+    for key in sorted(known - {"action", "looks_at"} - entry.keys()):
         raise CatalogueError(f"{name}: {key} is missing")
     for key, value in entry.items():
         if not isinstance(value, str) or not value:
             raise CatalogueError(f"{name}: {key} is no text")
     if entry["severity"] not in get_args(Severity):
         raise CatalogueError(f"{name}: severity is neither error nor warning")
+    if entry.get("looks_at", "sums") not in ("calls", "sums"):
+        raise CatalogueError(f"{name}: looks_at is neither calls nor sums")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -13,9 +13,14 @@ import jinja2
 
 from callbill.base.rules import RuleRange
 from callbill.base.settings import BillingVars, Thresholds
+from callbill.base.sql import literal
 from callbill.quality.catalogue import Control, catalogue
 
-_SHARED_TABLES = Path(__file__).parent / "shared_tables.sql"
+# Tables that several controls read, in the order in which they are made.
+_SHARED = ("late_charges", "earlier_records", "list_prices")
+# Of these, that which only controls of calls read.
+_ONLY_OF_CALLS = "earlier_records"
+EARLIER_RECORDS = f"checks.{_ONLY_OF_CALLS}"
 
 
 @contextmanager
@@ -24,8 +29,12 @@ def due_controls(
     dates: RuleRange,
     billing_vars: BillingVars,
     thresholds: Thresholds,
+    findings: Mapping[str, Sequence[str]] | None = None,
 ) -> Iterator[list[Control]]:
     """The controls of some settlement dates, with their templates filled in.
+
+    `findings` has Parquet files by control: what the controls of calls found in each bucket, if
+    they ran there. Their queries read these files then.
 
     Inside this block the connection has a database `checks`, with tables that several controls
     read.
@@ -36,16 +45,45 @@ def due_controls(
         replace(
             control,
             expected=fill_in(control.expected, values),
-            sql=fill_in(control.sql, values),
+            sql=(
+                read_all(findings[control.id])
+                if findings and control.is_of_calls
+                else fill_in(control.sql, values)
+            ),
         )
         for control in catalogue().values()
     ]
     con.execute("attach ':memory:' as checks")
     try:
-        con.execute(fill_in(_SHARED_TABLES.read_text(encoding="utf-8"), values))
+        for table, sql in shared_tables(values).items():
+            if not (findings and table == _ONLY_OF_CALLS):
+                con.execute(sql)
         yield controls
     finally:
         con.execute("detach checks")
+
+
+def read_all(files: Sequence[str]) -> str:
+    """SQL for the rows of several Parquet files."""
+    return f"from read_parquet([{', '.join(map(literal, files))}], hive_partitioning = false)"
+
+
+def shared_tables(values: Mapping[str, object]) -> dict[str, str]:
+    """The statements that make the tables of the database `checks`, by name, in order."""
+    folder = Path(__file__).parent / "shared"
+    return {
+        name: fill_in((folder / f"{name}.sql").read_text(encoding="utf-8"), values)
+        for name in _SHARED
+    }
+
+
+def controls_of_calls(values: Mapping[str, object]) -> dict[str, str]:
+    """The queries of the controls that look at each call by itself, by control."""
+    return {
+        control.id: fill_in(control.sql, values)
+        for control in catalogue().values()
+        if control.is_of_calls
+    }
 
 
 def variables(
@@ -73,7 +111,7 @@ def variables(
     }
 
 
-def fill_in(template: str, values: dict[str, object]) -> str:
+def fill_in(template: str, values: Mapping[str, object]) -> str:
     """A template with its variables filled in. Raises jinja2.UndefinedError for one that `values`
     does not have."""
     return jinja2.Template(template, undefined=jinja2.StrictUndefined).render(values)

@@ -73,22 +73,45 @@ def call_fingerprint_sql(
     if not is_grouped:
         total = f"coalesce(sum({row_hash_sql(columns)}::hugeint), 0)"
         return f"select count(*) as rows, {total} as total from {source}"
+    return fingerprint_of_groups_sql(columns, f"({call_groups_sql(columns, source)})")
+
+
+def call_groups_sql(columns: Sequence[tuple[str, str]], source: str) -> str:
+    """SQL for the groups of a source's calls: the common columns, `rows`, and `total`, the sum of
+    the hashes of ids and instants. Groups of several sources may be added up."""
     own_hash = _hash_sql(f"request_id || {literal(_SEPARATOR)} || epoch_us(called_at)")
-    shared = [column for column in columns if column[0] not in ("request_id", "called_at")]
-    group_hash = row_hash_sql([*shared, ("rows", "BIGINT"), ("total", "HUGEINT")])
+    shared = ", ".join(identifier(name) for name, _type in _shared(columns))
+    # Parquet knows no integers of this length, but decimals.
+    return f"""
+        select {shared}, count(*) as rows, sum({own_hash}::hugeint)::decimal(38, 0) as total
+        from {source}
+        group by {shared}
+    """
+
+
+def fingerprint_of_groups_sql(columns: Sequence[tuple[str, str]], groups: str) -> str:
+    """SQL for the fingerprint of calls, from their groups; those that are equal are added up."""
+    group_hash = row_hash_sql([*_shared(columns), ("rows", "BIGINT"), ("total", "HUGEINT")])
+    shared = ", ".join(identifier(name) for name, _type in _shared(columns))
     return f"""
         select
             coalesce(sum(rows), 0)::bigint as rows,
             coalesce(sum({group_hash}::hugeint), 0) as total
         from (
-            select
-                {", ".join(identifier(name) for name, _type in shared)},
-                count(*) as rows,
-                sum({own_hash}::hugeint) as total
-            from {source}
-            group by {", ".join(identifier(name) for name, _type in shared)}
+            select {shared}, sum(rows)::bigint as rows, sum(total)::hugeint as total
+            from {groups}
+            group by {shared}
         )
     """
+
+
+def _shared(columns: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [column for column in columns if column[0] not in ("request_id", "called_at")]
+
+
+def columns_of_calls(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """Names and types of the columns of calls that today's recipe covers."""
+    return _columns(con, "calls", rules.HASH_RECIPE)
 
 
 def figure_columns(con: duckdb.DuckDBPyConnection, table: str) -> list[str]:
@@ -97,11 +120,12 @@ def figure_columns(con: duckdb.DuckDBPyConnection, table: str) -> list[str]:
     return [name for name, _type in columns if name not in NAMES_FROM_SEEDS]
 
 
-def refresh_hashes(warehouse: Warehouse) -> None:
+def refresh_hashes(warehouse: Warehouse, groups: Sequence[str] = ()) -> None:
     """Write `ops.fingerprints`, and from them `ops.settlement_hashes`: the content hash of every
     settlement date through the last one settled.
 
-    A day of a table is hashed again only if its rows have changed since.
+    A day of a table is hashed again only if its rows have changed since. `groups` are Parquet files
+    with the groups of calls (`call_groups_sql`) of the dates just built, if tasks have made them.
     """
     con = warehouse.con
     con.execute(
@@ -117,7 +141,7 @@ def refresh_hashes(warehouse: Warehouse) -> None:
     recipes: dict[date, int] = dict(
         con.execute("select settled_on, hash_recipe from ops.sealed_settlements").fetchall()
     )
-    _refresh_calls(con, warehouse.layout, recipes)
+    _refresh_calls(con, warehouse.layout, recipes, groups)
     for mart in hashed_marts():
         if mart.hashed_by and mart.name != "calls":
             by_date = recipes if mart.hashed_by == "settled_on" else {}
@@ -181,7 +205,10 @@ def table_hashes(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
 
 
 def _refresh_calls(
-    con: duckdb.DuckDBPyConnection, layout: Layout, recipes: Mapping[date, int]
+    con: duckdb.DuckDBPyConnection,
+    layout: Layout,
+    recipes: Mapping[date, int],
+    groups: Sequence[str],
 ) -> None:
     """Refresh the fingerprints of calls. A day is unchanged if the entries of its folder are."""
     hashed_by_row = {
@@ -202,6 +229,12 @@ def _refresh_calls(
         recipe: _columns(con, "calls", recipe)
         for recipe in {rules.HASH_RECIPE, *(recipes.get(day, 1) for day in days)}
     }
+    made = f"read_parquet([{', '.join(map(literal, groups))}], hive_partitioning = false)"
+    in_groups = (
+        {day for (day,) in con.execute(f"select distinct settled_on from {made}").fetchall()}
+        if groups
+        else set()
+    )
     for day in _delete_changed_days(
         con,
         "calls",
@@ -210,8 +243,14 @@ def _refresh_calls(
     ):
         files = literal(str(layout.of_date(CALLS, day) / "*.parquet"))
         source = f"read_parquet({files}, hive_types = {{'settled_on': date}})"
-        columns = columns_by_recipe[recipes.get(day, rules.HASH_RECIPE)]
-        counted = call_fingerprint_sql(columns, source, is_grouped=day not in hashed_by_row)
+        recipe = recipes.get(day, rules.HASH_RECIPE)
+        columns = columns_by_recipe[recipe]
+        is_grouped = day not in hashed_by_row
+        if day in in_groups and is_grouped and recipe == rules.HASH_RECIPE:
+            of_day = f"(from {made} where settled_on = date '{day}')"
+            counted = fingerprint_of_groups_sql(columns, of_day)
+        else:
+            counted = call_fingerprint_sql(columns, source, is_grouped=is_grouped)
         con.execute(
             f"insert into ops.fingerprints select 'calls', ?, ?, rows, total from ({counted})",
             [day, current[day]],

@@ -7,6 +7,7 @@ it gives is added to that of the other buckets (callbill.tasks.build).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -15,14 +16,21 @@ from typing import Any
 import duckdb
 
 from callbill.base.errors import CallbillError
+from callbill.base.machine import machine_fault_in_text
 from callbill.base.sql import literal
+from callbill.quality.due import EARLIER_RECORDS
+from callbill.release.hashes import call_groups_sql, columns_of_calls
 from callbill.tasks.connection import connect
-from callbill.tasks.exchange import workplace
+from callbill.tasks.exchange import Workplace, workplace
 from callbill.warehouse.by_date import name_in_bucket
+from callbill.warehouse.dbt import one_line
 from callbill.warehouse.layout import CALL_STATES, CALLS, Layout
 from callbill.warehouse.plan import Model, Window, from_json
 from callbill.warehouse.relations import write_relations
 from callbill.warehouse.warehouse import Warehouse
+
+# The table of groups of calls, which content hashes are made of.
+CALL_GROUPS = "call_groups"
 
 _RECORDS = """
     create view raw.call_logs as
@@ -45,11 +53,16 @@ def run(item: dict[str, Any]) -> dict[str, Any]:
     records         files of its records: name, number of records, bytes; the first is empty
     states          files of its earlier states; the first is empty
     withdrawn       ids of files that do not count
-    tables          other tables that models read, as Parquet: file by name
+    tables          other tables that models and controls read, as Parquet: file by name
+    calls           the SQL of the mart of calls
+    earlier_calls   files of its calls of earlier dates, by date
+    shared_tables   the tables that controls share, and the queries of those that look at each call
+    controls        by itself, by name (quality/due.py)
     share           what it may use of the machine (tasks/connection.py)
 
     The result says how many records were there, which files were written (`Handed`), and the files
-    of tables by name.
+    of tables by name: the models that are added up, CALL_GROUPS, and the rows that each control
+    found.
 
     Raises CallbillError if a file is not what it should be, or a model cannot be built.
     """
@@ -71,20 +84,67 @@ def run(item: dict[str, Any]) -> dict[str, Any]:
             write_relations(warehouse, plan, window)
             written = _written(layout, item["bucket"], place.token)
             tables = {}
-            for model in plan.models:
-                if model.sums:
-                    path = place.folder / f"{model.name}.parquet"
-                    con.execute(
-                        f"copy (from {model.relation}) to {literal(str(path))} (format parquet)"
-                    )
-                    tables[model.name] = f"{item['folder']}/{place.token}/{path.name}"
-                    written[path] = tables[model.name]
+            for name, query in {
+                **{model.name: f"from {model.relation}" for model in plan.models if model.sums},
+                **_checks(con, item, window, place, layout, paths),
+            }.items():
+                path = place.folder / f"{name}.parquet"
+                _copy(con, name, query, path)
+                tables[name] = f"{item['folder']}/{place.token}/{path.name}"
+                written[path] = tables[name]
         return {
             "bucket": item["bucket"],
             "records": sum(count for _path, count, _size in records),
             "handed": place.hand_over(written),
             "tables": tables,
         }
+
+
+def _checks(
+    con: duckdb.DuckDBPyConnection,
+    item: dict[str, Any],
+    window: Window,
+    place: Workplace,
+    layout: Layout,
+    paths: dict[str, Path],
+) -> dict[str, str]:
+    """The queries of the groups of calls and of the controls, by name, which read what was built
+    and the calls and states of earlier dates."""
+
+    def create_view(model: str, earlier: Iterable[Path]) -> None:
+        files = [*earlier, *sorted(layout.by_date(model).glob("*/*.parquet"))]
+        con.execute(
+            f"create or replace view intermediate.{model} as from read_parquet("
+            f"[{', '.join(literal(str(path)) for path in files)}],"
+            " hive_partitioning = true, hive_types = {'settled_on': date})"
+        )
+
+    create_view(CALL_STATES, (paths[name] for name in item["states"]))
+    con.execute("attach ':memory:' as checks")
+    for sql in item["shared_tables"].values():
+        con.execute(sql)
+    # Of the calls of earlier dates only those are fetched that a due call may have to do with.
+    dates = con.execute(f"select distinct settled_on from {EARLIER_RECORDS}").fetchall()
+    names = [name for (day,) in dates for name in item["earlier_calls"].get(str(day), ())]
+    create_view(CALLS, place.at_hand(names).values())
+    con.execute("create schema billing")
+    con.execute(f"create view billing.calls as {item['calls']}")
+    due = (
+        "(from billing.calls where settled_on between"
+        f" date '{window.settle_from}' and date '{window.settle_through}')"
+    )
+    return {CALL_GROUPS: call_groups_sql(columns_of_calls(con), due), **item["controls"]}
+
+
+def _copy(con: duckdb.DuckDBPyConnection, name: str, query: str, path: Path) -> None:
+    """Raises CallbillError if the query fails."""
+    try:
+        con.execute(
+            f"copy (\n{query.rstrip().rstrip(';')}\n) to {literal(str(path))} (format parquet)"
+        )
+    except duckdb.Error as error:
+        sentence = f"{name} was not evaluated: {one_line(error)}"
+        raise CallbillError(machine_fault_in_text(sentence) or sentence) from error
 
 
 def _written(layout: Layout, bucket: int, token: str) -> dict[Path, str]:

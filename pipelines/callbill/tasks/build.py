@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
@@ -11,6 +13,7 @@ from callbill.base.errors import CallbillError
 from callbill.base.rules import RuleRange
 from callbill.base.settings import BillingVars, Settings, Thresholds, load_thresholds
 from callbill.base.sql import literal
+from callbill.quality.due import controls_of_calls, shared_tables, variables
 from callbill.tasks import bucket
 from callbill.tasks.connection import share_of_machine
 from callbill.tasks.exchange import Exchange
@@ -69,13 +72,24 @@ _WITH_ACTIONS = """
 _GIVEN = ("ops.catalogue_rows", "ops.cleaned_identifiers", "ops.sealed_settlements")
 
 
+@dataclass
+class Built:
+    """What the tasks of several buckets gave beside the models: Parquet files in the folder
+    `layout.building`, which the caller removes."""
+
+    # The groups of calls that content hashes are made of.
+    call_groups: list[str] = field(default_factory=list)
+    # The rows that controls of calls found, by control.
+    findings: dict[str, list[str]] = field(default_factory=dict)
+
+
 def build_models(
     warehouse: Warehouse,
     settings: Settings,
     billing_vars: BillingVars,
     dates: RuleRange,
     workers: Workers,
-) -> None:
+) -> Built:
     """Build all models for a range of settlement dates with one version of the rules.
 
     The rows of these dates and of later ones, which an unpublished run may have left, are replaced.
@@ -105,12 +119,16 @@ def build_models(
     plan = load_plan(warehouse.layout, billing_vars, window)
     write_seeds(warehouse, plan)
     warehouse.by_date.prepare(dates.first, dates.last)
+    built = Built()
     if warehouse.buckets > 1:
-        plan = _build_buckets(warehouse, settings, plan, window, horizon, workers)
+        values = variables(
+            dates, billing_vars, load_thresholds(settings), has_catalogue_news=has_news
+        )
+        plan, built = _build_buckets(warehouse, settings, plan, window, values, workers)
     write_relations(warehouse, plan, window)
     days = (dates.last - dates.first).days
     warehouse.by_date.complete(dates.first + timedelta(days=n) for n in range(days + 1))
-    shutil.rmtree(warehouse.layout.building, ignore_errors=True)
+    return built
 
 
 def _build_buckets(
@@ -118,16 +136,16 @@ def _build_buckets(
     settings: Settings,
     plan: Plan,
     window: Window,
-    horizon: date,
+    values: Mapping[str, object],
     workers: Workers,
-) -> Plan:
+) -> tuple[Plan, Built]:
     """Build the calls, a task for each bucket. The result is the plan for what is built once, from
-    what they gave."""
+    what they gave, and what they gave besides. `values` are the variables of controls."""
     building = warehouse.layout.building
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     exchange = Exchange(settings)
-    items = _items(warehouse, settings, plan.of_bucket(), window, horizon, workers, exchange)
+    items = _items(warehouse, settings, plan, window, values, workers, exchange)
     tables: dict[str, list[str]] = {}
     if workers.is_this_process:
         # Two DuckDBs share the memory, and the warehouse's has nothing to do meanwhile.
@@ -146,13 +164,15 @@ def _build_buckets(
     warehouse.execute(f"set memory_limit = '{settings.memory_limit}'")
     for model in (CALLS, CALL_STATES):
         warehouse.by_date.create_view(model)
-    return plan.beside_buckets(
+    once = plan.beside_buckets(
         {
             model.name: bucket.merged(warehouse.con, model, tables[model.name])
             for model in plan.models
             if model.by_bucket and model.sums
         }
     )
+    findings = {name: tables[name] for name in controls_of_calls(values)}
+    return once, Built(tables[bucket.CALL_GROUPS], findings)
 
 
 def _items(
@@ -160,13 +180,16 @@ def _items(
     settings: Settings,
     plan: Plan,
     window: Window,
-    horizon: date,
+    values: Mapping[str, object],
     workers: Workers,
     exchange: Exchange,
 ) -> list[dict[str, Any]]:
     """The items of `bucket.run`, one for each bucket. The files that they name are given to the
     tasks."""
     layout = warehouse.layout
+    horizon = window.settle_from - timedelta(days=int(str(values["horizon_days"])))
+    of_bucket = as_json(plan.of_bucket())
+    [calls] = [model.sql for model in plan.models if model.name == "calls"]
     # A new name each time: a store may have the file of an earlier run.
     folder = layout.building / uuid4().hex[:12]
     folder.mkdir()
@@ -192,7 +215,7 @@ def _items(
             "bucket": number,
             "root": str(exchange.root),
             "folder": exchange.name_of(layout.building),
-            "plan": as_json(plan),
+            "plan": of_bucket,
             "window": {
                 key: str(value) if isinstance(value, date) else value
                 for key, value in vars(window).items()
@@ -208,20 +231,31 @@ def _items(
                 empty_states,
                 *(
                     exchange.name_of(path)
-                    for path in warehouse.by_date.files_of(
+                    for paths in warehouse.by_date.files_by_date(
                         CALL_STATES, number, horizon, window.settle_from
-                    )
+                    ).values()
+                    for path in paths
                 ),
             ],
             "withdrawn": withdrawn,
             "tables": tables,
+            "calls": calls,
+            "earlier_calls": {
+                str(day): [exchange.name_of(path) for path in paths]
+                for day, paths in warehouse.by_date.files_by_date(
+                    CALLS, number, horizon, window.settle_from
+                ).items()
+            },
+            "shared_tables": shared_tables(values),
+            "controls": controls_of_calls(values),
             "share": share_of_machine(settings, workers),
         }
         for number in range(warehouse.buckets)
     ]
     exchange.give(tables.values())
     for item in items:
-        exchange.give([*(name for name, *_ in item["records"]), *item["states"]])
+        earlier_calls = [name for names in item["earlier_calls"].values() for name in names]
+        exchange.give([*(name for name, *_ in item["records"]), *item["states"], *earlier_calls])
     return items
 
 

@@ -120,14 +120,15 @@ class ByDate:
         self.con.execute(f"copy (\n{sql}\n) to {target}")
         self.create_view(model)
 
-    def files_of(self, model: str, bucket: int, first: date, before: date) -> list[Path]:
+    def files_by_date(
+        self, model: str, bucket: int, first: date, before: date
+    ) -> dict[date, list[Path]]:
         """The files of a bucket of these settlement dates."""
-        return [
-            file
+        return {
+            settled_on: sorted(folder.glob(f"{model}.{_of_bucket(bucket)}*.parquet"))
             for settled_on, folder in self.layout.dates(model).items()
             if first <= settled_on < before
-            for file in sorted(folder.glob(f"{model}.{_of_bucket(bucket)}*.parquet"))
-        ]
+        }
 
     def complete(self, dates: Iterable[date]) -> None:
         """Give each date without calls a folder with an empty file, so that every settled date has
