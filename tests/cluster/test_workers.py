@@ -16,7 +16,7 @@ import pytest
 
 from tests.bill.reference.inputs import World
 from tests.cluster.conftest import RUNS, land, mirror
-from tests.support.commands import CALLBILL
+from tests.support.commands import CALLBILL, callbill, succeed
 from tests.support.places import figures, places
 from tests.support.servers import BUCKET, dask_cluster, put_folder, spark_master, wait_until
 
@@ -86,6 +86,8 @@ def test_workers_that_share_no_folder(
             stores = (f"--landing={store}/landing", f"--published={store}/published")
             ended = run(place, through, *stores, "--workers", address)
             assert ended.returncode == 0, ended.stderr
+        warehouse = f"--warehouse={place / 'warehouse.duckdb'}"
+        succeed(callbill("verify", warehouse, *stores, "--workers", address))
     assert figures(mirror(place)) == figures(here)
 
 

@@ -14,6 +14,7 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
+import duckdb
 import pytest
 from callbill.tasks import bucket as bucket_task
 from callbill.tasks import build
@@ -85,6 +86,25 @@ def test_a_warehouse_keeps_its_number_of_buckets_until_it_is_rebuilt(
     succeed(callbill("rebuild", *places(place)))
     assert query_warehouse(place, "select buckets from ops.warehouse") == [(1,)]
     assert figures(place) == figures(undivided)
+
+
+def test_verify_by_processes_finds_the_same(undivided: Path, tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    shutil.copytree(undivided, place, symlinks=True)
+    alone = callbill("verify", *places(place))
+    succeed(alone)
+    divided = callbill("verify", *places(place), "--workers", 2)
+    succeed(divided)
+    assert divided.stdout == alone.stdout
+    assert not (place / "warehouse.duckdb.files" / "verify").exists()
+    release = (place / "published" / "current").resolve() / "callbill.duckdb"
+    release.chmod(0o644)
+    with duckdb.connect(str(release)) as con:
+        con.execute("update billing.bill_lines set calls = calls + 1 where calls > 0")
+    for workers in ("1", "2"):
+        wrong = callbill("verify", *places(place), "--workers", workers)
+        assert wrong.returncode == 1
+        assert "difference(s) in billing.bill_lines" in wrong.stderr
 
 
 def two_nights(place: Path) -> None:

@@ -23,7 +23,8 @@ FLOORS = (
     {"base"},
 )
 # The second computation of the bill shares with the first what finds files, takes lines out of them
-# and declares shapes; and the manifest, which says what a release was made of.
+# and declares shapes; the manifest, which says what a release was made of; and what sends tasks to
+# workers.
 VERIFY_MAY_IMPORT = (
     "callbill.base",
     "callbill.ingest.feed",
@@ -36,6 +37,11 @@ VERIFY_MAY_IMPORT = (
     "callbill.release.manifest",
     "callbill.release.release",
     "callbill.release.store",
+    "callbill.storage.folder",
+    "callbill.tasks.digest",
+    "callbill.tasks.exchange",
+    "callbill.tasks.look",
+    "callbill.tasks.workers",
     "callbill.verify",
     "callbill.warehouse.loads",
 )

@@ -8,11 +8,12 @@ import click
 
 from callbill.base.errors import ControlFailedError, VerificationError
 from callbill.base.settings import load_settings
-from callbill.cli.options import month_option, owner_option, place_options
+from callbill.cli.options import month_option, owner_option, place_options, workers_option
 
 
 @click.command()
 @place_options
+@workers_option
 @month_option(help="Only the bill month YYYY-MM.")
 def verify(month: date | None, **places: str) -> None:
     """Compute the published bill a second time, by another road, and compare.

@@ -36,6 +36,7 @@ from callbill.release.differences import differences_from_release
 from callbill.release.manifest import Manifest
 from callbill.release.release import Release, new_run_id
 from callbill.release.store import published_by
+from callbill.tasks.exchange import Exchange
 from callbill.tasks.look import look_at
 from callbill.tasks.workers import workers_for
 from callbill.warehouse.layout import Layout
@@ -117,6 +118,7 @@ def _rebuild(
     with adopted_warehouse(settings, current) as warehouse, workers_for(settings) as workers:
         record_start(warehouse, summary)
         if not workers.is_this_process:
+            Exchange(settings).clear()
             look_at(workers, settings, summary.run_id)
         with reporter.step("ingest", landing=shown(settings.landing)):
             summary.loaded = load_landing(

@@ -63,6 +63,7 @@ from callbill.release.store import published_by, put_status
 from callbill.release.writing import write_release
 from callbill.storage.folder import is_folder
 from callbill.tasks.build import build_models
+from callbill.tasks.exchange import Exchange
 from callbill.tasks.look import look_at
 from callbill.tasks.workers import Workers, workers_for
 from callbill.warehouse.layout import Layout
@@ -242,6 +243,7 @@ def _settle(
     if not dry_run:
         published.check()
     if not workers.is_this_process:
+        Exchange(settings).clear()
         seen = look_at(workers, settings, summary.run_id)
         reporter.log("workers", where=settings.workers, seen=", ".join(seen))
     with reporter.step("ingest", landing=shown(settings.landing)):

@@ -24,7 +24,7 @@ from callbill.base.errors import CallbillError
 from callbill.base.places import is_in_store, shown
 from callbill.base.settings import Settings
 from callbill.storage.objects import delete, fetch, objects_below, put
-from callbill.warehouse.layout import Layout
+from callbill.warehouse.layout import FOLDERS_OF_TASKS, Layout
 
 WHAT_WORKERS_NEED = (
     "workers need the folders of this machine, or CALLBILL_FILES names a place in a store"
@@ -100,17 +100,23 @@ class Exchange:
         _at_once(take, list(handed))
 
     def clear(self) -> None:
-        """Remove from the store what this machine does not have: earlier runs left it there. Raises
-        CallbillError if the store does not answer."""
+        """Remove from the store what runs left there and this machine does not have. Only a run may
+        do so, while it holds the lock. Raises CallbillError if the store does not answer."""
+        if self._place is None:
+            return
+        for folder in FOLDERS_OF_TASKS:
+            names = [f"{folder}/{found.name}" for found in objects_below(self._place / folder)]
+            delete([self._place / n for n in names if not (self._folder / n).is_file()])
+
+    def remove(self, folder: str) -> None:
+        """Remove a folder that tasks wrote to, here and in the store."""
+        path = self._folder / folder
+        shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):  # there are others in it
+            path.parent.rmdir()
         if self._place is not None:
-            place = self._place
-            delete(
-                [
-                    place / found.name
-                    for found in objects_below(place)
-                    if not (self._folder / found.name).is_file()
-                ]
-            )
+            place = self._place / folder
+            delete([place / found.name for found in objects_below(place)])
 
 
 class Workplace:

@@ -60,7 +60,6 @@ def look_at(workers: Workers, settings: Settings, run_id: str) -> list[str]:
     versions of the packages that compute, CallbillError if one does not see a place.
     """
     exchange = Exchange(settings)
-    exchange.clear()
     root, landing = exchange.root, settings.landing
     token = root / f"token-{run_id}"
     _write(token, run_id)

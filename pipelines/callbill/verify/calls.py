@@ -12,7 +12,7 @@ date.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -39,9 +39,10 @@ Charges = dict[Usage, dict[date, list[int]]]
 class Spill:
     """Records put aside in a folder, to be read back bucket by bucket."""
 
-    def __init__(self, folder: Path, total_bytes: int) -> None:
+    def __init__(self, folder: Path, buckets: int) -> None:
         self._folder = folder
-        self._buckets = 1 + total_bytes // _BYTES_A_BUCKET
+        self._buckets = buckets
+        self._written: list[tuple[int, Path, int]] = []
         self._pending: list[pl.DataFrame] = []
         self._pending_rows = 0
         self._parts = 0
@@ -54,11 +55,13 @@ class Spill:
 
     def buckets(self) -> Iterator[pl.DataFrame]:
         """All records, a bucket at a time. A call is in one bucket only."""
+        for _bucket, parts in groupby(sorted(self.parts()), key=lambda part: part[0]):
+            yield pl.read_parquet([path for _bucket, path, _rows in parts], glob=False)
+
+    def parts(self) -> list[tuple[int, Path, int]]:
+        """The files that hold all records: of each its bucket and how many records it has."""
         self._write()
-        for bucket in range(self._buckets):
-            parts = sorted(self._folder.glob(f"{bucket}-*.parquet"))
-            if parts:
-                yield pl.read_parquet(parts, glob=False)
+        return self._written
 
     def _write(self) -> None:
         if not self._pending:
@@ -69,8 +72,15 @@ class Spill:
         for (number,), part in records.partition_by(
             "bucket", as_dict=True, include_key=False
         ).items():
-            part.write_parquet(self._folder / f"{number}-{self._parts}.parquet")
+            path = self._folder / f"{number}-{self._parts}.parquet"
+            part.write_parquet(path)
+            self._written.append((number, path, len(part)))
         self._parts += 1
+
+
+def buckets_for(total_bytes: int) -> int:
+    """Into how many buckets the records of so many bytes of files are divided."""
+    return 1 + total_bytes // _BYTES_A_BUCKET
 
 
 @dataclass(frozen=True)
@@ -101,17 +111,18 @@ class Rules:
 
 
 def charges_of(
-    spill: Spill,
+    buckets: Iterable[pl.DataFrame],
     book: PriceBook,
     billing_vars: BillingVars,
     through: date,
     calls_wait_from: date = date.min,
 ) -> Charges:
-    """The calls charged and taken back on settlement dates up to `through`."""
+    """The calls charged and taken back on settlement dates up to `through`. A call is in one bucket
+    only."""
     charges: Charges = defaultdict(lambda: defaultdict(lambda: [0, 0]))
     horizon_days = max(billing_vars.dedup_horizon_days, billing_vars.max_usage_age_days)
     rules = Rules(book, billing_vars.max_usage_age_days, horizon_days, calls_wait_from, through)
-    for bucket in spill.buckets():
+    for bucket in buckets:
         # A record that is delivered again for the same date adds nothing.
         records = bucket.filter(pl.col("settled_on") <= through).unique()
         is_single = pl.col("request_key").is_unique()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 from callbill.base.catalogue import as_counted, claims_as_counted
 from callbill.base.errors import VerificationError
@@ -19,6 +20,8 @@ from callbill.ingest.landing import list_landing
 from callbill.ingest.shapes import call_log_shapes
 from callbill.release.manifest import Manifest
 from callbill.release.store import published_by
+from callbill.tasks.look import look_at
+from callbill.tasks.workers import Workers, workers_for
 from callbill.verify import compare
 from callbill.verify.accepted import Accepted, read_files
 from callbill.verify.bill import (
@@ -29,9 +32,10 @@ from callbill.verify.bill import (
     next_month,
     settlements,
 )
-from callbill.verify.calls import Spill, charges_of
+from callbill.verify.calls import Spill, buckets_for, charges_of
 from callbill.verify.landing_files import find_landing_files
 from callbill.verify.prices import PriceBook
+from callbill.verify.tasks import verify_tasks
 from callbill.warehouse.loads import SourceLoad
 
 
@@ -90,9 +94,12 @@ def verify_job(settings: Settings, month: date | None = None) -> Verification:
     reporter = Reporter()
     with (
         closing(compare.PublishedTables(release)) as published,
+        workers_for(settings) as workers,
         reporter.step("verify", release=release.run_id),
     ):
-        bill = _compute_bill(settings, manifest, loads, through, reporter).of_month(month)
+        if not workers.is_this_process:
+            look_at(workers, settings, f"{manifest.run_id}-{uuid4().hex[:12]}")
+        bill = _compute_bill(settings, manifest, loads, through, reporter, workers).of_month(month)
         differences = _compare(published, bill, manifest, through, month)
     if differences:
         raise VerificationError(
@@ -119,28 +126,42 @@ def _compute_bill(
     loads: Sequence[SourceLoad],
     through: date,
     reporter: Reporter,
+    workers: Workers,
 ) -> _Bill:
     """The bill through a settlement date, from the landing files of some loads."""
     billing_vars = BillingVars(**manifest.vars)
     landing = list_landing(settings.landing, frozenset(call_log_shapes()), billing_vars.zone)
-    files = find_landing_files(landing.files, loads, reporter)
+    files = find_landing_files(landing.files, loads, reporter, workers)
     total_bytes = sum(file.size for file in files)
-    with tempfile.TemporaryDirectory(prefix="callbill-verify-") as folder:
+    seeds = as_counted(manifest.seeds, manifest.counts_from)
+    claims = claims_as_counted(manifest.seeds, manifest.counts_from)
+    waiting_since = _calls_wait_from(manifest)
+    advance = reporter.track_bytes(total_bytes)
+    # Tasks read call logs. Contracts are few, and are read here.
+    here = [
+        n for n, load in enumerate(loads) if workers.is_this_process or load.feed != "call_logs"
+    ]
+    there = [n for n in range(len(loads)) if n not in set(here)]
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="callbill-verify-")))
+        spill = Spill(folder, buckets_for(total_bytes))
         accepted = read_files(
-            zip(loads, files, strict=True),
-            Spill(Path(folder), total_bytes),
-            billing_vars,
-            Path(folder),
-            reporter.track_bytes(total_bytes),
+            ((loads[n], files[n]) for n in here), spill, billing_vars, folder, advance
         )
-        book = PriceBook(
-            as_counted(manifest.seeds, manifest.counts_from),
-            accepted.contracts,
-            claims_as_counted(manifest.seeds, manifest.counts_from),
-        )
-        charges = charges_of(
-            accepted.records, book, billing_vars, through, _calls_wait_from(manifest)
-        )
+        book = PriceBook(seeds, accepted.contracts, claims)
+        if there:
+            tasks = stack.enter_context(
+                verify_tasks(
+                    settings,
+                    workers,
+                    billing_vars,
+                    max(buckets_for(total_bytes), workers.count),
+                )
+            )
+            accepted.files += tasks.read([loads[n] for n in there], [files[n] for n in there])
+            charges = tasks.charge(seeds, claims, through, waiting_since)
+        else:
+            charges = charges_of(spill.buckets(), book, billing_vars, through, waiting_since)
     lines = bill_lines(charges, book, through)
     return _Bill(lines, settlements(lines, billing_vars.deduction_rounding), accepted)
 

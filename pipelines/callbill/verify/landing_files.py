@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from callbill.base.errors import UsageError
 from callbill.base.progress import Reporter
 from callbill.ingest.landing import LandingFile
+from callbill.tasks.digest import digest_all
+from callbill.tasks.workers import Workers
 from callbill.warehouse.loads import SourceLoad
 
 
 def find_landing_files(
-    landing: Iterable[LandingFile], loads: Sequence[SourceLoad], reporter: Reporter
+    landing: Sequence[LandingFile],
+    loads: Sequence[SourceLoad],
+    reporter: Reporter,
+    workers: Workers,
 ) -> list[LandingFile]:
     """The landing file of each load, known by its feed and its content. It may have been moved, and
     may be that of several loads.
@@ -20,6 +25,7 @@ def find_landing_files(
     """
     by_name = {file.name: file for file in landing}
     advance = reporter.track_bytes(sum(file.size for file in by_name.values()))
+    digests = {} if workers.is_this_process else digest_all(workers, landing)
     by_content: dict[tuple[str, str], LandingFile] = {}
     wanted = {(load.feed, load.sha256) for load in loads}
     # Usually all files still have the names that they were loaded under: look at those first.
@@ -29,7 +35,7 @@ def find_landing_files(
     ):
         if wanted <= by_content.keys():
             break
-        by_content.setdefault((file.feed, file.digest() or ""), file)
+        by_content.setdefault((file.feed, digests.get(file.name) or file.digest() or ""), file)
         advance(file.size)
     missing = [load for load in loads if (load.feed, load.sha256) not in by_content]
     if missing:

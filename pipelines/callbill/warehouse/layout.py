@@ -25,6 +25,8 @@ from pathlib import Path
 # these names.
 CALLS = "int_calls"
 CALL_STATES = "int_calls_again"
+# The folders, of those below, with what the tasks of a run read and write.
+FOLDERS_OF_TASKS = ("raw", CALLS, CALL_STATES, "loading", "building")
 # The folder of this date holds one empty file, from which a view over all folders takes its columns
 # even if there is no other file. It has the columns of those files.
 EMPTY_DATE = date.min

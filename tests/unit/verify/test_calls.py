@@ -55,7 +55,7 @@ Record = tuple[int, str]
 def charges(folder: Path, *records: Record, callers: str = "") -> dict[int, tuple[int, int]]:
     """Calls charged and taken back, by days after the usage, of records of one request. With
     `callers`, one for each, they are of the same instant."""
-    spill = Spill(folder, total_bytes=0)
+    spill = Spill(folder, buckets=1)
     spill.add(
         pl.DataFrame(
             [
@@ -77,7 +77,7 @@ def charges(folder: Path, *records: Record, callers: str = "") -> dict[int, tupl
         )
     )
     billing_vars = BillingVars("Asia/Shanghai", 5, HORIZON, "half_up")
-    by_usage = charges_of(spill, book(), billing_vars, ALL)
+    by_usage = charges_of(spill.buckets(), book(), billing_vars, ALL)
     assert set(by_usage) <= {("1", "c", USED)}
     return {
         (day - USED).days: (charged, taken_back)
@@ -132,7 +132,7 @@ def test_one_request(
 
 
 def test_what_is_settled_later_does_not_count_yet(tmp_path: Path) -> None:
-    spill = Spill(tmp_path, total_bytes=0)
+    spill = Spill(tmp_path, buckets=1)
     spill.add(
         pl.DataFrame(
             {
@@ -151,7 +151,7 @@ def test_what_is_settled_later_does_not_count_yet(tmp_path: Path) -> None:
         )
     )
     billing_vars = BillingVars("Asia/Shanghai", 5, HORIZON, "half_up")
-    assert not charges_of(spill, book(), billing_vars, USED + timedelta(1))
+    assert not charges_of(spill.buckets(), book(), billing_vars, USED + timedelta(1))
 
 
 @pytest.mark.parametrize(("callers", "expected"), [("12", {5: (1, 0)}), ("21", {})])

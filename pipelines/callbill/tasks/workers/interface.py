@@ -15,12 +15,13 @@ Item = dict[str, Any]
 # Beside its own fields, every item says which version of callbill asks.
 _VERSION = "callbill"
 
-# By name, the module of callbill.tasks whose function `run` does it.
+# By name, the module whose function `run` does it.
 _TASKS = {
     "look": "callbill.tasks.look",
     "digest": "callbill.tasks.digest",
     "ingest": "callbill.tasks.ingest",
     "bucket": "callbill.tasks.bucket",
+    "verify": "callbill.verify.tasks",
 }
 # Errors that a task may end with. They are told to whoever asked, on whatever machine.
 _ERRORS: dict[str, type[Exception]] = {

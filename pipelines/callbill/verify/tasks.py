@@ -1,0 +1,198 @@
+"""The second computation as tasks: reading files of call logs, and going through the calls of a
+bucket. Items and results are JSON values; between the two, records lie in files of the exchange."""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+from uuid import uuid4
+
+import polars as pl
+from pydantic import TypeAdapter
+
+from callbill.base.catalogue import Claim, Seeds
+from callbill.base.errors import CallbillError
+from callbill.base.settings import BillingVars, Settings
+from callbill.ingest.landing import LandingFile
+from callbill.storage.folder import digest_of
+from callbill.tasks.exchange import Exchange, workplace
+from callbill.tasks.workers import Workers
+from callbill.verify.accepted import FileCounts, read_files
+from callbill.verify.calls import Charges, Spill, charges_of
+from callbill.verify.prices import PriceBook
+from callbill.warehouse.loads import SourceLoad
+
+_LOADS = TypeAdapter(list[SourceLoad])
+_FILES = TypeAdapter(list[LandingFile])
+_CLAIMS = TypeAdapter(list[Claim])
+# By bucket: the names of the files with its records, and how many those are.
+_Parts = dict[int, list[tuple[str, int]]]
+
+
+def run(item: dict[str, Any]) -> dict[str, Any]:
+    """Do a task of this module.
+
+    Raises UsageError or CallbillError if a file is not what the release was made from, or not what
+    another task wrote.
+    """
+    return {"read": _read, "charge": _charge}[item["step"]](item)
+
+
+class VerifyTasks:
+    """The run's side: both steps of a verification, done by workers."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        workers: Workers,
+        billing_vars: BillingVars,
+        folder: str,
+        buckets: int,
+    ) -> None:
+        self._exchange = Exchange(settings)
+        self._workers = workers
+        self._vars = billing_vars
+        self._folder = folder
+        self._buckets = buckets
+        self._parts: _Parts = defaultdict(list)
+
+    def read(self, loads: Sequence[SourceLoad], files: Sequence[LandingFile]) -> list[FileCounts]:
+        """Read files of call logs, each as its load says. The result has their counts, in order.
+
+        Raises as `run` does.
+        """
+        groups = _groups([file.size for file in files], self._workers.count * 2)
+        items = [
+            {
+                "step": "read",
+                "root": str(self._exchange.root),
+                "folder": self._folder,
+                "loads": _LOADS.dump_python([loads[n] for n in group], mode="json"),
+                "files": _FILES.dump_python([files[n] for n in group], mode="json"),
+                "vars": asdict(self._vars),
+                "buckets": self._buckets,
+            }
+            for group in groups
+        ]
+        counts: dict[int, FileCounts] = {}
+        for group, answer in zip(groups, self._workers.run("verify", items), strict=True):
+            for number, (lines_read, accepted) in zip(group, answer["counts"], strict=True):
+                counts[number] = FileCounts(loads[number], lines_read, accepted)
+            for bucket, name, records in answer["parts"]:
+                self._parts[bucket].append((name, records))
+        return [counts[n] for n in range(len(loads))]
+
+    def charge(self, seeds: Seeds, claims: Sequence[Claim], through: date, wait: date) -> Charges:
+        """The calls charged and taken back through a settlement date; see `charges_of`.
+
+        Raises as `run` does.
+        """
+        items = [
+            {
+                "step": "charge",
+                "root": str(self._exchange.root),
+                "folder": self._folder,
+                "bucket": bucket,
+                "parts": parts,
+                "seeds": seeds,
+                "claims": _CLAIMS.dump_python(list(claims), mode="json"),
+                "vars": asdict(self._vars),
+                "through": str(through),
+                "calls_wait_from": str(wait),
+            }
+            for bucket, parts in sorted(self._parts.items())
+        ]
+        charges: Charges = defaultdict(lambda: defaultdict(lambda: [0, 0]))
+        for item, answer in zip(items, self._workers.run("verify", items), strict=True):
+            expected = sum(records for _name, records in self._parts[item["bucket"]])
+            if (answer["bucket"], answer["records"]) != (item["bucket"], expected):
+                raise CallbillError(
+                    f"a worker saw {answer['records']} records of bucket {answer['bucket']}, there"
+                    f" are {expected} of bucket {item['bucket']}; nothing was verified"
+                )
+            for *usage, day, charged, taken_back in answer["charges"]:
+                owner_uin, component_code, usage_date = usage
+                key = owner_uin, component_code, date.fromisoformat(usage_date)
+                counts = charges[key][date.fromisoformat(day)]
+                counts[0] += charged
+                counts[1] += taken_back
+        return charges
+
+
+@contextmanager
+def verify_tasks(
+    settings: Settings, workers: Workers, billing_vars: BillingVars, buckets: int
+) -> Iterator[VerifyTasks]:
+    """The tasks of a verification, with a folder for what they write, until this block ends."""
+    exchange = Exchange(settings)
+    folder = f"verify/{uuid4().hex[:12]}"
+    try:
+        yield VerifyTasks(settings, workers, billing_vars, folder, buckets)
+    finally:
+        exchange.remove(folder)
+
+
+def _read(item: dict[str, Any]) -> dict[str, Any]:
+    loads = _LOADS.validate_python(item["loads"])
+    files = _FILES.validate_python(item["files"])
+    with workplace(item["root"], f"{item['folder']}/read") as place:
+        scratch = place.folder / "scratch"
+        scratch.mkdir()
+        for load, file in zip(loads, files, strict=True):
+            if digest_of(file.path) != load.sha256:
+                raise CallbillError(f"a worker sees another content of {file.name} than was loaded")
+        spill = Spill(place.folder, item["buckets"])
+        accepted = read_files(
+            zip(loads, files, strict=True),
+            spill,
+            BillingVars(**item["vars"]),
+            scratch,
+            lambda _bytes: None,
+        )
+        shutil.rmtree(scratch)
+        parts = spill.parts()
+        names = {path: f"{item['folder']}/{place.token}/{path.name}" for _n, path, _rows in parts}
+        handed = place.hand_over(names)
+    return {
+        "counts": [(file.lines_read, file.accepted) for file in accepted.files],
+        "parts": [(bucket, handed[names[path]][0], rows) for bucket, path, rows in parts],
+    }
+
+
+def _charge(item: dict[str, Any]) -> dict[str, Any]:
+    with workplace(item["root"], f"{item['folder']}/charge") as place:
+        paths = place.at_hand(name for name, _rows in item["parts"])
+        records = pl.read_parquet(list(paths.values()), glob=False)
+        charges = charges_of(
+            [records],
+            PriceBook(item["seeds"], (), _CLAIMS.validate_python(item["claims"])),
+            BillingVars(**item["vars"]),
+            date.fromisoformat(item["through"]),
+            date.fromisoformat(item["calls_wait_from"]),
+        )
+    return {
+        "bucket": item["bucket"],
+        "records": len(records),
+        "charges": [
+            (owner_uin, component_code, str(usage_date), str(day), charged, taken_back)
+            for (owner_uin, component_code, usage_date), by_day in charges.items()
+            for day, (charged, taken_back) in by_day.items()
+        ],
+    }
+
+
+def _groups(sizes: Sequence[int], most: int) -> list[list[int]]:
+    """The numbers of all files in up to so many groups: the largest first, each into the group that
+    has least to do."""
+    groups: list[list[int]] = [[] for _ in range(min(most, len(sizes)))]
+    loaded = [0] * len(groups)
+    for number in sorted(range(len(sizes)), key=lambda n: (-sizes[n], n)):
+        least = loaded.index(min(loaded))
+        groups[least].append(number)
+        loaded[least] += sizes[number]
+    return groups
