@@ -30,6 +30,8 @@ class FileToRead:
     settlement_floor: date | None
     lines: LineSelection | None = None
     rejected: LineSelection | None = None
+    # Its place in the .zip that `path` leads to, None if it lies there itself.
+    member: int | None = None
 
     @property
     def is_judged_by_line(self) -> bool:
@@ -54,6 +56,8 @@ class ReadTask:
     scratch: Path
     # Into how many buckets records are divided.
     buckets: int = 1
+    # The text of the shape's file, if the shape is a place's own.
+    declaration: str = ""
 
 
 @dataclass
