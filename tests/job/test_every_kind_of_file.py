@@ -204,7 +204,8 @@ def test_the_bill_is_that_of_all_files(place: Path) -> None:
 def test_what_cannot_be_read_is_among_the_rejects(place: Path, name: str) -> None:
     [(reason, detail)] = query(
         place,
-        f"select reason, detail from ops.rejected_records where path like '%/{name}' or path like '%/{name}/%'",
+        "select reason, detail from ops.rejected_records"
+        f" where path like '%/{name}' or path like '%/{name}/%'",
     )
     assert reason == "unreadable_file"
     assert {

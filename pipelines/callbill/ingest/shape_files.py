@@ -107,8 +107,6 @@ def _check_together(declared: dict[str, Any]) -> None:
     constants = declared.get("constants") or {}
     if "implied_http_status" in declared:
         constants = constants | {"http_status": declared["implied_http_status"]}
-    for name in constants.keys() & declared["fields"].keys():
-        raise _FaultError(f"constants.{name} is also among the fields: keep one of them")
     for alternatives in feed.required:
         if not any(name in declared["fields"] or name in constants for name in alternatives):
             raise _FaultError(
@@ -197,11 +195,6 @@ def _paths(value: Any) -> None:
         _path(path)
 
 
-def _one_path(value: Any) -> None:
-    _text(value)
-    _path(value)
-
-
 def _constants(value: Any) -> None:
     known = feeds()["call_logs"].fields
     if not isinstance(value, dict):
@@ -209,7 +202,7 @@ def _constants(value: Any) -> None:
     for name, constant in value.items():
         if name not in known:
             raise _FaultError(f".{name} is no field{closest(str(name), known)}")
-        if name in ("request_id", "called_at"):
+        if name in ("request_id", "called_at", "error_code"):
             raise _FaultError(f".{name} cannot be the same for every call")
         if isinstance(constant, bool) or not isinstance(constant, str | int) or constant == "":
             raise _FaultError(f".{name} must be a text or a whole number, not {_shown(constant)}")
@@ -279,7 +272,7 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     "implied_http_status": _status,
     "time_formats": _time_formats,
     "naive_times_in_billing_timezone": _boolean,
-    "records": _one_path,
+    "records": _paths,
     "json_text": _paths,
     "key_value_lists": _paths,
     "pattern": _pattern,

@@ -57,7 +57,7 @@ class Shape:
     fields: dict[str, tuple[str, ...]]
     # Texts of error_code that mean success.
     no_error_codes: tuple[str, ...] = ()
-    # Values that every line has.
+    # Values of fields that a line has no value for.
     constants: dict[str, str] = field(default_factory=dict)
     naive_times_in_billing_timezone: bool = False
     # Forms of called_at beside ISO 8601 and epoch times, by the directives of strptime.
@@ -66,7 +66,7 @@ class Shape:
     files: str | None = None
     csv: CsvForm = CsvForm()
     # Where a line or document has its records, if not each line is one.
-    records: str | None = None
+    records: tuple[str, ...] = ()
     # Paths of texts that hold JSON, and of lists of objects with a key and a value.
     json_text: tuple[str, ...] = ()
     key_value_lists: tuple[str, ...] = ()
@@ -90,10 +90,7 @@ class Shape:
         """The objects that the paths lead through."""
         parents: dict[str, None] = {}
         for path in self.paths:
-            above = []
-            while path := parent_of(path):
-                above.append(path)
-            parents.update(dict.fromkeys(reversed(above)))
+            parents.update(dict.fromkeys(_all_above(path)))
         return list(parents)
 
     @property
@@ -112,8 +109,15 @@ class Shape:
     @property
     def error_parents(self) -> list[str]:
         """The objects that a line has only if the call failed."""
+        others = {
+            above
+            for name, paths in self.fields.items()
+            if name != "error_code"
+            for path in paths
+            for above in _all_above(path)
+        }
         paths = self.fields.get("error_code", ())
-        return [parent for path in paths if (parent := parent_of(path))]
+        return [parent for path in paths if (parent := parent_of(path)) and parent not in others]
 
     @property
     def is_flattened(self) -> bool:
@@ -135,7 +139,7 @@ class Shape:
             for name, paths in self.fields.items()
         }
         return replace(
-            self, fields=fields, records=None, json_text=(), key_value_lists=(), pattern=None
+            self, fields=fields, records=(), json_text=(), key_value_lists=(), pattern=None
         )
 
 
@@ -153,6 +157,14 @@ def parent_of(path: str) -> str:
     """The path of the object that a path leads into, "" if that is the line itself."""
     dots = [match.start() for match in _DOT.finditer(path)]
     return path[: dots[-1]] if dots else ""
+
+
+def _all_above(path: str) -> list[str]:
+    """The objects that a path leads through, from the top down."""
+    above: list[str] = []
+    while path := parent_of(path):
+        above.insert(0, path)
+    return above
 
 
 def flat_key(field_name: str, number: int) -> str:
@@ -204,7 +216,7 @@ def parse_shape(name: str, text: str) -> Shape:
         escape=declared.pop("escape", None),
         columns=tuple(declared.pop("columns", ())),
     )
-    for key in ("no_error_codes", "time_formats", "json_text", "key_value_lists"):
+    for key in ("no_error_codes", "time_formats", "records", "json_text", "key_value_lists"):
         declared[key] = _texts(declared.get(key, ()))
     return Shape(
         name=name,

@@ -37,7 +37,8 @@ def parquet_texts(
                 text = _as_text(value, dtype)
             candidates.append(pl.when(~_is_empty(text, shape, field)).then(text))
         texts[field] = pl.coalesce(candidates) if candidates else pl.lit(None, pl.String())
-    texts |= {name: pl.lit(text) for name, text in shape.constants.items()}
+    for name, constant in shape.constants.items():
+        texts[name] = pl.coalesce(texts[name], pl.lit(constant))
     errors = [pl.lit(False)]
     for parent in error_parents(shape):
         if (column := _find_column(parent, columns, as_matched)) is not None:

@@ -42,13 +42,18 @@ def objects_of(path: Path, kind: str, shape: Shape) -> Iterator[JsonObject | Non
     if shape.pattern is not None:
         return _matched(path, shape)
     first = _first_line(path)
+    if shape.reading_rules < 2 or (kind == "json" and not shape.is_flattened and first == ""):
+        if shape.reading_rules < 2 or not _begins_an_array(path):
+            return None
+        kind = "document"
     if kind != "json" and not isinstance(first, dict | list):
         return _of_values(_values(path.read_text("utf-8-sig", "surrogateescape")), shape)
     if not shape.is_flattened and (
-        kind == "json" or first is None or (isinstance(first, dict) and _held(first, shape) is None)
+        first is None
+        or (isinstance(first, dict) and (kind == "json" or _held(first, shape) is None))
     ):
         return None
-    if shape.is_flattened:
+    if shape.is_flattened or kind == "json":
         return _of_values(_line_texts(path), shape)
     return _of_values(_values(path.read_text("utf-8-sig", "surrogateescape")), shape)
 
@@ -61,6 +66,11 @@ def _first_line(path: Path) -> Any:
                 value = decode(text.decode("utf-8", "surrogateescape"))
                 return value if isinstance(value, dict | list) else ""
     return None
+
+
+def _begins_an_array(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
 
 
 def _line_texts(path: Path) -> Iterator[str | None]:
@@ -159,13 +169,21 @@ def _of_values(
             yield None
         elif not shape.is_flattened:
             value = parse_object(text.strip())
-            held = None if value is None else _held(value, shape)
-            if held is None:
+            held = _batch(text) if value is None else _held(value, shape)
+            if not held:
                 yield value
             else:
                 yield from held
         else:
             yield from _flattened(text, shape)
+
+
+def _batch(text: str) -> list[JsonObject] | None:
+    """The records of an array of objects."""
+    value = decode(text.strip()) if text.lstrip()[:1] == "[" else None
+    if isinstance(value, list) and all(isinstance(one, dict) for one in value):
+        return value
+    return None
 
 
 def _held(value: JsonObject, shape: Shape) -> list[JsonObject] | None:
@@ -199,7 +217,8 @@ def _flattened(text: str, shape: Shape) -> Iterator[JsonObject | None]:
 
 def _records(top: JsonObject, shape: Shape) -> Iterator[tuple[Any, JsonObject]]:
     """Each record with the object above, in which lists on the way are the element taken."""
-    steps = parts_of(shape.records) if shape.records else ()
+    ways = [parts_of(path) for path in shape.records]
+    steps = next((way for way in ways if _pick(top, way[0]) is not None), ways[0] if ways else ())
     if not steps:
         yield top, top
         return
@@ -246,7 +265,7 @@ def _flat(record: Any, above: JsonObject, shape: Shape) -> JsonObject | None:
             if (value := at(path)) is not None
         }
         codes = shape.fields.get("error_code", ())
-        is_error = any(at(parent) is not None for path in codes if (parent := parent_of(path)))
+        is_error = any(at(parent) is not None for parent in shape.error_parents)
     except _MalformedError:
         return None
     has_code = any(flat_key("error_code", number) in flat for number in range(len(codes)))

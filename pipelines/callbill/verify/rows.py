@@ -43,5 +43,6 @@ def row_of_texts(
 ) -> Row:
     """A row, with the values that the shape implies for all its lines."""
     for name, text in shape.constants.items():
-        texts[list(shape.feed.fields).index(name)] = text
+        place = list(shape.feed.fields).index(name)
+        texts[place] = text if texts[place] is None else texts[place]
     return (*texts, False, has_error, line_number)

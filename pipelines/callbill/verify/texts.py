@@ -85,7 +85,7 @@ def texts_of(
 
 def _rows_of_objects(path: Path, kind: str, shape: Shape) -> Iterator[Row] | None:
     """The rows of a file that is no plain JSON lines, None if it is."""
-    if kind == "json" and not shape.is_flattened:
+    if shape.feed.name != "call_logs" and kind == "json":
         return None
     objects = objects_of(path, kind, shape)
     if objects is None:

@@ -66,7 +66,9 @@ def field_texts(shape: Shape, reference: Callable[[str], str]) -> dict[str, str]
             ]
         text = candidates[0] if len(candidates) == 1 else f"coalesce({', '.join(candidates)})"
         texts[field] = text
-    texts |= {name: literal(text) for name, text in shape.constants.items()}
+    for field, constant in shape.constants.items():
+        text = literal(constant)
+        texts[field] = f"coalesce({texts[field]}, {text})" if field in texts else text
     for field in shape.feed.fields:
         texts.setdefault(field, "null::varchar")
     return texts
@@ -82,7 +84,7 @@ def error_signs(
     """
     if shape.reading_rules < 2:
         return list(present.values())
-    codes = {parent_of(path): path for path in shape.fields.get("error_code", ())}
+    codes = {parent_of(path): path for path in reversed(shape.fields.get("error_code", ()))}
     return [
         f"case when {sign}"
         f" then not {identifier_rules().is_zero(reference(codes[parent]), shape.no_error_codes)}"

@@ -125,9 +125,11 @@ def _unchanged(raw: bytes, shape: Shape) -> Iterator[bytes]:
     """The records of a shape whose records are lines as they are."""
     # JSON strings contain no line ends, so this changes no value.
     as_line = re.sub(rb"[\r\n]", b" ", raw)
-    value = _decoded(raw)
-    held = records_held_by(value, _top_keys(shape)) if isinstance(value, dict) else None
-    if held is None:
+    value = _decoded(raw) if raw.lstrip()[:1] in (b"{", b"[") else None
+    held = value if isinstance(value, list) and all(isinstance(r, dict) for r in value) else None
+    if isinstance(value, dict):
+        held = records_held_by(value, _top_keys(shape))
+    if not held:
         yield as_line
         return
     for record in held:
@@ -162,10 +164,12 @@ def _records_in(top: Any, shape: Shape) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Each record in a value, with the objects above it. Raises _FaultError."""
     if not isinstance(top, dict):
         raise _FaultError("not_an_object")
-    if shape.records is None:
+    if not shape.records:
         yield top, top
         return
-    yield from _descend(top, parts_of(shape.records))
+    paths = [parts_of(path) for path in shape.records]
+    path = next((path for path in paths if _member(top, path[0]) is not None), paths[0])
+    yield from _descend(top, path)
 
 
 def _descend(value: dict[str, Any], parts: tuple[str, ...]) -> Iterator[tuple[Any, dict[str, Any]]]:
@@ -209,7 +213,7 @@ def _flat(record: Any, above: dict[str, Any], shape: Shape) -> bytes:
                 members.append(f'"{flat_key(name, number)}":{_as_json(value, leaf=True)}')
     codes = shape.fields.get("error_code", ())
     if not any(find(path) is not None for path in codes) and any(
-        find(parent) is not None for parent in map(parent_of, codes) if parent
+        find(parent) is not None for parent in shape.error_parents
     ):
         raise _FaultError("unknown_outcome")
     return f"{{{','.join(members)}}}".encode()

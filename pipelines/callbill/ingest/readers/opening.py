@@ -11,6 +11,7 @@ from pathlib import Path
 
 from callbill.ingest.readers import flattening, json_lines
 from callbill.ingest.readers.document import document_as_line
+from callbill.ingest.readers.documents import has_lines
 from callbill.ingest.readers.lines import BadLine, UnreadableFileError
 from callbill.ingest.readers.recoding import as_utf8
 from callbill.ingest.readers.unpacking import unpack
@@ -51,7 +52,12 @@ def open_plain(
     elif kind == "document" and shape.feed.has_pages:
         kind, content = "json", document_as_line(content, _beside(stem, "line"))
     elif kind in ("json", "document", "lines"):
-        needs_lines = shape.is_flattened if kind == "json" else True
+        if kind == "json" and _begins_an_array(content, shape):
+            # Lines of batches, or an array over many lines under the wrong ending.
+            kind = "json" if has_lines(content) else "document"
+            needs_lines = True
+        else:
+            needs_lines = kind != "json" or shape.is_flattened
         if needs_lines:
             json_lines.check_encoding(content)
             if kind == "lines" or not flattening.is_plain_lines(content, shape):
@@ -63,6 +69,14 @@ def open_plain(
     path = stem.with_name(f"{stem.name}.{kind}")
     path.symlink_to(content.resolve())
     return Plain(kind, path, shape, bad_lines)
+
+
+def _begins_an_array(path: Path, shape: Shape) -> bool:
+    """Whether lines of JSON are arrays of records, as programs that deliver batches write them."""
+    if shape.reading_rules < 2 or shape.feed.has_pages or shape.is_flattened:
+        return False
+    with path.open("rb") as stream:
+        return stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
 
 
 def _kind_of_text(path: Path, shape: Shape) -> str:
