@@ -26,6 +26,8 @@ class LoadReport:
     lines_read: int = 0
     accepted: int = 0
     rejected: int = 0
+    # Of the rejected, attempts that reached no server.
+    never_reached: int = 0
     unreadable_files: int = 0
     skipped: list[Skipped] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
@@ -43,6 +45,7 @@ class LoadReport:
         self.lines_read += counts.accepted + counts.rejected
         self.accepted += counts.accepted
         self.rejected += counts.rejected
+        self.never_reached += counts.never_reached
         self.unreadable_files += counts.unreadable is not None
 
 
@@ -195,7 +198,7 @@ def commit_repetition(
         )
     unreadable = "as when it was first delivered" if is_unreadable else None
     assert lines_read == accepted + rejects  # noqa: S101  always so
-    return FileOutcome(accepted, rejects, unreadable)
+    return FileOutcome(accepted, rejects, unreadable=unreadable)
 
 
 def show_records(warehouse: Warehouse, folder: Path, outcome: ReadOutcome) -> None:

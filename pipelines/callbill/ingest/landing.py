@@ -228,11 +228,18 @@ def _described(
         file = entry.file()
         yield Announcement(**vars(file), **_arrival(folders, file, zone))
         return
-    if not filename.lower().endswith(_ARCHIVE):
-        kind_of(entry.name)
-        yield _landing_file(entry.file(), shapes, zone)
+    yield from files_of(entry.file(), shapes, zone)
+
+
+def files_of(
+    file: StoredFile, shapes: frozenset[str], zone: ZoneInfo
+) -> Iterator[LandingFile | Skipped | Waiting]:
+    """The files to read in a file: itself, or the members of an archive. Its name begins with its
+    feed. Raises UnusableFileError."""
+    if not file.name.lower().endswith(_ARCHIVE):
+        yield _landing_file(file, shapes, zone)
         return
-    archive = entry.file()
+    archive = file
     try:
         members = archive.members()
     except DamagedArchiveError:

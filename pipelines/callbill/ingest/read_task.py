@@ -66,6 +66,8 @@ class FileOutcome:
 
     accepted: int = 0
     rejected: int = 0
+    # How many of the rejected were attempts that reached no server.
+    never_reached: int = 0
     # Why the file could not be read, None if it could.
     unreadable: str | None = None
     # The first settlement date of a record, as text, for a file without a settlement floor.

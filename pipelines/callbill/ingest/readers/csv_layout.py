@@ -52,8 +52,11 @@ def is_header(names: Sequence[str], shape: Shape) -> bool:
 def search_layout(path: Path, shape: Shape) -> CsvLayout | None:
     """The only layout in which one of a file's first lines is a header; None if there is none, or
     several."""
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as text:
-        lines = list(islice(iter(lambda: text.readline(_LONGEST_LINE), ""), _FIRST_LINES))
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as text:
+            lines = list(islice(iter(lambda: text.readline(_LONGEST_LINE), ""), _FIRST_LINES))
+    except UnicodeDecodeError:
+        return None
     form = shape.csv
     delimiters = [form.delimiter] if form.delimiter else [*_DELIMITERS]
     if lines and lines[0].lower().startswith("sep=") and len(lines[0].strip()) == 5:
