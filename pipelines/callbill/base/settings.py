@@ -64,6 +64,8 @@ class Settings(_Places):
 
     through: date | None = None
     vars: str = ""
+    # The folder of the place's own log shapes, if there is one.
+    shapes: Path | None = None
     # Whether earlier files were moved out of the landing folder on purpose.
     archived: bool = False
     keep_releases: int = Field(default=30, ge=2)

@@ -34,7 +34,7 @@ def rejects(path: str | None, reason: str | None, show: bool, limit: int, **plac
     settings = load_settings(**places)
     rejected = load_rejects(settings, path=path, reason=reason, limit=limit)
     if show:
-        show_rejected_lines(rejected, settings.landing)
+        show_rejected_lines(rejected, settings)
     else:
         show_rejects(rejected)
 

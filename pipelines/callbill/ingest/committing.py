@@ -10,7 +10,7 @@ from pathlib import Path
 from callbill.base.errors import UsageError
 from callbill.base.sql import literal
 from callbill.ingest.incoming import Incoming
-from callbill.ingest.landing import COMPRESSIONS, Skipped, Waiting
+from callbill.ingest.landing import Skipped, Waiting, kind_of
 from callbill.ingest.read_task import FileOutcome, ReadOutcome
 from callbill.ingest.shapes import Shape, shape_of
 from callbill.storage.files import sync_file
@@ -26,6 +26,8 @@ class LoadReport:
     lines_read: int = 0
     accepted: int = 0
     rejected: int = 0
+    # Of the rejected, attempts that reached no server.
+    never_reached: int = 0
     unreadable_files: int = 0
     skipped: list[Skipped] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
@@ -43,6 +45,7 @@ class LoadReport:
         self.lines_read += counts.accepted + counts.rejected
         self.accepted += counts.accepted
         self.rejected += counts.rejected
+        self.never_reached += counts.never_reached
         self.unreadable_files += counts.unreadable is not None
 
 
@@ -64,18 +67,24 @@ def commit(
         why = outcome.files[file.source_file_id].unreadable
         if file.is_retry and why is not None:
             raise UsageError(f"{file.file.name} {why}: its rejected lines stay as they are")
-    shape = shape_of(files[0].file.feed, files[0].file.shape)
+    first = files[0]
+    shape = shape_of(first.file.feed, first.file.shape, declaration=first.declaration)
     parts = [folder / part for part in outcome.parts]
     is_parquet = shape.feed.kept_as == "parquet"
     if is_parquet:
         for part in parts:
             sync_file(part)
     with warehouse.transaction():
+        if shape.declaration:
+            warehouse.execute(
+                "insert or ignore into ops.shape_declarations values (?, ?, ?)",
+                [shape.sha256, shape.name, shape.declaration],
+            )
         _create_rejects_table(warehouse, folder / outcome.rejects if outcome.rejects else None)
         for file in files:
             counts = outcome.files[file.source_file_id]
             if file.is_retry:
-                _update_retried_file(warehouse, file, counts, run_id)
+                _update_retried_file(warehouse, file, counts, shape, run_id)
             else:
                 _insert_file_row(warehouse, file, counts, shape, run_id)
             _count_cleaned_values(warehouse, file, counts)
@@ -144,7 +153,7 @@ def commit_repetition(
     if not candidates:
         return None
     source, path, lines_read, accepted, rejects, rejected_lines = candidates[0]
-    if endings(path) != endings(incoming.file.name):
+    if kind_of(path) != kind_of(incoming.file.name):
         return None
     is_unreadable = rejected_lines == [0]
     if released is not None:
@@ -189,13 +198,7 @@ def commit_repetition(
         )
     unreadable = "as when it was first delivered" if is_unreadable else None
     assert lines_read == accepted + rejects  # noqa: S101  always so
-    return FileOutcome(accepted, rejects, unreadable)
-
-
-def endings(name: str) -> tuple[str, str]:
-    """The ending of a file's name, and that of its compression, which say how it is read."""
-    path = Path(name)
-    return path.suffix, Path(path.stem).suffix if path.suffix in COMPRESSIONS else ""
+    return FileOutcome(accepted, rejects, unreadable=unreadable)
 
 
 def show_records(warehouse: Warehouse, folder: Path, outcome: ReadOutcome) -> None:
@@ -256,7 +259,7 @@ def _count_cleaned_values(warehouse: Warehouse, file: Incoming, counts: FileOutc
 
 
 def _update_retried_file(
-    warehouse: Warehouse, retry: Incoming, counts: FileOutcome, run_id: str
+    warehouse: Warehouse, retry: Incoming, counts: FileOutcome, shape: Shape, run_id: str
 ) -> None:
     """Change the counts of a file whose rejected lines were read again, and insert the lines that
     were accepted, with their former rejects, into `ops.retries`."""
@@ -268,7 +271,8 @@ def _update_retried_file(
         f"""
         insert into ops.retries by name
         select $name as source_file_id, $feed as feed, $floor as settlement_floor,
-            list(n order by n) as line_numbers, $run_id as run_id, $rules as reading_rules, (
+            list(n order by n) as line_numbers, $run_id as run_id, $rules as reading_rules,
+            $shape as shape_sha256, (
                 select list({{
                     'line_number': line_number, 'reason': reason, 'detail': detail,
                     'fields': fields, 'run_id': run_id
@@ -286,6 +290,7 @@ def _update_retried_file(
             "numbers": sorted(retry.lines.numbers),
             "run_id": run_id,
             "rules": retry.reading_rules,
+            "shape": shape.sha256 if shape.declaration else None,
         },
     )
     read_again = warehouse.rows(

@@ -42,8 +42,10 @@ class Feed:
     kept_as: Literal["table", "parquet"]
     # Whether DuckDB reads clean files in one statement, which is much faster than by line.
     read_whole: bool = False
-    # Whether a file may be one JSON document (.json).
-    reads_documents: bool = False
+    # Whether a file may be a workbook (.xlsx).
+    reads_workbooks: bool = False
+    # Whether text that is not UTF-8 may be GB18030, as Chinese systems write it.
+    reads_gb18030: bool = False
     # Whether a line can hold several records, which pages.sql unpacks.
     has_pages: bool = False
     # Texts that mean "no value".

@@ -48,6 +48,8 @@ class Incoming:
     lines: LineSelection | None = None
     rejected: LineSelection | None = None
     arrival: str | None = None
+    # The text of the shape's file, if the shape is a place's own.
+    declaration: str = ""
 
     @property
     def key(self) -> FileKey:
@@ -74,6 +76,7 @@ class Incoming:
             path=self.file.path,
             name=self.file.name,
             compression=self.file.compression,
+            member=self.file.member,
             source_file_id=self.source_file_id,
             arrived_on=self.file.arrived_on,
             settlement_floor=None if self.has_record_floors else self.settlement_floor,
@@ -140,6 +143,7 @@ def list_incoming(
     first_open: date | None,
     released: Mapping[FileKey, SourceLoad],
     digest_all: Callable[[Sequence[LandingFile]], Mapping[str, str | None]],
+    declarations: Mapping[str, str],
 ) -> Found:
     """The files to load, and the files that are skipped or wait.
 
@@ -147,6 +151,7 @@ def list_incoming(
     `first_open` is the first settlement date that is not sealed. `released` has the loads that the
     current release names: they keep their arrival date, settlement floor, shape and reading rules.
     `digest_all` gives the SHA-256 of files by name, None for one that cannot be read.
+    `declarations` has the texts of a place's own shapes, by name.
     """
     entries = _entries(warehouse)
     deliveries = _Deliveries(warehouse, released)
@@ -185,7 +190,7 @@ def list_incoming(
                 found.skipped.append(Skipped(file.name, "is empty, which no such file is"))
         elif file.arrived_on <= through:
             deliveries.add(file, sha256)
-            found.incoming.append(new_incoming(file, source_file_id, first_open))
+            found.incoming.append(new_incoming(file, source_file_id, first_open, declarations))
     _record_entries(warehouse, unknown, digests, through)
     return found
 
@@ -241,9 +246,12 @@ def id_of_new_delivery(warehouse: Warehouse, file: LandingFile, sha256: str) -> 
     return _Deliveries(warehouse, {}).id_of_new(file, sha256)
 
 
-def new_incoming(file: LandingFile, source_file_id: str, first_open: date | None) -> Incoming:
+def new_incoming(
+    file: LandingFile, source_file_id: str, first_open: date | None, declarations: Mapping[str, str]
+) -> Incoming:
     """A new delivery as it is loaded now. `first_open` is the first settlement date that is not
-    sealed; None if none is sealed."""
+    sealed; None if none is sealed. `declarations` has the texts of a place's own shapes, by name.
+    """
     is_history = (
         rules.READING_RULES >= 2
         and first_open is None
@@ -256,6 +264,7 @@ def new_incoming(file: LandingFile, source_file_id: str, first_open: date | None
         settlement_floor(file.arrived_on, first_open),
         rules.READING_RULES,
         arrival=HISTORY if is_history else None,
+        declaration=declarations.get(file.shape, ""),
     )
 
 
@@ -267,6 +276,7 @@ def incoming_retries(
         replace(
             file,
             settlement_floor=retry.settlement_floor,
+            declaration=retry.declaration or file.declaration,
             lines=retry.lines,
             rejected=None,
             reading_rules=retry.reading_rules,
@@ -298,10 +308,11 @@ def batches(incoming: Sequence[Incoming], workers: int = 1) -> Iterator[list[Inc
         min(_MAX_BATCH_FILES, len(incoming) // (workers * 2)) if workers > 1 else _MAX_BATCH_FILES
     )
 
-    def task_key(file: Incoming) -> tuple[str, str, str, int, bool]:
+    def task_key(file: Incoming) -> tuple[str, str, str, str, int, bool]:
         # Files that must be read line by line have batches of their own, not to slow down others.
         by_line = file.to_read.is_judged_by_line
-        return file.file.feed, file.file.shape, file.file.kind, file.reading_rules, by_line
+        shape = file.file.shape, file.declaration
+        return file.file.feed, *shape, file.file.kind, file.reading_rules, by_line
 
     in_order = sorted(
         incoming, key=lambda file: (*task_key(file), file.settlement_floor, file.file.name)
@@ -332,6 +343,7 @@ def _as_released(file: LandingFile, loads: Sequence[SourceLoad]) -> list[Incomin
             load.source_file_id,
             load.settlement_floor,
             load.reading_rules,
+            declaration=load.declaration,
             lines=load.lines_before_retries,
             rejected=load.rejected,
             arrival=load.arrival,

@@ -1,11 +1,12 @@
 """Lists the landing folder: the files that a run can read, and what their paths say about them.
 
-A path gives a file's feed, kind, compression, log shape and arrival date. This module opens no
-file, and knows no warehouse.
+A path gives a file's feed, kind, compression, log shape and arrival date. Of files only archives
+are opened, to list their members. This module knows no warehouse.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -16,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from callbill.base.errors import UsageError
 from callbill.ingest.feed import feeds
+from callbill.storage.archives import DamagedArchiveError
 from callbill.storage.folder import (
     FolderEntry,
     ObjectEntry,
@@ -24,8 +26,33 @@ from callbill.storage.folder import (
     walk,
 )
 
-KINDS = {".jsonl": "json", ".ndjson": "json", ".csv": "csv", ".parquet": "parquet"}
-COMPRESSIONS = (".gz", ".zst")
+# By the ending of a file's name. A text is what its log shape says, or what it begins like.
+KINDS = {
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".json": "document",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".log": "text",
+    ".txt": "text",
+    ".parquet": "parquet",
+    ".xlsx": "workbook",
+}
+COMPRESSIONS = (".gz", ".zst", ".bz2")
+# Of a file without an ending its first bytes say how it is compressed.
+BY_FIRST_BYTES = "?"
+# A .zip that cannot be listed is a file that cannot be read.
+_ARCHIVE = ".zip"
+_NOT_UNPACKED = {
+    ".snappy": "snappy", ".sz": "snappy", ".lzo": "lzop", ".lz4": "lz4", ".xz": "xz",
+    ".7z": "7-Zip", ".rar": "RAR", ".tar": "tar", ".tgz": "tar", ".z": "compress",
+}  # fmt: skip
+_UNKNOWN_ENDING = (
+    "is neither .jsonl, .ndjson, .json, .csv, .tsv, .log, .txt (or these .gz, .zst, .bz2), .parquet"
+    " nor .zip"
+)
+# What log rotation puts behind the ending: access.log.1, access.log-20260901.
+_ROTATED = re.compile(r"(\.(?:log|jsonl|ndjson|json|csv|txt))[.-]\d+$", re.IGNORECASE)
 DEFAULT_SHAPE = "canonical"
 ANNOUNCEMENT_SUFFIX = ".manifest.json"
 # With a mistyped year in a path, a run would settle every day since then.
@@ -47,14 +74,18 @@ class LandingFile(_Landed):
     """A file to read."""
 
     feed: str
-    kind: str  # json (lines), csv, parquet, or document (one JSON document)
-    compression: str  # "", ".gz" or ".zst"
+    # One of KINDS, or "archive" for a .zip that cannot be listed.
+    kind: str
+    # "", one of COMPRESSIONS, or BY_FIRST_BYTES
+    compression: str
     shape: str
 
     @property
     def may_be_empty(self) -> bool:
         """Whether a file without any bytes is a valid file of its kind."""
-        return self.kind != "parquet" and not self.compression
+        if self.kind in ("parquet", "workbook", "archive"):
+            return False
+        return self.compression in ("", BY_FIRST_BYTES)
 
 
 class Announcement(_Landed):
@@ -97,6 +128,16 @@ class Landing:
     announcements: list[Announcement] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
 
+    def add(self, file: LandingFile | Announcement | Skipped | Waiting) -> None:
+        if isinstance(file, LandingFile):
+            self.files.append(file)
+        elif isinstance(file, Announcement):
+            self.announcements.append(file)
+        elif isinstance(file, Skipped):
+            self.skipped.append(file)
+        else:
+            self.waiting.append(file)
+
 
 def list_landing(landing: Path, shapes: frozenset[str], zone: ZoneInfo) -> Landing:
     """The files of a landing folder.
@@ -115,22 +156,18 @@ def list_landing(landing: Path, shapes: frozenset[str], zone: ZoneInfo) -> Landi
             unfinished[name] = None
             continue
         try:
-            file = _describe(entry, shapes, zone)
+            for file in _described(entry, shapes, zone):
+                listing.add(file)
         except UnusableFileError as problem:
             listing.skipped.append(Skipped(entry.name, str(problem)))
-            continue
         except OSError as error:
             listing.skipped.append(Skipped(entry.name, f"cannot be read: {error.strerror}"))
-            continue
-        if isinstance(file, LandingFile):
-            listing.files.append(file)
-        else:
-            listing.announcements.append(file)
     if listing.skipped and not listing.files and landing.name in feeds():
         raise UsageError(
             f"{landing} is the folder of a feed: name the folder above it with --landing"
         )
-    listing.waiting = [Waiting(name, None) for name in unfinished]
+    listing.waiting = list(dict.fromkeys(listing.waiting))
+    listing.waiting += [Waiting(name, None) for name in unfinished]
     listing.files.sort(key=lambda listed: (listed.arrived_on, listed.name))
     return listing
 
@@ -173,10 +210,11 @@ def _unfinished_part(path: str) -> str | None:
     return None
 
 
-def _describe(
+def _described(
     entry: FolderEntry | ObjectEntry, shapes: frozenset[str], zone: ZoneInfo
-) -> LandingFile | Announcement:
-    """The file or announcement of this name. Raises as `FolderEntry.file` does."""
+) -> Iterator[LandingFile | Announcement | Skipped | Waiting]:
+    """What an entry of the folder is: a file or announcement, or the files of an archive. Raises as
+    `FolderEntry.file` does."""
     *folders, filename = entry.name.split("/")
     if entry.leads_out():
         raise UnusableFileError("is a link that leads out of the folder")
@@ -188,30 +226,100 @@ def _describe(
     _check_keys(folders)
     if filename.endswith(ANNOUNCEMENT_SUFFIX):
         file = entry.file()
-        return Announcement(**vars(file), **_arrival(folders, file, zone))
-    stem, compression = filename, ""
-    for suffix in COMPRESSIONS:
-        if stem.endswith(suffix):
-            stem, compression = stem.removesuffix(suffix), suffix
-    kind = KINDS.get(Path(stem).suffix)
-    if feed.reads_documents and stem.endswith(".json"):
-        kind = "document"
-    if kind is None or (kind == "parquet" and compression):
-        raise UnusableFileError(
-            "is neither .jsonl, .ndjson, .csv (or these .gz, .zst) nor .parquet"
-        )
-    file = entry.file()
+        yield Announcement(**vars(file), **_arrival(folders, file, zone))
+        return
+    yield from files_of(entry.file(), shapes, zone)
+
+
+def files_of(
+    file: StoredFile, shapes: frozenset[str], zone: ZoneInfo
+) -> Iterator[LandingFile | Skipped | Waiting]:
+    """The files to read in a file: itself, or the members of an archive. Its name begins with its
+    feed. Raises UnusableFileError."""
+    if not file.name.lower().endswith(_ARCHIVE):
+        yield _landing_file(file, shapes, zone)
+        return
+    archive = file
+    try:
+        members = archive.members()
+    except DamagedArchiveError:
+        yield _landing_file(archive, shapes, zone)
+        return
+    names: set[str] = set()
+    for member in members:
+        try:
+            if found := _member(member, archive.name, names, shapes, zone):
+                yield found
+        except UnusableFileError as problem:
+            yield Skipped(member.name, str(problem))
+
+
+def _member(
+    member: StoredFile, archive: str, names: set[str], shapes: frozenset[str], zone: ZoneInfo
+) -> LandingFile | Waiting | None:
+    """A file of an archive, None if it is hidden. Raises UnusableFileError."""
+    *folders, filename = parts = member.name.removeprefix(archive + "/").split("/")
+    if any(map(_is_hidden, parts)) and not {"", ".", ".."} & set(parts):
+        return None
+    if {"", ".", ".."} & set(parts):
+        raise UnusableFileError("has a name in its .zip that leads out of it")
+    if unfinished := _unfinished_part(member.name):
+        return Waiting(unfinished, None)
+    if member.name in names:
+        raise UnusableFileError("is in its .zip more than once under this name")
+    names.add(member.name)
+    if filename.lower().endswith(_ARCHIVE):
+        raise UnusableFileError("is a .zip in a .zip: unpack it")
+    if filename.endswith(ANNOUNCEMENT_SUFFIX):
+        raise UnusableFileError("is an announcement in a .zip: put it beside the .zip")
+    _check_keys(folders)
+    return _landing_file(member, shapes, zone)
+
+
+def _landing_file(file: StoredFile, shapes: frozenset[str], zone: ZoneInfo) -> LandingFile:
+    """A file to read. Raises UnusableFileError."""
+    kind, compression = kind_of(file.name)
+    folders = file.name.split("/")[:-1]
     shape = _key_values(folders).get("format", DEFAULT_SHAPE)
-    if feed.name == "call_logs" and shape not in shapes:
+    if folders[0] == "call_logs" and shape not in shapes:
         raise UnusableFileError(f"has no log shape named {shape!r}")
     return LandingFile(
         **vars(file),
-        feed=feed.name,
+        feed=folders[0],
         kind=kind,
         compression=compression,
         shape=shape,
         **_arrival(folders, file, zone),
     )
+
+
+def kind_of(name: str) -> tuple[str, str]:
+    """The kind of a file of the landing folder and its compression, by its name. Raises
+    UnusableFileError if it has none."""
+    *folders, filename = name.split("/")
+    feed = feeds()[folders[0]]
+    stem, compression = _ROTATED.sub(r"\1", filename.lower()), ""
+    suffix = Path(stem).suffix
+    if suffix in COMPRESSIONS:
+        stem, compression = _ROTATED.sub(r"\1", stem.removesuffix(suffix)), suffix
+        suffix = Path(stem).suffix
+    if suffix == _ARCHIVE and not compression:
+        return "archive", ""
+    if suffix in _NOT_UNPACKED:
+        raise UnusableFileError(
+            f"is packed by {_NOT_UNPACKED[suffix]}, which is not unpacked here: have it "
+            "delivered as .gz, .zst, .bz2 or .zip, or unpack it"
+        )
+    kind = KINDS.get(suffix)
+    if kind is None and "format" in _key_values(folders) and not suffix:
+        # Clouds deliver files without an ending. What they are is what their shape says.
+        return "text", compression or BY_FIRST_BYTES
+    if kind == "workbook" and not feed.reads_workbooks:
+        raise UnusableFileError("is a workbook, and logs are none: save its sheet as .csv")
+    if kind is None or (kind in ("parquet", "workbook") and compression):
+        endings = _UNKNOWN_ENDING + (", nor .xlsx" if feed.reads_workbooks else "")
+        raise UnusableFileError(endings)
+    return kind, compression
 
 
 def _check_keys(folders: Iterable[str]) -> None:

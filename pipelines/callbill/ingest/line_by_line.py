@@ -14,11 +14,12 @@ from pathlib import Path
 import duckdb
 
 from callbill.ingest.judge import Judge
-from callbill.ingest.read_task import ReadTask
 from callbill.ingest.readers import delimited, json_lines, parquet
+from callbill.ingest.readers.csv_layout import CsvLayout
 from callbill.ingest.readers.field_texts import Column, texts_of_columns
 from callbill.ingest.readers.lines import BadLine, Line
 from callbill.ingest.relation import Relation
+from callbill.ingest.shapes import Shape
 from callbill.ingest.templates import pages_query
 from callbill.warehouse.loads import LineSelection
 
@@ -29,22 +30,24 @@ _EVERY_LINE = LineSelection(frozenset(), only=False)
 class LineReader:
     """Reads a task's files line by line."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, task: ReadTask, judge: Judge) -> None:
+    def __init__(self, con: duckdb.DuckDBPyConnection, judge: Judge) -> None:
         self.con = con
-        self.kind = task.kind
-        self.shape = judge.shape
         self.feed = judge.shape.feed
         self.files = judge.files
         self.judge = judge
-        # Finds keys that are to be written as the shape has them, since version 2 of the rules.
-        self.odd_key = (
-            re.compile(json_lines.odd_key_pattern(self.shape))
-            if self.kind != "csv" and self.shape.reading_rules >= 2
-            else None
-        )
         self.bad_lines: list[tuple[str, BadLine]] = []
         # The number of lines read of each file. `Output.finish` compares the outcome with it.
         self.lines_seen: Counter[str] = Counter()
+
+    @property
+    def shape(self) -> Shape:
+        return self.judge.shape
+
+    def add_bad_lines(self, source_file_id: str, bad_lines: Sequence[BadLine]) -> None:
+        """Count lines that were rejected before. They are blank in what was read."""
+        self.bad_lines += [(source_file_id, line) for line in bad_lines]
+        if source_file_id in self.lines_seen:
+            self.lines_seen[source_file_id] += len(bad_lines)
 
     def read_rows(self, source_file_id: str, path: Path) -> None:
         """Read a Parquet file row by row. Raises UnreadableFileError, and CallbillError for a fault
@@ -57,11 +60,13 @@ class LineReader:
         except duckdb.Error as error:
             raise parquet.as_unreadable(error, path) from error
 
-    def read_lines(self, header: Sequence[str], paths: dict[str, Path]) -> None:
-        """Read text files. CSV files must all have the same header; others have none."""
+    def read_lines(
+        self, kind: str, layout: CsvLayout, header: Sequence[str], paths: dict[str, Path]
+    ) -> None:
+        """Read text files of one kind. CSV files must all have the same layout and header."""
         pending: list[tuple[str, Line]] = []
         size = 0
-        for source_file_id, line in self._lines(header, paths):
+        for source_file_id, line in self._lines(kind, layout, paths):
             self.lines_seen[source_file_id] += 1
             if isinstance(line, BadLine):
                 self.bad_lines.append((source_file_id, line))
@@ -69,37 +74,39 @@ class LineReader:
             pending.append((source_file_id, line))
             size += sum(map(len, line.values))
             if size > _TEXT_AT_ONCE:
-                self._judge_lines(header, pending)
+                self._judge_lines(kind, header, pending)
                 pending, size = [], 0
         if pending:
-            self._judge_lines(header, pending)
+            self._judge_lines(kind, header, pending)
 
     def _lines(
-        self, header: Sequence[str], paths: dict[str, Path]
+        self, kind: str, layout: CsvLayout, paths: dict[str, Path]
     ) -> Iterator[tuple[str, Line | BadLine]]:
-        drops_empty = self.feed.drops_rows_without_value and self.kind == "csv"
+        drops_empty = self.feed.drops_rows_without_value and kind == "csv"
         for source_file_id, path in paths.items():
             wanted = self.files[source_file_id].lines or _EVERY_LINE
             with path.open("rb") as stream:
                 for line in (
-                    delimited.csv_records(stream, header)
-                    if self.kind == "csv"
+                    delimited.csv_records(stream, layout)
+                    if kind == "csv"
                     else json_lines.json_lines(stream)
                 ):
                     is_empty = isinstance(line, Line) and not any(line.values)
                     if line.number in wanted and not (drops_empty and is_empty):
                         yield source_file_id, line
 
-    def _judge_lines(self, header: Sequence[str], pending: Sequence[tuple[str, Line]]) -> None:
+    def _judge_lines(
+        self, kind: str, header: Sequence[str], pending: Sequence[tuple[str, Line]]
+    ) -> None:
         """Judge lines of text."""
         # Numbered names, so that a file's column cannot have the name of one of ours.
         columns = {name: f"value_{n}" for n, name in enumerate(header)}
-        if self.kind == "csv":
+        if kind == "csv":
             self._register_lines(list(columns.values()), pending)
         else:
             self._register_lines(["line", "whole_line"], self._with_known_keys(pending))
         source_file_ids = list(dict.fromkeys(name for name, _line in pending))
-        if self.kind == "csv":
+        if kind == "csv":
             texts = texts_of_columns(self.shape, {name: Column(c) for name, c in columns.items()})
             lines = f"select {texts}, source_file_id, line_number from lines_read"
         else:
@@ -114,11 +121,16 @@ class LineReader:
 
     def _with_known_keys(self, pending: Iterable[tuple[str, Line]]) -> list[tuple[str, Line]]:
         """Lines of JSON as two texts: with the keys that the shape knows, and as they are."""
+        odd_key = (
+            re.compile(json_lines.odd_key_pattern(self.shape))
+            if self.shape.reading_rules >= 2
+            else None
+        )
         two_texts = []
         for source_file_id, line in pending:
             [text] = line.values
             known = text
-            if self.odd_key is not None and self.odd_key.search(text):
+            if odd_key is not None and odd_key.search(text):
                 known = json_lines.with_known_keys(self.shape, text)
             two_texts.append((source_file_id, Line(line.number, (known, text))))
         return two_texts

@@ -171,10 +171,17 @@ class Output:
             "rejects (source_file_id, reason, detail)",
             [(name, "unreadable_file", why) for name, why in unreadable.items()],
         )
+        never_reached = dict(
+            self.con.execute(
+                "select source_file_id, count(*) from rejects where reason = 'never_reached'"
+                " group by all"
+            ).fetchall()
+        )
         for name in self.names:
             file = FileOutcome(
                 accepted.get(name, 0),
                 rejected.get(name, 0),
+                never_reached.get(name, 0),
                 unreadable.get(name),
                 first_dates.get(name),
                 dict(sorted(self.cleaned[name].items())),

@@ -30,6 +30,8 @@ class FileToRead:
     settlement_floor: date | None
     lines: LineSelection | None = None
     rejected: LineSelection | None = None
+    # Its place in the .zip that `path` leads to, None if it lies there itself.
+    member: int | None = None
 
     @property
     def is_judged_by_line(self) -> bool:
@@ -54,6 +56,8 @@ class ReadTask:
     scratch: Path
     # Into how many buckets records are divided.
     buckets: int = 1
+    # The text of the shape's file, if the shape is a place's own.
+    declaration: str = ""
 
 
 @dataclass
@@ -62,6 +66,8 @@ class FileOutcome:
 
     accepted: int = 0
     rejected: int = 0
+    # How many of the rejected were attempts that reached no server.
+    never_reached: int = 0
     # Why the file could not be read, None if it could.
     unreadable: str | None = None
     # The first settlement date of a record, as text, for a file without a settlement floor.

@@ -13,7 +13,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 
 import duckdb
 
@@ -24,10 +26,10 @@ from callbill.ingest.line_by_line import LineReader
 from callbill.ingest.output import Output
 from callbill.ingest.read_task import FileToRead, ReadOutcome, ReadTask
 from callbill.ingest.readers import delimited, json_lines, parquet
-from callbill.ingest.readers.document import document_as_line
-from callbill.ingest.readers.lines import UnreadableFileError
+from callbill.ingest.readers.csv_layout import CsvLayout
+from callbill.ingest.readers.lines import BadLine, UnreadableFileError
+from callbill.ingest.readers.opening import Plain, open_plain
 from callbill.ingest.readers.parquet_pages import check_pages
-from callbill.ingest.readers.unpacking import decompress
 from callbill.ingest.relation import Relation
 from callbill.ingest.shapes import shape_of
 from callbill.ingest.templates import identifier_rules
@@ -49,9 +51,19 @@ def read_files(con: duckdb.DuckDBPyConnection, task: ReadTask) -> ReadOutcome:
         shutil.rmtree(task.scratch, ignore_errors=True)
 
 
-# A CSV header, or the columns of a Parquet file with their types. One statement can read only files
-# with the same layout.
-_Layout = tuple[tuple[str, str], ...]
+@dataclass(frozen=True)
+class _Layout:
+    """What one statement can read: files of one kind, with the same columns. `columns` are those of
+    a CSV header under the shape's names, or of a Parquet file, with their types."""
+
+    kind: str
+    columns: tuple[tuple[str, str], ...] = ()
+    csv: CsvLayout = field(default_factory=CsvLayout)
+    is_flat: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _type in self.columns]
 
 
 class _Reading:
@@ -60,32 +72,40 @@ class _Reading:
     def __init__(self, con: duckdb.DuckDBPyConnection, task: ReadTask) -> None:
         self.con = con
         self.task = task
-        self.shape = shape_of(task.feed, task.shape, task.reading_rules)
+        self.task_shape = shape_of(task.feed, task.shape, task.reading_rules, task.declaration)
+        self.shape = self.task_shape
         self.feed = self.shape.feed
         self.files = {file.source_file_id: file for file in task.files}
         self.unreadable: dict[str, str] = {}
         self.output = Output(con, task, self.feed.kept_as == "parquet")
         self.judge = Judge(con, task, self.shape, self.output)
-        self.lines = LineReader(con, task, self.judge)
+        self.lines = LineReader(con, self.judge)
+        self.bad_lines: dict[str, list[BadLine]] = {}
+        self.fetching = Lock()
 
     def read(self) -> ReadOutcome:
         layouts: dict[_Layout, dict[str, Path]] = {}
-        for source_file_id, path in self._unpacked():
+        for source_file_id, plain in self._opened():
             try:
-                layout, path = self._layout(path)
+                layout, path = self._layout(plain)
                 layouts.setdefault(layout, {})[source_file_id] = path
+                self.bad_lines[source_file_id] = self._wanted(source_file_id, plain.bad_lines)
             except UnreadableFileError as error:
                 self.unreadable[source_file_id] = str(error)
         for layout, paths in layouts.items():
+            self._use_shape(layout)
             self._read_alike(layout, paths)
+        for source_file_id, bad_lines in self.bad_lines.items():
+            if source_file_id not in self.unreadable:
+                self.lines.add_bad_lines(source_file_id, bad_lines)
         return self.output.finish(self.lines.bad_lines, self.unreadable, self.lines.lines_seen)
 
-    def _unpacked(self) -> Iterator[tuple[str, Path]]:
-        """Each file's uncompressed content, under a path that is safe in every statement."""
+    def _opened(self) -> Iterator[tuple[str, Plain]]:
+        """Each file's plain content, under a path that is safe in every statement."""
         # Unpacking releases the interpreter, so two threads take half the time.
         with ThreadPoolExecutor(max_workers=2) as pool:
             plain = {
-                source_file_id: pool.submit(self._plain, file)
+                source_file_id: pool.submit(self._open, file)
                 for source_file_id, file in self.files.items()
                 if file.rejected != ALL_LINES
             }
@@ -98,28 +118,34 @@ class _Reading:
             except UnreadableFileError as error:
                 self.unreadable[source_file_id] = str(error)
 
-    def _plain(self, file: FileToRead) -> Path:
-        target = self.task.scratch / f"{file.source_file_id}.{self.task.kind}"
-        source = at_hand(file.path, self.task.scratch / "fetched")
-        if file.compression:
-            decompress(source, file.compression, target)
-        else:
-            target.symlink_to(source.resolve())
-        if self.task.kind != "document":
-            return target
-        line = target.with_suffix(".line")
-        document_as_line(target, line)
-        return line
+    def _open(self, file: FileToRead) -> Plain:
+        with self.fetching:  # files of one archive are in one object
+            source = at_hand(file.path, self.task.scratch / "fetched")
+        return open_plain(
+            source,
+            file.member,
+            self.task.kind,
+            file.compression,
+            self.shape,
+            self.task.scratch / file.source_file_id,
+        )
 
-    def _layout(self, path: Path) -> tuple[_Layout, Path]:
+    def _wanted(self, source_file_id: str, lines: list[BadLine]) -> list[BadLine]:
+        wanted = self.files[source_file_id].lines
+        return [line for line in lines if wanted is None or line.number in wanted]
+
+    def _layout(self, plain: Plain) -> tuple[_Layout, Path]:
         """A file's layout, and the path to read it from. Raises UnreadableFileError."""
-        if self.task.kind == "csv":
-            header = delimited.read_header(path, self.shape)
-            return tuple((name, "VARCHAR") for name in header), path
-        if self.task.kind != "parquet":
+        kind, path = plain.kind, plain.path
+        if kind == "csv":
+            layout, names = delimited.read_layout(path, self.shape)
+            # Files of which only the names of the columns differ are read alike.
+            alike = replace(layout, names=("",) * len(names))
+            return _Layout(kind, tuple((name, "VARCHAR") for name in names), alike), path
+        if kind == "json":
             if self.shape.reading_rules >= 2:
                 json_lines.check_encoding(path)
-            return (), path
+            return _Layout(kind, is_flat=plain.shape != self.shape), path
         check_pages(path, checksums=self.shape.reading_rules >= 2)
         schema = parquet.schema_of(self.con, path)
         if self.shape.reading_rules >= 2:
@@ -127,7 +153,11 @@ class _Reading:
         copy = parquet.copy_without_added_columns(
             self.con, path, schema, path.parent / "copies" / path.name
         )
-        return (schema, path) if copy == path else (parquet.schema_of(self.con, copy), copy)
+        return _Layout(kind, schema if copy == path else parquet.schema_of(self.con, copy)), copy
+
+    def _use_shape(self, layout: _Layout) -> None:
+        """Read what follows by the shape that its layout has."""
+        self.shape = self.judge.shape = self.task_shape.flat if layout.is_flat else self.task_shape
 
     def _read_alike(self, layout: _Layout, paths: dict[str, Path]) -> None:
         """Read files of one layout: clean ones whole, the others line by line."""
@@ -141,14 +171,14 @@ class _Reading:
                 for name, path in paths.items()
                 if name in unclean or name not in candidates
             }
-        if self.task.kind == "parquet":
+        if layout.kind == "parquet":
             for source_file_id, path in by_line.items():
                 try:
                     self.lines.read_rows(source_file_id, path)
                 except UnreadableFileError as error:
                     self.unreadable[source_file_id] = str(error)
         else:
-            self.lines.read_lines([name for name, _type in layout], by_line)
+            self.lines.read_lines(layout.kind, layout.csv, layout.names, by_line)
 
     # --- whole files ---------------------------------------------------------------------------
 
@@ -157,7 +187,7 @@ class _Reading:
     ) -> tuple[dict[str, Path], dict[str, int]]:
         """The files that DuckDB may read whole, and the number of records that it must find in
         each, where Python can count them beforehand."""
-        if self.task.kind == "json" and self.shape.reading_rules >= 2:
+        if layout.kind == "json" and self.shape.reading_rules >= 2:
             odd = json_lines.odd_files(
                 self.con,
                 self.shape,
@@ -165,10 +195,12 @@ class _Reading:
                 identifier_rules().unusual_request_id_in_json(),
             )
             return {name: path for name, path in paths.items() if str(path) not in odd}, {}
-        if self.task.kind != "csv":
+        if layout.kind != "csv":
             return paths, {}
+        if layout.columns and not layout.csv.is_usual:
+            return {}, {}
         counts = {
-            name: delimited.count_unambiguous_records(path, len(layout))
+            name: delimited.count_unambiguous_records(path, len(layout.columns))
             for name, path in paths.items()
         }
         expected = {name: records for name, records in counts.items() if records is not None}
@@ -196,10 +228,10 @@ class _Reading:
         self, layout: _Layout, paths: dict[str, Path], expected: dict[str, int]
     ) -> bool:
         """Read files in one statement. If any line is not clean, keep nothing and return False."""
-        if self.task.kind == "csv" and not layout:
+        if layout.kind == "csv" and not layout.columns:
             return True
         relation = self.judge.judged(
-            self._with_oddities(self._whole_files(layout, paths), self._checked_when_read),
+            self._with_oddities(self._whole_files(layout, paths), self._checked_when_read(layout)),
             paths,
             keep_fields=False,
             are_plain=True,
@@ -215,23 +247,21 @@ class _Reading:
             # DuckDB's message quotes the line, and can cut it within a UTF-8 character.
             return False
         except duckdb.Error as error:
-            self._raise_if_machine_fault(error)
+            self._raise_if_machine_fault(layout, error)
             return False
         counts_agree = not expected or rows == sum(expected[name] for name in paths)
-        if counts_agree and not self.output.last_part_has(self._oddities_when_written):
+        if counts_agree and not self.output.last_part_has(self._oddities_when_written(layout)):
             return True
         self.output.discard_last_part()
         return False
 
-    @property
-    def _checked_when_read(self) -> list[str]:
-        if self.task.kind == "json":
+    def _checked_when_read(self, layout: _Layout) -> list[str]:
+        if layout.kind == "json":
             return []  # `odd_files` has looked at request ids
         later = self.shape.checked_when_written
         return [name for name in self.feed.identifiers if name not in later]
 
-    @property
-    def _oddities_when_written(self) -> list[str]:
+    def _oddities_when_written(self, layout: _Layout) -> list[str]:
         """SQL conditions that no written record may meet. If one does, identifiers must be cleaned
         or values have no texts of their own, and the file is read line by line."""
         kinds = self.feed.identifiers
@@ -239,24 +269,26 @@ class _Reading:
         for name in self.shape.checked_when_written:
             if name in kinds:
                 oddities.append(f"not {identifier_rules().is_plain(name, kinds[name])}")
-            if self.task.kind == "json":
+            if layout.kind == "json":
                 oddities.append(json_lines.may_be_no_text(name))
         return oddities
 
-    def _oddity(self, name: str) -> str:
+    def _oddity(self, name: str, *, is_json: bool) -> str:
         """SQL for whether a text is not the identifier that it is read as. The usual ones are found
         by one pattern."""
         rules, kind = identifier_rules(), self.feed.identifiers[name]
         oddity = f"({name} is not null and not {rules.is_plain(name, kind)})"
-        if self.task.kind == "json":
+        if is_json:
             oddity += f" or {json_lines.may_be_no_text(name)}"
         return f"case when {rules.is_usual(name, kind)} then false else {oddity} end"
 
-    def _with_oddities(self, texts: Relation, names: Collection[str]) -> Relation:
+    def _with_oddities(
+        self, texts: Relation, names: Collection[str], *, is_json: bool = False
+    ) -> Relation:
         """Records with an `odd_field` if one of these identifiers is not as it counts."""
         if self.shape.reading_rules < 2 or not names:
             return texts
-        odd = " or ".join(self._oddity(name) for name in names)
+        odd = " or ".join(self._oddity(name, is_json=is_json) for name in names)
         query = f"""
             select * replace (
                 case when odd_field is not null then odd_field when {odd} then 'value' end
@@ -270,7 +302,9 @@ class _Reading:
         """The files with a line that is not clean, as far as one query can find them."""
         relation = self.judge.judged(
             self._with_oddities(
-                self._whole_files(layout, paths, ignore_errors=True), self.feed.identifiers
+                self._whole_files(layout, paths, ignore_errors=True),
+                self.feed.identifiers,
+                is_json=layout.kind == "json",
             ),
             paths,
             keep_fields=False,
@@ -286,15 +320,15 @@ class _Reading:
         self, layout: _Layout, paths: dict[str, Path], *, ignore_errors: bool = False
     ) -> Relation:
         files = list(paths.values())
-        if self.task.kind == "csv":
-            return delimited.whole_files(self.shape, [name for name, _type in layout], files)
-        if self.task.kind == "parquet":
+        if layout.kind == "csv":
+            return delimited.whole_files(self.shape, layout.names, files)
+        if layout.kind == "parquet":
             columns = parquet.columns_of(self.con, self.shape, files[0])
             return parquet.whole_files(self.shape, columns, files)
         return json_lines.whole_files(self.shape, files, ignore_errors=ignore_errors)
 
-    def _raise_if_machine_fault(self, error: duckdb.Error) -> None:
-        if self.task.kind == "parquet":
+    def _raise_if_machine_fault(self, layout: _Layout, error: duckdb.Error) -> None:
+        if layout.kind == "parquet":
             parquet.raise_if_machine_fault(error)
         elif fault := machine_fault(error):
             raise CallbillError(fault) from error

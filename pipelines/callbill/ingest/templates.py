@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -12,7 +13,7 @@ import jinja2
 
 from callbill.base.sql import identifier, literal
 from callbill.ingest.feed import FEEDS
-from callbill.ingest.shapes import Shape
+from callbill.ingest.shapes import DIRECTIVES, Shape
 
 TEMPLATES = jinja2.Environment(  # noqa: S701  SQL, not HTML
     loader=jinja2.FileSystemLoader(FEEDS), undefined=jinja2.StrictUndefined
@@ -59,6 +60,7 @@ def judging_query(
         reading_rules=reading_rules,
         billing_date=_billing_date("called_ts", zone),
         billing_timezone=zone.key,
+        time_formats=[_time_format(form, shape, zone) for form in shape.time_formats],
         naive_timezone=zone.key if shape.naive_times_in_billing_timezone else None,
         iso_extended=_ISO_TIME + _ISO_OFFSET,
         iso_basic=_ISO_BASIC,
@@ -69,6 +71,27 @@ def judging_query(
         kept_fields=fields,
         cleaned_fields=cleaned,
     )
+
+
+def _time_format(form: str, shape: Shape, zone: ZoneInfo) -> dict[str, str]:
+    """How texts of a shape's time format are recognised and read. A time without an offset counts
+    only if the shape says that it is in the billing timezone."""
+    pattern = "".join(
+        DIRECTIVES.get(part, "%" if part == "%%" else re.escape(part))
+        for part in re.findall(r"%.|[^%]+", form)
+    )
+    read = f"try_strptime(called_at, {literal(form)})"
+    if "%z" not in form:
+        read = (
+            f"timezone({literal(zone.key)}, {read})"
+            if shape.naive_times_in_billing_timezone
+            else "null::timestamptz"
+        )
+    return {
+        "text": " ".join(form.split()),
+        "pattern": pattern.replace("'", "''"),
+        "instant": read,
+    }
 
 
 @cache

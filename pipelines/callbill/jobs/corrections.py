@@ -23,7 +23,7 @@ from callbill.ingest.incoming import (
     settlement_floor,
 )
 from callbill.ingest.landing import LandingFile, list_landing
-from callbill.ingest.shapes import call_log_shapes
+from callbill.ingest.shape_files import declarations_of, load_shapes, shape_names
 from callbill.ingest.withdrawals import insert_unloaded_file, withdraw, withdraw_retries
 from callbill.jobs.loading import load_batches
 from callbill.jobs.locks import run_lock
@@ -150,6 +150,7 @@ def retry(settings: Settings, name: str) -> Retried:
             rules.READING_RULES,
             lines,
             arrival=HISTORY if is_history else None,
+            declaration=declarations_of(load_shapes(settings.shapes)).get(landing_file.shape, ""),
         )
         load_batches(
             warehouse, settings, billing_vars, [(run_id, [incoming])], run_id, report, InProcess()
@@ -210,14 +211,18 @@ def _add_from_landing(
     run_id: str,
 ) -> LoadedFile | None:
     """The file of that path in the landing folder, after giving it a row in `ops.loaded_files`."""
-    landing = list_landing(settings.landing, frozenset(call_log_shapes()), load_vars(settings).zone)
+    own_shapes = load_shapes(settings.shapes)
+    names = shape_names(own_shapes)
+    landing = list_landing(settings.landing, names, load_vars(settings).zone)
     for landing_file in landing.files:
         sha256 = landing_file.digest() if landing_file.name == name else None
         if sha256 is not None:
             source_file_id = id_of_new_delivery(warehouse, landing_file, sha256)
             if source_file_id is None:
                 return _find(warehouse, sha256)  # it was loaded under another name
-            incoming = new_incoming(landing_file, source_file_id, _day_after(sealed))
+            incoming = new_incoming(
+                landing_file, source_file_id, _day_after(sealed), declarations_of(own_shapes)
+            )
             file = LoadedFile(
                 source_file_id=source_file_id,
                 feed=landing_file.feed,
@@ -265,8 +270,8 @@ def _rejected_lines(warehouse: Warehouse, file: LoadedFile) -> list[int]:
 def _find_in_landing(settings: Settings, file: LoadedFile) -> LandingFile:
     """The file in the landing folder with this content, under the path, shape and arrival date that
     it was loaded with. Raises UsageError if there is none."""
-    shapes = frozenset(call_log_shapes())
-    landing = list_landing(settings.landing, shapes, load_vars(settings).zone)
+    names = shape_names(load_shapes(settings.shapes))
+    landing = list_landing(settings.landing, names, load_vars(settings).zone)
     same_path_first = sorted(landing.files, key=lambda candidate: candidate.name != file.path)
     for candidate in same_path_first:
         if candidate.feed == file.feed and candidate.digest() == file.sha256:

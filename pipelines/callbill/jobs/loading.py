@@ -30,7 +30,7 @@ from callbill.ingest.incoming import (
     waiting_files,
 )
 from callbill.ingest.landing import LandingFile, Skipped, Waiting, list_landing
-from callbill.ingest.shapes import call_log_shapes
+from callbill.ingest.shape_files import declarations_of, load_shapes, shape_names
 from callbill.ingest.withdrawals import withdraw_as_released
 from callbill.tasks.connection import share_of_machine
 from callbill.tasks.digest import digest_all
@@ -66,9 +66,16 @@ def load_landing(
     one, CallbillError as `load_batches` does.
     """
     landing = settings.landing
-    listing = list_landing(landing, frozenset(call_log_shapes()), billing_vars.zone)
+    own_shapes = load_shapes(settings.shapes)
+    listing = list_landing(landing, shape_names(own_shapes), billing_vars.zone)
     found = list_incoming(
-        warehouse, listing.files, through, first_open, released, partial(digest_all, workers)
+        warehouse,
+        listing.files,
+        through,
+        first_open,
+        released,
+        partial(digest_all, workers),
+        declarations_of(own_shapes),
     )
     if not archived:
         _check_is_landing(landing, listing.skipped, found.missed)
@@ -118,7 +125,7 @@ def load_landing(
 
 def list_unread(
     warehouse: Warehouse,
-    landing: Path,
+    settings: Settings,
     billing_vars: BillingVars,
     through: date,
     first_open: date | None,
@@ -130,7 +137,9 @@ def list_unread(
 
     Raises UsageError as `load_landing` does.
     """
-    listing = list_landing(landing, frozenset(call_log_shapes()), billing_vars.zone)
+    landing = settings.landing
+    names = shape_names(load_shapes(settings.shapes))
+    listing = list_landing(landing, names, billing_vars.zone)
     if not archived:
         _check_is_landing(landing, listing.skipped, missed_files(warehouse, listing.files))
     waiting = waiting_files(warehouse, listing.files, through, first_open, released)
@@ -195,6 +204,7 @@ def load_batches(
                 folder=warehouse.layout.loading / f"{name}-{attempt}",
                 scratch=warehouse.layout.scratch / f"{name}-{attempt}",
                 buckets=warehouse.buckets,
+                declaration=batch[0].declaration,
             )
             for name, batch in pending
         ]

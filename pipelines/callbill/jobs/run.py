@@ -210,7 +210,7 @@ def _find_nothing_due(
     of the bill: otherwise an alert would end with the next run of the day."""
     summary.loaded = list_unread(
         warehouse,
-        settings.landing,
+        settings,
         billing_vars,
         summary.through,
         current.through + timedelta(days=1),

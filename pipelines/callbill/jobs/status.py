@@ -42,6 +42,7 @@ def write_status(
         "lines_read": summary.loaded.lines_read,
         "records_accepted": summary.loaded.accepted,
         "records_rejected": summary.loaded.rejected,
+        "records_never_reached": summary.loaded.never_reached,
         "files_unreadable": summary.loaded.unreadable_files,
         "files_not_read": [vars(skipped) for skipped in summary.loaded.skipped],
         "unbilled_calls": [
@@ -120,6 +121,11 @@ def _metrics(summary: RunSummary, status: dict[str, Any], now: datetime, today: 
     gauge("files_waiting", "Files that wait for a later run.", len(loaded.waiting))
     gauge("records_accepted", "Records that it accepted.", loaded.accepted)
     gauge("records_rejected", "Lines that it rejected.", loaded.rejected)
+    gauge(
+        "records_never_reached",
+        "Of these, attempts that reached no server.",
+        loaded.never_reached,
+    )
     if summary.unbilled_to_date is not None:
         gauge(
             "unbilled_calls_to_date",

@@ -5,6 +5,7 @@ With it a run knows what is sealed, a rebuild repeats the release, and `verify` 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -63,10 +64,32 @@ class Manifest:
             ],
             "table_hashes": self.table_hashes,
             "settlement_hashes": {str(day): text for day, text in self.settlement_hashes.items()},
-            "loads": [asdict(load) | {"source_file_id": load.sha256} for load in self.loads],
+            "shapes": self._shapes(),
+            "loads": [_as_item(load) for load in self.loads],
         }
         text = json.dumps(content, indent=1, default=str, ensure_ascii=False)
         (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+    def _shapes(self) -> dict[str, str]:
+        """The log shapes of a place's own, by the SHA-256 of the files that declared them."""
+        texts = {load.declaration for load in self.loads}
+        texts |= {retry.declaration for load in self.loads for retry in load.retries}
+        return {_sha256(text): text for text in sorted(texts - {""})}
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _as_item(load: SourceLoad) -> dict[str, Any]:
+    """A load in the form of a manifest, which has the texts of shapes once."""
+    item = asdict(load) | {"source_file_id": load.sha256}
+    del item["declaration"]
+    for retry in item["retries"]:
+        text = retry.pop("declaration")
+        if text:
+            retry["shape_sha256"] = _sha256(text)
+    return item
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -87,7 +110,7 @@ def read_manifest(folder: Path) -> Manifest:
             versions=content["versions"],
             vars=content["vars"],
             seeds=content["seeds"],
-            loads=_loads(content["loads"]),
+            loads=_loads(content["loads"], content.get("shapes", {})),
             settlement_hashes=hashes,
             table_hashes=content["table_hashes"],
             date_rules=rules_by_date(map(_rule_range, content.get("rules", ())), hashes),
@@ -97,19 +120,23 @@ def read_manifest(folder: Path) -> Manifest:
         raise UsageError(f"the manifest of release {folder} cannot be read: {error}") from error
 
 
-def _loads(loads: list[dict[str, Any]]) -> list[SourceLoad]:
+def _loads(loads: list[dict[str, Any]], shapes: dict[str, str]) -> list[SourceLoad]:
     """The loads. Of deliveries with the same content, the first arrival is known by its SHA-256."""
     first: dict[tuple[str, str], str] = {}
     for load in loads:
         key = (load["feed"], load["source_file_id"])
         first[key] = min(first.get(key, load["arrived_on"]), load["arrived_on"])
     return [
-        _load(load, is_first=load["arrived_on"] == first[load["feed"], load["source_file_id"]])
+        _load(
+            load,
+            shapes,
+            is_first=load["arrived_on"] == first[load["feed"], load["source_file_id"]],
+        )
         for load in loads
     ]
 
 
-def _load(load: dict[str, Any], *, is_first: bool) -> SourceLoad:
+def _load(load: dict[str, Any], shapes: dict[str, str], *, is_first: bool) -> SourceLoad:
     sha256, arrived_on = load["source_file_id"], date.fromisoformat(load["arrived_on"])
     return SourceLoad(
         source_file_id=sha256 if is_first else later_delivery(sha256, arrived_on),
@@ -123,11 +150,13 @@ def _load(load: dict[str, Any], *, is_first: bool) -> SourceLoad:
         reading_rules=load.get("reading_rules", 1),
         shape_sha256=load.get("shape_sha256"),
         arrival=load.get("arrival"),
+        declaration=shapes.get(load.get("shape_sha256") or "", ""),
         retries=tuple(
             Retry(
                 settlement_floor=date.fromisoformat(retry["settlement_floor"]),
                 line_numbers=tuple(retry["line_numbers"]),
                 reading_rules=retry.get("reading_rules", 1),
+                declaration=shapes.get(retry.get("shape_sha256") or "", ""),
             )
             for retry in load.get("retries", ())
         ),

@@ -206,12 +206,17 @@ def _manifest(
         from ops.loaded_files order by settlement_floor, feed, path, source_file_id
         """
     ).fetchall()
+    declarations: dict[str | None, str] = dict(
+        con.execute("select shape_sha256, declaration from ops.shape_declarations").fetchall()
+    )
     retries: defaultdict[tuple[str, str], list[Retry]] = defaultdict(list)
-    for source_file_id, feed, floor, line_numbers, reading_rules in con.execute(
-        "select source_file_id, feed, settlement_floor, line_numbers, reading_rules"
+    for source_file_id, feed, floor, line_numbers, reading_rules, shape in con.execute(
+        "select source_file_id, feed, settlement_floor, line_numbers, reading_rules, shape_sha256"
         " from ops.retries order by run_id"
     ).fetchall():
-        retries[source_file_id, feed].append(Retry(floor, tuple(line_numbers), reading_rules))
+        retries[source_file_id, feed].append(
+            Retry(floor, tuple(line_numbers), reading_rules, declarations.get(shape, ""))
+        )
     rejected = {
         (source_file_id, feed): "all" if whole else as_ranges(line_numbers)
         for source_file_id, feed, whole, line_numbers in con.execute(
@@ -235,6 +240,7 @@ def _manifest(
                 reading_rules=load[-3],
                 shape_sha256=load[-2],
                 arrival=load[-1],
+                declaration=declarations.get(load[-2], ""),
                 retries=tuple(retries[load[0], load[1]]),
                 rejected_lines=rejected.get((load[0], load[1]), ""),
             )

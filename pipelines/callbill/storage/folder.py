@@ -11,10 +11,11 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from callbill.base.places import is_in_store
+from callbill.storage.archives import DamagedArchiveError, digest_of_member, list_members
 from callbill.storage.objects import (
     StoredObject,
     chunks_of,
@@ -44,6 +45,22 @@ class StoredFile:
     size: int
     mtime_ns: int
     inode: int
+    # Of a file in a .zip: its place in that, which `path` leads to, and the size of the .zip.
+    member: int | None = None
+    stored_size: int | None = None
+
+    def members(self) -> list[StoredFile]:
+        """The files in this .zip. Raises DamagedArchiveError, and OSError as `digest_of`."""
+        return [
+            replace(
+                self,
+                name=f"{self.name}/{member.name}",
+                size=member.size,
+                member=member.index,
+                stored_size=self.size,
+            )
+            for member in list_members(self.path)
+        ]
 
     @property
     def entry(self) -> tuple[str, int, int, int]:
@@ -52,22 +69,24 @@ class StoredFile:
 
     def is_unchanged(self) -> bool:
         """Whether the directory entry is still the same."""
+        size = self.size if self.stored_size is None else self.stored_size
         if is_in_store(self.path):
             now = describe(self.path)
-            return now is not None and (now.size, now.etag) == (self.size, self.inode)
+            return now is not None and (now.size, now.etag) == (size, self.inode)
         try:
             entry = self.path.stat()
         except OSError:
             return False
         return (entry.st_size, entry.st_mtime_ns, entry.st_ino) == (
-            self.size,
+            size,
             self.mtime_ns,
             self.inode,
         )
 
     @contextmanager
     def at_hand(self, scratch: Path) -> Iterator[Path]:
-        """A path of this machine to read the file from, within this block; see `at_hand`."""
+        """A path of this machine to read the file from, within this block; see `at_hand`. The path
+        of a file in a .zip is that of the .zip."""
         path = at_hand(self.path, scratch)
         try:
             yield path
@@ -84,13 +103,16 @@ class StoredFile:
     def digest(self) -> str | None:
         """The SHA-256 of the file's bytes, None if it cannot be read."""
         try:
-            return digest_of(self.path)
-        except OSError:
+            return digest_of(self.path, self.member)
+        except (OSError, DamagedArchiveError):
             return None
 
 
-def digest_of(path: Path) -> str:
-    """The SHA-256 of a file's bytes. Raises OSError, of a store CallbillError."""
+def digest_of(path: Path, member: int | None = None) -> str:
+    """The SHA-256 of a file's bytes, or of those of a member of a .zip. Raises OSError, of a store
+    CallbillError."""
+    if member is not None:
+        return digest_of_member(path, member)
     if is_in_store(path):
         return digest_of_object(path)
     digest = hashlib.sha256()
@@ -108,7 +130,8 @@ def at_hand(path: Path, scratch: Path) -> Path:
     if not is_in_store(path):
         return path
     copy = scratch / hashlib.sha256(str(path).encode()).hexdigest()[:16] / path.name
-    fetch(path, copy)
+    if not copy.exists():
+        fetch(path, copy)
     return copy
 
 

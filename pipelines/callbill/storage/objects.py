@@ -10,6 +10,7 @@ the machine. None of it is ever logged. The client repeats what fails for want o
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from callbill.base.errors import CallbillError, UsageError
 from callbill.base.places import url_of
@@ -77,6 +78,39 @@ def fetch(path: Path, target: Path) -> None:
         for chunk in chunks_of(path):
             stream.write(chunk)
     unfinished.replace(target)
+
+
+def open_object(path: Path) -> BinaryIO:
+    """An object as a stream that can be read at any place. Raises as `chunks_of`."""
+    import obstore
+
+    store, key = _store_and_key(path)
+    with _one_sentence(path):
+        return cast(BinaryIO, _ObjectStream(obstore.open_reader(store, key), path))
+
+
+class _ObjectStream(io.RawIOBase):
+    """obstore's reader, whose errors are one sentence."""
+
+    def __init__(self, reader: Any, path: Path) -> None:
+        self._reader = reader
+        self._path = path
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        with _one_sentence(self._path):
+            return bytes(self._reader.read(None if size is None or size < 0 else size))
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return int(self._reader.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._reader.tell())
 
 
 def digest_of_object(path: Path) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from callbill.ingest.landing import LandingFile
+from callbill.storage.archives import DamagedArchiveError
 from callbill.storage.folder import digest_of
 from callbill.tasks.workers import Workers
 
@@ -16,11 +17,13 @@ _WORTH_SENDING = 256 * 1024**2
 
 
 def run(item: dict[str, Any]) -> dict[str, Any]:
-    """The SHA-256 of each of the files `paths`, None for one that cannot be read here.
+    """The SHA-256 of each of the files `paths`, None for one that cannot be read here. `members`
+    has the place of each in the .zip that its path leads to, None if it is no .zip.
 
     Raises CallbillError if a store does not answer.
     """
-    return {"digests": [_digest(Path(path)) for path in item["paths"]]}
+    files = zip(item["paths"], item["members"], strict=True)
+    return {"digests": [_digest(Path(path), member) for path, member in files]}
 
 
 def digest_all(workers: Workers, files: Sequence[LandingFile]) -> Mapping[str, str | None]:
@@ -37,7 +40,14 @@ def digest_all(workers: Workers, files: Sequence[LandingFile]) -> Mapping[str, s
     for file in sorted(files, key=lambda file: (-file.size, file.name)):
         min(groups, key=lambda group: sum(file.size for file in group)).append(file)
     answers = workers.run(
-        "digest", [{"paths": [str(file.path) for file in group]} for group in groups]
+        "digest",
+        [
+            {
+                "paths": [str(file.path) for file in group],
+                "members": [file.member for file in group],
+            }
+            for group in groups
+        ],
     )
     return {
         file.name: digest
@@ -46,8 +56,8 @@ def digest_all(workers: Workers, files: Sequence[LandingFile]) -> Mapping[str, s
     }
 
 
-def _digest(path: Path) -> str | None:
+def _digest(path: Path, member: int | None) -> str | None:
     try:
-        return digest_of(path)
-    except OSError:
+        return digest_of(path, member)
+    except (OSError, DamagedArchiveError):
         return None

@@ -78,6 +78,7 @@ def as_item(
         "files": [
             {
                 **{key: value and str(value) for key, value in vars(file).items()},
+                "member": file.member,
                 "lines": _selection_as_item(file.lines),
                 "rejected": _selection_as_item(file.rejected),
             }
@@ -110,7 +111,7 @@ def _task(item: dict[str, Any]) -> ReadTask:
 
 def _check_content(task: ReadTask) -> None:
     for file in task.files:
-        sha256 = digest_of(file.path)
+        sha256 = digest_of(file.path, file.member)
         if sha256 != file.source_file_id[:SHA256_LENGTH]:
             raise CallbillError(
                 f"worker {socket.gethostname()} sees another content of {file.name} than was listed"

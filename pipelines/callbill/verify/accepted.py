@@ -59,7 +59,14 @@ def read_files(
     # Files of contracts may be delivered again every night: each is read once.
     read: dict[object, tuple[FileCounts, list[tuple[ContractTerms, int]]]] = {}
     for load, file in files:
-        key = (load.feed, load.sha256, load.format, load.reading_rules, load.rejected_lines)
+        key = (
+            load.feed,
+            load.sha256,
+            load.format,
+            load.reading_rules,
+            load.rejected_lines,
+            load.declaration,
+        )
         if load.feed == "contracts" and key in read and not load.retries:
             counts, terms = read[key]
             accepted.files.append(replace(counts, load=load))
@@ -94,16 +101,23 @@ def _read_by_rules(
 ) -> Iterator[tuple[SourceLoad, pl.DataFrame]]:
     """A file's rows of texts, each with the load under the version of the reading rules that the
     row was read by. Lines that were read again can have a later one than their file."""
-    rules_of = {line: retry.reading_rules for retry in load.retries for line in retry.line_numbers}
-    versions = {load.reading_rules, *rules_of.values()}
-    for version in sorted(versions):
-        by_rules = replace(load, reading_rules=version)
+    own = load.reading_rules, load.declaration
+    rules_of = {
+        line: (retry.reading_rules, retry.declaration or load.declaration)
+        for retry in load.retries
+        for line in retry.line_numbers
+    }
+    versions = sorted({own, *rules_of.values()})
+    for version in versions:
+        by_rules = replace(load, reading_rules=version[0], declaration=version[1])
         for texts in _read_texts(by_rules, file, scratch, advance):
             if len(versions) > 1:
                 of_line = pl.col("line").replace_strict(
-                    rules_of, default=load.reading_rules, return_dtype=pl.Int64
+                    {line: versions.index(rules) for line, rules in rules_of.items()},
+                    default=versions.index(own),
+                    return_dtype=pl.Int64,
                 )
-                texts = texts.filter(of_line == version)
+                texts = texts.filter(of_line == versions.index(version))
             yield by_rules, texts
         advance = _no_advance
 
@@ -119,7 +133,7 @@ def _read_texts(
     done = 0
     if load.rejected != ALL_LINES:
         with file.at_hand(scratch) as path:
-            for texts, part_read in texts_of(path, load, scratch):
+            for texts, part_read in texts_of(path, load, scratch, file.member):
                 yield texts
                 advance(int(file.size * part_read) - done)
                 done = int(file.size * part_read)

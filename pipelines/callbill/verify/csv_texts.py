@@ -20,7 +20,7 @@ from callbill.verify.rows import (
 def csv_rows(lines: Iterable[Line | BadLine], header: list[str], shape: Shape) -> Iterator[Row]:
     """A row for each record of a file with this header."""
     if shape.reading_rules >= 2:
-        known = {path.lower(): path for path in shape.paths_and_parents}
+        known = {path.replace("\\.", ".").lower(): path for path in shape.paths_and_parents}
         header = [known.get(strip_name(name), name) for name in header]
     columns_of = {
         field: [header.index(path) for path in shape.fields.get(field, ()) if path in header]

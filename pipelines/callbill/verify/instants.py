@@ -6,6 +6,7 @@ A copy on purpose of the forms of times in ingest/feeds/fields.sql, by what docs
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -39,8 +40,20 @@ FIRST_CALLS = {
 }
 
 
-def instants(texts: pl.Series, naive_zone: ZoneInfo | None, reading_rules: int) -> pl.Series:
-    """The instants of texts, as `instant` finds them. Texts of the usual form are read at once."""
+def instants(
+    texts: pl.Series,
+    naive_zone: ZoneInfo | None,
+    reading_rules: int,
+    time_formats: Sequence[str] = (),
+) -> pl.Series:
+    """The instants of texts, as `instant` finds them. Texts of the usual form are read at once.
+    `time_formats` are further forms, by the directives of strptime."""
+    if time_formats:
+        forms = [_form(form) for form in time_formats]
+        return pl.Series(
+            [_instant_of_form(text, forms, naive_zone, reading_rules) for text in texts],
+            dtype=pl.Int64,
+        )
     usual = texts.str.extract(_USUAL).str.to_datetime("%Y-%m-%dT%H:%M:%S", strict=False)
     offset = (~texts.str.ends_with("Z")).cast(pl.Int64) * (8 * 3600 * 1_000_000)
     values = usual.dt.epoch("us") - offset
@@ -89,6 +102,51 @@ def instant(text: str | None, naive_zone: ZoneInfo | None, reading_rules: int = 
         local = _microseconds(*match.groups())
         return None if local is None else _in_zone(local, naive_zone)
     return None
+
+
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_PARTS = {
+    "Y": r"(?P<Y>[0-9]{4})", "m": r"(?P<m>[0-9]{1,2})", "d": r"(?P<d>[0-9]{1,2})",
+    "b": rf"(?P<b>(?i:{'|'.join(_MONTHS)}))", "H": r"(?P<H>[0-9]{1,2})", "M": r"(?P<M>[0-9]{2})",
+    "S": r"(?P<S>[0-9]{2})", "f": r"(?P<f>[0-9]{1,6})", "z": r"(?P<z>[+-][0-9]{2}:?[0-9]{2})",
+    "%": "%",
+}  # fmt: skip
+
+
+def _form(form: str) -> re.Pattern[str]:
+    """A time format as a pattern with a group for each part."""
+    pieces = form.split("%")
+    pattern = re.escape(pieces.pop(0))
+    while pieces:
+        piece = pieces.pop(0)
+        if not piece and pieces:
+            piece = "%" + pieces.pop(0)
+        pattern += _PARTS[piece[0]] + re.escape(piece[1:])
+    return re.compile(pattern, re.ASCII)
+
+
+def _instant_of_form(
+    text: str | None,
+    forms: Sequence[re.Pattern[str]],
+    naive_zone: ZoneInfo | None,
+    reading_rules: int,
+) -> int | None:
+    for form in forms:
+        match = form.fullmatch(text or "")
+        if match is None:
+            continue
+        parts = match.groupdict()
+        month = parts.get("m") or str(_MONTHS.index(parts.get("b", "jan").lower()) + 1)
+        hour = parts.get("H") or "0"
+        if int(hour) > 23:
+            return None
+        local = _microseconds(
+            *(parts["Y"], month, parts["d"], hour, parts.get("M"), parts.get("S"), parts.get("f"))
+        )
+        if local is None or parts.get("z"):
+            return None if local is None else local - _offset(parts["z"])
+        return _in_zone(local, naive_zone) if naive_zone is not None else None
+    return instant(text, naive_zone, reading_rules)
 
 
 def _microseconds(

@@ -130,7 +130,9 @@ def _compute_bill(
 ) -> _Bill:
     """The bill through a settlement date, from the landing files of some loads."""
     billing_vars = BillingVars(**manifest.vars)
-    landing = list_landing(settings.landing, frozenset(call_log_shapes()), billing_vars.zone)
+    # A file of any shape may be one that the release was made from.
+    names = frozenset(call_log_shapes()) | {load.format for load in loads}
+    landing = list_landing(settings.landing, names, billing_vars.zone)
     files = find_landing_files(landing.files, loads, reporter, workers)
     total_bytes = sum(file.size for file in files)
     seeds = as_counted(manifest.seeds, manifest.counts_from)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from callbill.ingest.readers.lines import BadLine, Line
-from callbill.ingest.shapes import Shape
+from callbill.ingest.shapes import Shape, parent_of, parts_of
 from callbill.verify.identifiers import says_zero, strip_name
 from callbill.verify.rows import (
     NAMES,
@@ -38,10 +38,21 @@ def json_rows(lines: Iterable[Line | BadLine], shape: Shape) -> Iterator[Row]:
         yield row or malformed_row(shape, line.number)
 
 
+def object_rows(
+    objects: Iterable[JsonObject | None], shape: Shape, blank: JsonObject
+) -> Iterator[Row]:
+    """A row for each object, by its place. None does not count, `blank` is no record."""
+    to_row = _row_maker(shape)
+    for number, values in enumerate(objects, 1):
+        if values is not blank:
+            row = None if values is None else to_row(values, number)
+            yield row or malformed_row(shape, number)
+
+
 # --- from a line to an object --------------------------------------------------------------------
 
 
-class _ObjectWithRepeats(JsonObject):
+class ObjectWithRepeats(JsonObject):
     """An object in which keys occur twice."""
 
     repeated_keys: set[str]
@@ -53,12 +64,12 @@ class _InexactNumber(str):
     __slots__ = ()
 
 
-def _object(pairs: list[tuple[str, Any]]) -> JsonObject:
+def as_object(pairs: list[tuple[str, Any]]) -> JsonObject:
     values = dict(pairs)
     if len(values) == len(pairs):
         return values
     keys = [key for key, _ in pairs]
-    with_repeats = _ObjectWithRepeats(values)
+    with_repeats = ObjectWithRepeats(values)
     with_repeats.repeated_keys = {key for key in keys if keys.count(key) > 1}
     return with_repeats
 
@@ -76,7 +87,7 @@ def _integer(text: str) -> str:
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_float=_fraction, parse_int=_integer, parse_constant=str
+    object_pairs_hook=as_object, parse_float=_fraction, parse_int=_integer, parse_constant=str
 )
 
 # What the first computation's parser accepts beside JSON, outside of texts: a comma that closes a
@@ -89,6 +100,18 @@ _BEYOND_JSON = re.compile(
 _BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{\]}]')
 # No shape looks deeper than this, and Python's parser cannot.
 _DEEPEST = 200
+
+
+def decode(text: str) -> Any:
+    """A JSON value, its numbers as texts; None if there is none."""
+    try:
+        if "\\u" in text or "\udc80" <= max(text, default="") <= "\udfff":
+            json.dumps(value := _DECODER.decode(text), ensure_ascii=False).encode()
+            text.encode()
+            return value
+        return _DECODER.decode(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def parse_object(line: str) -> JsonObject | None:
@@ -139,17 +162,17 @@ def _with_known_keys(values: JsonObject, names: Mapping[str, str]) -> JsonObject
     """An object whose keys are written as the shape has them."""
     if all(names.get(strip_name(key), key) == key for key in values):
         return values
-    repeated = values.repeated_keys if isinstance(values, _ObjectWithRepeats) else ()
+    repeated = values.repeated_keys if isinstance(values, ObjectWithRepeats) else ()
     pairs = [(key, value) for key, value in values.items()]
     pairs += [(key, values[key]) for key in repeated]
-    return _object([(names.get(strip_name(key), key), value) for key, value in pairs])
+    return as_object([(names.get(strip_name(key), key), value) for key, value in pairs])
 
 
 def _row_maker(shape: Shape) -> Callable[[JsonObject, int], Row | None]:
     """What makes a row of an object and its line number; None of an object that is malformed."""
     fields = [
         (
-            [path.rpartition(".")[::2] for path in shape.fields.get(field, ())],
+            [(parent_of(path), parts_of(path)[-1]) for path in shape.fields.get(field, ())],
             emptiness(shape, field),
             field in NAMES,
             field in _EXACT,
@@ -160,10 +183,10 @@ def _row_maker(shape: Shape) -> Callable[[JsonObject, int], Row | None]:
     # The keys that the shape reads of each object. The root is the object without a name.
     keys: dict[str, set[str]] = {parent: set() for parent in ("", *parents)}
     for path in shape.paths_and_parents:
-        parent, _, name = path.rpartition(".")
+        parent, name = parent_of(path), parts_of(path)[-1]
         keys[parent].add(name)
     errors = error_parents(shape)
-    codes = {parent: path.rpartition(".")[2] for parent, path in code_paths(shape).items()}
+    codes = {parent: parts_of(path)[-1] for parent, path in code_paths(shape).items()}
     in_any_case = shape.reading_rules >= 2
     names = {parent: {name.lower(): name for name in some} for parent, some in keys.items()}
 
@@ -173,7 +196,7 @@ def _row_maker(shape: Shape) -> Callable[[JsonObject, int], Row | None]:
         objects: dict[str, JsonObject] = {"": root}
         has_error = False
         for parent in parents:
-            above, _, name = parent.rpartition(".")
+            above, name = parent_of(parent), parts_of(parent)[-1]
             inner = objects[above].get(name)
             if inner is not None and not isinstance(inner, dict):
                 return None
@@ -190,7 +213,7 @@ def _row_maker(shape: Shape) -> Callable[[JsonObject, int], Row | None]:
             )
             objects[parent] = {} if inner is None else inner
         for parent, values in objects.items():
-            if isinstance(values, _ObjectWithRepeats) and values.repeated_keys & keys[parent]:
+            if isinstance(values, ObjectWithRepeats) and values.repeated_keys & keys[parent]:
                 return None
         texts: list[str | bool | None] = []
         for candidates, is_empty, is_name, is_exact in fields:

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from callbill.base.sql import identifier, literal
-from callbill.ingest.shapes import Shape
+from callbill.ingest.shapes import Shape, parts_of
 from callbill.verify.identifiers import name_rule
 
 _KNOWN = re.compile(
@@ -67,7 +67,7 @@ def _find(
     con: duckdb.DuckDBPyConnection, source: str, wanted: str, as_matched: Callable[[str], str]
 ) -> tuple[str, str] | None:
     """SQL and type of a column of that name, or of a struct's field."""
-    for parts in ([wanted], wanted.split(".")):
+    for parts in ([wanted.replace("\\.", ".")], parts_of(wanted)):
         reference, type_, fields = "", "", _columns(con, f"* from {source}")
         for n, part in enumerate(parts):
             if n > 0:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from callbill.ingest.shapes import Shape
+from callbill.ingest.shapes import Shape, parts_of
 from callbill.verify.identifiers import name_rule, says_zero
 from callbill.verify.rows import NAMES, UNREADABLE, code_paths, emptiness, error_parents
 
@@ -37,8 +37,8 @@ def parquet_texts(
                 text = _as_text(value, dtype)
             candidates.append(pl.when(~_is_empty(text, shape, field)).then(text))
         texts[field] = pl.coalesce(candidates) if candidates else pl.lit(None, pl.String())
-    if shape.implied_http_status is not None:
-        texts["http_status"] = pl.lit(str(shape.implied_http_status))
+    for name, constant in shape.constants.items():
+        texts[name] = pl.coalesce(texts[name], pl.lit(constant))
     errors = [pl.lit(False)]
     for parent in error_parents(shape):
         if (column := _find_column(parent, columns, as_matched)) is not None:
@@ -72,10 +72,10 @@ def _find_column(
     path: str, columns: pl.Schema, as_matched: Callable[[str], str]
 ) -> tuple[pl.Expr, pl.DataType] | None:
     """A column of that name, or a struct's field. Names count without regard to case."""
-    name = _name_like(path, list(columns), as_matched)
+    name = _name_like(path.replace("\\.", "."), list(columns), as_matched)
     if name is not None:
         return pl.col(name), columns[name]
-    first, *rest = path.split(".")
+    first, *rest = parts_of(path)
     if not rest or (name := _name_like(first, list(columns), as_matched)) is None:
         return None
     value, dtype = pl.col(name), columns[name]

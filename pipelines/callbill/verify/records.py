@@ -47,7 +47,7 @@ def accepted_records(
     operate_uin, action, is_failure, is_too_old, and request_key and owner_key, the identifiers by
     which records are matched. Files read by older rules have some that are not clean.
     """
-    shape = shape_of(load.feed, load.format, load.reading_rules)
+    shape = shape_of(load.feed, load.format, load.reading_rules, load.declaration)
     naive_zone = billing_vars.zone if shape.naive_times_in_billing_timezone else None
     status = (
         pl.when(pl.col("http_status").str.contains(_STATUS))
@@ -59,7 +59,9 @@ def accepted_records(
     return (
         texts.lazy()
         .with_columns(
-            instants(texts["called_at"], naive_zone, load.reading_rules).alias("called_us"),
+            instants(texts["called_at"], naive_zone, load.reading_rules, shape.time_formats).alias(
+                "called_us"
+            ),
             _key(texts, "request_id", load).alias("request_key"),
             _key(texts, "owner_uin", load).alias("owner_key"),
             status=status,

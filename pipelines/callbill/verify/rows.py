@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from callbill.ingest.shapes import Shape
+from callbill.ingest.shapes import Shape, parent_of
 from callbill.verify.identifiers import no_error_rule
 
 # The fields' texts, then `malformed` and `has_error`, then the line's number.
@@ -25,13 +25,13 @@ def emptiness(shape: Shape, field: str) -> Callable[[str], bool]:
 def code_paths(shape: Shape) -> dict[str, str]:
     """The path of the code in each of the `error_parents`."""
     return {
-        path.rpartition(".")[0]: path for path in shape.fields.get("error_code", ()) if "." in path
+        parent: path for path in shape.fields.get("error_code", ()) if (parent := parent_of(path))
     }
 
 
 def error_parents(shape: Shape) -> set[str]:
     """The objects that hold an error code. Where there is one, there was an error."""
-    return {path.rpartition(".")[0] for path in shape.fields.get("error_code", ()) if "." in path}
+    return set(shape.error_parents)
 
 
 def malformed_row(shape: Shape, line_number: int) -> Row:
@@ -41,7 +41,8 @@ def malformed_row(shape: Shape, line_number: int) -> Row:
 def row_of_texts(
     texts: list[str | bool | None], shape: Shape, line_number: int, *, has_error: bool
 ) -> Row:
-    """A row, with the status that the shape implies for all its lines, if it does."""
-    if shape.implied_http_status is not None:
-        texts[list(shape.feed.fields).index("http_status")] = str(shape.implied_http_status)
+    """A row, with the values that the shape implies for all its lines."""
+    for name, text in shape.constants.items():
+        place = list(shape.feed.fields).index(name)
+        texts[place] = text if texts[place] is None else texts[place]
     return (*texts, False, has_error, line_number)

@@ -19,7 +19,6 @@ from callbill.base.catalogue import Claim, Seeds
 from callbill.base.errors import CallbillError
 from callbill.base.settings import BillingVars, Settings
 from callbill.ingest.landing import LandingFile
-from callbill.storage.folder import digest_of
 from callbill.tasks.exchange import Exchange, workplace
 from callbill.tasks.workers import Workers
 from callbill.verify.accepted import FileCounts, read_files
@@ -144,7 +143,7 @@ def _read(item: dict[str, Any]) -> dict[str, Any]:
         scratch = place.folder / "scratch"
         scratch.mkdir()
         for load, file in zip(loads, files, strict=True):
-            if digest_of(file.path) != load.sha256:
+            if file.digest() != load.sha256:
                 raise CallbillError(f"a worker sees another content of {file.name} than was loaded")
         spill = Spill(place.folder, item["buckets"])
         accepted = read_files(

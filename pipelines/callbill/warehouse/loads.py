@@ -57,6 +57,8 @@ class Retry:
     settlement_floor: date
     line_numbers: tuple[int, ...]
     reading_rules: int = 1
+    # The text of the shape's file that they were read by, if the shape is a place's own.
+    declaration: str = ""
 
     @property
     def lines(self) -> LineSelection:
@@ -83,6 +85,8 @@ class SourceLoad:
     shape_sha256: str | None = None
     # HISTORY for a file without a date that was loaded before anything was sealed.
     arrival: str | None = None
+    # The text of the shape's file, if the shape is a place's own.
+    declaration: str = ""
 
     @property
     def sha256(self) -> str:

@@ -66,10 +66,20 @@ create table if not exists ops.retries (
     line_numbers bigint[] not null,
     run_id varchar not null,
     reading_rules integer not null default 1,
+    -- Of the shape that they were read by, if it is a place's own.
+    shape_sha256 varchar,
     -- Their former rejects, which come back if the lines are withdrawn.
     rejects struct(
         line_number bigint, reason varchar, detail varchar, fields varchar, run_id varchar
     )[]
+);
+
+-- The log shapes of a place's own that files were read by, as they were then. A shape may change;
+-- a file that was loaded keeps the one that it was read by.
+create table if not exists ops.shape_declarations (
+    shape_sha256 varchar primary key,
+    name varchar not null,
+    declaration varchar not null
 );
 
 -- Rejected lines. A file that could not be read has one row without a line number.

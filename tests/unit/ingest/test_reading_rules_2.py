@@ -405,9 +405,11 @@ def test_a_header_without_a_required_column_is_shown_whole(
 def test_a_csv_file_in_another_encoding_has_its_own_sentence(
     tmp_path: Path, encoding: str, sentence: str
 ) -> None:
-    names, row = header_and_row("contracts", "canonical")
+    names, row = header_and_row("account_events", "canonical")
     content = csv_of([*names, "é" if encoding == "latin-1" else "备注"], [*row, "x"])
-    outcome = read(tmp_path, "contracts", "canonical", "csv", content.decode().encode(encoding))
+    outcome = read(
+        tmp_path, "account_events", "canonical", "csv", content.decode().encode(encoding)
+    )
     assert outcome.unreadable is not None
     assert sentence in outcome.unreadable
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
+from callbill.base.settings import Settings
 from callbill.base.text import printable
 from callbill.cli.show.console import open_console, table_of
+from callbill.ingest.shape_files import declarations_of, load_shapes
 from callbill.queries.rejects import Reject, Rejects, read_rejected_line
 
 
@@ -30,9 +31,10 @@ def show_rejects(rejects: Rejects) -> None:
     _show_how_many(console, rejects)
 
 
-def show_rejected_lines(rejects: Rejects, landing: Path) -> None:
+def show_rejected_lines(rejects: Rejects, settings: Settings) -> None:
     """Each reject with its line, as it is in its file."""
     console = open_console()
+    shapes = declarations_of(load_shapes(settings.shapes))
     for reject in rejects.rejects:
         console.print(
             Text(
@@ -41,7 +43,7 @@ def show_rejected_lines(rejects: Rejects, landing: Path) -> None:
             )
         )
         if reject.line_number:
-            line = read_rejected_line(landing, reject, reject.line_number)
+            line = read_rejected_line(settings.landing, reject, reject.line_number, shapes)
             console.print(Text("  " + printable(line)))
     _show_how_many(console, rejects)
 

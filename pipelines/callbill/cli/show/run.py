@@ -85,6 +85,11 @@ def _show_work(console: Console, summary: RunSummary) -> None:
     console.print(
         f"Read {loaded.files} new files: {loaded.lines_read} lines,"
         f" {loaded.accepted} records accepted, {loaded.rejected} rejected"
+        + (
+            f" ({loaded.never_reached} of them attempts that reached no server)"
+            if loaded.never_reached
+            else ""
+        )
         + (f"; unreadable files: {loaded.unreadable_files}" if loaded.unreadable_files else "")
         + "."
     )

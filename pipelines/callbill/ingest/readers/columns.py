@@ -29,7 +29,7 @@ def paths_of_columns(shape: Shape, names: Sequence[str]) -> list[str | None]:
     Capitals do not matter, nor do blanks around a name. Raises UnreadableFileError if two columns
     are one path.
     """
-    paths = {path.lower(): path for path in shape.paths_and_parents}
+    paths = {path.replace("\\.", ".").lower(): path for path in shape.paths_and_parents}
     first: dict[str, str] = {}
     matched = []
     for name in names:
@@ -55,8 +55,7 @@ def check_required(shape: Shape, paths: Iterable[str | None], names: Sequence[st
         " or ".join(_described(shape, field) for field in alternatives)
         for alternatives in shape.feed.required
         if not any(
-            present.intersection(shape.fields.get(field, ()))
-            or (field == "http_status" and shape.implied_http_status is not None)
+            present.intersection(shape.fields.get(field, ())) or field in shape.constants
             for field in alternatives
         )
     ]

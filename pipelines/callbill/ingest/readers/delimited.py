@@ -14,11 +14,18 @@ import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from callbill.base.sql import identifier, literal
 from callbill.ingest.readers.columns import check_required, paths_of_columns, plain_name
+from callbill.ingest.readers.csv_layout import (
+    CsvLayout,
+    is_header,
+    layout_without_header,
+    search_layout,
+)
 from callbill.ingest.readers.field_texts import Column, texts_of_columns
 from callbill.ingest.readers.lines import (
     CHUNK,
@@ -29,8 +36,9 @@ from callbill.ingest.readers.lines import (
     bad_line,
 )
 from callbill.ingest.relation import Relation
-from callbill.ingest.shapes import Shape
+from callbill.ingest.shapes import CsvForm, Shape
 
+_USUAL = CsvLayout()
 # The most bytes of a CSV record of several lines. In a longer one the opening quote is a mistake.
 MAX_CSV_RECORD = 1024 * 1024
 
@@ -54,19 +62,39 @@ def whole_files(shape: Shape, header: Sequence[str], paths: Sequence[Path]) -> R
     )
 
 
-def read_header(path: Path, shape: Shape) -> list[str]:
-    """The columns of a CSV file, under the names that the shape has for them. A column that the
-    shape does not read has a name of its own. An empty file has no columns.
+def read_layout(path: Path, shape: Shape) -> tuple[CsvLayout, list[str]]:
+    """The layout of a CSV file, and its columns under the names that the shape has for them. A
+    column that the shape does not read has a name of its own. An empty file has no columns.
 
     Raises UnreadableFileError if the header is not UTF-8, if two columns are one field, or if a
     required field has no column.
     """
-    header = header_names(path, shape.reading_rules)
-    if shape.reading_rules < 2 or not header:
-        return header
-    paths = paths_of_columns(shape, header)
-    check_required(shape, paths, header)
-    return [path or f"column {n}" for n, path in enumerate(paths)]
+    layout = layout_of(path, shape)
+    if shape.reading_rules < 2 or not layout.names:
+        return layout, list(layout.names)
+    paths = paths_of_columns(shape, layout.names)
+    check_required(shape, paths, layout.names)
+    return layout, [path or f"column {n}" for n, path in enumerate(paths)]
+
+
+def layout_of(path: Path, shape: Shape) -> CsvLayout:
+    """The layout of a CSV file. Raises UnreadableFileError if it has no readable header."""
+    if shape.csv.columns:
+        with path.open("rb") as stream:
+            _check_encoding(stream)
+        return layout_without_header(path, shape)
+    if shape.reading_rules < 2:
+        return CsvLayout(tuple(header_names(path, shape.reading_rules)))
+    try:
+        names = header_names(path, shape.reading_rules)
+    except UnreadableFileError:
+        if (layout := search_layout(path, shape)) is None:
+            raise
+        return layout
+    usual = CsvLayout(tuple(names))
+    if not names or (is_header(names, shape) and shape.csv == CsvForm()):
+        return usual
+    return search_layout(path, shape) or usual
 
 
 def header_names(path: Path, reading_rules: int) -> list[str]:
@@ -190,16 +218,17 @@ class _RecordTooLongError(Exception):
     pass
 
 
-def csv_records(stream: BinaryIO, header: Sequence[str]) -> Iterator[Line | BadLine]:
+def csv_records(stream: BinaryIO, layout: CsvLayout) -> Iterator[Line | BadLine]:
     """The records of a CSV file after its header, without blank lines."""
-    rows = _csv_rows(stream)
-    next(rows, None)
+    rows = _csv_rows(stream, layout)
+    if layout.has_header:
+        next(rows, None)
     for row in rows:
         if isinstance(row, BadLine):
             yield row
             continue
         line_number, values, raw = row
-        if len(values) != len(header):
+        if len(values) != len(layout.names):
             yield bad_line(line_number, "wrong_number_of_columns", raw)
         elif _has_stray_bytes(values):
             yield bad_line(line_number, "invalid_encoding", raw)
@@ -269,6 +298,12 @@ class _PhysicalLines:
         """The lines of the current record, if it was read to its end."""
         return [line for line in self.record if isinstance(line, str)]
 
+    def skip(self, count: int) -> None:
+        """Pass over the first lines."""
+        for _ in range(count):
+            next(self._lines, None)
+        self.number += count
+
     def begin_record(self) -> None:
         self.record.clear()
         self._record_length = 0
@@ -278,7 +313,9 @@ class _PhysicalLines:
         self._returned.extendleft(reversed(self.record[1:]))
 
 
-def _csv_rows(stream: BinaryIO) -> Iterator[tuple[int, list[str], bytes] | BadLine]:
+def _csv_rows(
+    stream: BinaryIO, layout: CsvLayout = _USUAL
+) -> Iterator[tuple[int, list[str], bytes] | BadLine]:
     """Each row: the number of its first line, its values, its bytes.
 
     If a row cannot be read, only its first line is a bad line. Reading goes on with the next line,
@@ -286,7 +323,17 @@ def _csv_rows(stream: BinaryIO) -> Iterator[tuple[int, list[str], bytes] | BadLi
     """
     csv.field_size_limit(MAX_LINE_BYTES)
     lines = _PhysicalLines(stream)
-    reader = csv.reader(lines, strict=True)
+    lines.skip(layout.skip)
+    new_reader = partial(
+        csv.reader,
+        lines,
+        strict=True,
+        delimiter=layout.delimiter,
+        quotechar=layout.quote,
+        escapechar=layout.escape,
+        doublequote=layout.escape is None,
+    )
+    reader = new_reader()
     while True:
         lines.begin_record()
         first = lines.number + 1
@@ -297,7 +344,7 @@ def _csv_rows(stream: BinaryIO) -> Iterator[tuple[int, list[str], bytes] | BadLi
         except (csv.Error, _RecordTooLongError, _LineTooLongError):
             line = lines.record[0]
             lines.return_all_but_first()
-            reader = csv.reader(lines, strict=True)
+            reader = new_reader()
             if isinstance(line, _LongLine):
                 yield BadLine(first, "line_too_long", line.length, line.sha256)
             else:

@@ -1,4 +1,4 @@
-"""Reads a JSON document, such as a saved answer of an API, by writing it out as one line."""
+"""Reads a JSON document of the vendor's bills, such as a saved answer of an API, as one line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from callbill.ingest.readers.lines import CHUNK
 
 
-def document_as_line(path: Path, target: Path) -> None:
+def document_as_line(path: Path, target: Path) -> Path:
     """Write a JSON document as one line. A bare list becomes the `DetailSet` of an object."""
     with path.open("rb") as source, target.open("wb") as sink:
         chunk = source.read(CHUNK).removeprefix(codecs.BOM_UTF8).lstrip()
@@ -21,3 +21,4 @@ def document_as_line(path: Path, target: Path) -> None:
             chunk = source.read(CHUNK)
         if is_list:
             sink.write(b"}")
+    return target

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from callbill.base.sql import literal
-from callbill.ingest.shapes import Shape
+from callbill.ingest.shapes import Shape, parent_of
 from callbill.ingest.templates import identifier_rules
 
 
@@ -66,8 +66,9 @@ def field_texts(shape: Shape, reference: Callable[[str], str]) -> dict[str, str]
             ]
         text = candidates[0] if len(candidates) == 1 else f"coalesce({', '.join(candidates)})"
         texts[field] = text
-    if shape.implied_http_status is not None:
-        texts["http_status"] = literal(str(shape.implied_http_status))
+    for field, constant in shape.constants.items():
+        text = literal(constant)
+        texts[field] = f"coalesce({texts[field]}, {text})" if field in texts else text
     for field in shape.feed.fields:
         texts.setdefault(field, "null::varchar")
     return texts
@@ -83,7 +84,7 @@ def error_signs(
     """
     if shape.reading_rules < 2:
         return list(present.values())
-    codes = {path.rpartition(".")[0]: path for path in shape.fields.get("error_code", ())}
+    codes = {parent_of(path): path for path in reversed(shape.fields.get("error_code", ()))}
     return [
         f"case when {sign}"
         f" then not {identifier_rules().is_zero(reference(codes[parent]), shape.no_error_codes)}"

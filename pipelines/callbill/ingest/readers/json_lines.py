@@ -30,7 +30,7 @@ from callbill.ingest.readers.lines import (
     bad_line,
 )
 from callbill.ingest.relation import Relation
-from callbill.ingest.shapes import Shape
+from callbill.ingest.shapes import Shape, parent_of, parts_of
 
 # --- whole files ---------------------------------------------------------------------------------
 
@@ -66,7 +66,7 @@ def _tree(shape: Shape) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for path in shape.paths:
         node = tree
-        for part in path.split("."):
+        for part in parts_of(path):
             node = node.setdefault(part, {})
     return tree
 
@@ -86,7 +86,7 @@ def _texts_of_json(shape: Shape, *, check_all: bool) -> str:
     """
 
     def reference(path: str) -> str:
-        return ".".join(identifier(part) for part in path.split("."))
+        return ".".join(identifier(part) for part in parts_of(path))
 
     texts = field_texts(shape, reference)
     fields = shape.feed.text_fields if check_all or shape.reading_rules < 2 else []
@@ -166,7 +166,7 @@ def odd_key_pattern(shape: Shape) -> str:
 
 def _request_id_pattern(shape: Shape, value: str) -> str:
     keys = {
-        path.rpartition(".")[2]
+        parts_of(path)[-1]
         for field, kind in shape.feed.identifiers.items()
         if kind == "request"
         for path in shape.fields.get(field, ())
@@ -195,7 +195,7 @@ def with_known_keys(shape: Shape, line: str) -> str:
 
 def _keys(shape: Shape) -> list[str]:
     """The keys at all depths that the shape reads."""
-    return list(dict.fromkeys(part for path in shape.paths_and_parents for part in path.split(".")))
+    return list(dict.fromkeys(part for path in shape.paths_and_parents for part in parts_of(path)))
 
 
 def _in_any_case(text: str) -> str:
@@ -214,7 +214,7 @@ def check_encoding(path: Path) -> None:
 
 def json_lines(stream: BinaryIO) -> Iterator[Line | BadLine]:
     """The lines of a JSON lines file, without blank ones."""
-    for line_number, raw in _numbered_lines(stream):
+    for line_number, raw in numbered_lines(stream):
         if isinstance(raw, BadLine):
             yield raw
             continue
@@ -236,7 +236,7 @@ def line_at(stream: BinaryIO, line_number: int) -> str:
 
     Raises UnreadableFileError if the file does not decompress that far, or has no such line.
     """
-    for number, raw in _numbered_lines(stream):
+    for number, raw in numbered_lines(stream):
         if number == line_number:
             if isinstance(raw, BadLine):
                 return f"({raw.length} bytes)"
@@ -244,7 +244,7 @@ def line_at(stream: BinaryIO, line_number: int) -> str:
     raise UnreadableFileError(f"has no line {line_number} any more")
 
 
-def _numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadLine]]:
+def numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadLine]]:
     line_number, pending = 0, bytearray()
     oversized: hashlib._Hash | None = None
     oversized_length = 0
@@ -358,8 +358,8 @@ def texts_of_values(shape: Shape) -> str:
 
 def _mapped_keys(shape: Shape, parent: str) -> str:
     """The keys that the shape reads from an object, as an SQL list. Only these must not repeat."""
-    names = [path.rpartition(".") for path in shape.paths_and_parents]
-    keys = dict.fromkeys(literal(name) for of, _, name in names if of == parent)
+    names = [(parent_of(path), parts_of(path)[-1]) for path in shape.paths_and_parents]
+    keys = dict.fromkeys(literal(name) for of, name in names if of == parent)
     return f"({', '.join(keys)})"
 
 
@@ -369,4 +369,4 @@ def _json_paths(paths: Iterable[str]) -> str:
 
 
 def _json_path(path: str) -> str:
-    return "$" + "".join(f'."{part}"' for part in path.split(".") if part)
+    return "$" + "".join(f'."{part}"' for part in parts_of(path) if part)

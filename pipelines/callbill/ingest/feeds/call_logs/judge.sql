@@ -12,7 +12,18 @@ with texts as (
 instants as (
     select
         *,
+        {% if time_formats %}
+        case
+            {% for format in time_formats %}
+            -- {{ format.text }}
+            when regexp_full_match(called_at, '{{ format.pattern }}')
+                then {{ format.instant }}
+            {% endfor %}
+            else {{ instant('called_at', naive_timezone) }}
+        end as called_ts,
+        {% else %}
         {{ instant('called_at', naive_timezone) }} as called_ts,
+        {% endif %}
         case
             when http_status = '200' then 200
             when regexp_full_match(http_status, '[+-]?\d{1,9}(\.0*)?')
@@ -48,6 +59,13 @@ typed as (
         coalesce(settlement_floor, usage_date + 1) as settlement_floor,
         case
             when odd_field is not null then 'invalid_' || odd_field
+            {% if reading_rules >= 2 %}
+            -- An attempt that no server answered: the client notes status 0, or an error of its own.
+            when
+                request_id is null
+                and (status = 0 or regexp_matches(error_code, '^(?i:Client[._]?(Network)?Error)'))
+                then 'never_reached'
+            {% endif %}
             when request_id is null then 'missing_request_id'
             when called_at is null then 'missing_called_at'
             when called_ts is null

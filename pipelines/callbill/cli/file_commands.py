@@ -1,0 +1,44 @@
+"""shapes and try: the commands about files before a run reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from callbill.base.errors import ControlFailedError
+from callbill.base.settings import load_settings
+from callbill.cli.options import limit_option, place_options
+
+
+@click.command()
+@place_options
+def shapes(**places: str) -> None:
+    """List the log shapes, of callbill and of this place, with what each maps."""
+    from callbill.cli.show.shapes import show_shapes
+    from callbill.queries.try_file import all_shapes
+
+    show_shapes(all_shapes(load_settings(**places)))
+
+
+@click.command("try")
+@place_options
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--format", "shape", metavar="NAME", help="The log shape; guessed if not given.")
+@click.option(
+    "--feed", default="call_logs", show_default=True, help="The feed that the file is for."
+)
+@limit_option(5, help="How many records and rejects are shown.")
+def try_(file: Path, shape: str | None, feed: str, limit: int, **places: str) -> None:
+    """Read FILE as a run would, and keep nothing: its first records, and what is rejected and why.
+
+    Exit code 1 if not a single record of a file can be read.
+    """
+    from callbill.cli.show.shapes import show_trials
+    from callbill.queries.try_file import try_file
+
+    trials = try_file(load_settings(**places), file, feed=feed, shape=shape, limit=limit)
+    show_trials(trials)
+    unread = [trial.name for trial in trials if not trial.accepted]
+    if unread:
+        raise ControlFailedError(f"no record of {', '.join(unread)} can be read")

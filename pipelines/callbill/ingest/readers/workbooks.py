@@ -1,0 +1,91 @@
+"""Reads a workbook (.xlsx): writes the sheet that has the feed's columns as CSV.
+
+A row of the sheet is a line of the CSV, also a blank one, so that lines have the sheet's numbers.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import ParseError
+
+from callbill.ingest.readers.csv_layout import is_header
+from callbill.ingest.readers.lines import UnreadableFileError
+from callbill.ingest.shapes import Shape
+
+# Of all sheets and texts together, unpacked. A bill of a million lines has less.
+_MAX_BYTES = 2 * 2**30
+# The header is looked for in so many rows.
+_FIRST_ROWS = 50
+_FAULTS = (zipfile.BadZipFile, KeyError, ValueError, ParseError, EOFError, TypeError, OSError)
+
+
+def sheet_as_csv(path: Path, shape: Shape, target: Path) -> Path:
+    """Write the sheet whose first rows have a header of the feed as CSV.
+
+    Raises UnreadableFileError if the file is no workbook, or if not exactly one sheet has such a
+    header.
+    """
+    import openpyxl  # here, because few files need it
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > _MAX_BYTES:
+                raise UnreadableFileError(f"is a workbook of more than {_MAX_BYTES >> 30} GiB")
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        fitting = [sheet for sheet in book.worksheets if _header(sheet, shape)]
+        if len(fitting) != 1:
+            names = ", ".join(sheet.title for sheet in fitting or book.worksheets)
+            which = "several sheets" if fitting else "no sheet"
+            raise UnreadableFileError(
+                f"has {which} with the columns of its feed ({names}): leave one, with its header "
+                f"among the first {_FIRST_ROWS} rows"
+            )
+        with target.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            columns = len(_header(fitting[0], shape) or ())
+            for row in _rows(fitting[0]):
+                # A row ends where its last value is.
+                values = row + [""] * (columns - len(row))
+                if any(values):
+                    writer.writerow(values)
+                else:
+                    stream.write("\n")
+        book.close()
+    except _FAULTS as error:
+        raise UnreadableFileError(f"is no workbook that can be read: {error}") from error
+    return target
+
+
+def _header(sheet: Any, shape: Shape) -> list[str] | None:
+    return next((row for row in _rows(sheet, _FIRST_ROWS) if is_header(row, shape)), None)
+
+
+def _rows(sheet: Any, most: int | None = None) -> Iterator[list[str]]:
+    """The rows from the first on, as texts up to the last that is not empty."""
+    sheet.reset_dimensions()
+    for row in sheet.iter_rows(max_row=most, values_only=True):
+        texts = [_text_of(value) for value in row]
+        while texts and not texts[-1]:
+            texts.pop()
+        yield texts
+
+
+def _text_of(value: Any) -> str:
+    """A cell as the text that its writer meant. A number is the shortest that gives its binary
+    fraction."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        text = repr(value)
+        return text.removesuffix(".0") if "e" not in text else text
+    if isinstance(value, dt.datetime):
+        return value.isoformat(sep=" ")
+    return re.sub(r"[\r\n]+", " ", str(value))

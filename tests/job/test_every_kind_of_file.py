@@ -1,0 +1,261 @@
+"""Every kind of file that clouds and people deliver lands in one run, and is billed like the same
+calls in canonical lines. What cannot be read is named."""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import callbill, run_job
+from tests.support.landing_files import write
+from tests.support.places import places, query
+from tests.support.shared import make_once
+
+DAY = "2026-09-02"
+OWNER = "100000000901"
+FIELDS = ("request_id", "called_at", "owner_uin", "action", "http_status", "error_code")
+
+
+def calls(name: str, count: int = 3) -> list[dict[str, object]]:
+    """Calls of an account of their own, the last of which failed."""
+    return [
+        {
+            "request_id": f"{name}-0000-{number}",
+            "called_at": f"2026-09-01T10:00:{number:02d}+08:00",
+            "owner_uin": OWNER,
+            "action": "SearchByText",
+            "http_status": 200,
+            "error_code": "InternalError" if number == count else None,
+        }
+        for number in range(1, count + 1)
+    ]
+
+
+def lines(name: str) -> bytes:
+    return "".join(json.dumps(call) + "\n" for call in calls(name)).encode()
+
+
+def table(name: str, delimiter: str = ",", before: str = "") -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, FIELDS, delimiter=delimiter, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(calls(name))
+    return (before + text.getvalue()).encode()
+
+
+def archive(**members: bytes) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, member in members.items():
+            packed.writestr(name, member)
+    return content.getvalue()
+
+
+def damaged(content: bytes, at: bytes) -> bytes:
+    """An archive, of which a byte of a stored member is another one."""
+    place = content.index(at)
+    return content[:place] + b"?" + content[place + 1 :]
+
+
+def stored(**members: bytes) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as packed:
+        for name, member in members.items():
+            packed.writestr(name, member)
+    return content.getvalue()
+
+
+def encrypted(content: bytes) -> bytes:
+    """An archive whose only member says that it is encrypted."""
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = content.index(signature) + offset
+        content = content[:at] + bytes([content[at] | 1]) + content[at + 1 :]
+    return content
+
+
+DOCUMENTS = {
+    "array.json": lambda name: json.dumps(calls(name), indent=2).encode(),
+    "array_in_a_line.json": lambda name: json.dumps(calls(name)).encode(),
+    "holder.json": lambda name: json.dumps({"total": 3, "data": calls(name)}, indent=1).encode(),
+    "holder_in_a_line.JSON": lambda name: json.dumps({"n": 3, "Items": calls(name)}).encode(),
+    "lines.json": lines,
+    "pages.json": lambda name: "\n".join(
+        json.dumps({"page": n, "data": [call]}, indent=1) for n, call in enumerate(calls(name))
+    ).encode(),
+    "objects.json": lambda name: "\n".join(
+        json.dumps(call, indent=4) for call in calls(name)
+    ).encode(),
+    "pages_in_an_array.json": lambda name: json.dumps(
+        [{"data": calls(name)[:1]}, {"data": calls(name)[1:]}]
+    ).encode(),
+    "batches.json": lambda name: b"".join(
+        json.dumps([call]).encode() + b"\n" for call in calls(name)
+    ),
+}
+PLAIN = {
+    "plain.jsonl": lines,
+    "CAPITALS.JSONL": lines,
+    "packed.jsonl.bz2": lambda name: bz2.compress(lines(name)),
+    "several.jsonl.BZ2": lambda name: b"".join(
+        bz2.compress(line + b"\n") for line in lines(name).splitlines()
+    ),
+    "packed.Csv.GZ": lambda name: gzip.compress(table(name)),
+    "tabs.tsv": lambda name: table(name, "\t"),
+    "tabs.csv": lambda name: table(name, "\t"),
+    "semicolons.csv": lambda name: table(name, ";"),
+    "bars.CSV": lambda name: table(name, "|"),
+    "titled.csv": lambda name: table(name, before="Calls of September\n\n"),
+    "commented.csv": lambda name: table(name, before="# exported by hand, as is\n"),
+    "excel.csv": lambda name: table(name, ";", before="sep=;\n"),
+    "app.log": lines,
+    "app.log.1": lines,
+    "app.log-20260901.gz": lambda name: gzip.compress(lines(name)),
+    "table.txt": table,
+    "lines.txt": lines,
+}
+ARCHIVES = {
+    "two.zip": lambda name: archive(
+        **{f"{name}.jsonl": b"".join(lines(name).splitlines(True)[:1])},
+        **{f"in/a/folder/{name}.csv": table(name)},
+    ),
+    "packed_within.ZIP": lambda name: archive(**{f"{name}.jsonl.gz": gzip.compress(lines(name))}),
+    "mac.zip": lambda name: archive(
+        **{f"{name}.jsonl": lines(name), f"__MACOSX/._{name}.jsonl": b"\0\1"}
+    ),
+}
+WITHOUT_ENDING = {
+    "20260901_10": lines,
+    "20260901_11": lambda name: gzip.compress(lines(name)),
+    "20260901_12": lambda name: bz2.compress(lines(name)),
+}
+READ = PLAIN | DOCUMENTS | ARCHIVES | WITHOUT_ENDING
+UNREADABLE = {
+    "broken.zip": b"PK\x03\x04 this is no archive",
+    "cut.jsonl.bz2": bz2.compress(lines("cut"))[:-8],
+    "cut.json": json.dumps(calls("cut"), indent=1).encode()[:-20],
+    "secret.zip": encrypted(stored(**{"secret.jsonl": lines("secret")})),
+    "flipped.zip": damaged(stored(**{"flipped.jsonl": lines("flipped")}), b"SearchByText"),
+}
+NOT_READ = {
+    "app.jsonl.lzo": "lzop",
+    "app.jsonl.snappy": "snappy",
+    "app.tar": "tar",
+    "no_ending": "is neither",
+    "book.xlsx": "is a workbook",
+}
+
+
+@pytest.fixture(scope="module")
+def place() -> Path:
+    return make_once("every-kind-of-file", _make)
+
+
+def _make(folder: Path) -> None:
+    landing = folder / "landing" / "call_logs" / f"arrived_on={DAY}"
+    for n, (name, content) in enumerate(READ.items()):
+        below = landing / "format=canonical" if name in WITHOUT_ENDING else landing
+        write(below / name, content(f"{n:02d}-{name}"))
+    for name, content in UNREADABLE.items():
+        write(landing / name, content)
+    for name in NOT_READ:
+        write(landing / name, f"x {name}".encode())
+    write(landing / "nested.zip", archive(**{"again.zip": archive(**{"a.jsonl": lines("again")})}))
+    ended = run_job(folder, "--through", DAY)
+    (folder / "stdout").write_text(ended.stdout + ended.stderr)
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize("name", READ)
+def test_a_file_is_read_like_canonical_lines(place: Path, name: str) -> None:
+    number = list(READ).index(name)
+    found = query(
+        place,
+        "select request_id, called_at, error_code, disposition from billing.calls"
+        f" where starts_with(request_id, '{number:02d}-{name}-') order by request_id",
+    )
+    expected = query(
+        place,
+        f"select replace(request_id, '00-plain.jsonl', '{number:02d}-{name}'), called_at,"
+        " error_code, disposition from billing.calls"
+        " where starts_with(request_id, '00-plain.jsonl-') order by request_id",
+    )
+    assert len(expected) == 3
+    assert found == expected
+
+
+def test_the_bill_is_that_of_all_files(place: Path) -> None:
+    [(calls_billed, cost)] = query(
+        place, "select sum(calls), sum(real_cost) from billing.bill_lines"
+    )
+    assert (calls_billed, f"{cost}") == (
+        2 * len(READ),
+        f"{2 * len(READ) * 6}"[:-2] + "." + f"{2 * len(READ) * 6:02d}"[-2:] + "000000",
+    )
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_what_cannot_be_read_is_among_the_rejects(place: Path, name: str) -> None:
+    [(reason, detail)] = query(
+        place,
+        "select reason, detail from ops.rejected_records"
+        f" where path like '%/{name}' or path like '%/{name}/%'",
+    )
+    assert reason == "unreadable_file"
+    assert {
+        "broken.zip": "is no whole .zip",
+        "cut.jsonl.bz2": "does not decompress to its end",
+        "cut.json": "is no whole JSON document",
+        "secret.zip": "is encrypted in its .zip",
+        "flipped.zip": "does not unpack from its .zip",
+    }[name] in detail
+
+
+@pytest.mark.parametrize("name", NOT_READ)
+def test_what_is_not_read_is_named_with_the_reason(place: Path, name: str) -> None:
+    told = " ".join((place / "stdout").read_text().split())
+    assert f"/{name}: " in told
+    assert NOT_READ[name] in told.split(f"/{name}: ")[1].split("Not read")[0]
+
+
+def test_an_archive_in_an_archive_is_named(place: Path) -> None:
+    told = " ".join((place / "stdout").read_text().split())
+    assert "nested.zip/again.zip: is a .zip in a .zip" in told
+
+
+def test_verify_agrees(place: Path) -> None:
+    ended = callbill("verify", *places(place))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_a_rebuild_gives_the_same(place: Path, tmp_path: Path) -> None:
+    before = query(place, "select * from billing.bill_lines order by all")
+    ended = callbill(
+        "rebuild", "--landing", str(place / "landing"), "--published", str(place / "published"),
+        "--warehouse", str(tmp_path / "warehouse.duckdb"),
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert before
+
+
+def test_members_of_an_archive_are_files_of_their_own(place: Path) -> None:
+    found = query(
+        place,
+        "select path, records_accepted from ops.source_files where contains(path, 'two.zip')"
+        " order by path",
+    )
+    folder = f"call_logs/arrived_on={DAY}/two.zip"
+    number = list(READ).index("two.zip")
+    assert found == [
+        (f"{folder}/in/a/folder/{number:02d}-two.zip.csv", 3),
+        (f"{folder}/{number:02d}-two.zip.jsonl", 1),
+    ] or found == [
+        (f"{folder}/{number:02d}-two.zip.jsonl", 1),
+        (f"{folder}/in/a/folder/{number:02d}-two.zip.csv", 3),
+    ]
