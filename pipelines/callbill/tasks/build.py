@@ -102,7 +102,7 @@ def build_models(
         warehouse.execute("delete from ops.settlement_window")
         warehouse.insert("ops.settlement_window", [tuple(vars(window).values())])
     plan = load_plan(warehouse.layout, billing_vars, window)
-    write_seeds(warehouse, plan)
+    write_seeds(warehouse, plan, settings.catalogue)
     warehouse.by_date.prepare(dates.first, dates.last)
     if warehouse.buckets > 1:
         plan = _build_buckets(warehouse, settings, plan, window, horizon, workers)
