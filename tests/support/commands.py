@@ -39,7 +39,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 @cache
 def _warm() -> multiprocessing.context.ForkServerContext:
     """A process to fork runs from, see tests/support/warm.py."""
-    os.environ["CALLBILL_TESTS_PARSED"] = str(parsed_models())
+    os.environ["TESTS_PARSED_MODELS"] = str(parsed_models())
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.support.warm"])
     # Whoever asks first may try a setting that is refused.
@@ -100,7 +100,7 @@ def _command(
     shapes.call_log_shapes.cache_clear()
     templates.TEMPLATES.loader = jinja2.FileSystemLoader(ingest / "feeds")
     sys.argv = command
-    lend(Path(environment["CALLBILL_TESTS_PARSED"]))
+    lend(Path(environment["TESTS_PARSED_MODELS"]))
     if before is not None:
         before()
     main()

@@ -16,7 +16,7 @@ from tempfile import mkdtemp
 from filelock import FileLock
 
 # Processes that a session starts inherit it.
-_FOLDER = "CALLBILL_TESTS_SHARED"
+_FOLDER = "TESTS_SHARED_FOLDER"
 
 
 @cache

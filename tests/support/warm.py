@@ -32,7 +32,7 @@ def _run_once(place: Path) -> None:
         published=str(place / "published"),
         through=date(2026, 3, 3),
     )
-    parsed.lend(Path(os.environ["CALLBILL_TESTS_PARSED"]))
+    parsed.lend(Path(os.environ["TESTS_PARSED_MODELS"]))
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         run_job(settings, Reporter(json_logs=True))
     # A run that publishes defers stop signals, and its process ends soon after.

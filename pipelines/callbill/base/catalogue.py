@@ -1,20 +1,22 @@
-"""The catalogue: the seeds that figures depend on (products, components, actions, list prices).
+"""The catalogue: products, components, the actions they claim, list prices, and their names.
 
-This module reads and checks the seed files, and determines from which settlement date each row
-counts. It runs before anything is built, so a mistyped row ends the run instead of changing a bill.
+It is a folder of CSV files: `catalogue/` of a place, or the project's `seeds/`, which `callbill
+init` copies. This module reads and checks the files, and determines from which settlement date each
+row counts. It runs when a command starts, so a mistyped row ends the command instead of changing a
+bill.
 """
 
 from __future__ import annotations
 
 import csv
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from callbill.base.errors import UsageError
+from callbill.base.place import nearest
 from callbill.base.settings import PROJECT
 
 # The columns that figures depend on. The other columns, names and units, are for people.
@@ -24,8 +26,14 @@ SEED_COLUMNS = {
     "component_actions": ("action", "component_code", "effective_from", "known_from"),
     "list_prices": ("component_code", "effective_from", "known_from", "list_price"),
 }
-# The columns that no two rows of a seed have in common.
-_KEY_COLUMNS = {
+# No figure depends on these files. A catalogue without one of them has the shipped one.
+OTHER_COLUMNS = {
+    "error_codes": ("error_code",),
+    "focus_services": ("product_code",),
+    "accounts": ("owner_uin",),
+}
+# The columns that no two rows of a file have in common.
+_KEY_COLUMNS = OTHER_COLUMNS | {
     "products": ("product_code",),
     "components": ("component_code",),
     "component_actions": ("action", "effective_from", "known_from"),
@@ -49,25 +57,30 @@ Seeds = dict[str, list[list[str]]]
 CountsFrom = dict[tuple[str, tuple[str, ...]], date]
 
 
-def figure_seeds(folder: Path | None = None) -> Seeds:
-    """The rows of all seeds, reduced to SEED_COLUMNS, sorted, and with values in one form.
+def figure_seeds(folder: Path) -> Seeds:
+    """The rows of the files that figures depend on, reduced to SEED_COLUMNS, sorted, and with
+    values in one form.
 
-    `folder` holds the CSV files, by default those of the project. Raises UsageError if a column is
-    missing, a value is not valid, a key occurs twice, or a row refers to an unknown key.
+    Raises UsageError if a file or column is missing, a value is not valid, a key occurs twice, or a
+    row refers to an unknown key.
     """
-    folder = folder or PROJECT / "seeds"
-    seeds: Seeds = {}
-    for name, columns in SEED_COLUMNS.items():
-        rows = list(_rows(folder / f"{name}.csv", columns))
-        keys = Counter(tuple(row[columns.index(key)] for key in _KEY_COLUMNS[name]) for row in rows)
-        for key, count in keys.items():
-            if count > 1:
-                raise UsageError(f"seeds/{name}.csv: there are two rows {', '.join(key)}")
-        seeds[name] = sorted(_without_first_dates(row) for row in rows)
-    _check_references(seeds, "components", 1, "products")
-    _check_references(seeds, "component_actions", 1, "components")
-    _check_references(seeds, "list_prices", 0, "components")
-    return seeds
+    return {
+        name: sorted(_without_first_dates(row.values) for row in rows)
+        for name, rows in _checked(folder, SEED_COLUMNS).items()
+    }
+
+
+def check_catalogue(folder: Path) -> None:
+    """Raises UsageError, with file, line and column, for the first row that is not valid."""
+    _checked(folder, SEED_COLUMNS | OTHER_COLUMNS)
+
+
+def catalogue_file(folder: Path, name: str) -> Path:
+    """A file of a catalogue. Of those that no figure depends on, it may be the shipped one."""
+    path = folder / f"{name}.csv"
+    if name in SEED_COLUMNS or path.exists():
+        return path
+    return PROJECT / "seeds" / path.name
 
 
 @dataclass(frozen=True)
@@ -138,46 +151,118 @@ def _without_first_dates(row: list[str]) -> list[str]:
     return row[:2] if row[2:] == _FROM_THE_BEGINNING else row
 
 
-def _rows(path: Path, columns: Iterable[str]) -> Iterable[list[str]]:
+@dataclass(frozen=True)
+class _Row:
+    file: str
+    line: int
+    values: list[str]
+
+
+def _checked(folder: Path, files: dict[str, tuple[str, ...]]) -> dict[str, list[_Row]]:
+    if not folder.is_dir():
+        raise UsageError(f"the catalogue {folder} is no folder; `callbill init` makes one")
+    rows: dict[str, list[_Row]] = {}
+    for name, columns in files.items():
+        path = catalogue_file(folder, name)
+        rows[name] = list(_rows(path, columns))
+        lines: dict[tuple[str, ...], int] = {}
+        for row in rows[name]:
+            key = tuple(row.values[columns.index(column)] for column in _KEY_COLUMNS[name])
+            if key in lines:
+                raise UsageError(
+                    f"{row.file}, line {row.line}: there are two rows {', '.join(key)}, the other "
+                    f"is line {lines[key]}"
+                )
+            lines[key] = row.line
+    for name, column, to in (
+        ("components", "product_code", "products"),
+        ("component_actions", "component_code", "components"),
+        ("list_prices", "component_code", "components"),
+    ):
+        known = {row.values[0] for row in rows[to]}
+        for row in rows[name]:
+            value = row.values[files[name].index(column)]
+            if value not in known:
+                raise UsageError(
+                    f"{row.file}, line {row.line}, column {column}: {value} is not in "
+                    f"{_shown(catalogue_file(folder, to))}"
+                )
+    return rows
+
+
+def _rows(path: Path, columns: Sequence[str]) -> Iterator[_Row]:
     """The values of some columns, row by row. Raises UsageError for the first one not valid."""
-    with path.open(encoding="utf-8", newline="") as stream:
-        reader = csv.DictReader(stream)
-        usual = _USUAL_VALUES.get(path.stem, {})
-        missing = set(columns) - set(reader.fieldnames or ()) - usual.keys()
-        if missing:
-            raise UsageError(f"seeds/{path.name}: column {', '.join(sorted(missing))} is missing")
-        for row in reader:
-            try:
-                values = {column: row.get(column) or usual.get(column) for column in columns}
-                yield [_normalized(column, text) for column, text in values.items()]
-            except (ValueError, InvalidOperation) as error:
-                text = ",".join(str(value) for value in row.values())
-                raise UsageError(f"seeds/{path.name}: row {text}: {error}") from error
+    shown = _shown(path)
+    usual = _USUAL_VALUES.get(path.stem, {})
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream, strict=True)
+            header = [name.strip() for name in reader.fieldnames or ()]
+            reader.fieldnames = header
+            _check_header(path, header, set(columns) - usual.keys())
+            for row in reader:
+                at = f"{shown}, line {reader.line_num}"
+                if None in row:
+                    raise UsageError(f"{at}: it has more values than the header has columns")
+                values = []
+                for column in columns:
+                    try:
+                        text = row.get(column) or usual.get(column)
+                        values.append(_normalized(column, text))
+                    except (ValueError, InvalidOperation) as error:
+                        raise UsageError(f"{at}, column {column}: {error}") from error
+                yield _Row(shown, reader.line_num, values)
+    except FileNotFoundError as error:
+        raise UsageError(f"{shown} is missing in {path.parent}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{shown} is not UTF-8: save it as CSV UTF-8") from error
+    except csv.Error as error:
+        raise UsageError(f"{shown}, line {reader.line_num}: {error}") from error
+
+
+def _check_header(path: Path, header: list[str], required: set[str]) -> None:
+    """Raises UsageError for a header with a column too few, or one that is not known."""
+    shown = _shown(path)
+    missing = required - set(header)
+    if missing:
+        raise UsageError(
+            f"{shown}: column {', '.join(sorted(missing))} is missing; its header is "
+            f"{','.join(header)}"
+        )
+    with (PROJECT / "seeds" / path.name).open(encoding="utf-8", newline="") as stream:
+        known = tuple(next(csv.reader(stream)))
+    for column in header:
+        if column not in known:
+            raise UsageError(
+                f"{shown}: there is no column {column!r}; the nearest one is "
+                f"{nearest(column, known)}"
+            )
+        if header.count(column) > 1:
+            raise UsageError(f"{shown}: there are two columns {column}")
+
+
+def _shown(path: Path) -> str:
+    """A file of the catalogue as messages name it."""
+    return f"{path.parent.name}/{path.name}"
 
 
 def _normalized(column: str, text: str | None) -> str:
     """A value in its one form: prices have 8 decimals. Raises ValueError if it is not valid."""
     if not text or text != text.strip():
-        raise ValueError(f"{column} is empty, or has blanks around it")
+        raise ValueError("it is empty, or has blanks around it")
     if column in ("effective_from", "known_from"):
-        if str(date.fromisoformat(text)) != text:
-            raise ValueError(f"{column} {text} is not a date YYYY-MM-DD")
+        try:
+            is_date = str(date.fromisoformat(text)) == text
+        except ValueError:
+            is_date = False
+        if not is_date:
+            raise ValueError(f"{text} is not a date YYYY-MM-DD")
     elif column == "calls_per_price_unit":
         if text not in _PRICE_UNITS:
-            raise ValueError(f"{column} {text} is not a power of ten up to 10^8")
+            raise ValueError(f"{text} is not a power of ten up to 10^8")
     elif column == "list_price":
         price = Decimal(text) if text.replace(".", "", 1).isdecimal() else None
         if price is None or price >= _PRICE_LIMIT or price != round(price, 8):
-            raise ValueError(f"{column} {text} is not a price of at most 10 digits and 8 decimals")
+            raise ValueError(f"{text} is not a price of at most 10 digits and 8 decimals")
         return f"{price:.8f}"
     return text
-
-
-def _check_references(seeds: Seeds, name: str, column: int, to: str) -> None:
-    """Raises UsageError if a value of a column is not the key of a row of seed `to`."""
-    known = {row[0] for row in seeds[to]}
-    for row in seeds[name]:
-        if row[column] not in known:
-            raise UsageError(
-                f"seeds/{name}.csv: row {','.join(row)}: {row[column]} is not in seeds/{to}.csv"
-            )

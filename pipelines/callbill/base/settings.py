@@ -1,14 +1,16 @@
-"""Settings: from the command's options, then `CALLBILL_*` variables, then defaults.
+"""Settings: from the command's options, then `CALLBILL_*` variables, then callbill.toml of the
+place, then defaults.
 
 `Settings` says where things lie and how a command behaves. The vars that a bill depends on
-(FIGURE_VARS) and the thresholds of controls (THRESHOLDS) are in dbt_project.yml. `--vars` replaces
-them.
+(FIGURE_VARS) and the thresholds of controls (THRESHOLDS) have their defaults in dbt_project.yml.
+callbill.toml sets them in its table `vars`; `--vars` goes before it.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -17,10 +19,10 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import Field, PrivateAttr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 
 from callbill.base.errors import UsageError
+from callbill.base.place import PLACE_FILE, Place, find_place, nearest
 from callbill.base.places import SCHEME, is_in_store
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -28,6 +30,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 PROJECT = _PACKAGE / "project" if (_PACKAGE / "project").is_dir() else _PACKAGE.parent.parent
 
 _BUCKET = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,61}[a-zA-Z0-9]")
+_MEMORY = re.compile(r"([1-9]\d{2,5} ?Mi?B|[1-9]\d{0,4}(\.\d{1,3})? ?Gi?B|\d{1,2} ?Ti?B)")
 
 FIGURE_VARS = (
     "billing_timezone",
@@ -46,53 +49,96 @@ THRESHOLDS = (
 )
 
 
-class _Places(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="CALLBILL_", env_ignore_empty=True, extra="ignore")
+class Settings(BaseModel):
+    """Every field can be set by an option of the same name, by `CALLBILL_<NAME>`, or in
+    callbill.toml. The descriptions are what `callbill init` and `callbill config` say of them."""
 
-    landing: Path = Path("data/landing")
-    warehouse: Path = Path("data/warehouse.duckdb")
-    published: Path = Path("data/published")
-
-    @property
-    def mirror(self) -> Path:
-        """The published folder of this machine that mirrors a place in a store."""
-        return self.warehouse.with_name(self.warehouse.name + ".published")
-
-
-class Settings(_Places):
-    """Every field can be set by an option of the same name or by `CALLBILL_<NAME>`."""
-
-    through: date | None = None
-    vars: str = ""
-    # The folder of the place's own log shapes, if there is one.
-    shapes: Path | None = None
-    # Whether earlier files were moved out of the landing folder on purpose.
-    archived: bool = False
-    keep_releases: int = Field(default=30, ge=2)
-    threads: int | None = Field(default=None, ge=1, le=1024)
-    # Into how many parts a new warehouse divides its calls. One that exists keeps its number.
-    buckets: int | None = Field(default=None, ge=1, le=4096)
-    # A place in a store by way of which tasks get and give files. Without one, workers need the
-    # warehouse's folder.
-    files: Path | None = None
-    # Where tasks run: in this process, in so many processes, on a cluster (docs/cluster.md).
-    workers: str = ""
-    # After so many seconds without an answer of a worker the run ends.
-    worker_timeout: int = Field(default=4 * 3600, ge=1)
+    landing: Path = Field(
+        default=Path("data/landing"),
+        description="The folder with the files that arrive, or s3://bucket/prefix.",
+    )
+    warehouse: Path = Field(
+        default=Path("data/warehouse.duckdb"),
+        description="The warehouse file. Parquet files lie beside it.",
+    )
+    published: Path = Field(
+        default=Path("data/published"),
+        description="The folder that releases are published to, or s3://bucket/prefix.",
+    )
+    catalogue: Path = Field(
+        default_factory=lambda: PROJECT / "seeds",
+        description="The folder of the catalogue: products, components, prices.",
+    )
+    shapes: Path | None = Field(default=None, description="The folder of your own log shapes.")
+    through: date | None = Field(
+        default=None, description="The last date to settle. Usually today in the billing timezone."
+    )
+    vars: str = Field(
+        default="", description="Vars as YAML, as an option or a variable: {name: value}."
+    )
+    archived: bool = Field(
+        default=False,
+        description="Whether earlier files were moved out of the landing folder on purpose.",
+    )
+    keep_releases: int = Field(default=30, ge=2, description="How many releases are kept.")
+    threads: int | None = Field(
+        default=None, ge=1, le=1024, description="Threads of the engine. Usually all processors."
+    )
+    buckets: int | None = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        description="Into how many parts a new warehouse divides its calls. Usually 1.",
+    )
+    files: Path | None = Field(
+        default=None,
+        description="An s3://bucket/prefix by way of which tasks get and give files. Without one,"
+        " workers need the warehouse's folder.",
+    )
+    workers: str = Field(
+        default="",
+        description="Where tasks run: so many processes, spark://, sc:// or dask://host:port."
+        " Usually in this process.",
+    )
+    worker_timeout: int = Field(
+        default=4 * 3600, ge=1, description="Seconds without an answer of a worker that end a run."
+    )
+    store_timeout: int = Field(
+        default=180, ge=1, description="Seconds for which an object store is asked again."
+    )
     # A single day needs at least about 100 MB.
     memory_limit: str = Field(
         default="1500MB",
-        pattern=r"^([1-9]\d{2,5} ?Mi?B|[1-9]\d{0,4}(\.\d{1,3})? ?Gi?B|\d{1,2} ?Ti?B)$",
+        description="The most memory of the engine, such as 1500MB or 4GB.",
     )
 
-    # Not a setting of its own: `load_settings` finds it in `published`.
+    # Not settings of their own: `load_settings` finds them.
     _published_store: Path | None = PrivateAttr(default=None)
+    _place: Place | None = PrivateAttr(default=None)
+    # The table `vars` of callbill.toml.
+    _vars_of_place: dict[str, Any] = PrivateAttr(default_factory=dict)
+    # Where each value comes from: an option, a variable, callbill.toml. Defaults are not in it.
+    _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @property
     def published_store(self) -> Path | None:
         """The place in a store that `published` mirrors, None if releases are published to a
         folder."""
         return self._published_store
+
+    @property
+    def place(self) -> Place | None:
+        """The place that the command works in, None without one."""
+        return self._place
+
+    @property
+    def vars_of_place(self) -> Mapping[str, Any]:
+        """The vars that callbill.toml sets."""
+        return self._vars_of_place
+
+    def source_of(self, name: str) -> str:
+        """Where the value of a setting comes from."""
+        return self._sources.get(name, "default")
 
     def memory_of_each(self, count: int) -> str:
         """The memory limit of each of so many processes, in whole megabytes."""
@@ -108,6 +154,20 @@ class Settings(_Places):
     def warehouse_files(self) -> Path:
         """The folder beside the warehouse file that holds its Parquet files."""
         return self.warehouse.with_name(self.warehouse.name + ".files")
+
+
+# What lies in a place, and under which names if its callbill.toml does not say otherwise.
+PLACE_DEFAULTS = {
+    "landing": Path("landing"),
+    "warehouse": Path("warehouse.duckdb"),
+    "published": Path("published"),
+    "catalogue": Path("catalogue"),
+    "shapes": Path("shapes"),
+}
+# Variables that are no settings: which place, the engine of earlier versions, and `dbt build`.
+_OTHER_VARIABLES = ("place", "engine", "warehouse_files")
+# Settings of a command, which make no sense in a file.
+NOT_IN_FILE = ("vars",)
 
 
 @dataclass(frozen=True)
@@ -167,62 +227,166 @@ COLUMNS_OF_FILES = frozenset(
 )
 
 
-def published_folder(**options: Any) -> Path:
-    """The absolute path of the published folder, even if another setting is not valid."""
-    places = {key: value for key, value in options.items() if value is not None}
-    settings = _Places(**places)
-    in_store = is_in_store(settings.published)
-    return _absolute(settings.mirror if in_store else settings.published)
+def published_folder(**options: Any) -> Path | None:
+    """The absolute path of the published folder, even if another setting is not valid. None if a
+    place is named that is none."""
+    try:
+        place = find_place(options.pop("place", None))
+    except UsageError:
+        return None
+    try:
+        file = place.read() if place else {}
+    except UsageError:
+        file = {}
+    values, _sources = _values(options, place, file)
+    published, warehouse = (
+        _absolute(Path(values.get(name, Settings.model_fields[name].default)))
+        for name in ("published", "warehouse")
+    )
+    return mirror_of(warehouse) if is_in_store(published) else published
+
+
+def mirror_of(warehouse: Path) -> Path:
+    """The published folder of this machine that mirrors a place in a store."""
+    return warehouse.with_name(warehouse.name + ".published")
 
 
 def load_settings(**options: Any) -> Settings:
-    """The settings, with absolute paths. An option that is None counts as not given.
+    """The settings, with absolute paths. An option that is None counts as not given. The option
+    `place` names the place.
 
-    Raises UsageError for a value that is not valid.
+    Raises UsageError for a value that is not valid, for a variable `CALLBILL_…` or a key of
+    callbill.toml that is no setting, and for a place that is none.
     """
-    engine = os.environ.get("CALLBILL_ENGINE", "duckdb").lower()
-    if engine != "duckdb":
-        raise UsageError(
-            f"CALLBILL_ENGINE is {engine!r}, but callbill has one engine now, DuckDB: unset it; "
-            "`callbill rebuild` makes a warehouse anew that was built with Spark"
-        )
+    _check_variables()
+    place = find_place(options.pop("place", None))
+    file = place.read() if place else {}
+    vars_of_place = file.pop("vars", {})
+    if place:
+        _check_keys(place, file, vars_of_place)
+    values, sources = _values(options, place, file)
     try:
-        settings = Settings(**{key: value for key, value in options.items() if value is not None})
+        settings = Settings(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"setting {name}: {first['msg']} (got {first['input']!r})") from error
-    for name in ("warehouse", "published"):
-        # DuckDB reads these characters in a path as a pattern.
-        if set(str(getattr(settings, name).absolute())) & set("*?[]"):
-            raise UsageError(f"--{name} may not lie under a name with any of * ? [ ]")
-        for part in getattr(settings, name).absolute().parts:
-            if "=" in part and part.split("=")[0].lower() in COLUMNS_OF_FILES:
-                raise UsageError(
-                    f"--{name} may not lie under {part}: DuckDB would read that as a column"
-                )
-    # DuckDB names a database after its file, and that name would hide a schema's.
-    if settings.warehouse.name.split(".")[0].lower() in _RESERVED_NAMES:
+        name = str(first["loc"][0])
+        source = sources.get(name, "default")
         raise UsageError(
-            f"--warehouse may not be named {settings.warehouse.name}: that is the name of a part "
-            "of it"
+            f"setting {name} ({source}): {first['msg']} (got {first['input']!r})"
+        ) from error
+    if not _MEMORY.fullmatch(settings.memory_limit):
+        raise UsageError(
+            f"setting memory_limit ({sources.get('memory_limit', 'default')}): "
+            f"{settings.memory_limit!r} is not an amount of memory: write 1500MB, 4GB or 1.5GiB, "
+            "at least 100MB"
         )
+    check_paths(settings.warehouse, settings.published)
     for name in ("landing", "published"):
         _check_store(f"--{name}", getattr(settings, name))
     if settings.files is not None:
-        _check_store("CALLBILL_FILES", settings.files, is_required=True)
-    places = {
-        name: _absolute(getattr(settings, name)) for name in ("landing", "warehouse", "published")
+        _check_store("setting files", settings.files, is_required=True)
+    places = {name: _absolute(getattr(settings, name)) for name in PLACE_DEFAULTS if name in values}
+    places |= {
+        name: _absolute(getattr(settings, name))
+        for name in ("landing", "warehouse", "published", "catalogue")
     }
     if is_in_store(places["warehouse"]):
         raise UsageError("--warehouse has to be a file of this machine")
     store = None
     if is_in_store(places["published"]):
         store = places["published"]
-        places["published"] = _absolute(settings.mirror)
+        places["published"] = mirror_of(places["warehouse"])
     settings = settings.model_copy(update=places)
     settings._published_store = store
+    settings._place = place
+    settings._vars_of_place = vars_of_place
+    settings._sources = sources
     return settings
+
+
+def _values(
+    options: Mapping[str, Any], place: Place | None, file: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values of settings that are given, and where each comes from. The file's paths are
+    relative to the place, those of options and variables to the current folder."""
+    values: dict[str, Any] = dict(PLACE_DEFAULTS) if place else {}
+    sources: dict[str, str] = {}
+    for name, value in file.items():
+        values[name], sources[name] = value, PLACE_FILE
+    if place:
+        for name in PLACE_DEFAULTS:
+            if isinstance(values[name], str | Path) and not is_in_store(Path(values[name])):
+                values[name] = place.folder / Path(values[name]).expanduser()
+    variables = {name: text for name, text in _variables().items() if text}
+    for name in Settings.model_fields:
+        if options.get(name) is not None:
+            values[name], sources[name] = options[name], f"--{name.replace('_', '-')}"
+        elif name in variables:
+            values[name], sources[name] = variables[name], f"CALLBILL_{name.upper()}"
+    return values, sources
+
+
+def _variables() -> dict[str, str]:
+    """The variables `CALLBILL_…`, by the rest of their names."""
+    prefix = "CALLBILL_"
+    return {
+        name[len(prefix) :].lower(): text
+        for name, text in os.environ.items()
+        if name.upper().startswith(prefix)
+    }
+
+
+def _check_variables() -> None:
+    variables = {name: text for name, text in _variables().items() if text}
+    engine = variables.get("engine", "duckdb").lower()
+    if engine != "duckdb":
+        raise UsageError(
+            f"CALLBILL_ENGINE is {engine!r}, but callbill has one engine now, DuckDB: unset it; "
+            "`callbill rebuild` makes a warehouse anew that was built with Spark"
+        )
+    known = (*Settings.model_fields, *_OTHER_VARIABLES)
+    for name in sorted(variables):
+        if name not in known:
+            raise UsageError(
+                f"CALLBILL_{name.upper()} is no setting; the nearest one is "
+                f"CALLBILL_{nearest(name, known).upper()}"
+            )
+
+
+def _check_keys(place: Place, file: Mapping[str, Any], vars_of_place: Any) -> None:
+    """Raises UsageError for a key of callbill.toml that is no setting."""
+    known = tuple(name for name in Settings.model_fields if name not in NOT_IN_FILE)
+    for key in file:
+        if key not in known:
+            raise UsageError(
+                f"{place.file}: {key} is no setting; the nearest one is {nearest(key, known)}"
+            )
+    if not isinstance(vars_of_place, dict):
+        raise UsageError(f"{place.file}: vars is a table: write [vars] above its lines")
+    names = (*FIGURE_VARS, *THRESHOLDS)
+    for key in vars_of_place:
+        if key not in names:
+            raise UsageError(
+                f"{place.file}: vars.{key} is no var; the nearest one is {nearest(key, names)}"
+            )
+
+
+def check_paths(warehouse: Path, published: Path) -> None:
+    """Raises UsageError for paths that DuckDB would read otherwise than they are meant."""
+    for name, place in (("warehouse", warehouse), ("published", published)):
+        # DuckDB reads these characters in a path as a pattern.
+        if set(str(place.absolute())) & set("*?[]"):
+            raise UsageError(f"--{name} may not lie under a name with any of * ? [ ]")
+        for part in place.absolute().parts:
+            if "=" in part and part.split("=")[0].lower() in COLUMNS_OF_FILES:
+                raise UsageError(
+                    f"--{name} may not lie under {part}: DuckDB would read that as a column"
+                )
+    # DuckDB names a database after its file, and that name would hide a schema's.
+    if warehouse.name.split(".")[0].lower() in _RESERVED_NAMES:
+        raise UsageError(
+            f"--warehouse may not be named {warehouse.name}: that is the name of a part of it"
+        )
 
 
 def _check_store(name: str, path: Path, *, is_required: bool = False) -> None:
@@ -242,7 +406,7 @@ def _absolute(path: Path) -> Path:
 
 
 def load_vars(settings: Settings) -> BillingVars:
-    """The vars that figures depend on: from `--vars`, otherwise from dbt_project.yml.
+    """The vars that figures depend on: from `--vars`, then callbill.toml, then dbt_project.yml.
 
     Raises UsageError for a value that is not valid.
     """
@@ -275,7 +439,7 @@ def today_or_utc(settings: Settings) -> date:
 
 
 def load_thresholds(settings: Settings) -> Thresholds:
-    """The thresholds of the controls: from `--vars`, otherwise from dbt_project.yml.
+    """The thresholds of the controls: from `--vars`, then callbill.toml, then dbt_project.yml.
 
     Raises UsageError for a value that is not valid.
     """
@@ -283,7 +447,7 @@ def load_thresholds(settings: Settings) -> Thresholds:
     for name in THRESHOLDS:
         least = 0 if name in ("max_reject_ratio", "hourly_check_min_records") else 1
         value = values[name]
-        kinds = (int, float) if name == "max_reject_ratio" else (int,)
+        kinds = (int, float, Decimal) if name == "max_reject_ratio" else (int,)
         if not isinstance(value, kinds) or isinstance(value, bool) or not least <= value < 10**6:
             raise UsageError(f"var {name}: {value!r} is not a number from {least} on")
     ratio = Decimal(str(values["max_reject_ratio"]))
@@ -291,8 +455,21 @@ def load_thresholds(settings: Settings) -> Thresholds:
 
 
 def _vars(settings: Settings) -> dict[str, Any]:
+    return {name: value for name, (value, _source) in vars_with_sources(settings).items()}
+
+
+def vars_with_sources(settings: Settings) -> dict[str, tuple[Any, str]]:
+    """The vars, and where each comes from."""
     project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
-    return dict(project["vars"]) | _parse_overrides(settings.vars)
+    overrides = _parse_overrides(settings.vars)
+    return {
+        name: (overrides[name], settings.source_of("vars"))
+        if name in overrides
+        else (settings.vars_of_place[name], PLACE_FILE)
+        if name in settings.vars_of_place
+        else (value, "default")
+        for name, value in project["vars"].items()
+    }
 
 
 def _parse_overrides(text: str) -> dict[str, Any]:
@@ -301,6 +478,11 @@ def _parse_overrides(text: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise UsageError(f"--vars is not YAML: {text!r}") from error
     names = (*FIGURE_VARS, *THRESHOLDS)
-    if not isinstance(overrides, dict) or set(overrides) - set(names):
+    if not isinstance(overrides, dict):
         raise UsageError(f"--vars takes a YAML mapping of {', '.join(names)}; got {text!r}")
+    for name in overrides:
+        if name not in names:
+            raise UsageError(
+                f"--vars: {name} is no var; the nearest one is {nearest(str(name), names)}"
+            )
     return overrides

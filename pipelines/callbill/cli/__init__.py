@@ -3,6 +3,7 @@
 main.py                 the entry: groups the commands; shows an error once, and exits
 errors.py               which sentence and exit code an error stands for
 options.py              options that several commands take
+place_commands.py       init, config
 job_commands.py         run, rebuild
 bill_commands.py        bill, arrears, export, explain
 check_commands.py       verify, reconcile

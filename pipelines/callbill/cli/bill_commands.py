@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from callbill.base.errors import UsageError
-from callbill.base.settings import load_settings
 from callbill.cli.options import (
+    checked_settings,
     date_option,
     limit_option,
     month_option,
@@ -29,7 +29,7 @@ def bill(owner: str, month: date, known_on: date | None, ids: bool, **places: st
     from callbill.cli.show.bill import show_bill
     from callbill.queries.bill import load_bill
 
-    show_bill(load_bill(load_settings(**places), owner, month, known_on), ids=ids)
+    show_bill(load_bill(checked_settings(**places), owner, month, known_on), ids=ids)
 
 
 @click.command()
@@ -39,7 +39,7 @@ def arrears(**places: str) -> None:
     from callbill.cli.show.arrears import show_arrears
     from callbill.queries.arrears import load_arrears
 
-    show_arrears(load_arrears(load_settings(**places)))
+    show_arrears(load_arrears(checked_settings(**places)))
 
 
 @click.command()
@@ -77,7 +77,7 @@ def export(
     from callbill.queries.export import export_month
 
     files = export_month(
-        load_settings(**places), month, format_, owner=owner, layout=layout, folder=output
+        checked_settings(**places), month, format_, owner=owner, layout=layout, folder=output
     )
     for file in files:
         click.echo(f"{file.path} ({file.rows} rows)")
@@ -106,10 +106,10 @@ def explain(
 
     if line_id is not None and request_id is None:
         show = show_explained_line
-        facts = explain_line(load_settings(**places), line_id, limit=None if as_json else limit)
+        facts = explain_line(checked_settings(**places), line_id, limit=None if as_json else limit)
     elif request_id is not None and line_id is None:
         show = show_explained_request
-        facts = explain_request(load_settings(**places), request_id)
+        facts = explain_request(checked_settings(**places), request_id)
     else:
         raise UsageError("give either a LINE_ID or --request-id ID")
     if as_json:

@@ -7,8 +7,13 @@ from datetime import date
 import click
 
 from callbill.base.errors import ControlFailedError, VerificationError
-from callbill.base.settings import load_settings
-from callbill.cli.options import month_option, owner_option, place_options, workers_option
+from callbill.cli.options import (
+    checked_settings,
+    month_option,
+    owner_option,
+    place_options,
+    workers_option,
+)
 
 
 @click.command()
@@ -24,7 +29,7 @@ def verify(month: date | None, **places: str) -> None:
     from callbill.cli.show.verification import show_differences, show_verification
     from callbill.verify import verify_job
 
-    settings = load_settings(**places)
+    settings = checked_settings(**places)
     try:
         verification = verify_job(settings, month)
     except VerificationError as error:
@@ -45,7 +50,7 @@ def reconcile(month: date | None, owner: str | None, **places: str) -> None:
     from callbill.cli.show.reconciliation import show_reconciliation
     from callbill.queries.reconcile import reconcile as compare_bills
 
-    reconciliation = compare_bills(load_settings(**places), month, owner)
+    reconciliation = compare_bills(checked_settings(**places), month, owner)
     show_reconciliation(reconciliation)
     if reconciliation.unexplained:
         raise ControlFailedError(f"{reconciliation.unexplained} difference(s) are unexplained")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import click
 
-from callbill.base.settings import load_settings
 from callbill.base.text import printable
-from callbill.cli.options import place_options
+from callbill.cli.options import checked_settings, place_options
 
 
 @click.command()
@@ -23,7 +22,7 @@ def quarantine(file_id: str, reason: str, **places: str) -> None:
     """
     from callbill.jobs.corrections import quarantine as withdraw
 
-    withdrawn = withdraw(load_settings(**places), file_id, reason)
+    withdrawn = withdraw(checked_settings(**places), file_id, reason)
     unit = (
         "record(s)"
         if withdrawn.whole
@@ -46,7 +45,7 @@ def retry(file_id: str, **places: str) -> None:
     """
     from callbill.jobs.corrections import retry as read_again
 
-    result = read_again(load_settings(**places), file_id)
+    result = read_again(checked_settings(**places), file_id)
     click.echo(
         f"{printable(result.file.path)}: of {result.accepted + result.rejected} line(s) read again "
         f"{result.accepted} are accepted, to be settled from {result.settlement_floor} on; "

@@ -5,8 +5,7 @@ from __future__ import annotations
 import click
 
 from callbill.base.errors import ControlFailedError
-from callbill.base.settings import load_settings
-from callbill.cli.options import limit_option, place_options
+from callbill.cli.options import checked_settings, limit_option, place_options
 
 
 @click.command()
@@ -17,7 +16,7 @@ def runs(limit: int, **places: str) -> None:
     from callbill.cli.show.runs import show_runs
     from callbill.queries.runs import load_runs
 
-    show_runs(load_runs(load_settings(**places), limit=limit))
+    show_runs(load_runs(checked_settings(**places), limit=limit))
 
 
 @click.command()
@@ -31,7 +30,7 @@ def rejects(path: str | None, reason: str | None, show: bool, limit: int, **plac
     from callbill.cli.show.rejects import show_rejected_lines, show_rejects
     from callbill.queries.rejects import load_rejects
 
-    settings = load_settings(**places)
+    settings = checked_settings(**places)
     rejected = load_rejects(settings, path=path, reason=reason, limit=limit)
     if show:
         show_rejected_lines(rejected, settings)
@@ -53,7 +52,7 @@ def diff(release: str, other_release: str, **places: str) -> None:
     from callbill.queries.changes import changes_between
     from callbill.release.store import published_by
 
-    published = published_by(load_settings(**places))
+    published = published_by(checked_settings(**places))
     changes = changes_between(published.find(release), published.find(other_release))
     show_changes(changes)
     if changes.changed_dates:
@@ -74,4 +73,4 @@ def open_(release: str, **places: str) -> None:
     from callbill.cli.show.release import show_release
     from callbill.release.store import published_by
 
-    show_release(published_by(load_settings(**places)).find(release))
+    show_release(published_by(checked_settings(**places)).find(release))

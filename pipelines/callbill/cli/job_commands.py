@@ -11,8 +11,14 @@ import click
 
 from callbill.base.errors import ControlFailedError, UsageError
 from callbill.base.progress import Reporter
-from callbill.base.settings import load_settings, published_folder
-from callbill.cli.options import date_option, json_logs_option, place_options, workers_option
+from callbill.base.settings import published_folder
+from callbill.cli.options import (
+    checked_settings,
+    date_option,
+    json_logs_option,
+    place_options,
+    workers_option,
+)
 
 
 @click.command()
@@ -54,11 +60,13 @@ def run(
     from callbill.release.release import Published
 
     try:
-        settings = load_settings(
+        settings = checked_settings(
             through=through, vars=overrides, archived=archived, workers=workers, **places
         )
     except UsageError as error:
-        write_status_of_refusal(Published(published_folder(**places)), error)
+        published = published_folder(**places)
+        if published is not None:
+            write_status_of_refusal(Published(published), error)
         raise
     try:
         summary = run_job(settings, reporter, dry_run=dry_run)
@@ -88,7 +96,7 @@ def rebuild(reporter: Reporter, /, workers: str | None, json_logs: bool, **place
     from callbill.cli.show.run import show_rebuild
     from callbill.jobs.rebuild import rebuild_job
 
-    settings = load_settings(workers=workers, **places)
+    settings = checked_settings(workers=workers, **places)
     try:
         summary, replaced = rebuild_job(settings, reporter)
     except ControlFailedError as error:

@@ -27,6 +27,7 @@ from callbill.cli.errors import STOPPED, sentence_and_exit_code
 from callbill.cli.file_commands import shapes, try_
 from callbill.cli.history_commands import diff, open_, rejects, runs
 from callbill.cli.job_commands import rebuild, run
+from callbill.cli.place_commands import config, init
 
 
 class _Commands(click.Group):
@@ -45,6 +46,7 @@ def cli() -> None:
 
 
 for _command in (
+    *(init, config),
     *(run, rebuild),
     *(bill, arrears, export, explain),
     *(verify, reconcile),

@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
 import click
 
+from callbill.base.catalogue import check_catalogue
+from callbill.base.settings import Settings, load_settings
+from callbill.ingest.shape_files import load_shapes
+
 Decorator = Callable[[Any], Any]
 
 _PLACES: tuple[Decorator, ...] = (
-    click.option("--landing", metavar="P", help="Landing folder  [CALLBILL_LANDING, data/landing]"),
     click.option(
-        "--warehouse",
+        "--place",
         metavar="P",
-        help="Warehouse file  [CALLBILL_WAREHOUSE, data/warehouse.duckdb]",
+        help="The place to work in  [CALLBILL_PLACE, the one the current folder is in]",
     ),
-    click.option(
-        "--published", metavar="P", help="Published folder  [CALLBILL_PUBLISHED, data/published]"
-    ),
+    click.option("--landing", metavar="P", help="Landing folder  [CALLBILL_LANDING]"),
+    click.option("--warehouse", metavar="P", help="Warehouse file  [CALLBILL_WAREHOUSE]"),
+    click.option("--published", metavar="P", help="Published folder  [CALLBILL_PUBLISHED]"),
 )
 
 
 def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The places, which every command takes. A command passes them on to `load_settings`."""
+    """The places, which every command takes. A command passes them on to `checked_settings`."""
     for option in reversed(_PLACES):
         command = option(command)
     return command
+
+
+def checked_settings(**options: Any) -> Settings:
+    """The settings that a command starts with. Raises UsageError if one of them, a row of the
+    catalogue, or a log shape of the place is not valid."""
+    settings = load_settings(**options)
+    check_catalogue(settings.catalogue)
+    load_shapes(settings.shapes)
+    # For whoever reads a store, in processes of workers too.
+    os.environ["CALLBILL_STORE_TIMEOUT"] = str(settings.store_timeout)
+    return settings
 
 
 def owner_option(*, help: str, required: bool = False) -> Decorator:  # noqa: A002  as click has it

@@ -179,7 +179,7 @@ def _warehouse(
     with run_lock(settings):
         current = published_by(settings).current_manifest()
         with adopted_warehouse(settings, current) as warehouse:
-            check_figures_unchanged(warehouse, current, load_vars(settings))
+            check_figures_unchanged(warehouse, settings, current, load_vars(settings))
             yield warehouse, current.through if current else None, new_run_id(current)
 
 

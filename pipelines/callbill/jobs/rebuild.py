@@ -135,13 +135,13 @@ def _rebuild(
             )
         check_all_loaded(warehouse, current)
         check_no_new_rejects(warehouse, current, summary.run_id)
-        record_catalogue(warehouse, current)
+        record_catalogue(warehouse, settings, current)
         _check_unreleased_files_present(warehouse, unreleased.paths)
         settle_from = warehouse.first_due(current.through)
         if settle_from is None:
             raise CallbillError("the current release names no file, and yet settled something")
         settle_dates(warehouse, settings, billing_vars, summary, reporter, settle_from, workers)
-        check_figures_unchanged(warehouse, current, billing_vars)
+        check_figures_unchanged(warehouse, settings, current, billing_vars)
         _check_nothing_changed(warehouse, release, summary)
         warehouse.built_through = current.through
         copy_release_history(warehouse, release)

@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 import duckdb
 
 from callbill.base import rules
+from callbill.base.catalogue import figure_seeds
 from callbill.base.errors import CallbillError, ControlFailedError, UsageError
 from callbill.base.places import shown
 from callbill.base.progress import Reporter
@@ -166,11 +167,11 @@ def _run(
         summary.sealed_through = current.through if current else None
         record_start(warehouse, summary)
         try:
+            check_figures_unchanged(warehouse, settings, current, billing_vars)
             if current is not None and summary.through <= current.through:
                 _find_nothing_due(warehouse, settings, billing_vars, summary, reporter, current)
                 return
-            check_figures_unchanged(warehouse, current, billing_vars)
-            news = record_catalogue(warehouse, current)
+            news = record_catalogue(warehouse, settings, current)
             for seed, row, counts_from in news:
                 reporter.log(
                     "new in the catalogue", seed=seed, row=",".join(row), counts_from=counts_from
@@ -302,6 +303,7 @@ def _settle(
             warehouse,
             published,
             billing_vars,
+            figure_seeds(settings.catalogue),
             summary.run_id,
             summary.through,
             settle_from,

@@ -141,14 +141,14 @@ def check_no_new_rejects(warehouse: Warehouse, current: Manifest | None, run_id:
 
 
 def check_figures_unchanged(
-    warehouse: Warehouse, current: Manifest | None, billing_vars: BillingVars
+    warehouse: Warehouse, settings: Settings, current: Manifest | None, billing_vars: BillingVars
 ) -> None:
     """Check that the vars and the catalogue still give the sealed figures.
 
     Raises UsageError if a var differs from the one that sealed dates were settled with, if a
     catalogue row that a sealed date used is gone or was edited, or if a row is not valid.
     """
-    seeds = figure_seeds()
+    seeds = figure_seeds(settings.catalogue)
     if current is None:
         return
     for name, value in figure_vars(billing_vars).items():
@@ -165,20 +165,21 @@ def check_figures_unchanged(
                 warehouse, seed, row, before, current
             ):
                 raise UsageError(
-                    f"seeds/{seed}.csv: row {','.join(row)} was removed or edited, and what is "
+                    f"{settings.catalogue.name}/{seed}.csv: row {','.join(row)} was removed or "
+                    "edited, and what is "
                     f"sealed through {current.through} was made with it: put it back, and add a "
                     "row for what is otherwise from now on"
                 )
 
 
 def record_catalogue(
-    warehouse: Warehouse, current: Manifest | None
+    warehouse: Warehouse, settings: Settings, current: Manifest | None
 ) -> list[tuple[str, list[str], date]]:
     """Write `ops.catalogue_rows`: from which settlement date each row of the catalogue counts.
 
     Returns the rows that are new since the current release: seed, row and that date.
     """
-    seeds = figure_seeds()
+    seeds = figure_seeds(settings.catalogue)
     released = current.counts_from if current else {}
     counts = counts_from(seeds, released, current.through + timedelta(days=1) if current else None)
     rows = [(seed, list(row), day) for (seed, row), day in sorted(counts.items())]

@@ -18,7 +18,7 @@ from typing import Any
 import duckdb
 
 from callbill import __version__
-from callbill.base.catalogue import figure_seeds
+from callbill.base.catalogue import Seeds
 from callbill.base.rules import DateRules
 from callbill.base.settings import BillingVars
 from callbill.base.sql import identifier, literal
@@ -50,6 +50,7 @@ def write_release(
     warehouse: Warehouse,
     published: Published,
     billing_vars: BillingVars,
+    seeds: Seeds,
     run_id: str,
     through: date,
     settle_from: date,
@@ -59,8 +60,8 @@ def write_release(
     """Write a release beside the others. Readers do not see it until `Published.switch_to`.
 
     It has all settlement dates through `through`. `settle_from` is the first date that it seals.
-    `data_docs` is the page of the controls (HTML). `record_run` records the run as published in
-    `ops.runs`, because the release contains its own run.
+    `seeds` is the catalogue, `data_docs` the page of the controls (HTML). `record_run` records the
+    run as published in `ops.runs`, because the release contains its own run.
     """
     con = warehouse.con
     release = published.new(run_id)
@@ -78,7 +79,7 @@ def write_release(
     _write_database(warehouse, release)
     con.execute("set preserve_insertion_order = false")
     write_site(warehouse, billing_vars, release, previous, (settle_from, through), data_docs)
-    _manifest(con, billing_vars, run_id, through).write(release.folder)
+    _manifest(con, billing_vars, seeds, run_id, through).write(release.folder)
     for folder, _folders, names in os.walk(release.folder):
         for name in names:
             _make_durable(Path(folder, name))
@@ -197,7 +198,11 @@ def _copy_macros(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _manifest(
-    con: duckdb.DuckDBPyConnection, billing_vars: BillingVars, run_id: str, through: date
+    con: duckdb.DuckDBPyConnection,
+    billing_vars: BillingVars,
+    seeds: Seeds,
+    run_id: str,
+    through: date,
 ) -> Manifest:
     loads = con.execute(
         """
@@ -233,7 +238,7 @@ def _manifest(
         through=through,
         versions=_versions(),
         vars=figure_vars(billing_vars),
-        seeds=figure_seeds(),
+        seeds=seeds,
         loads=[
             SourceLoad(
                 *load[:-3],  # type: ignore[misc]

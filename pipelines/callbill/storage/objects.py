@@ -23,10 +23,13 @@ from typing import Any, BinaryIO, cast
 
 from callbill.base.errors import CallbillError, UsageError
 from callbill.base.places import url_of
+from callbill.base.settings import Settings
 
 _BLOCK = 16 * 1024 * 1024
-# After so many seconds without an answer, repeated as often as it may be, a request has failed.
-_RETRY_SECONDS = "180"
+# After so many seconds without an answer, repeated as often as it may be, a request has failed. The
+# variable CALLBILL_STORE_TIMEOUT says otherwise: commands set it from their settings, for the
+# processes of workers too.
+_RETRY_SECONDS = Settings.model_fields["store_timeout"].default
 
 
 @dataclass(frozen=True)
@@ -214,7 +217,7 @@ def _store(bucket: str) -> Any:
         retry_config={
             "max_retries": 1000,
             "retry_timeout": timedelta(
-                seconds=float(os.environ.get("CALLBILL_STORE_TIMEOUT", _RETRY_SECONDS))
+                seconds=int(os.environ.get("CALLBILL_STORE_TIMEOUT") or _RETRY_SECONDS)
             ),
             "backoff": {
                 "init_backoff": timedelta(milliseconds=200),

@@ -117,7 +117,7 @@ def build_models(
         warehouse.execute("delete from ops.settlement_window")
         warehouse.insert("ops.settlement_window", [tuple(vars(window).values())])
     plan = load_plan(warehouse.layout, billing_vars, window)
-    write_seeds(warehouse, plan)
+    write_seeds(warehouse, plan, settings.catalogue)
     warehouse.by_date.prepare(dates.first, dates.last)
     built = Built()
     if warehouse.buckets > 1:

@@ -7,23 +7,18 @@ real ones, and is kept in the warehouse's dbt folder.
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import shutil
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import date
-from functools import cached_property
 from graphlib import TopologicalSorter
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Literal
 
 import duckdb
 
-from callbill.base import settings
-from callbill.base.errors import CallbillError
 from callbill.base.settings import BillingVars
 from callbill.warehouse.dbt import files_hash, run_dbt
 from callbill.warehouse.layout import Layout
@@ -98,24 +93,6 @@ class Seed:
     @property
     def relation(self) -> str:
         return f"{self.schema}.{self.name}"
-
-    @property
-    def file(self) -> Path:
-        """The file as it lies in the project at hand."""
-        return settings.PROJECT / "seeds" / f"{self.name}.csv"
-
-    @cached_property
-    def header(self) -> list[str]:
-        """Raises CallbillError if the file has a column without a type."""
-        with self.file.open(encoding="utf-8-sig", newline="") as stream:
-            header = [name.strip() for name in next(csv.reader(stream), [])]
-        unknown = set(header) - set(self.types)
-        if unknown:
-            raise CallbillError(
-                f"seeds/{self.name}.csv has a column {sorted(unknown)[0]!r}, which has no type in "
-                "seeds/_seeds.yml"
-            )
-        return header
 
 
 @dataclass(frozen=True)

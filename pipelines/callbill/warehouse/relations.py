@@ -6,8 +6,12 @@ settlement_partitions.sql, for whoever works on models.
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
 import duckdb
 
+from callbill.base.catalogue import catalogue_file
 from callbill.base.errors import CallbillError
 from callbill.base.machine import machine_fault_in_text
 from callbill.base.sql import identifier, literal
@@ -42,23 +46,27 @@ def write_relations(warehouse: Warehouse, plan: Plan, window: Window) -> None:
             raise CallbillError(machine_fault_in_text(sentence) or sentence) from error
 
 
-def write_seeds(warehouse: Warehouse, plan: Plan) -> None:
-    """Write all seeds of a plan. Raises CallbillError if one cannot be read."""
+def write_seeds(warehouse: Warehouse, plan: Plan, catalogue: Path) -> None:
+    """Write all seeds of a plan, from a catalogue. Raises CallbillError if one cannot be read."""
     for schema in sorted({seed.schema for seed in plan.seeds}):
         warehouse.execute(f"create schema if not exists {schema}")
     for seed in plan.seeds:
         try:
-            _write_seed(warehouse, seed)
+            _write_seed(warehouse, seed, catalogue_file(catalogue, seed.name))
         except duckdb.Error as error:
             sentence = f"seed {seed.name} was not loaded: {one_line(error)}"
             raise CallbillError(machine_fault_in_text(sentence) or sentence) from error
 
 
-def _write_seed(warehouse: Warehouse, seed: Seed) -> None:
-    columns = ", ".join(f"{identifier(name)} {seed.types[name]}" for name in seed.header)
+def _write_seed(warehouse: Warehouse, seed: Seed, file: Path) -> None:
+    columns = ", ".join(f"{identifier(name)} {type_}" for name, type_ in seed.types.items())
+    with file.open(encoding="utf-8-sig", newline="") as stream:
+        header = [identifier(name.strip()) for name in next(csv.reader(stream))]
     with warehouse.transaction():
         warehouse.execute(f"create or replace table {seed.relation} ({columns})")
-        warehouse.execute(f"copy {seed.relation} from {literal(str(seed.file))} ({_SEED_FORMAT})")
+        warehouse.execute(
+            f"copy {seed.relation} ({', '.join(header)}) from {literal(str(file))} ({_SEED_FORMAT})"
+        )
 
 
 def _write_model(warehouse: Warehouse, model: Model, window: Window, *, exists: bool) -> None:

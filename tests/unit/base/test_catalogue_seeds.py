@@ -1,4 +1,4 @@
-"""Seed rows that have no meaning are one sentence, before anything is built."""
+"""Rows of the catalogue that have no meaning are one sentence, before anything is built."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from callbill.base.catalogue import figure_seeds
+from callbill.base.catalogue import check_catalogue, figure_seeds
 from callbill.base.errors import UsageError
 
 from tests.support.project import PROJECT
@@ -36,23 +36,90 @@ def test_a_price_is_the_same_however_it_is_written(seeds: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "row", "says"),
+    ("name", "row", "at", "says"),
     [
-        ("list_prices", f"{PRICE},50", "two rows"),
-        ("list_prices", "wimgs_search_by_text,2026-01-01,2026-01-01,60.123456785", "8 decimals"),
-        ("list_prices", "wimgs_search_by_text,2026-01-01,2026-01-01,-1", "not a price"),
-        ("list_prices", "wimgs_search_by_text,2026-01-01,2026-01-01,abc", "not a price"),
-        ("list_prices", "wimgs_search_by_text,2026-02-30,2026-01-01,60", "day"),
-        ("list_prices", "nobody,2026-01-01,2026-01-01,60", "not in seeds/components.csv"),
-        ("component_actions", "SearchByText,wimgs_search_by_text", "two rows"),
-        ("component_actions", "Other,nobody", "not in seeds/components.csv"),
-        ("components", "other,其他,wimgs,300,千次,元/千次", "power of ten"),
-        ("components", "other,其他,nobody,1000,千次,元/千次", "not in seeds/products.csv"),
-        ("products", ",空", "empty"),
+        ("list_prices", f"{PRICE},50", "", "two rows .*, the other is line 2"),
+        (
+            "list_prices",
+            "wimgs_search_by_text,2026-01-01,2026-01-01,60.123456785",
+            "list_price",
+            "8 decimals",
+        ),
+        ("list_prices", "wimgs_search_by_text,2026-01-01,2026-01-01,-1", "list_price", "-1 is not"),
+        ("list_prices", "wimgs_search_by_text,2026-01-01,2026-01-01,abc", "list_price", "abc"),
+        ("list_prices", "wimgs_search_by_text,2026-01-01,2026-01-01", "list_price", "empty"),
+        (
+            "list_prices",
+            "wimgs_search_by_text,2026-02-30,2026-01-01,60",
+            "effective_from",
+            "2026-02-30 is not a date",
+        ),
+        (
+            "list_prices",
+            "nobody,2026-01-01,2026-01-01,60",
+            "component_code",
+            "not in seeds/components.csv",
+        ),
+        ("list_prices", f"{PRICE},50,50", "", "more values than the header"),
+        ("component_actions", "SearchByText,wimgs_search_by_text", "", "two rows"),
+        ("component_actions", "Other,nobody", "component_code", "not in seeds/components.csv"),
+        ("components", "other,其他,wimgs,300,千次,元/千次", "calls_per_price_unit", "power of ten"),
+        (
+            "components",
+            "other,其他,nobody,1000,千次,元/千次",
+            "product_code",
+            "not in seeds/products.csv",
+        ),
+        ("products", ",空", "product_code", "empty"),
+        ("accounts", " 100000004002,甲", "owner_uin", "blanks"),
+        ("error_codes", "AuthFailure,auth", "", "two rows"),
     ],
 )
-def test_a_row_without_meaning_is_refused(seeds: Path, name: str, row: str, says: str) -> None:
+def test_a_row_without_meaning_is_refused_with_line_and_column(
+    seeds: Path, name: str, row: str, at: str, says: str
+) -> None:
     add(seeds, name, row)
-    with pytest.raises(UsageError, match=says) as refused:
-        figure_seeds(seeds)
-    assert f"seeds/{name}.csv" in str(refused.value)
+    line = len((seeds / f"{name}.csv").read_text().splitlines())
+    place = f"seeds/{name}.csv, line {line}" + (f", column {at}" if at else "") + ": "
+    with pytest.raises(UsageError, match=f"^{place}.*{says}"):
+        check_catalogue(seeds)
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        ("product_code,product_nam", "no column 'product_nam'; the nearest one is product_name"),
+        ("product_name", "column product_code is missing; its header is product_name"),
+        ("product_code;product_name", "column product_code is missing; .* product_code;"),
+        ("product_code,product_code", "there are two columns product_code"),
+    ],
+)  # fmt: skip
+def test_a_header_is_checked(seeds: Path, header: str, says: str) -> None:
+    path = seeds / "products.csv"
+    _old, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([header, *rows]) + "\n")
+    with pytest.raises(UsageError, match=f"^seeds/products.csv: .*{says}"):
+        check_catalogue(seeds)
+
+
+def test_a_catalogue_as_a_spreadsheet_saves_it(seeds: Path) -> None:
+    before = figure_seeds(seeds)
+    for path in seeds.glob("*.csv"):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    check_catalogue(seeds)
+    assert figure_seeds(seeds) == before
+    path = seeds / "products.csv"
+    path.write_bytes(path.read_text("utf-8-sig").encode("gbk"))
+    with pytest.raises(UsageError, match=r"seeds/products.csv is not UTF-8"):
+        check_catalogue(seeds)
+
+
+def test_files_that_no_figure_depends_on_may_be_missing(seeds: Path) -> None:
+    for name in ("accounts", "error_codes", "focus_services"):
+        (seeds / f"{name}.csv").unlink()
+    check_catalogue(seeds)
+    (seeds / "list_prices.csv").unlink()
+    with pytest.raises(UsageError, match=r"seeds/list_prices.csv is missing in "):
+        check_catalogue(seeds)
+    with pytest.raises(UsageError, match="is no folder"):
+        check_catalogue(seeds / "nowhere")

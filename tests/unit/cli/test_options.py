@@ -53,5 +53,5 @@ def test_places_are_left_to_the_settings_unless_they_are_given() -> None:
         click.echo(sorted(places.items()))
 
     assert run(command, "--landing", "x") == (
-        "[('landing', 'x'), ('published', None), ('warehouse', None)]\n"
+        "[('landing', 'x'), ('place', None), ('published', None), ('warehouse', None)]\n"
     )

@@ -1,0 +1,145 @@
+"""A place, through the command: made, found, settled from, refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import callbill, succeed
+from tests.support.places import figures, last_run, manifest, places, query
+from tests.support.shared import make_once
+from tests.support.story import OWNER, land_story
+
+
+@pytest.fixture(scope="module")
+def settled() -> Path:
+    """A place in which the story was settled, from a folder below it."""
+
+    def make(folder: Path) -> None:
+        place = folder / "acme"
+        succeed(callbill("init", "acme", cwd=folder))
+        land_story(place)
+        succeed(callbill("run", "--through", "2026-03-06", cwd=place / "shapes"))
+
+    return make_once("settled-place", make) / "acme"
+
+
+@pytest.fixture
+def place(settled: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(settled, tmp_path / "acme", symlinks=True))
+
+
+def test_init_makes_what_it_says_and_nothing_beside(tmp_path: Path) -> None:
+    ended = callbill("init", "of/acme", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    place = tmp_path / "of" / "acme"
+    assert {path.name for path in place.iterdir()} == {
+        "callbill.toml", "catalogue", "shapes", "landing", "published",
+    }  # fmt: skip
+    for name in ("callbill.toml", "catalogue/", "shapes/", "landing/", "published/"):
+        assert f"  {name} " in ended.stdout
+    assert str(place) in ended.stdout
+    again = callbill("init", cwd=place)
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "callbill.toml is there already; nothing was changed" in again.stderr
+
+
+def test_the_bill_of_a_place_is_that_of_the_shipped_catalogue(
+    settled: Path, tmp_path: Path
+) -> None:
+    """The catalogue lies elsewhere: no figure, hash or form of the manifest is another."""
+    land_story(tmp_path)
+    succeed(callbill("run", *places(tmp_path), "--through", "2026-03-06"))
+    assert figures(settled) == figures(tmp_path)
+    with_place, without = manifest(settled), manifest(tmp_path)
+    assert with_place.keys() == without.keys()
+    for key in ("format", "vars", "seeds", "counts_from", "rules"):
+        assert with_place[key] == without[key]
+
+
+def test_every_command_finds_the_place(settled: Path, tmp_path: Path) -> None:
+    below = settled / "landing" / "call_logs"
+    bill = ("bill", f"--owner={OWNER}", "--month=2026-03")
+    for ended in (
+        callbill(*bill, cwd=below),
+        callbill(*bill, f"--place={settled}", cwd=tmp_path),
+        callbill("runs", cwd=below),
+        callbill("verify", cwd=below),
+        callbill("rejects", cwd=below),
+    ):
+        assert ended.returncode == 0, ended.stderr
+    ended = callbill(*bill, cwd=tmp_path)
+    assert ended.returncode == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_config_says_where_each_value_comes_from(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "callbill.toml").write_text("keep_releases = 7\n[vars]\nusual_volume_days = 14\n")
+    monkeypatch.setenv("CALLBILL_THREADS", "1")
+    ended = callbill("config", "--json", "--landing=in", cwd=place)
+    assert ended.returncode == 0, ended.stderr
+    shown = json.loads(ended.stdout)
+    assert shown["place"] == str(place)
+    of = {name: (s["value"], s["source"]) for name, s in shown["settings"].items()}
+    assert of["landing"] == (str(place / "in"), "--landing")
+    assert of["threads"] == (1, "CALLBILL_THREADS")
+    assert of["keep_releases"] == (7, "callbill.toml")
+    assert of["published"] == (str(place / "published"), "default")
+    assert of["vars.usual_volume_days"] == (14, "callbill.toml")
+    assert of["vars.billing_timezone"] == ("Asia/Shanghai", "default")
+    table = callbill("config", cwd=place).stdout
+    assert f"Place {place}, found by the current folder." in table
+    assert "keep_releases" in table and "callbill.toml" in table
+
+
+def test_a_mistake_in_the_place_is_one_sentence_and_the_status_of_the_run(place: Path) -> None:
+    for file, text, says in (
+        ("callbill.toml", "keep_release = 3\n", "the nearest one is keep_releases"),
+        (
+            "catalogue/list_prices.csv",
+            "component_code,effective_from,known_from,list_price\n"
+            "wimgs_search_by_text,2020-01-01,2020-01-01,sixty\n",
+            "catalogue/list_prices.csv, line 2, column list_price: sixty is not a price",
+        ),
+    ):
+        before = (place / file).read_text()
+        (place / file).write_text(text)
+        ended = callbill("run", "--through", "2026-03-07", cwd=place)
+        assert ended.returncode == 2
+        assert len(ended.stderr.splitlines()) == 1
+        assert says in ended.stderr
+        assert says in last_run(place)["message"]
+        assert callbill("runs", cwd=place).returncode == 2
+        (place / file).write_text(before)
+
+
+def test_a_catalogue_of_ones_own_is_what_is_billed_by(place: Path) -> None:
+    prices = place / "catalogue" / "list_prices.csv"
+    row = "wimgs_search_by_text,2020-01-01,2020-01-01,60.00000000\n"
+    assert row in prices.read_text()
+    added = "wimgs_search_by_text,2026-03-02,2026-03-07,70\n"
+    prices.write_text(prices.read_text().replace(row, row.replace("60", "61")))
+    ended = callbill("run", "--through", "2026-03-07", cwd=place)
+    assert ended.returncode == 2
+    assert "catalogue/list_prices.csv: row wimgs_search_by_text" in ended.stderr
+    prices.write_text(prices.read_text().replace("61.", "60.") + added)
+    succeed(callbill("run", "--through", "2026-03-07", cwd=place))
+    assert query(
+        place, "select distinct list_price::varchar from billing.bill_lines where line_type = "
+        "'rerating' and settled_on = date '2026-03-07' and calls > 0"
+    ) == [("70.00000000",)]  # fmt: skip
+    succeed(callbill("verify", cwd=place))
+
+
+def test_a_changed_figure_var_is_refused_also_when_nothing_is_due(place: Path) -> None:
+    with (place / "callbill.toml").open("a") as stream:
+        stream.write('deduction_rounding = "down"\n')
+    for through in ("2026-03-06", "2026-03-07"):
+        ended = callbill("run", "--through", through, cwd=place)
+        assert ended.returncode == 2
+        assert "var deduction_rounding is 'down'" in ended.stderr
