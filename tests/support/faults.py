@@ -429,4 +429,8 @@ FAULTS = {
         ),
         vars={"usual_share_min_records": 5},
     ),
+    "budgets_hold": Fault(
+        "a budget that tonight's calls use up",
+        model("seeds/budgets.csv", "amount\n", "amount\nall,,0.01\n"),
+    ),
 }

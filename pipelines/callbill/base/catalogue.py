@@ -9,6 +9,7 @@ bill.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -31,9 +32,11 @@ OTHER_COLUMNS = {
     "error_codes": ("error_code",),
     "focus_services": ("product_code",),
     "accounts": ("owner_uin",),
+    "budgets": ("owner_uin", "bill_month", "amount"),
 }
 # The columns that no two rows of a file have in common.
 _KEY_COLUMNS = OTHER_COLUMNS | {
+    "budgets": ("owner_uin", "bill_month"),
     "products": ("product_code",),
     "components": ("component_code",),
     "component_actions": ("action", "effective_from", "known_from"),
@@ -42,13 +45,18 @@ _KEY_COLUMNS = OTHER_COLUMNS | {
 # Claims had no dates before 0.7: they count from the beginning. A claim without dates, or with the
 # first of all dates in both, is still a row of the first two columns, as releases name it.
 _FROM_THE_BEGINNING = ["0001-01-01", "0001-01-01"]
+# A budget without a month holds for every month.
+_EVERY_MONTH = "every"
 # By seed, the columns that may be empty or missing, and what they then say.
 _USUAL_VALUES = {
     "component_actions": dict(
         zip(("effective_from", "known_from"), _FROM_THE_BEGINNING, strict=True)
-    )
+    ),
+    "budgets": {"bill_month": _EVERY_MONTH},
 }
 _PRICE_UNITS = {str(10**exponent) for exponent in range(9)}
+_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+_AMOUNT = re.compile(r"\d{1,12}(\.\d{1,2})?", re.ASCII)
 # A list price fits DECIMAL(18, 8): CNY per price unit.
 _PRICE_LIMIT = Decimal(10) ** 10
 
@@ -260,6 +268,12 @@ def _normalized(column: str, text: str | None) -> str:
     elif column == "calls_per_price_unit":
         if text not in _PRICE_UNITS:
             raise ValueError(f"{text} is not a power of ten up to 10^8")
+    elif column == "bill_month":
+        if text != _EVERY_MONTH and not _MONTH.fullmatch(text):
+            raise ValueError(f"{text} is not a month YYYY-MM")
+    elif column == "amount":
+        if not _AMOUNT.fullmatch(text) or not Decimal(text):
+            raise ValueError(f"{text} is not an amount above 0 of at most 2 decimals")
     elif column == "list_price":
         price = Decimal(text) if text.replace(".", "", 1).isdecimal() else None
         if price is None or price >= _PRICE_LIMIT or price != round(price, 8):

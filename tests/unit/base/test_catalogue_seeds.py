@@ -73,6 +73,10 @@ def test_a_price_is_the_same_however_it_is_written(seeds: Path) -> None:
         ("products", ",空", "product_code", "empty"),
         ("accounts", " 100000004002,甲", "owner_uin", "blanks"),
         ("error_codes", "AuthFailure,auth", "", "two rows"),
+        ("budgets", "all,,0.00", "amount", "above 0"),
+        ("budgets", "all,,1.005", "amount", "2 decimals"),
+        ("budgets", "all,2026-13,1", "bill_month", "2026-13 is not a month"),
+        ("budgets", "all,,5\nall,,6", "", "two rows all, every"),
     ],
 )
 def test_a_row_without_meaning_is_refused_with_line_and_column(

@@ -75,6 +75,11 @@ _QUERIES = {
             and run_id in (select run_id from ops.runs order by run_id desc limit {_LAST_RUNS})
         order by run_id desc, severity, control_id
     """,
+    "budgets": """
+        select bill_month, owner_uin, budget_amount, deducted_amount, used_percent
+        from billing.budget_status where state <> 'within'
+        order by bill_month desc, used_percent desc, owner_uin
+    """,
     "products": "select product_code, product_name from seeds.products order by product_code",
     "rejected": """
         select feed, reason, count(*) as lines, count(distinct source_file_id) as files
@@ -117,6 +122,7 @@ def write_pages(
         "controls": _rows(con, _QUERIES["controls"], [run_id]),
         "failed_controls": _rows(con, _QUERIES["failed_controls"]),
         "rejected": _rows(con, _QUERIES["rejected"]),
+        "budgets": _rows(con, _QUERIES["budgets"]),
         "products": _rows(con, _QUERIES["products"]),
     }
     # What the scripts of the pages need to know: site.js reads it as `facts`.
