@@ -5,22 +5,29 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 SAMPLE_THROUGH := 2026-10-02
 # Twice quiet: errors alone are shown.
 PIP_INSTALL := -m pip install --quiet --quiet --disable-pip-version-check
+# The same, with a line for each package: what takes minutes shows that it goes on.
+PIP_PROGRESS := -m pip install --disable-pip-version-check --progress-bar off
+SHOW_PACKAGES := | sed -un 's/^Collecting \([^ ]*\).*/  \1/p; s/^Installing collected.*/  unpacking them .../p'
+# The place of `make run`: nothing of it lies where a real job works.
+SAMPLE_PLACE := build/sample
 # What sqlfluff reads.
 SQL := models pipelines
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 # How long each check took.
 timed = TIMEFORMAT="$@: %1R s" && time
 
-.PHONY: install install-browser install-cluster hooks run test test-long test-browser test-wheel test-cluster reliability bench bench-scale bench-engines lint ruff mypy sqlfluff docs picture lock clean
+.PHONY: install install-browser install-cluster hooks run test test-long test-browser wheel test-wheel test-cluster test-schedulers reliability bench bench-scale bench-engines lint ruff mypy sqlfluff docs picture lock clean
 
 install: .venv/.installed
 
 # The project itself needs no build environment of its own: hatchling is in the lock file.
 .venv/.installed: requirements.lock pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(BIN)/python $(PIP_INSTALL) -r requirements.lock
-	$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
-	touch $@
+	@echo "Installing callbill and $$(wc -l < requirements.lock) packages into .venv, some minutes:"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python $(PIP_PROGRESS) -r requirements.lock $(SHOW_PACKAGES)
+	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
 
 # Debian's Chromium and letters for Chinese, if they are not there, and what drives it.
 install-browser: .venv/.installed-browser
@@ -36,8 +43,12 @@ install-browser: .venv/.installed-browser
 hooks:
 	git config core.hooksPath hooks
 
+# Bills the sample in a place of its own, whatever the environment says.
 run: install
-	$(BIN)/callbill run --landing sample/landing --through $(SAMPLE_THROUGH)
+	@unset $${!CALLBILL_@}; \
+	[ -e $(SAMPLE_PLACE)/callbill.toml ] || $(BIN)/callbill init $(SAMPLE_PLACE) > /dev/null && \
+	CALLBILL_CATALOGUE=seeds $(BIN)/callbill run --place $(SAMPLE_PLACE) \
+		--landing sample/landing --through $(SAMPLE_THROUGH)
 
 test: install
 	$(BIN)/python -m pytest
@@ -45,6 +56,11 @@ test: install
 # Leaves pictures of the pages in screenshots/.
 test-browser: install-browser
 	$(BIN)/python -m pytest -m browser
+
+# What is installed elsewhere: dist/callbill-VERSION-py3-none-any.whl.
+wheel: install
+	rm -rf dist
+	$(BIN)/python -m hatchling build --target wheel --directory dist
 
 # The wheel, in a fresh environment of its own.
 test-wheel: install
@@ -64,6 +80,15 @@ install-cluster: .venv-cluster/.installed
 
 test-cluster: install-cluster
 	.venv-cluster/bin/python -m pytest -n 0 -m cluster tests/cluster
+
+# Airflow and Dagster, to parse the examples in deploy with.
+.venv-schedulers/.installed:
+	$(PYTHON) -m venv .venv-schedulers
+	.venv-schedulers/bin/python $(PIP_INSTALL) 'apache-airflow>=3,<4' 'dagster>=1.11,<2'
+	touch $@
+
+test-schedulers: install .venv-schedulers/.installed
+	$(BIN)/python -m pytest -n 0 tests/job/test_deploy.py
 
 test-long: install
 	$(BIN)/python -m pytest -m long
@@ -104,14 +129,14 @@ bench-engines:
 docs: install
 	$(BIN)/python -m callbill.quality.page > docs/controls.md
 	$(MAKE) run
-	$(BIN)/python -m tests.support.guide data
+	$(BIN)/python -m tests.support.guide $(SAMPLE_PLACE)
 
 # The picture of a bill in README.md, made from the sample.
 picture: run install-browser
 	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars \
 		--force-device-scale-factor=0.8 --window-size=1280,1180 --virtual-time-budget=5000 \
 		--screenshot=docs/images/bill.png \
-		"file://$(CURDIR)/data/published/current/site/bill.html#owner=100000000002&month=2026-08"
+		"file://$(CURDIR)/$(SAMPLE_PLACE)/published/current/site/bill.html#owner=100000000002&month=2026-08"
 
 # Writes requirements.lock anew from what pyproject.toml allows today.
 lock:
@@ -132,7 +157,7 @@ lock:
 		| grep --invert-match --line-regexp --file requirements.lock \
 		| grep --invert-match --line-regexp --file requirements-browser.lock \
 		> requirements-cluster.lock
-	rm -rf .venv-lock build
+	rm -rf .venv-lock
 
 clean:
-	rm -rf data target logs screenshots .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build dist target logs screenshots .pytest_cache .mypy_cache .ruff_cache

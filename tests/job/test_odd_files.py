@@ -191,7 +191,7 @@ def test_nothing_of_them_reaches_a_terminal_as_it_is(place: Path) -> None:
             callbill("explain", f"--request-id={text}", *places(place)),
         ]
     for ended in shown:
-        assert ended.returncode == 0, ended.stderr
+        assert ended.returncode == 0 or "there is no bill of" in ended.stderr, ended.stderr
         for character in "\u001b\u0007\r\u202e":
             assert character not in ended.stdout + ended.stderr
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.commands import callbill, succeed
 from tests.support.places import figures, last_run, manifest, places, query
+from tests.support.releases_of_0_6_0 import differences, read, unpack
 from tests.support.shared import make_once
 from tests.support.story import OWNER, land_story
 
@@ -134,6 +135,36 @@ def test_a_catalogue_of_ones_own_is_what_is_billed_by(place: Path) -> None:
         "'rerating' and settled_on = date '2026-03-07' and calls > 0"
     ) == [("70.00000000",)]  # fmt: skip
     succeed(callbill("verify", cwd=place))
+
+
+def test_a_place_is_made_around_what_an_earlier_version_left(tmp_path: Path) -> None:
+    """Its catalogue takes the place of the shipped seeds, and no figure changes."""
+    place = unpack("callbill-0.6.0-clean.tar.zst", tmp_path)
+    succeed(callbill("init", place, cwd=tmp_path))
+    shutil.copytree(place / "next-night" / "landing", place / "landing", dirs_exist_ok=True)
+    expected = read(place / "next-night" / "expected.json")
+    succeed(callbill("run", "--through", expected["through"], cwd=place))
+    assert differences(place / "published", expected) == []
+
+
+def test_a_backup_is_tried_without_touching_it(place: Path, tmp_path: Path) -> None:
+    for name in ("warehouse.duckdb", "warehouse.duckdb.lock"):
+        (place / name).unlink()
+    shutil.rmtree(place / "warehouse.duckdb.files")
+    backup = Path(shutil.copytree(place, tmp_path / "backup", symlinks=True))
+    before = sorted(backup.rglob("*"))
+    ended = callbill("drill", backup, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert "The backup restores everything that is sealed through 2026-03-06" in ended.stdout
+    assert sorted(backup.rglob("*")) == before
+    # It goes on from there.
+    succeed(callbill("rebuild", cwd=backup))
+    succeed(callbill("run", "--through", "2026-03-07", cwd=backup))
+    lost = backup / "landing/call_logs/arrived_on=2026-03-03/calls.jsonl"
+    lost.unlink()
+    ended = callbill("drill", backup, cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "arrived_on=2026-03-03/calls.jsonl" in ended.stderr
 
 
 def test_a_changed_figure_var_is_refused_also_when_nothing_is_due(place: Path) -> None:

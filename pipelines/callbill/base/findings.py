@@ -23,6 +23,8 @@ class ControlResult:
     sample: list[dict[str, str | None]]
     """The smallest unexpected rows, ordered by all their columns, each value as DuckDB prints it.
     So the same data gives the same sample on every machine."""
+    by_account: Sequence[tuple[str | None, int]] = ()
+    """Where there are more rows than the sample has: the accounts with the most, and how many."""
 
 
 @dataclass(frozen=True)

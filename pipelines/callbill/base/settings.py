@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
@@ -111,6 +111,18 @@ class Settings(BaseModel):
         default="1500MB",
         description="The most memory of the engine, such as 1500MB or 4GB.",
     )
+    notify_command: str = Field(
+        default="",
+        description="A line of shell that is run after a run, with its outcome as JSON on standard"
+        " input.",
+    )
+    notify_when: Literal["always", "worth", "failure"] = Field(
+        default="worth",
+        description="After which runs: always, failure, or worth (failed, warned, left out).",
+    )
+    notify_timeout: int = Field(
+        default=30, ge=1, le=3600, description="Seconds after which the command is ended."
+    )
 
     # Not settings of their own: `load_settings` finds them.
     _published_store: Path | None = PrivateAttr(default=None)
@@ -168,6 +180,14 @@ PLACE_DEFAULTS = {
 _OTHER_VARIABLES = ("place", "engine", "warehouse_files")
 # Settings of a command, which make no sense in a file.
 NOT_IN_FILE = ("vars",)
+# Tables of callbill.toml: `command` in `[notify]` is the setting `notify_command`.
+TABLES = ("notify",)
+
+
+def key_in_file(name: str) -> str:
+    """The key of a setting in callbill.toml."""
+    table, _, key = name.partition("_")
+    return f"{table}.{key}" if table in TABLES else name
 
 
 @dataclass(frozen=True)
@@ -235,7 +255,7 @@ def published_folder(**options: Any) -> Path | None:
     except UsageError:
         return None
     try:
-        file = place.read() if place else {}
+        file = _settings_of(place.read()) if place else {}
     except UsageError:
         file = {}
     values, _sources = _values(options, place, file)
@@ -260,10 +280,11 @@ def load_settings(**options: Any) -> Settings:
     """
     _check_variables()
     place = find_place(options.pop("place", None))
-    file = place.read() if place else {}
-    vars_of_place = file.pop("vars", {})
+    content = place.read() if place else {}
+    vars_of_place = content.pop("vars", {})
     if place:
-        _check_keys(place, file, vars_of_place)
+        _check_keys(place, content, vars_of_place)
+    file = _settings_of(content)
     values, sources = _values(options, place, file)
     try:
         settings = Settings(**values)
@@ -353,10 +374,27 @@ def _check_variables() -> None:
             )
 
 
-def _check_keys(place: Place, file: Mapping[str, Any], vars_of_place: Any) -> None:
+def _flat(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of callbill.toml, those of tables as `table.key`."""
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        if isinstance(value, dict):
+            flat |= {f"{key}.{name}": v for name, v in value.items()}
+        else:
+            flat[key] = value
+    return flat
+
+
+def _settings_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that callbill.toml sets, by name."""
+    names = {key_in_file(name): name for name in Settings.model_fields}
+    return {names[key]: value for key, value in _flat(content).items() if key in names}
+
+
+def _check_keys(place: Place, content: Mapping[str, Any], vars_of_place: Any) -> None:
     """Raises UsageError for a key of callbill.toml that is no setting."""
-    known = tuple(name for name in Settings.model_fields if name not in NOT_IN_FILE)
-    for key in file:
+    known = tuple(key_in_file(name) for name in Settings.model_fields if name not in NOT_IN_FILE)
+    for key in _flat(content):
         if key not in known:
             raise UsageError(
                 f"{place.file}: {key} is no setting; the nearest one is {nearest(key, known)}"

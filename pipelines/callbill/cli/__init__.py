@@ -4,10 +4,10 @@ main.py                 the entry: groups the commands; shows an error once, and
 errors.py               which sentence and exit code an error stands for
 options.py              options that several commands take
 place_commands.py       init, config
-job_commands.py         run, rebuild
+job_commands.py         run, seal, rebuild, drill
 bill_commands.py        bill, arrears, export, explain
 check_commands.py       verify, reconcile
-history_commands.py     runs, rejects, diff
+history_commands.py     status, runs, rejects, diff, open
 correction_commands.py  quarantine, retry
 show/                   how what they find is printed, a module for each thing shown
 

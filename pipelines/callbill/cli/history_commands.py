@@ -1,11 +1,23 @@
-"""runs, rejects, diff and open: the commands that show what was done."""
+"""status, runs, rejects, diff and open: the commands that show what was done."""
 
 from __future__ import annotations
 
 import click
 
 from callbill.base.errors import ControlFailedError
+from callbill.base.settings import load_settings
 from callbill.cli.options import checked_settings, limit_option, place_options
+
+
+@click.command()
+@place_options
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def status(as_json: bool, **places: str) -> None:
+    """Show on one screen what is sealed, how the last run ended, what waits and what warns."""
+    from callbill.cli.show.status import show_status
+    from callbill.queries.status import load_status
+
+    show_status(load_status(load_settings(**places)), as_json=as_json)
 
 
 @click.command()

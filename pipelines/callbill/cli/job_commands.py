@@ -1,4 +1,4 @@
-"""run and rebuild: the commands that settle dates."""
+"""run, seal, rebuild and drill: the commands that settle dates."""
 
 from __future__ import annotations
 
@@ -36,6 +36,11 @@ from callbill.cli.options import (
 )
 @workers_option
 @click.option("--dry-run", is_flag=True, help="Do everything on a copy; publish and keep nothing.")
+@click.option(
+    "--candidate",
+    is_flag=True,
+    help="Do everything on a copy, and publish all but the seal, for `callbill seal`.",
+)
 @json_logs_option
 @click.pass_obj
 def run(
@@ -46,6 +51,7 @@ def run(
     archived: bool | None,
     workers: str | None,
     dry_run: bool,
+    candidate: bool,
     json_logs: bool,
     **places: str,
 ) -> None:
@@ -59,6 +65,8 @@ def run(
     from callbill.jobs.run import run_job, write_status_of_refusal
     from callbill.release.release import Published
 
+    if dry_run and candidate:
+        raise UsageError("take either --dry-run or --candidate")
     try:
         settings = checked_settings(
             through=through, vars=overrides, archived=archived, workers=workers, **places
@@ -69,7 +77,7 @@ def run(
             write_status_of_refusal(Published(published), error)
         raise
     try:
-        summary = run_job(settings, reporter, dry_run=dry_run)
+        summary = run_job(settings, reporter, dry_run=dry_run, candidate=candidate)
     except ControlFailedError as error:
         if not json_logs:
             _show(show_failed_controls, error)
@@ -78,6 +86,28 @@ def run(
         reporter.log("end", exit_code=0, **summary.log_fields())
     else:
         _show(show_run, settings, summary)
+
+
+@click.command()
+@place_options
+@click.argument("run_id", metavar="RUN")
+def seal(run_id: str, **places: str) -> None:
+    """Seal a candidate, if what it was made of is unchanged.
+
+    RUN is its run id or the first digits of it. Files that landed since do not matter: they are
+    settled later. The other candidates count no longer, and are removed.
+    """
+    from callbill.jobs.candidates import seal_candidate
+
+    sealed = seal_candidate(checked_settings(**places), run_id)
+    click.echo(f"Sealed through {sealed.through}: {sealed.release.folder}")
+    for void in sealed.void:
+        click.echo(f"Removed candidate {void}, which was made on the release before.")
+    if sealed.moved_to:
+        click.echo(
+            "The warehouse had loaded later files. The next run makes it anew; the old one lies in"
+            f" {sealed.moved_to}"
+        )
 
 
 @click.command()
@@ -107,6 +137,29 @@ def rebuild(reporter: Reporter, /, workers: str | None, json_logs: bool, **place
         reporter.log("end", exit_code=0, **summary.log_fields())
     else:
         _show(show_rebuild, summary, replaced)
+
+
+@click.command()
+@click.argument("backup", metavar="BACKUP")
+@json_logs_option
+@click.pass_obj
+def drill(reporter: Reporter, /, backup: str, json_logs: bool) -> None:
+    """Try a restore: make a warehouse from a backup, verify it, and throw it away.
+
+    BACKUP is a copy of a place: its callbill.toml, catalogue, landing and published. Nothing is
+    written into it. The same figures come out, or it says what differs or is missing. Exit codes as
+    of `run`.
+    """
+    from callbill.cli.show.verification import show_drill
+    from callbill.jobs.drill import restored
+    from callbill.verify import verify_job
+
+    with restored(checked_settings(place=backup), reporter) as (settings, summary):
+        verification = verify_job(settings)
+    if json_logs:
+        reporter.log("end", exit_code=0, **summary.log_fields())
+    else:
+        show_drill(summary.loaded.files, verification)
 
 
 def _show(show: Callable[..., None], *outcome: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from itertools import chain
 from typing import Any, NoReturn
 
 import click
@@ -25,9 +26,17 @@ from callbill.cli.check_commands import reconcile, verify
 from callbill.cli.correction_commands import quarantine, retry
 from callbill.cli.errors import STOPPED, sentence_and_exit_code
 from callbill.cli.file_commands import shapes, try_
-from callbill.cli.history_commands import diff, open_, rejects, runs
-from callbill.cli.job_commands import rebuild, run
+from callbill.cli.history_commands import diff, open_, rejects, runs, status
+from callbill.cli.job_commands import drill, rebuild, run, seal
 from callbill.cli.place_commands import config, init
+
+# The commands as `callbill --help` groups them.
+_GROUPS: dict[str, tuple[click.Command, ...]] = {
+    "Run": (init, config, run, seal),
+    "Look": (status, bill, arrears, export, explain, runs, rejects, diff, open_),
+    "Check": (shapes, try_, verify, reconcile, drill),
+    "Mend": (quarantine, retry, rebuild),
+}
 
 
 class _Commands(click.Group):
@@ -38,6 +47,14 @@ class _Commands(click.Group):
         except KeyboardInterrupt:
             raise CallbillError(STOPPED) from None
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """In groups, each command with its whole sentence."""
+        for name, commands in _GROUPS.items():
+            with formatter.section(name):
+                formatter.write_dl(
+                    [(str(c.name), c.get_short_help_str(limit=1000)) for c in commands]
+                )
+
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="callbill")
@@ -45,15 +62,7 @@ def cli() -> None:
     """Turns raw API call logs into bills that are right to the last digit."""
 
 
-for _command in (
-    *(init, config),
-    *(run, rebuild),
-    *(bill, arrears, export, explain),
-    *(verify, reconcile),
-    *(shapes, try_),
-    *(runs, rejects, diff, open_),
-    *(quarantine, retry),
-):
+for _command in chain.from_iterable(_GROUPS.values()):
     cli.add_command(_command)
 
 

@@ -41,10 +41,13 @@ def _lock(path: Path) -> Iterator[None]:
     holder = path.with_name(path.name + "-holder.json")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()  # where it cannot be made, FileLock says that another process has it
         lock = FileLock(path)
         lock.acquire(timeout=0)
     except Timeout as error:
         raise LockedError(f"another run holds {path}: {_describe(holder)}") from error
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(f"{error.filename} is a file, not a folder") from error
     except OSError as error:
         raise UsageError(f"{path.parent} cannot be written to: {error.strerror}") from error
     process = {

@@ -18,6 +18,7 @@ from callbill.base.settings import (
     PROJECT,
     Settings,
     check_paths,
+    key_in_file,
 )
 
 _HEAD = """\
@@ -59,9 +60,16 @@ def make_place(folder: Path) -> None:
 def settings_text() -> str:
     """A callbill.toml that shows every setting with its default and what it is for."""
     parts = [_HEAD]
-    for name, field in Settings.model_fields.items():
-        if name not in NOT_IN_FILE:
-            parts.append(f"\n# {field.description}\n#{name} = {_toml(_shown(name, field))}\n")
+    # Tables come after what is in none.
+    names = [name for name in Settings.model_fields if name not in NOT_IN_FILE]
+    table = ""
+    for name in sorted(names, key=lambda name: "." in key_in_file(name)):
+        of_table, _, key = key_in_file(name).rpartition(".")
+        if of_table != table:
+            parts.append(f"\n[{of_table}]")
+            table = of_table
+        field = Settings.model_fields[name]
+        parts.append(f"\n# {field.description}\n#{key} = {_toml(_shown(name, field))}\n")
     parts.append(_VARS_HEAD)
     project = (PROJECT / "dbt_project.yml").read_text(encoding="utf-8")
     for name, value in yaml.safe_load(project)["vars"].items():

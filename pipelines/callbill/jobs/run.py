@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import duckdb
 
@@ -29,9 +30,11 @@ from callbill.base.settings import (
     today_or_utc,
 )
 from callbill.base.stopping import defer_stop, on_abrupt_end
+from callbill.jobs.candidates import check_candidates, remove_outdated, write_basis
 from callbill.jobs.imports_ahead import import_ahead
 from callbill.jobs.loading import list_unread, load_landing
 from callbill.jobs.locks import run_lock
+from callbill.jobs.notices import notify
 from callbill.jobs.sealing import (
     adopt,
     adopted_warehouse,
@@ -41,7 +44,7 @@ from callbill.jobs.sealing import (
     copy_release_history,
     record_catalogue,
 )
-from callbill.jobs.status import write_status
+from callbill.jobs.status import read_status, status_of, write_status
 from callbill.jobs.summary import (
     STOPPED,
     RunSummary,
@@ -56,7 +59,13 @@ from callbill.jobs.unbilled import (
     unbilled_calls_of,
     unbilled_to_date,
 )
-from callbill.quality import due_controls, keep_results, merge_results, run_controls
+from callbill.quality import (
+    due_controls,
+    keep_results,
+    merge_results,
+    run_controls,
+    with_accounts,
+)
 from callbill.release.hashes import refresh_hashes
 from callbill.release.manifest import Manifest
 from callbill.release.release import Published, new_run_id
@@ -74,11 +83,14 @@ from callbill.warehouse.warehouse import Warehouse
 _MOST_REJECTS = 20
 
 
-def run_job(settings: Settings, reporter: Reporter, *, dry_run: bool = False) -> RunSummary:
+def run_job(
+    settings: Settings, reporter: Reporter, *, dry_run: bool = False, candidate: bool = False
+) -> RunSummary:
     """Settle every date through `settings.through` that is not sealed yet, and publish a release.
 
     Without `settings.through` the last date is today in the billing timezone. A dry run works on a
-    copy of the warehouse, publishes nothing and leaves no status.
+    copy of the warehouse, publishes nothing and leaves no status. A candidate works on a copy too,
+    and is published without the seal.
 
     Raises ControlFailedError if a control failed, LockedError if another run is at work, UsageError
     for wrong settings or folders, CallbillError otherwise. Then nothing was published or sealed,
@@ -91,27 +103,32 @@ def run_job(settings: Settings, reporter: Reporter, *, dry_run: bool = False) ->
         _run_locked(settings, summary, reporter, today, dry_run=True)
         return summary
 
-    def write_run_status() -> None:
-        write_status(Published(settings.published).status, summary, reporter.seconds, today)
+    folder = Published(settings.published).status
+
+    def write_run_status(status: dict[str, Any]) -> None:
+        write_status(folder, summary, status, today)
         put_status(settings)
 
     def write_status_of_abrupt_end() -> None:
         if summary.outcome == "running":
             summary.outcome, summary.message = "failed", STOPPED
-        write_run_status()
+        write_run_status(status_of(folder, summary, reporter.seconds))
 
     with on_abrupt_end(write_status_of_abrupt_end):
         try:
-            _run_locked(settings, summary, reporter, today, dry_run=False)
+            _run_locked(settings, summary, reporter, today, candidate=candidate)
         except BaseException as error:
             summary.fail(error)
             raise
         finally:
+            before = read_status(folder)
+            status = status_of(folder, summary, reporter.seconds)
             try:
-                write_run_status()
+                write_run_status(status)
             except (OSError, CallbillError) as error:
                 why = getattr(error, "strerror", None) or str(error)
                 reporter.log("status not written", why=why)
+            notify(settings, reporter, before, status)
     return summary
 
 
@@ -122,12 +139,20 @@ def write_status_of_refusal(published: Published, error: UsageError) -> None:
     with suppress(CallbillError, OSError):
         current = published.current_manifest()
         summary.sealed_through = current.through if current else None
-        write_status(published.status, summary, {}, today)
+        write_status(published.status, summary, status_of(published.status, summary, {}), today)
 
 
 def _run_locked(
-    settings: Settings, summary: RunSummary, reporter: Reporter, today: date, *, dry_run: bool
+    settings: Settings,
+    summary: RunSummary,
+    reporter: Reporter,
+    today: date,
+    *,
+    dry_run: bool = False,
+    candidate: bool = False,
 ) -> None:
+    if candidate:
+        check_candidates(settings)
     current = Published(settings.published).current_manifest()
     summary.sealed_through = current.through if current else None
     billing_vars = load_vars(settings)
@@ -142,13 +167,27 @@ def _run_locked(
         published = published_by(settings)
         current = published.current_manifest()
         summary.run_id = reporter.run_id = new_run_id(current)
-        place = _scratch_copy(settings) if dry_run else nullcontext(settings)
+        is_trial = dry_run or candidate
+        place = _scratch_copy(settings) if is_trial else nullcontext(settings)
         with place as settings_of_run:
-            _run(settings_of_run, published, billing_vars, summary, reporter, dry_run=dry_run)
+            _run(
+                settings_of_run,
+                published,
+                billing_vars,
+                summary,
+                reporter,
+                dry_run=dry_run,
+                candidate=candidate,
+            )
 
 
 def check_landing(settings: Settings) -> None:
     """Raises UsageError if there is no landing folder. An empty one is no error."""
+    if settings.landing.is_file():
+        raise UsageError(
+            f"landing folder {settings.landing} is a file: name the folder that has the folders "
+            "of the feeds, such as call_logs"
+        )
     if not is_folder(settings.landing):
         raise UsageError(f"landing folder {settings.landing} is not there; name it with --landing")
 
@@ -161,6 +200,7 @@ def _run(
     reporter: Reporter,
     *,
     dry_run: bool,
+    candidate: bool,
 ) -> None:
     current = published.current_manifest()
     with adopted_warehouse(settings, current) as warehouse, workers_for(settings) as workers:
@@ -188,6 +228,7 @@ def _run(
                 reporter,
                 workers,
                 dry_run=dry_run,
+                candidate=candidate,
             )
         except BaseException as error:
             summary.fail(error)
@@ -238,6 +279,7 @@ def _settle(
     workers: Workers,
     *,
     dry_run: bool,
+    candidate: bool,
 ) -> None:
     imports = import_ahead()
     current = published.current_manifest()
@@ -273,6 +315,9 @@ def _settle(
         summary.outcome, summary.message = "nothing_due", _nothing_loaded(summary)
         record_end(warehouse, summary, reporter.seconds)
         return
+    if current is not None and settle_from <= current.through:
+        summary.is_remade = True
+        reporter.log("warehouse made anew", settle_from=settle_from, sealed_through=current.through)
     with reporter.step("import"):
         imports.join()
     settle_dates(warehouse, settings, billing_vars, summary, reporter, settle_from, workers)
@@ -297,19 +342,26 @@ def _settle(
         return
     with reporter.step("publish"):
         published.remove_unfinished()
+        remove_outdated(published, current)
         # The release contains its own run, as published.
         as_published = replace(summary, outcome="published")
+        new = published.new_candidate if candidate else published.new
         summary.release = write_release(
             warehouse,
-            published,
+            new(summary.run_id),
+            published.current(),
             billing_vars,
             figure_seeds(settings.catalogue),
-            summary.run_id,
             summary.through,
             settle_from,
             summary.data_docs,
             lambda: record_end(warehouse, as_published, reporter.seconds),
         )
+        if candidate:
+            write_basis(summary.release, current)
+            summary.outcome = "candidate"
+            summary.message = f"`callbill seal {summary.run_id}` seals it"
+            return
         defer_stop()  # a run that switched `current` also reports that it published
         published.switch_to(summary.release)
         summary.outcome = "published"
@@ -410,7 +462,8 @@ def _check(
             timezone=billing_vars.billing_timezone,
             heading=f"run {summary.run_id}, through {stretch.last}",
         )
-    summary.results = merge_results(summary.results, report.results)
+        results = with_accounts(warehouse.con, controls, report.results)
+    summary.results = merge_results(summary.results, results)
     summary.data_docs = report.data_docs
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -16,19 +17,16 @@ from callbill import __version__
 from callbill.jobs.summary import RunSummary
 
 # Outcomes that need no attention.
-_GOOD_OUTCOMES = ("published", "nothing_due")
+GOOD_OUTCOMES = ("published", "nothing_due", "candidate")
 
 
-def write_status(
-    folder: Path, summary: RunSummary, step_seconds: dict[str, float], today: date
-) -> None:
-    """Write both files, each in one step. `today` is the date in the billing timezone, and
-    `step_seconds` the duration of each step in seconds. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
+def status_of(folder: Path, summary: RunSummary, step_seconds: dict[str, float]) -> dict[str, Any]:
+    """What last_run.json will say of a run. `folder` has the status of the run before it, and
+    `step_seconds` the duration of each step in seconds."""
     now = datetime.now(UTC)
     finished_at = now.isoformat(timespec="seconds")
-    is_well = summary.outcome in _GOOD_OUTCOMES
-    status = {
+    is_well = summary.outcome in GOOD_OUTCOMES
+    return {
         "run_id": summary.run_id,
         "callbill_version": __version__,
         "finished_at": finished_at,
@@ -56,18 +54,32 @@ def write_status(
         "controls_failed": [r.control_id for r in summary.results if not r.passed],
         "step_seconds": step_seconds,
     }
+
+
+def write_status(folder: Path, summary: RunSummary, status: dict[str, Any], today: date) -> None:
+    """Write both files, each in one step. `today` is the date in the billing timezone. Raises
+    OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(status, indent=1, default=str, ensure_ascii=False) + "\n"
     # A path can have bytes that are not UTF-8.
     _replace(folder / "last_run.json", text.encode("utf-8", "backslashreplace"))
-    _replace(folder / "callbill.prom", _metrics(summary, status, now, today))
+    _replace(folder / "callbill.prom", _metrics(summary, status, today))
+
+
+def read_status(folder: Path) -> dict[str, Any]:
+    """What last_run.json says, empty if there is none."""
+    with suppress(OSError, ValueError):
+        content = json.loads((folder / "last_run.json").read_bytes())
+        if isinstance(content, dict):
+            return content
+    return {}
 
 
 def _last_success(folder: Path) -> str | None:
     try:
-        status = json.loads((folder / "last_run.json").read_bytes())
-        at = datetime.fromisoformat(status["last_success_at"])
+        at = datetime.fromisoformat(read_status(folder)["last_success_at"])
         return at.isoformat(timespec="seconds")
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 
@@ -79,7 +91,7 @@ def _replace(path: Path, content: bytes) -> None:
     building.replace(path)
 
 
-def _metrics(summary: RunSummary, status: dict[str, Any], now: datetime, today: date) -> bytes:
+def _metrics(summary: RunSummary, status: dict[str, Any], today: date) -> bytes:
     # Gauges only: the node exporter's parser does not know the newer types of OpenMetrics.
     from prometheus_client import CollectorRegistry, Gauge
     from prometheus_client.openmetrics.exposition import generate_latest
@@ -93,11 +105,12 @@ def _metrics(summary: RunSummary, status: dict[str, Any], now: datetime, today: 
         "callbill_build_info", "The callbill that ran last.", ["version"], registry=registry
     )
     built.labels(__version__).set(1)
-    gauge("last_run_timestamp_seconds", "When the last run ended.", now.timestamp())
+    finished_at = datetime.fromisoformat(status["finished_at"])
+    gauge("last_run_timestamp_seconds", "When the last run ended.", finished_at.timestamp())
     gauge(
         "last_run_success",
         "1 if the last run published or had nothing to do.",
-        summary.outcome in _GOOD_OUTCOMES,
+        summary.outcome in GOOD_OUTCOMES,
     )
     if status["last_success_at"]:
         at = datetime.fromisoformat(status["last_success_at"])

@@ -63,6 +63,8 @@ class RunSummary:
     data_docs: str = ""
     # Actions that a component claims since this run, and the dates from which that counts.
     new_claims: list[tuple[str, date]] = field(default_factory=list)
+    # Whether there was a release, and the warehouse had to be made anew from it.
+    is_remade: bool = False
     trial: Trial | None = None
     # If nothing was sealed before, and the run settles several dates: what it bills.
     first_bills: list[FirstBills] = field(default_factory=list)

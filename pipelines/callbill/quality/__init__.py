@@ -12,7 +12,7 @@ page.py           writes docs/controls.md
 
 from callbill.quality.due import due_controls
 from callbill.quality.lean_import import import_expectations
-from callbill.quality.results import ControlReport, keep_results, merge_results
+from callbill.quality.results import ControlReport, keep_results, merge_results, with_accounts
 from callbill.quality.run import run_controls
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "keep_results",
     "merge_results",
     "run_controls",
+    "with_accounts",
 ]

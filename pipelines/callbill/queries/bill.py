@@ -6,10 +6,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from callbill.base.errors import UsageError
 from callbill.base.settings import Settings
+from callbill.base.text import printable
 from callbill.queries.reading import open_release
 
 Rows = list[tuple[Any, ...]]
@@ -17,7 +18,7 @@ Rows = list[tuple[Any, ...]]
 # Tables as they stood on a date are macros of the release, named so.
 _LINES = """
     select
-        settled_on, usage_date, line_type, component_name, list_price,
+        settled_on, usage_date, line_type, component_name, component_code, calls, list_price,
         coalesce(cast(discount as varchar), 'agreed'), contract_price, price_unit, used_amount,
         used_amount_unit, list_cost, real_cost, line_id
     from billing.bill_lines_known_on($known_on)
@@ -37,6 +38,24 @@ _ADJUSTMENT = """
 """
 
 
+class BillLine(NamedTuple):
+    settled_on: date
+    usage_date: date
+    line_type: str
+    component_name: str
+    component_code: str
+    calls: int
+    list_price: Decimal
+    discount: str
+    contract_price: Decimal
+    price_unit: str
+    used_amount: Decimal
+    used_amount_unit: str
+    list_cost: Decimal
+    real_cost: Decimal
+    line_id: str
+
+
 @dataclass(frozen=True)
 class PrecisionAdjustment:
     """月度计费精度差异: what a month's deductions come to less what was rated."""
@@ -49,20 +68,20 @@ class PrecisionAdjustment:
 
 @dataclass(frozen=True)
 class Bill:
-    """A bill as known on a date; as of today without one. It may have no lines."""
+    """A bill as known on a date; as of today without one."""
 
     owner_uin: str
     month: date
     known_on: date | None
-    lines: Rows
+    lines: list[BillLine]
     settlements: Rows
-    adjustment: PrecisionAdjustment | None
+    adjustment: PrecisionAdjustment
 
 
 def load_bill(settings: Settings, owner_uin: str, month: date, known_on: date | None) -> Bill:
     """An account's bill of a month (its 1st), from the current release.
 
-    Raises UsageError if `known_on` is not settled yet.
+    Raises UsageError if there is no bill, or if `known_on` is not settled yet.
     """
     with closing(open_release(settings)) as con:
         [(through,)] = con.execute("select max(settled_on) from ops.sealed_settlements").fetchall()
@@ -70,11 +89,22 @@ def load_bill(settings: Settings, owner_uin: str, month: date, known_on: date | 
             raise UsageError(f"--known-on {known_on}: the bills are settled through {through} only")
         key = {"owner": owner_uin, "month": month, "known_on": known_on or through}
         adjustments = con.execute(_ADJUSTMENT, key).fetchall()
+        if not adjustments:
+            raise no_bill(month, owner_uin, known_on)
         return Bill(
             owner_uin=owner_uin,
             month=month,
             known_on=known_on,
-            lines=con.execute(_LINES, key).fetchall(),
+            lines=[BillLine(*row) for row in con.execute(_LINES, key).fetchall()],
             settlements=con.execute(_SETTLEMENTS, key).fetchall(),
-            adjustment=PrecisionAdjustment(*adjustments[0]) if adjustments else None,
+            adjustment=PrecisionAdjustment(*adjustments[0]),
         )
+
+
+def no_bill(month: date, owner_uin: str | None = None, known_on: date | None = None) -> UsageError:
+    """That there is no bill of a month, in the sentence that all commands have for it."""
+    return UsageError(
+        f"there is no bill of {month:%Y-%m}"
+        + (f" of account {printable(owner_uin)}" if owner_uin else "")
+        + (f" as known on {known_on}" if known_on else "")
+    )

@@ -175,6 +175,30 @@ class Published:
             )
         return Release(named[0])
 
+    def candidates(self) -> list[Release]:
+        """The releases that lack the seal, in order of time."""
+        folder = self.folder / "candidates"
+        if not folder.is_dir():
+            return []
+        return [Release(path) for path in sorted(folder.iterdir()) if _is_run_id(path.name)]
+
+    def new_candidate(self, run_id: str) -> Release:
+        """The candidate of a run, whose folder does not exist yet."""
+        return Release(self.folder / "candidates" / run_id)
+
+    def find_candidate(self, name: str) -> Release:
+        """The candidate whose run id begins with `name`. Raises UsageError if there is none or more
+        than one."""
+        candidates = self.candidates()
+        named = [c for c in candidates if c.run_id.startswith(name)]
+        if len(named) != 1:
+            kept = ", ".join(c.run_id for c in (named or candidates)[-5:])
+            raise UsageError(
+                f"{'several candidates begin' if named else 'no candidate begins'} with {name!r}; "
+                f"there are {kept or 'none: `callbill run --candidate` makes one'}"
+            )
+        return named[0]
+
     def new(self, run_id: str) -> Release:
         """The release of a run, whose folder does not exist yet."""
         return Release(self._releases / run_id)
@@ -202,6 +226,23 @@ class Published:
         """Remove all but the newest `keep` releases."""
         for release in self.releases()[:-keep]:
             shutil.rmtree(release.folder, ignore_errors=True)
+
+
+_COLUMNS_OF_CALLS = """
+    select column_name from duckdb_columns()
+    where schema_name = 'billing' and table_name = 'calls' order by column_index
+"""
+
+
+def point_to_calls(release: Release) -> None:
+    """Have the view of calls in a release's database read the files that lie beside it here."""
+    release.database.chmod(0o644)
+    with duckdb.connect(str(release.database)) as con:
+        columns = ", ".join(row[0] for row in con.execute(_COLUMNS_OF_CALLS).fetchall())
+        con.execute(
+            f"create or replace view billing.calls as select {columns} from {release.calls}"
+        )
+    release.database.chmod(0o444)
 
 
 def new_run_id(current: Manifest | None) -> str:

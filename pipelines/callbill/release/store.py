@@ -22,13 +22,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-
 from callbill.base.errors import CallbillError, LockedError, UsageError
 from callbill.base.places import url_of
 from callbill.base.settings import Settings
 from callbill.release.manifest import MANIFEST
-from callbill.release.release import Published, Release
+from callbill.release.release import Published, Release, point_to_calls
 from callbill.storage.folder import digest_of
 from callbill.storage.objects import (
     check_conditions,
@@ -42,10 +40,6 @@ from callbill.storage.objects import (
 
 _FILES = "files.json"
 _AT_ONCE = 8
-_COLUMNS_OF_CALLS = """
-    select column_name from duckdb_columns()
-    where schema_name = 'billing' and table_name = 'calls' order by column_index
-"""
 
 
 @dataclass(frozen=True)
@@ -75,17 +69,6 @@ def published_by(settings: Settings) -> Published:
     published = PublishedToStore(settings.published, settings.published_store)
     published.pull()
     return published
-
-
-def _point_to_calls(release: Release) -> None:
-    """Have the view of calls in a release's database read the files that lie beside it here."""
-    release.database.chmod(0o644)
-    with duckdb.connect(str(release.database)) as con:
-        columns = ", ".join(row[0] for row in con.execute(_COLUMNS_OF_CALLS).fetchall())
-        con.execute(
-            f"create or replace view billing.calls as select {columns} from {release.calls}"
-        )
-    release.database.chmod(0o444)
 
 
 def put_status(settings: Settings) -> None:
@@ -256,7 +239,7 @@ class PublishedToStore(Published):
             list(pool.map(lambda file: self._get(file, unfinished / file.name), files))
         shutil.rmtree(release.folder, ignore_errors=True)
         unfinished.replace(release.folder)
-        _point_to_calls(release)
+        point_to_calls(release)
 
     def _get(self, file: _File, target: Path) -> None:
         try:

@@ -25,7 +25,7 @@ from callbill.base.sql import identifier, literal
 from callbill.release.hashes import table_hashes
 from callbill.release.manifest import Manifest, figure_vars
 from callbill.release.marts import hashed_marts
-from callbill.release.release import Published, Release
+from callbill.release.release import Release
 from callbill.release.site import write_site
 from callbill.storage.files import link_or_copy, sync_file, sync_folder
 from callbill.warehouse.layout import CALLS
@@ -48,26 +48,25 @@ _VIEWS = """
 
 def write_release(
     warehouse: Warehouse,
-    published: Published,
+    release: Release,
+    previous: Release | None,
     billing_vars: BillingVars,
     seeds: Seeds,
-    run_id: str,
     through: date,
     settle_from: date,
     data_docs: str,
     record_run: Callable[[], None],
 ) -> Release:
-    """Write a release beside the others. Readers do not see it until `Published.switch_to`.
+    """Write a release, whose folder does not exist yet. Readers do not see it until
+    `Published.switch_to`. It shares files with the previous one.
 
     It has all settlement dates through `through`. `settle_from` is the first date that it seals.
     `seeds` is the catalogue, `data_docs` the page of the controls (HTML). `record_run` records the
     run as published in `ops.runs`, because the release contains its own run.
     """
     con = warehouse.con
-    release = published.new(run_id)
     release.parquet.mkdir(parents=True)
     record_run()
-    previous = published.current()
     _link_calls(warehouse, previous, release)
     # In the order of their rows, tables are written once and are a third smaller.
     con.execute("set preserve_insertion_order = true")
@@ -79,7 +78,7 @@ def write_release(
     _write_database(warehouse, release)
     con.execute("set preserve_insertion_order = false")
     write_site(warehouse, billing_vars, release, previous, (settle_from, through), data_docs)
-    _manifest(con, billing_vars, seeds, run_id, through).write(release.folder)
+    _manifest(con, billing_vars, seeds, release.run_id, through).write(release.folder)
     for folder, _folders, names in os.walk(release.folder):
         for name in names:
             _make_durable(Path(folder, name))

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from callbill.base.catalogue import as_counted, claims_as_counted
-from callbill.base.errors import VerificationError
+from callbill.base.errors import UsageError, VerificationError
 from callbill.base.findings import TableDifference
 from callbill.base.progress import Reporter
 from callbill.base.settings import BillingVars, Settings
@@ -77,8 +77,8 @@ def verify_job(settings: Settings, month: date | None = None) -> Verification:
     """Compute the bill of the current release anew from the landing folder, and compare.
 
     With `month` (its 1st) only the bill of that month. Raises VerificationError, with the rows, if
-    anything differs; UsageError if there is no release, or a file that it was made from is not in
-    the landing folder as it was loaded.
+    anything differs; UsageError if there is no release, no bill of the month, or if a file that it
+    was made from is not in the landing folder as it was loaded.
     """
     release = published_by(settings).require_current("there is nothing to verify")
     manifest = release.manifest
@@ -107,6 +107,8 @@ def verify_job(settings: Settings, month: date | None = None) -> Verification:
             + ", ".join(f"{len(d.rows)} difference(s) in {d.table}" for d in differences),
             differences,
         )
+    if month and not bill.lines:
+        raise UsageError(f"there is no bill of {month:%Y-%m}")
     return Verification(
         run_id=manifest.run_id,
         through=through,

@@ -49,6 +49,12 @@ def connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection
 
     Raises LockedError if another process has it open, UsageError if it cannot be opened otherwise.
     """
+    if path.exists() and not path.is_file():
+        raise UsageError(
+            f"{path} is a folder: name the warehouse's file"
+            if path.is_dir()
+            else f"{path} is no file that can be a warehouse"
+        )
     try:
         if not (read_only or path.exists()):
             _create(path)

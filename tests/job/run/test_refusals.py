@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -169,6 +170,25 @@ def test_bad_usage_is_one_sentence_and_exit_2(tmp_path: Path) -> None:
         assert says in event["message"]
 
 
+def test_what_cannot_be_a_place_is_bad_usage(tmp_path: Path) -> None:
+    (tmp_path / "landing").mkdir()
+    file = tmp_path / "file"
+    file.write_text("")
+    os.mkfifo(tmp_path / "fifo")
+    for arguments, says in (
+        (("--landing", file), f"landing folder {file} is a file"),
+        (("--warehouse", tmp_path / "landing"), f"{tmp_path}/landing is a folder"),
+        (("--warehouse", file / "w.duckdb"), f"{file} is a file, not a folder"),
+        (("--warehouse", "/proc/w.duckdb"), "/proc cannot be written to"),
+        (("--warehouse", tmp_path / "fifo"), "is no file that can be a warehouse"),
+        (("--published", file), f"{file} is a file, not a folder"),
+    ):
+        ended = run_job(tmp_path, *arguments)
+        assert ended.returncode == 2, (arguments, ended.stderr)
+        assert says in ended.stderr
+        assert "another run" not in ended.stderr
+
+
 def test_a_limit_of_memory_is_a_number_and_a_unit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +198,7 @@ def test_a_limit_of_memory_is_a_number_and_a_unit(
         ended = run_job(tmp_path)
         assert (ended.returncode, ended.stdout) == (2, "")
         assert "memory_limit" in ended.stderr
+        assert "write 1500MB, 4GB or 1.5GiB" in ended.stderr
         assert status(tmp_path)["message"] in ended.stderr
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import getpass
 import json
 import os
-import shutil
-import subprocess
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -14,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from callbill import __version__
+from rich.cells import cell_len
 
-from tests.support.commands import CALLBILL, callbill, run_after, run_job
+from tests.support.commands import callbill, run_after, run_job
 from tests.support.places import copy_of, manifest, places, query, unpublishable
-from tests.support.project import PROJECT
 from tests.support.story import (
     OWNER,
     land,
@@ -55,19 +53,6 @@ def test_metrics_tell_of_the_last_run_and_the_last_that_went_well(
         last["callbill_last_success_timestamp_seconds", ""]
         > before["callbill_last_success_timestamp_seconds", ""]
     )
-
-
-@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
-def test_units_for_systemd_are_right(tmp_path: Path) -> None:
-    for name in ("callbill.service", "callbill.timer"):
-        text = (PROJECT / "deploy" / name).read_text()
-        here = text.replace("/opt/callbill/.venv/bin/callbill", str(CALLBILL))
-        (tmp_path / name).write_text(here)
-    units = sorted(tmp_path.iterdir())
-    ended = subprocess.run(
-        ["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False
-    )
-    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_json_logs_are_json_lines_and_nothing_else(nightly: Path, tmp_path: Path) -> None:
@@ -115,20 +100,39 @@ def test_a_log_that_nobody_reads_stops_no_run(
     for through, more in (("2026-03-07", ()), ("2026-03-08", ("--json-logs",))):
         assert run_after(how, place, "--through", through, *more).returncode == 0
         assert manifest(place)["through"] == through
-    assert (
-        callbill("bill", *places(place), "--owner=1", "--month=2026-03", before=how).returncode == 4
-    )
+    bill = ("bill", *places(place), f"--owner={OWNER}", "--month=2026-03")
+    assert callbill(*bill, before=how).returncode == 4
 
 
 def test_bill_shows_lines_settlements_and_the_adjustment(once: Path) -> None:
     shown = callbill("bill", *places(once), "--owner", OWNER, "--month", "2026-03").stdout
-    for text in ("刊例价", "优惠后单价", "60.00000000", "51.30000000", "rerating", "0.10260000"):
+    for text in ("刊例价", "优惠后总价", " 60 ", " 51.3 ", "rerating", "0.10260000"):
         assert text in shown
     assert "deducted 0.21 − rated 0.20520000 = 0.00480000" in shown
-    assert (
-        "has no bill"
-        in callbill("bill", *places(once), "--owner", "nobody", "--month", "2026-03").stdout
+    lines, settlements = (
+        [" ".join(line.split()) for line in part.splitlines() if line.startswith("total")]
+        for part in shown.split("Settlements")
     )
+    assert lines == ["total 4 0.24000000 0.20520000"]
+    assert settlements == ["total 0.20520000 0.21 0.00480000"]
+    assert max(cell_len(line) for line in shown.splitlines()) <= 80
+    wide = callbill("bill", *places(once), "--owner", OWNER, "--month", "2026-03", "--ids").stdout
+    for text in ("优惠后单价", "60.00000000", "51.30000000"):
+        assert text in wide
+
+
+def test_where_there_is_no_bill_all_commands_say_so(once: Path, tmp_path: Path) -> None:
+    nothing = "callbill: there is no bill of 2031-01"
+    for command, says in (
+        (("bill", "--owner=nobody"), f"{nothing} of account nobody\n"),
+        (("export", f"--output={tmp_path}", "--owner=nobody"), f"{nothing} of account nobody\n"),
+        (("export", f"--output={tmp_path}"), f"{nothing}\n"),
+        (("verify",), f"{nothing}\n"),
+    ):
+        ended = callbill(*command, "--month=2031-01", *places(once))
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert ended.stderr.endswith(says)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_bill_as_it_stood_on_a_date(once: Path) -> None:
@@ -148,7 +152,12 @@ def test_a_bill_as_it_stood_on_a_date(once: Path) -> None:
     # On the last day it is what it is without a date.
     last = shown("--known-on", "2026-03-06").replace(" as known on 2026-03-06", "")
     assert last == shown()
-    assert "no bill" in shown("--known-on", "2026-02-01")
+    ended = callbill(
+        *("bill", "--owner", OWNER, "--month", "2026-03", "--known-on", "2026-02-01"),
+        *places(once),
+    )
+    assert ended.returncode == 2
+    assert f"no bill of 2026-03 of account {OWNER} as known on 2026-02-01" in ended.stderr
     ended = callbill(
         *("bill", "--owner", OWNER, "--month", "2026-03", "--known-on", "2026-03-07"),
         *places(once),

@@ -14,6 +14,7 @@ from callbill.base.settings import (
     NOT_IN_FILE,
     THRESHOLDS,
     Settings,
+    key_in_file,
     load_settings,
     load_thresholds,
     load_vars,
@@ -44,7 +45,13 @@ def uncommented() -> str:
 
 def test_a_new_place_shows_every_setting_and_changes_none(place: Path) -> None:
     shown = tomllib.loads(uncommented())
-    assert shown.keys() - {"vars"} == Settings.model_fields.keys() - set(NOT_IN_FILE)
+    keys = {
+        f"{key}.{name}" if isinstance(value, dict) else key
+        for key, value in shown.items()
+        if key != "vars"
+        for name in (value if isinstance(value, dict) else [""])
+    }
+    assert keys == {key_in_file(name) for name in Settings.model_fields if name not in NOT_IN_FILE}
     assert shown["vars"].keys() == {*FIGURE_VARS, *THRESHOLDS}
     before = load_settings()
     examples = {"through", "threads", "buckets"}
@@ -136,6 +143,12 @@ def test_values_of_the_file_have_their_types(place: Path) -> None:
             "vars.max_usage_age is no var; the nearest one is max_usage_age_days",
         ),
         ("vars = 3", "vars is a table"),
+        (
+            "[notify]\ncomand = 'x'",
+            "notify.comand is no setting; the nearest one is notify.command",
+        ),
+        ("notify_command = 'x'", "notify_command is no setting"),
+        ("[notify]\nwhen = 'sometimes'", "setting notify_when .*'worth'"),
         ("keep_releases 3", r"callbill.toml is not TOML: .*line 1"),
         ("keep_releases = 1", r"setting keep_releases \(callbill.toml\): .* 2"),
         ("memory_limit = 'lots'", r"memory_limit \(callbill.toml\): 'lots' .* write 1500MB, 4GB"),

@@ -19,3 +19,6 @@ def test_the_command_loads_nothing_heavy_to_show_its_help() -> None:
     assert ended.stdout.splitlines()[-1] == "[]"
     for command in ("bill", "explain", "rebuild", "reconcile", "retry", "run", "verify"):
         assert f"\n  {command} " in ended.stdout
+    assert "..." not in ended.stdout.partition("Options:")[2]
+    groups = [line for line in ended.stdout.splitlines() if line[:1].isalpha() and line[-1] == ":"]
+    assert groups == ["Options:", "Run:", "Look:", "Check:", "Mend:"]

@@ -1,14 +1,24 @@
-"""A bill: lines as the vendor's console shows them, settlements, and the precision adjustment."""
+"""A bill: lines, settlements, totals, and the precision adjustment.
+
+The tables fit 80 columns. With the lines' ids the columns of the vendor's console are shown, which
+take more.
+"""
 
 from __future__ import annotations
 
-from callbill.base.text import printable
-from callbill.cli.show.console import open_console, table_of
-from callbill.queries.bill import Bill, PrecisionAdjustment
+from decimal import Decimal
+from itertools import groupby
 
-_LINES = (
-    *("settled", "usage", "line", "组件名称", "#刊例价", "#折扣率", "#优惠后单价"),
-    *("价格单位", "#用量", "单位", "#原价", "#优惠后总价"),
+from rich.console import Console
+
+from callbill.base.text import printable
+from callbill.cli.show.console import narrow_table_of, open_console, table_of
+from callbill.queries.bill import Bill, BillLine, PrecisionAdjustment
+
+_LINES = ("usage", "settled", "line", "#calls", "#刊例价", "#折后", "#原价", "#优惠后总价")
+_ALL = (
+    *("settled", "usage", "line", "组件名称", "#calls", "#刊例价", "#折扣率", "#优惠后单价"),
+    *("价格单位", "#用量", "单位", "#原价", "#优惠后总价", "#line id"),
 )
 _SETTLEMENTS = ("settled", "product", "#rated", "#扣费 deducted", "#difference")
 
@@ -17,29 +27,66 @@ def show_bill(bill: Bill, *, ids: bool = False) -> None:
     """Print a bill, with the ids of its lines if they are asked for."""
     console = open_console()
     as_of = f" as known on {bill.known_on}" if bill.known_on else ""
-    if bill.adjustment is None:
-        console.print(
-            f"Account {printable(bill.owner_uin)} has no bill of {bill.month:%Y-%m}{as_of}."
-        )
-        return
-    console.print(
-        table_of(
-            f"Bill of account {printable(bill.owner_uin)}, {bill.month:%Y-%m}{as_of} (CNY)",
-            [*_LINES, *(["#line id"] if ids else [])],
-            [line if ids else line[:-1] for line in bill.lines],
-        )
-    )
-    console.print(table_of("Settlements (日结)", _SETTLEMENTS, bill.settlements))
+    title = f"Bill of account {printable(bill.owner_uin)}, {bill.month:%Y-%m}{as_of} (CNY)"
+    if ids:
+        rows = [(*line[:4], *line[5:]) for line in bill.lines]
+        console.print(table_of(title, _ALL, rows))
+    else:
+        console.print(title, soft_wrap=True)
+        _show_lines(console, bill.lines)
+    total = ("total", "", *(sum(row[n] for row in bill.settlements) for n in (2, 3, 4)))
+    console.print(narrow_table_of("Settlements (日结)", _SETTLEMENTS, [*bill.settlements, total]))
     console.print(_adjustment_sentence(bill.adjustment), soft_wrap=True)
+
+
+def _show_lines(console: Console, lines: list[BillLine]) -> None:
+    """The lines of each component, with their totals."""
+
+    def component(line: BillLine) -> str:
+        return line.component_code
+
+    for code, group in groupby(sorted(lines, key=component), key=component):
+        of_component = list(group)
+        rows: list[tuple[object, ...]] = [
+            (
+                line.usage_date,
+                line.settled_on,
+                line.line_type,
+                line.calls,
+                _short(line.list_price),
+                _short(line.contract_price),
+                line.list_cost,
+                line.real_cost,
+            )
+            for line in of_component
+        ]
+        calls = sum(line.calls for line in of_component)
+        costs = (
+            sum(line.list_cost for line in of_component),
+            sum(line.real_cost for line in of_component),
+        )
+        rows.append(("total", "", "", calls, "", "", *costs))
+        first = of_component[0]
+        title = (
+            f"{printable(first.component_name)} {printable(code)}, prices in"
+            f" {printable(first.price_unit)}"
+        )
+        console.print(narrow_table_of(title, _LINES, rows))
+
+
+def _short(price: Decimal) -> str:
+    """A price without the zeros at its end."""
+    text = f"{price:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _adjustment_sentence(adjustment: PrecisionAdjustment) -> str:
     difference = adjustment.adjustment_amount
     meaning = "charged too much" if difference > 0 else "charged too little, borne by the platform"
     return (
-        "月度计费精度差异 precision adjustment:"
-        f" deducted {adjustment.deducted_amount:f} − rated {adjustment.rated_amount:f}"
+        "月度计费精度差异 precision adjustment:\n"
+        f"  deducted {adjustment.deducted_amount:f} − rated {adjustment.rated_amount:f}"
         f" = {difference:f}"
-        + (f" ({meaning})" if difference else "")
-        + ("." if adjustment.is_final else "; the month is still open.")
+        + (f"\n  ({meaning})" if difference else "")
+        + ("" if adjustment.is_final else "\n  The month is still open.")
     )

@@ -24,6 +24,14 @@ def open_console(*, stderr: bool = False) -> Console:
     return console
 
 
+def narrow_table_of(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """A table with as little between its columns as can be read. The last row has totals."""
+    table = table_of(title, columns, rows[:-1])
+    table.box, table.padding, table.pad_edge = None, (0, 1, 0, 0), False
+    table.add_row(*(Text(printable(value)) for value in rows[-1]), style="bold")
+    return table
+
+
 def table_of(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
     """A table with numbers to the right; a column that begins with `#` is a number."""
     table = Table(title=Text(title), box=box.SIMPLE_HEAD, title_justify="left")

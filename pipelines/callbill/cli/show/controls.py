@@ -30,3 +30,8 @@ def show_unpassed(console: Console, results: list[ControlResult]) -> None:
                 f" found {result.unexpected_rows} row(s) otherwise:"
             )
             console.print(table_of("", list(result.sample[0]) if result.sample else [], rows))
+            if result.unexpected_rows > len(rows):
+                console.print(f"  and {result.unexpected_rows - len(rows)} more")
+            if result.by_account:
+                title = "By account, those with the most rows"
+                console.print(table_of(title, ("account", "#rows"), result.by_account))

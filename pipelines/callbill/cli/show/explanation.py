@@ -69,7 +69,7 @@ def _show_price(console: Console, line: Facts, price: Facts) -> None:
     list_price = price["list_price"]
     console.print(
         f"  list price {list_price['list_price']:f}: in force from {list_price['effective_from']}"
-        f" on, known from {list_price['known_from']} on (seeds/list_prices.csv)"
+        f" on, known from {list_price['known_from']} on (catalogue/list_prices.csv)"
     )
     contract = price["contract"]
     if contract is None:

@@ -55,6 +55,9 @@ def show_run(settings: Settings, summary: RunSummary) -> None:
         )
         return
     published = Published(settings.published)
+    if summary.outcome == "candidate" and summary.release is not None:
+        _show_candidate(console, summary, summary.release)
+        return
     release = published.current()
     if release is None:
         return
@@ -82,6 +85,12 @@ def show_rebuild(summary: RunSummary, replaced: Sequence[Path]) -> None:
 
 def _show_work(console: Console, summary: RunSummary) -> None:
     loaded = summary.loaded
+    if summary.is_remade:
+        console.print(
+            "The warehouse did not have what is sealed, and was made anew from the landing folder"
+            " and the current release.",
+            soft_wrap=True,
+        )
     console.print(
         f"Read {loaded.files} new files: {loaded.lines_read} lines,"
         f" {loaded.accepted} records accepted, {loaded.rejected} rejected"
@@ -172,6 +181,16 @@ def _show_latest_bills(console: Console, con: duckdb.DuckDBPyConnection) -> None
         console.print(table_of(f"Bills of {month.month:%Y-%m} (CNY)", _BILLS, shown))
         if len(month.bills) > len(shown):
             console.print(f"  and {len(month.bills) - len(shown)} more accounts")
+
+
+def _show_candidate(console: Console, summary: RunSummary, release: Release) -> None:
+    with closing(release.open()) as con:
+        _show_latest_bills(console, con)
+    console.print(f"A candidate for {summary.settle_from} to {summary.through} lies in")
+    console.print(f"  {release.folder}", soft_wrap=True)
+    console.print("To look at it, open")
+    console.print(f"  {(release.site / 'index.html').absolute().as_uri()}", soft_wrap=True)
+    console.print(f"Nothing is sealed yet: callbill seal {release.run_id}")
 
 
 def _show_where(console: Console, published: Published, release: Release) -> None:

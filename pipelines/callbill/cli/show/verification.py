@@ -30,6 +30,18 @@ def show_verification(verification: Verification, month: date | None) -> None:
     )
 
 
+def show_drill(files: int, verification: Verification) -> None:
+    """That a backup restores what it holds."""
+    console = open_console()
+    console.print(
+        f"The backup restores everything that is sealed through {verification.through}: a warehouse"
+        f" was made of {files} files, every settlement date says what it was sealed with, and"
+        f" {verification.lines} bill lines were computed anew and are equal.",
+        soft_wrap=True,
+    )
+    console.print("It was thrown away. To restore, copy the backup, and `callbill rebuild` there.")
+
+
 def show_differences(error: VerificationError) -> None:
     """Where a release says otherwise than its landing files."""
     console = open_console(stderr=True)

@@ -20,6 +20,7 @@ import duckdb
 from callbill.base.errors import UsageError
 from callbill.base.settings import Settings
 from callbill.base.sql import literal
+from callbill.queries.bill import no_bill
 from callbill.queries.export.csv_file import write_csv
 from callbill.queries.export.workbook import write_workbook
 from callbill.queries.project_sql import expand_macros
@@ -61,7 +62,8 @@ def export_month(
 ) -> list[ExportedFile]:
     """Write the bills of a month, of one account or of all, into `folder`.
 
-    Raises UsageError if there is no bill to write, or no such folder can be.
+    Raises UsageError if there is no bill to write, no such folder can be, or FOCUS wants to know
+    what the catalogue does not say.
     """
     release = published_by(settings).require_current()
     with closing(release.open()) as con:
@@ -74,9 +76,9 @@ def export_month(
         queries = {name: (_HERE / f"{name}.sql").read_text(encoding="utf-8") for name in tables}
         rows = {name: _count(con, query) for name, query in queries.items()}
         if not any(rows.values()):
-            raise UsageError(
-                f"there is no bill of {month:%Y-%m}" + (f" of account {owner}" if owner else "")
-            )
+            raise no_bill(month, owner)
+        if layout == "focus":
+            _check_focus_services(con)
         stem = f"callbill-{month:%Y-%m}" + (f"-{_safe_name(owner)}" if owner else "")
         if format_ == "xlsx":
             name = stem if layout == "vendor" else f"{stem}-{tables[0]}"
@@ -90,6 +92,23 @@ def export_month(
             _write_whole(path, partial(write, con, query))
             written.append(ExportedFile(path, rows[name]))
         return written
+
+
+def _check_focus_services(con: duckdb.DuckDBPyConnection) -> None:
+    """Raises UsageError if FOCUS wants to know something of a product that nobody has said."""
+    missing = con.execute(
+        """
+        select min(product_code)
+        from billing.bill_lines
+        inner join requested using (bill_month)
+        where product_code not in (select s.product_code from seeds.focus_services as s)
+        """
+    ).fetchall()
+    if missing != [(None,)]:
+        raise UsageError(
+            f"catalogue/focus_services.csv has no row for product {missing[0][0]}: add what FOCUS "
+            "wants to know of it; the next release has it"
+        )
 
 
 def _count(con: duckdb.DuckDBPyConnection, query: str) -> int:

@@ -1,0 +1,104 @@
+"""Notices: a command of the place's own that is told how runs ended."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from callbill.jobs.notices import reasons_to_notify
+
+from tests.support.commands import callbill, succeed
+from tests.support.places import last_run, manifest
+from tests.support.story import land, record
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    succeed(callbill("init", "acme", cwd=tmp_path))
+    return tmp_path / "acme"
+
+
+def have_notices(place: Path, command: str, **others: str | int) -> None:
+    lines = [f"command = {json.dumps(command)}"]
+    lines += [f"{key} = {json.dumps(value)}" for key, value in others.items()]
+    (place / "callbill.toml").write_text("\n".join(["[notify]", *lines]) + "\n")
+
+
+def test_a_run_worth_a_notice_is_told_of_and_another_is_not(place: Path) -> None:
+    have_notices(place, "cat > notice.json")
+    land(place, "2026-03-02", record("n-1", "2026-03-01T10:00:00+08:00"))
+    succeed(callbill("run", "--through", "2026-03-02", cwd=place))
+    assert not (place / "notice.json").exists()
+    land(place, "2026-03-03", record("n-2", "2026-03-02T10:00:00+08:00", action="Unheard"), "{")
+    succeed(callbill("run", "--through", "2026-03-03", cwd=place))
+    notice = json.loads((place / "notice.json").read_text())
+    assert notice.items() >= last_run(place).items()
+    assert notice["place"] == str(place)
+    assert Path(notice["site"]).exists()
+    assert "1 line(s) were rejected" in notice["reasons"]
+    assert "1 successful call(s) are not in the bill" in notice["reasons"]
+    assert "control successful_calls_are_rated found something" in notice["reasons"]
+
+
+def test_a_run_that_failed_is_told_of_and_the_first_that_goes_well_again(place: Path) -> None:
+    have_notices(place, "cat >> notices.jsonl && echo >> notices.jsonl")
+    (place / "landing").rmdir()
+    assert callbill("run", "--through", "2026-03-02", cwd=place).returncode == 2
+    (place / "landing").mkdir()
+    assert callbill("run", "--through", "2026-03-02", "--dry-run", cwd=place).returncode == 0
+    for _ in range(2):
+        assert callbill("run", "--through", "2026-03-02", cwd=place).returncode == 0
+    failed, again = map(json.loads, (place / "notices.jsonl").read_text().splitlines())
+    assert failed["reasons"] == [f"the run ended failed: {failed['message']}"]
+    assert again["reasons"] == ["runs end well again; the one before ended failed"]
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("echo no mail today >&2; exit 3", "exit code 3 no mail today"),
+        ("sleep 60 & sleep 60", "it took more than 1 seconds and was ended"),
+        ("true < /dev/null", None),
+    ],
+)
+def test_whatever_becomes_of_the_command_the_outcome_stays(
+    place: Path, command: str, why: str | None
+) -> None:
+    have_notices(place, command, when="always", timeout=1)
+    land(place, "2026-03-02", record("n-1", "2026-03-01T10:00:00+08:00"))
+    began = time.monotonic()
+    ended = callbill("run", "--through", "2026-03-02", "--json-logs", cwd=place)
+    assert time.monotonic() - began < 55
+    assert ended.returncode == 0
+    events = [json.loads(line) for line in ended.stderr.splitlines()]
+    notices = [event["why"] for event in events if event["event"] == "notice not sent"]
+    assert notices == ([why] if why else [])
+    assert last_run(place)["outcome"] == "published"
+    assert manifest(place)["through"] == "2026-03-02"
+
+
+WELL: dict[str, Any] = {
+    "outcome": "published",
+    "message": "",
+    "controls_failed": [],
+    "warnings": [],
+    "files_unreadable": 0,
+    "records_rejected": 0,
+    "files_not_read": [],
+    "unbilled_calls": [],
+}
+
+
+def test_what_is_worth_a_notice() -> None:
+    assert reasons_to_notify({}, WELL) == []
+    assert reasons_to_notify(WELL, WELL) == []
+    left = WELL | {"unbilled_calls": [{"calls": 2}, {"calls": 3}]}
+    assert reasons_to_notify(WELL, left) == ["5 successful call(s) are not in the bill"]
+    # A run with nothing due says again what the last settlement left, and that is no news.
+    assert reasons_to_notify(WELL, left | {"outcome": "nothing_due"}) == []
+    assert reasons_to_notify(WELL, WELL | {"outcome": "failed", "message": "why"}) == [
+        "the run ended failed: why"
+    ]
