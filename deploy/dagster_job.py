@@ -5,8 +5,6 @@ come again on a retry, so the op fails at once. 3 (another run works) and 4 may 
 again.
 """
 
-from __future__ import annotations
-
 import subprocess
 
 from dagster import (

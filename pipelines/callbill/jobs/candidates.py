@@ -20,6 +20,7 @@ from callbill import __version__
 from callbill.base.catalogue import figure_seeds
 from callbill.base.errors import UsageError
 from callbill.base.settings import Settings, load_vars, today_or_utc
+from callbill.ingest.shape_files import load_shapes
 from callbill.jobs.locks import run_lock
 from callbill.jobs.status import status_of, write_status
 from callbill.jobs.summary import RunSummary
@@ -190,9 +191,14 @@ def _changed_files(
 ) -> Iterable[str]:
     """The files that the candidate loaded and that do not lie in the landing folder as they did."""
     known = current.loads_by_key if current else {}
+    shapes = {name: shape.sha256 for name, shape in load_shapes(settings.shapes).items()}
     for load in manifest.loads:
         if load.key in known or load.quarantine_reason is not None:
             continue
+        if load.feed == "call_logs" and shapes.get(load.format, load.shape_sha256) != (
+            load.shape_sha256
+        ):
+            yield f"shape {load.format} is another"
         try:
             if digest_of(settings.landing / load.path) != load.sha256:
                 yield f"{load.path} has other bytes"

@@ -32,7 +32,7 @@ _VARS_HEAD = """\
 [vars]
 """
 # What the setting would be, for those whose default is no value.
-_EXAMPLES: dict[str, Any] = {
+EXAMPLES: dict[str, Any] = {
     "through": "2026-12-31",
     "threads": 4,
     "buckets": 1,
@@ -79,7 +79,7 @@ def settings_text() -> str:
 
 def _shown(name: str, field: FieldInfo) -> Any:
     value = PLACE_DEFAULTS.get(name, field.default)
-    return _EXAMPLES[name] if value is None else value
+    return EXAMPLES[name] if value is None else value
 
 
 def _comments_above(text: str, name: str) -> str:
@@ -96,4 +96,4 @@ def _toml(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, int | float):
         return str(value)
-    return str(value) if value == _EXAMPLES["through"] else f'"{value}"'
+    return str(value) if value == EXAMPLES["through"] else f'"{value}"'

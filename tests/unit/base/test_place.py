@@ -20,7 +20,7 @@ from callbill.base.settings import (
     load_vars,
     published_folder,
 )
-from callbill.jobs.new_place import make_place, settings_text
+from callbill.jobs.new_place import EXAMPLES, make_place, settings_text
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_new_place_shows_every_setting_and_changes_none(place: Path) -> None:
     assert keys == {key_in_file(name) for name in Settings.model_fields if name not in NOT_IN_FILE}
     assert shown["vars"].keys() == {*FIGURE_VARS, *THRESHOLDS}
     before = load_settings()
-    examples = {"through", "threads", "buckets"}
+    examples = set(EXAMPLES)
     set_in_file(place, uncommented())
     after = load_settings()
     assert before.model_dump(exclude=examples) == after.model_dump(exclude=examples)
