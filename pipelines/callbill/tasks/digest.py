@@ -17,8 +17,8 @@ _WORTH_SENDING = 256 * 1024**2
 
 
 def run(item: dict[str, Any]) -> dict[str, Any]:
-    """The SHA-256 of each of the files `paths`, None for one that cannot be read here. `members` has
-    the place of each in the .zip that its path leads to, None if it is no .zip.
+    """The SHA-256 of each of the files `paths`, None for one that cannot be read here. `members`
+    has the place of each in the .zip that its path leads to, None if it is no .zip.
 
     Raises CallbillError if a store does not answer.
     """
