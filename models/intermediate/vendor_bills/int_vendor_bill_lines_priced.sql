@@ -20,6 +20,11 @@ counted as (
                 when lines.used_amount_unit = '次' then 1
                 when lines.used_amount_unit = '千次' then 1000
                 when lines.used_amount_unit = '万次' then 10000
+                -- As FOCUS has it: Requests, 1000 Requests.
+                when regexp_full_match(lower(lines.used_amount_unit), '\d{0,6} ?requests')
+                    then coalesce(
+                        try_cast(regexp_extract(lines.used_amount_unit, '^\d+') as integer), 1
+                    )
             end as decimal(10, 0)
         ) as exact_calls
     from lines

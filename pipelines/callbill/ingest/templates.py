@@ -102,7 +102,9 @@ def identifier_rules() -> Any:
 
 def pages_query(shape: Shape, lines: str) -> str:
     """SQL that adds `items` to lines: the list of records that each holds."""
-    return TEMPLATES.get_template(f"{shape.feed.name}/pages.sql").render(json_lines=lines)
+    return TEMPLATES.get_template(f"{shape.feed.name}/pages.sql").render(
+        json_lines=lines, reading_rules=shape.reading_rules
+    )
 
 
 def _kept_fields(relation: str, fields: Iterable[str]) -> str:

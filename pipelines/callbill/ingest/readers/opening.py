@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from callbill.ingest.readers import flattening, json_lines
-from callbill.ingest.readers.document import document_as_line
+from callbill.ingest.readers.document import document_as_line, pages_as_lines
 from callbill.ingest.readers.documents import has_lines
 from callbill.ingest.readers.lines import BadLine, UnreadableFileError
 from callbill.ingest.readers.recoding import as_utf8
@@ -50,7 +50,8 @@ def open_plain(
     elif kind == "csv" and shape.feed.reads_gb18030 and shape.reading_rules >= 2:
         content = as_utf8(content, _beside(stem, "recoded"))
     elif kind == "document" and shape.feed.has_pages:
-        kind, content = "json", document_as_line(content, _beside(stem, "line"))
+        as_lines = pages_as_lines if shape.reading_rules >= 2 else document_as_line
+        kind, content = "json", as_lines(content, _beside(stem, "line"))
     elif kind in ("json", "document", "lines"):
         if kind == "json" and _begins_an_array(content, shape):
             # Lines of batches, or an array over many lines under the wrong ending.

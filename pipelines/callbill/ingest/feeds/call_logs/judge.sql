@@ -12,18 +12,15 @@ with texts as (
 instants as (
     select
         *,
-        {% if time_formats %}
         case
             {% for format in time_formats %}
             -- {{ format.text }}
             when regexp_full_match(called_at, '{{ format.pattern }}')
                 then {{ format.instant }}
             {% endfor %}
-            else {{ instant('called_at', naive_timezone) }}
+            when true
+                then {{ instant('called_at', naive_timezone) }}
         end as called_ts,
-        {% else %}
-        {{ instant('called_at', naive_timezone) }} as called_ts,
-        {% endif %}
         case
             when http_status = '200' then 200
             when regexp_full_match(http_status, '[+-]?\d{1,9}(\.0*)?')
@@ -63,7 +60,10 @@ typed as (
             -- An attempt that no server answered: the client notes status 0, or an error of its own.
             when
                 request_id is null
-                and (status = 0 or regexp_matches(error_code, '^(?i:Client[._]?(Network)?Error)'))
+                and (
+                    status = 0
+                    or regexp_matches(error_code, '^(?i:client[._]?(network)?error)')
+                )
                 then 'never_reached'
             {% endif %}
             when request_id is null then 'missing_request_id'

@@ -27,6 +27,13 @@ create table if not exists raw.vendor_bills_loaded (
     used_amount decimal(18, 8),
     used_amount_unit varchar,
     real_cost decimal(38, 8) not null,
+    -- Quantities before packages, and those taken from packages; how the line was paid.
+    total_amount decimal(38, 8),
+    deducted_amount decimal(38, 8),
+    voucher_amount decimal(38, 8),
+    incentive_amount decimal(38, 8),
+    cash_amount decimal(38, 8),
+    transfer_amount decimal(38, 8),
     arrived_on date not null,
     settlement_floor date not null,
     -- The line's own texts, as a JSON object.
