@@ -47,7 +47,7 @@ hooks:
 run: install
 	@unset $${!CALLBILL_@}; \
 	[ -e $(SAMPLE_PLACE)/callbill.toml ] || $(BIN)/callbill init $(SAMPLE_PLACE) > /dev/null && \
-	CALLBILL_CATALOGUE=seeds $(BIN)/callbill run --place $(SAMPLE_PLACE) \
+	CALLBILL_CATALOGUE=sample/catalogue $(BIN)/callbill run --place $(SAMPLE_PLACE) \
 		--landing sample/landing --through $(SAMPLE_THROUGH)
 
 test: install

@@ -84,4 +84,12 @@
     {{ precision_adjustments_of(settlements, 'known_on') }};
     create or replace macro billing.monthly_bills_known_on(known_on) as table
     {{ monthly_bills_of(lines, settlements) }};
+    {%- for name, about in {
+        'bill_lines_known_on': 'Bill lines as they stood on a date: those settled by then.',
+        'settlements_known_on': 'Settlements as they stood on a date.',
+        'precision_adjustments_known_on': 'Precision adjustments as they stood on a date.',
+        'monthly_bills_known_on': 'Monthly bills as they stood on a date.',
+    }.items() %}
+    comment on macro table billing.{{ name }} is '{{ about }} known_on: the date, inclusive';
+    {%- endfor %}
 {%- endmacro %}

@@ -22,7 +22,9 @@ def sample_place() -> Path:
 
     def make(place: Path) -> None:
         (place / "landing").symlink_to(SAMPLE / "landing")
-        settle(place, SAMPLE_THROUGH)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("CALLBILL_CATALOGUE", str(SAMPLE / "catalogue"))
+            settle(place, SAMPLE_THROUGH)
 
     return make_once("sample", make)
 

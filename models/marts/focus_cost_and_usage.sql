@@ -1,11 +1,13 @@
 {{ config(materialized="view") }}
 
 -- The bill after the FinOps FOCUS specification 1.4, dataset Cost and Usage: a row per bill line,
--- and one per month and product whose deductions differ from what was rated. Its columns are named
--- as FOCUS has them.
+-- caller and region, and one per month and product whose deductions differ from what was rated. Its
+-- columns are named as FOCUS has them.
 -- noqa: disable=CP02
 {#- Named without the warehouse, so that a release can take the view along. -#}
 {%- set bill_lines = ref("bill_lines").include(database=false) %}
+{%- set cost_allocation = ref("cost_allocation").include(database=false) %}
+{%- set account_names = ref("account_names").include(database=false) %}
 {%- set monthly_bills = ref("monthly_bills").include(database=false) %}
 {%- set precision_adjustments = ref("precision_adjustments").include(database=false) %}
 {%- set components = ref("components").include(database=false) %}
@@ -19,8 +21,19 @@ with lines as (
     from {{ bill_lines }}
 ),
 
-components as (
-    select * from {{ components }}
+shares as (
+    select
+        lines.* replace (
+            allocated.calls as calls,
+            allocated.real_cost as real_cost,
+            {{ used_amount('allocated.calls', 'components.calls_per_price_unit') }} as used_amount
+        ),
+        components.calls_per_price_unit,
+        allocated.operate_uin,
+        allocated.region
+    from lines
+    inner join {{ cost_allocation }} as allocated on lines.line_id = allocated.line_id
+    inner join {{ components }} as components on lines.component_code = components.component_code
 ),
 
 adjustments as (
@@ -38,53 +51,54 @@ adjustments as (
 
 charges as (
     select
-        lines.owner_uin,
-        lines.bill_month,
-        lines.product_code,
-        lines.usage_date as charged_from,
-        lines.usage_date + 1 as charged_until,
+        shares.owner_uin,
+        shares.bill_month,
+        shares.product_code,
+        shares.usage_date as charged_from,
+        shares.usage_date + 1 as charged_until,
         'Usage' as charge_category,
         -- A line that takes back or reprices calls of a closed month. Late usage was in none.
         case
             when
-                lines.line_type in ('correction', 'rerating')
-                and lines.bill_month > lines.first_billed
+                shares.line_type in ('correction', 'rerating')
+                and shares.bill_month > shares.first_billed
                 then 'Correction'
         end as charge_class,
         concat(
-            case lines.line_type
+            case shares.line_type
                 when 'usage' then 'Calls'
                 when 'late_usage' then 'Calls that became known late'
                 when 'correction' then 'Calls that turned out not to be billed'
                 else 'Calls whose price became known otherwise'
             end,
-            ' (', lines.component_name, '), at ', {{ price_text('lines.contract_price') }},
-            ' ', lines.price_unit
+            ' (', shares.component_name, '), at ', {{ price_text('shares.contract_price') }},
+            ' ', shares.price_unit
         ) as charge_description,
         'Usage-Based' as charge_frequency,
-        lines.real_cost as billed_cost,
-        cast(lines.contract_price * cast(lines.used_amount as decimal(20, 8)) as decimal(38, 16))
+        shares.real_cost as billed_cost,
+        cast(shares.contract_price * cast(shares.used_amount as decimal(20, 8)) as decimal(38, 16))
             as contracted_cost,
-        cast(lines.list_price * cast(lines.used_amount as decimal(20, 8)) as decimal(38, 16))
+        cast(shares.list_price * cast(shares.used_amount as decimal(20, 8)) as decimal(38, 16))
             as list_cost,
-        lines.contract_price as contracted_unit_price,
-        lines.list_price as list_unit_price,
+        shares.contract_price as contracted_unit_price,
+        shares.list_price as list_unit_price,
         'Standard' as pricing_category,
-        lines.used_amount as pricing_quantity,
+        shares.used_amount as pricing_quantity,
         case
-            when components.calls_per_price_unit = 1 then 'Requests'
-            else concat(cast(components.calls_per_price_unit as varchar), ' Requests')
+            when shares.calls_per_price_unit = 1 then 'Requests'
+            else concat(cast(shares.calls_per_price_unit as varchar), ' Requests')
         end as pricing_unit,
-        cast(lines.calls as decimal(38, 0)) as consumed_quantity,
+        cast(shares.calls as decimal(38, 0)) as consumed_quantity,
         'Requests' as consumed_unit,
-        lines.component_code as sku_id,
-        concat(lines.component_code, '@', {{ price_text('lines.list_price') }}) as sku_price_id,
-        lines.component_name as sku_meter,
-        lines.line_id as x_line_id,
-        lines.line_type as x_line_type,
-        lines.settled_on as x_settled_on
-    from lines
-    inner join components on lines.component_code = components.component_code
+        shares.component_code as sku_id,
+        concat(shares.component_code, '@', {{ price_text('shares.list_price') }}) as sku_price_id,
+        shares.component_name as sku_meter,
+        shares.line_id as x_line_id,
+        shares.line_type as x_line_type,
+        shares.settled_on as x_settled_on,
+        shares.operate_uin,
+        shares.region
+    from shares
     union all
     select
         owner_uin,
@@ -111,14 +125,16 @@ charges as (
         cast(null as varchar) as sku_meter,
         cast(null as varchar) as x_line_id,
         cast(null as varchar) as x_line_type,
-        cast(null as date) as x_settled_on
+        cast(null as date) as x_settled_on,
+        cast(null as varchar) as operate_uin,
+        cast(null as varchar) as region
     from adjustments
 )
 
 select
     cast(charges.billed_cost as decimal(38, 8)) as BilledCost,
     charges.owner_uin as BillingAccountId,
-    cast(null as varchar) as BillingAccountName,
+    account_names.account_name as BillingAccountName,
     'CNY' as BillingCurrency,
     {{ start_of_day("cast(charges.bill_month + interval 1 month as date)") }} as BillingPeriodEnd,
     {{ start_of_day("charges.bill_month") }} as BillingPeriodStart,
@@ -149,7 +165,16 @@ select
     charges.sku_price_id as SkuPriceId,
     charges.x_line_id as x_LineId,
     charges.x_line_type as x_LineType,
-    charges.x_settled_on as x_SettledOn
+    charges.x_settled_on as x_SettledOn,
+    charges.region as RegionId,
+    charges.region as RegionName,
+    charges.operate_uin as SubAccountId,
+    sub_account_names.account_name as SubAccountName,
+    -- The caller's own tags, otherwise those of the account.
+    coalesce(sub_account_names.tags, account_names.tags) as Tags
 from charges
 inner join {{ products }} as products on charges.product_code = products.product_code
 left join {{ focus_services }} as services on charges.product_code = services.product_code
+left join {{ account_names }} as account_names on charges.owner_uin = account_names.account_uin
+left join {{ account_names }} as sub_account_names
+    on charges.operate_uin = sub_account_names.account_uin

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
 import time
+from collections import Counter
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +14,7 @@ from typing import Any
 
 import duckdb
 import openpyxl
+import pypdf
 import pytest
 from focus_data_toolkit.model.capabilities import KNOWN_CONDITIONS
 from focus_data_toolkit.model.validator import lint_focus_1_4_structure
@@ -170,8 +174,12 @@ def test_a_workbook_that_is_opened_again_has_the_same_decimals(
 ) -> None:
     [path] = export(sample_place, tmp_path, "--format=xlsx")
     workbook = openpyxl.load_workbook(path)
-    assert workbook.sheetnames == ["detail", "deductions"]
-    for sheet in workbook:
+    assert workbook.sheetnames == ["detail", "deductions", "summary"]
+    for name in vendor_csv:
+        sheet = workbook[name]
+        assert sheet.freeze_panes == "A2"
+        assert sheet.auto_filter.ref == sheet.dimensions
+        assert (sheet.print_title_rows, sheet.page_setup.fitToWidth) == ("$1:$1", 1)
         expected = rows_of(vendor_csv[sheet.title])
         heading, *rows = sheet.iter_rows()
         names = [cell.value for cell in heading]
@@ -185,6 +193,23 @@ def test_a_workbook_that_is_opened_again_has_the_same_decimals(
     assert (money.data_type, money.number_format) == ("n", "0.00000000")
     [deducted] = [cell for cell in workbook["deductions"][2] if cell.column == 9]
     assert (deducted.data_type, deducted.number_format) == ("n", "0.00")
+
+
+def test_a_workbook_ends_with_the_bills_and_their_sum(sample_place: Path, tmp_path: Path) -> None:
+    [path] = export(sample_place, tmp_path, "--format=xlsx")
+    _heading, *rows, total = openpyxl.load_workbook(path)["summary"].iter_rows()
+    bills = query(
+        sample_place,
+        "select owner_uin, account_name, calls, rated_amount, deducted_amount"
+        " from billing.monthly_bills left join billing.accounts using (owner_uin)"
+        " where bill_month = '2026-09-01' order by 1",
+    )
+    assert [(row[0].value, row[1].value, row[4].value) for row in rows] == [
+        bill[:3] for bill in bills
+    ]
+    assert total[0].value == "合计"
+    for column, place in ((7, 3), (9, 4)):
+        assert _shown(total[column]) == f"{sum(bill[place] for bill in bills):f}"
 
 
 def _shown(cell: Any) -> str:
@@ -223,7 +248,7 @@ def test_texts_stay_texts_in_a_spreadsheet(odd: Path, tmp_path: Path, layout: st
         for sheet in openpyxl.load_workbook(path):
             heading, *rows = sheet.iter_rows()
             place = [cell.value for cell in heading].index(column)
-            owners = {row[place].value: row[place] for row in rows}
+            owners = {row[place].value: row[place] for row in rows if row[place].value != "合计"}
             assert set(owners) == {*FORMULAS, DEAR}
             assert {cell.data_type for row in rows for cell in row} <= {"s", "n", "d"}
             assert all(cell.quotePrefix for owner, cell in owners.items() if owner[0] in "=+-@")
@@ -316,10 +341,35 @@ def test_the_exported_file_is_what_the_checker_saw(
         for row in focus
         if row["BillingPeriodStart"] == datetime.fromisoformat(f"{MONTH}-01T00:00:00+08:00")
     ]
-    by_line = sorted(month, key=lambda row: (row["BillingAccountId"], row["x_LineId"]))
-    exported = sorted(rows_of(path), key=lambda row: (row["BillingAccountId"], row["x_LineId"]))
-    assert exported == by_line
-    assert lint_focus_1_4_structure("cost and usage", exported).ok
+    with path.open(encoding="utf-8", newline="") as stream:  # without a byte order mark
+        exported = list(csv.DictReader(stream))
+
+    def key(row: dict[str, str]) -> tuple[str, ...]:
+        names = ("BillingAccountId", "x_LineId", "SubAccountId", "RegionId")
+        return tuple(row[name] for name in names)
+
+    assert sorted(exported, key=key) == sorted(month, key=key)
+    # The checker's own command, on the file itself.
+    command = [Path(sys.executable).with_name("focus-toolkit"), "validate", path]
+    checked = subprocess.run(
+        [*command, "--dataset", "cost-and-usage"], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_focus_knows_callers_and_their_tags(focus: list[dict[str, Any]]) -> None:
+    shop = [row for row in focus if row["BillingAccountId"] == "100000000005" and row["x_LineId"]]
+    assert {row["SubAccountId"]: row["Tags"] for row in shop} == {
+        "100000000005": '{"cost_center":"shop","environment":"production"}',
+        "200000000051": '{"cost_center":"shop-front","team":"web"}',
+        "200000000052": '{"cost_center":"shop-office","team":"operations"}',
+        "200000000053": '{"cost_center":"shop-lab","team":"research"}',
+    }
+    assert {row["SubAccountName"] for row in shop if row["SubAccountId"] == "200000000051"} == {
+        "商城前台 Shop front"
+    }
+    adjusted = [row for row in focus if row["ChargeCategory"] == "Adjustment"]
+    assert {(row["SubAccountId"], row["RegionId"]) for row in adjusted} == {(None, None)}
 
 
 def test_rules_of_focus_that_the_checker_leaves_out(focus: list[dict[str, Any]]) -> None:
@@ -427,3 +477,61 @@ def test_billed_is_what_was_deducted(sample_place: Path) -> None:
         from billing.settlements group by all
     """
     assert sorted(query(sample_place, billed)) == sorted(query(sample_place, deducted))
+
+
+# --- statements ---
+
+
+def shown(value: Decimal | int) -> str:
+    return (
+        f"{value:,}".replace("-", "−")
+        if isinstance(value, int)
+        else f"{value:,f}".replace("-", "−")
+    )
+
+
+def test_a_statement_has_the_figures_of_the_marts(sample_place: Path, tmp_path: Path) -> None:
+    files = export(sample_place, tmp_path, "--format=pdf")
+    bills = query(
+        sample_place,
+        "select owner_uin, rated_amount, deducted_amount, adjustment_amount"
+        " from billing.precision_adjustments where bill_month = '2026-09-01' order by 1",
+    )
+    assert [path.name for path in files] == [f"callbill-2026-09-{bill[0]}.pdf" for bill in bills]
+    for path, (owner, *sums) in zip(files, bills, strict=True):
+        pages = pypdf.PdfReader(path).pages
+        text = "\n".join(page.extract_text() for page in pages)
+        for number, page in enumerate(pages, 1):
+            assert f"{number} / {len(pages)}" in page.extract_text()
+        for word in (f"2026-09/{owner}", "2026年9月账单", "月度计费精度差异", "Tencent Cloud"):
+            assert word in text, word
+        words = Counter(text.split())
+        for amount in sums:
+            assert words[shown(amount)] >= 1
+        for mart, columns in (
+            ("bill_lines", ("calls", "list_cost", "real_cost")),
+            ("settlements", ("rated_amount", "deducted_amount", "residual_amount")),
+        ):
+            rows = query(
+                sample_place,
+                f"select {', '.join(columns)} from billing.{mart}"
+                f" where owner_uin = '{owner}' and bill_month = '2026-09-01'",
+            )
+            expected = Counter(shown(value) for row in rows for value in row)
+            assert expected <= words, (owner, mart, expected - words)
+
+
+def test_a_statement_of_an_account_of_any_name(odd: Path, tmp_path: Path) -> None:
+    for owner in (*FORMULAS, DEAR):
+        [path] = export(odd, tmp_path / str(len(owner)) / owner.replace("/", "_"),
+                        "--format=pdf", f"--owner={owner}")  # fmt: skip
+        text = pypdf.PdfReader(path).pages[0].extract_text()
+        assert owner in text.replace("\n", "")
+
+
+def test_the_same_statement_is_the_same_bytes(sample_place: Path, tmp_path: Path) -> None:
+    first, second = (
+        export(sample_place, tmp_path / name, "--format=pdf", "--owner=100000000002")[0]
+        for name in ("one", "two")
+    )
+    assert first.read_bytes() == second.read_bytes()

@@ -145,6 +145,29 @@ def test_what_is_sealed_stays_as_it_was(old: Path, after: Path) -> None:
         assert query(old, rows) == query(after, rows) != []
 
 
+def test_lines_of_before_are_shared_out_too(after: Path) -> None:
+    """A mart that 0.6.0 did not have holds what it settled."""
+    assert (
+        query(
+            after,
+            """
+        with shares as (
+            select line_id, sum(calls) as calls, sum(real_cost) as real_cost
+            from billing.cost_allocation group by line_id
+        )
+        select line_id from billing.bill_lines as l left join shares as s using (line_id)
+        where s.calls is distinct from l.calls or s.real_cost is distinct from l.real_cost
+        """,
+        )
+        == []
+    )
+    [(lines, first)] = query(
+        after, "select count(distinct line_id), min(settled_on) from billing.cost_allocation"
+    )
+    assert lines > 50
+    assert str(first) in manifest(after)["settlement_hashes"]
+
+
 @pytest.mark.parametrize("makes_it_anew", ["rebuild", "run"])
 def test_a_lost_warehouse_is_made_anew(
     old: Path, after: Path, makes_it_anew: str, tmp_path: Path

@@ -11,29 +11,38 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from callbill.release.site.data import COLUMNS, FORMAT, LAST_ENTRIES
+import yaml
+from callbill.release.site.data import COLUMNS, LAST_ENTRIES
 
-from tests.support.commands import run_job, settle, succeed
+from tests.support.commands import callbill, run_job, settle, succeed
 from tests.support.landing_files import json_lines, record, write
-from tests.support.places import query
+from tests.support.places import places, query
 from tests.support.project import PROJECT, SAMPLE_THROUGH
-from tests.support.site import HOSTILE, site_of
+from tests.support.site import HOSTILE, data_of, facts_of, site_of
 
 VENDOR = PROJECT / "pipelines" / "callbill" / "release" / "site" / "vendor"
 
 
 def given(place: Path, name: str) -> Any:
     """What a script of the data folder gives."""
-    text = (site_of(place) / "data" / str(FORMAT) / f"{name}.js").read_text(encoding="utf-8")
+    text = (data_of(place) / f"{name}.js").read_text(encoding="utf-8")
     said = re.fullmatch(r"callbill\.give\((\"[^\"]+\"), (.*)\);\n", text, re.DOTALL)
     assert said, text[:100]
     assert json.loads(said[1]) == name
     return json.loads(said[2])
 
 
+def given_list(place: Path, folder: str) -> list[list[str | None]]:
+    """The rows of a month's bills, or of all accounts, from all files of the list."""
+    firsts = json.loads((data_of(place) / folder / "list.json").read_text(encoding="utf-8"))
+    parts = [given(place, f"{folder}/list-{number}") for number in range(len(firsts))]
+    assert [part[0][0] for part in parts] == firsts
+    return [row for part in parts for row in part]
+
+
 def accounts_given(place: Path, folder: str) -> dict[str, dict[str, list[list[str | None]]]]:
     found: dict[str, dict[str, list[list[str | None]]]] = {}
-    for path in sorted((site_of(place) / "data" / str(FORMAT) / folder).glob("[0-9]*.js")):
+    for path in sorted((data_of(place) / folder).glob("[0-9]*.js")):
         share = dict(given(place, f"{folder}/{path.stem}"))
         assert not share.keys() & found.keys()
         found |= share
@@ -41,7 +50,7 @@ def accounts_given(place: Path, folder: str) -> dict[str, dict[str, list[list[st
 
 
 def months(place: Path) -> list[str]:
-    folders = (site_of(place) / "data" / str(FORMAT)).iterdir()
+    folders = (data_of(place)).iterdir()
     return sorted(path.name for path in folders if path.name != "accounts")
 
 
@@ -60,7 +69,13 @@ def test_every_row_of_the_bill_is_given_to_the_last_digit(sample_place: Path) ->
         "settlements": ("settlements", "bill_month"),
         "adjustment": ("precision_adjustments", "bill_month"),
         "usage": ("daily_usage", "date_trunc('month', usage_date)"),
+        "callers": ("callers", "bill_month"),
     }
+    callers = """(
+        select owner_uin, bill_month, operate_uin, region, component_code,
+            sum(calls)::bigint as calls, sum(list_cost) as list_cost, sum(real_cost) as real_cost
+        from billing.cost_allocation group by all
+    )"""
     shown: dict[str, list[list[str | None]]] = {kind: [] for kind in marts}
     for month in months(sample_place):
         for owner, tables in accounts_given(sample_place, month).items():
@@ -71,7 +86,7 @@ def test_every_row_of_the_bill_is_given_to_the_last_digit(sample_place: Path) ->
             rows_of(
                 sample_place,
                 f"select owner_uin, strftime({month}, '%Y-%m'), {as_texts(kind)}"
-                f" from billing.{mart}",
+                f" from {callers if kind == 'callers' else f'billing.{mart}'}",
             )
         )
         assert len(expected) > 5, kind
@@ -87,9 +102,9 @@ def test_lists_of_bills_and_accounts(sample_place: Path) -> None:
             f" deducted_amount::varchar from billing.monthly_bills where bill_month = '{month}-01'"
             " order by all",
         )
-        assert given(sample_place, f"{month}/bills") == list(expected)
+        assert given_list(sample_place, month) == list(expected)
     rows = [dict(zip(COLUMNS["accounts"], row, strict=True))
-            for row in given(sample_place, "accounts/all")]  # fmt: skip
+            for row in given_list(sample_place, "accounts")]  # fmt: skip
     known = query(
         sample_place,
         "select owner_uin from billing.daily_usage union"
@@ -97,14 +112,15 @@ def test_lists_of_bills_and_accounts(sample_place: Path) -> None:
         " select owner_uin from billing.service_status order by 1",
     )
     assert [row["owner_uin"] for row in rows] == [owner for (owner,) in known]
-    [owing] = [row for row in rows if row["amount_due"]]
+    [owing] = [row for row in rows if row["amount_due"] not in (None, "0.00")]
     assert owing == {
         "owner_uin": "100000000001",
+        "account_name": "页面示例 Page example",
         "status": "suspended",
         "balance": "-0.04",
         "available": "-0.04",
         "amount_due": "0.04",
-        "bill_month": "2026-08-01",
+        "last_bill_month": "2026-08-01",
     }
 
 
@@ -133,7 +149,7 @@ def test_pages_ask_nobody_outside_and_tell_nothing_of_the_machine(sample_place: 
     pages = sorted(site.rglob("*.html"))
     assert {page.relative_to(site).as_posix() for page in pages} == {
         *("index.html", "bills.html", "bill.html", "accounts.html", "account.html", "runs.html"),
-        *("controls/index.html", "dbt/index.html"),
+        *("dictionary.html", "checks.html", "controls/index.html", "dbt/index.html"),
     }
     for page in pages:
         text = page.read_text(encoding="utf-8")
@@ -159,6 +175,12 @@ def test_scripts_of_others_are_as_they_were_published() -> None:
     assert {name for name, _ in said} == {path.name for path in VENDOR.glob("*.js")}
     for name, content_hash in said:
         assert hashlib.sha256((VENDOR / name).read_bytes()).hexdigest() == content_hash, name
+
+
+def share_of(place: Path, owner: str) -> int:
+    """The share of an account, by the rule that pages find it by."""
+    shares: int = facts_of(site_of(place) / "index.html")["shares"]
+    return int.from_bytes(owner.encode()[-6:]) % shares
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +214,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_a_run_did_not_change_is_linked(nights: Path) -> None:
     def files() -> dict[str, int]:
-        folder = site_of(nights) / "data" / str(FORMAT)
+        folder = data_of(nights)
         return {
             path.relative_to(folder).as_posix(): path.stat().st_ino
             for path in folder.glob("*/*.js")
@@ -202,9 +224,16 @@ def test_what_a_run_did_not_change_is_linked(nights: Path) -> None:
     settle(nights, date(2026, 5, 3))
     after = files()
     linked = {name for name in before if after[name] == before[name]}
-    assert {name.split("/")[0] for name in linked} == {"2026-03", "2026-04"}
+    assert {name.split("/")[0] for name in linked} == {"2026-03", "2026-04", "accounts"}
     assert len([name for name in before if name.startswith("2026-03")]) > 3
-    assert before.keys() - linked == {name for name in before if name.startswith("accounts")}
+    # Of the accounts as they stand, those that nothing happened to.
+    changed = {record("may")["owner_uin"], HOSTILE[0]}
+    assert len([name for name in linked if name.startswith("accounts/")]) >= 3
+    assert before.keys() - linked <= {
+        "accounts/list-0.js",
+        *(f"accounts/{share_of(nights, owner)}.js" for owner in changed),
+        *(name for name in before if name.startswith("2026-05")),
+    }
     # A late failure takes a call of March back: in a line of May, and from March's usage.
     late = record(HOSTILE[0], owner_uin=HOSTILE[0], called_at="2026-03-10T10:00:00+08:00",
                   error_code="InternalError")  # fmt: skip
@@ -215,7 +244,7 @@ def test_what_a_run_did_not_change_is_linked(nights: Path) -> None:
     # Of the two months what is of this account, and their lists of bills.
     months_written = [name.split("/")[0] for name in written if not name.startswith("accounts")]
     assert sorted(months_written) == ["2026-03", "2026-03", "2026-05", "2026-05"]
-    assert {"2026-03/bills.js", "2026-05/bills.js"} < written
+    assert {"2026-03/list-0.js", "2026-05/list-0.js"} < written
     usage = accounts_given(nights, "2026-03")[HOSTILE[0]]["usage"]
     assert [row[3:] for row in usage] == [["2", "1", "1", "0"]]
     [line] = accounts_given(nights, "2026-05")[HOSTILE[0]]["lines"]
@@ -242,8 +271,8 @@ def test_a_call_that_moves_to_another_month(tmp_path: Path) -> None:
 def test_accounts_of_any_name(nights: Path) -> None:
     assert set(HOSTILE) <= accounts_given(nights, "2026-03").keys()
     index = (site_of(nights) / "index.html").read_text(encoding="utf-8")
-    # It owes money: the page is put together with its name.
-    assert "&lt;img src=x onerror=alert(1)&gt;</a>" in index
+    # It owes money: the page has its name among its facts, as a text that closes nothing.
+    assert "\\u003cimg src=x onerror=alert(1)\\u003e" in index
     for page in site_of(nights).glob("*.html"):
         assert "<img src=x" not in page.read_text(encoding="utf-8")
 
@@ -254,11 +283,76 @@ def test_a_site_before_anything_was_billed(tmp_path: Path) -> None:
         json_lines(record("x", called_at="2026-03-01T10:00:00+08:00", error_code="InternalError")),
     )
     settle(tmp_path, date(2026, 3, 2))
-    assert "No bill yet" in (site_of(tmp_path) / "index.html").read_text(encoding="utf-8")
-    assert given(tmp_path, "2026-03/bills") == []
+    assert facts_of(site_of(tmp_path) / "index.html")["tables"]["totals"] == []
+    assert given_list(tmp_path, "2026-03") == []
 
 
 def test_a_run_says_where_its_site_is(sample_place: Path) -> None:
     ended = run_job(sample_place, "--through", SAMPLE_THROUGH)
     succeed(ended)
     assert f"{sample_place}/published/current/site/index.html" in ended.stdout
+
+
+TEXTS = PROJECT / "pipelines" / "callbill" / "release" / "site"
+
+
+def test_everything_is_said_in_both_languages() -> None:
+    texts = yaml.safe_load((TEXTS / "texts.yml").read_text(encoding="utf-8"))
+    scripts = "".join(path.read_text(encoding="utf-8") for path in (TEXTS / "assets").glob("*.js"))
+    for key, (english, chinese) in texts.items():
+        names = [set(re.findall(r"\{(\w+)\}", text)) for text in (english, chinese)]
+        assert names[0] == names[1], key
+        assert f'"{key}"' in scripts, f"{key} is said nowhere"
+        assert english != chinese, key
+    assert set(re.findall(r'\bt\("(\w+)"', scripts)) <= texts.keys()
+    terms = yaml.safe_load((TEXTS / "terms.yml").read_text(encoding="utf-8"))
+    for name, term in terms.items():
+        english, chinese, about, about_in_chinese = term
+        assert chinese and english, name
+        assert bool(about) == bool(about_in_chinese), name
+    columns = {column for columns in COLUMNS.values() for column in columns}
+    assert columns - {"account_uin"} <= terms.keys()
+
+
+def test_every_control_has_a_chinese_sentence() -> None:
+    controls = yaml.safe_load(
+        (PROJECT / "pipelines/callbill/quality/controls/_controls.yml").read_text(encoding="utf-8")
+    )
+    sentences = yaml.safe_load((TEXTS / "sentences.yml").read_text(encoding="utf-8"))
+    assert sentences.keys() == {control["id"] for control in controls}
+
+
+def test_the_site_of_one_account_has_nothing_of_others(sample_place: Path, tmp_path: Path) -> None:
+    owner, others = "100000000005", [f"10000000000{n}" for n in (1, 2, 3, 4, 6, 7, 8)]
+    arguments = ("--format=site", f"--owner={owner}", f"--output={tmp_path}")
+    ended = callbill("export", *places(sample_place), *arguments)
+    succeed(ended)
+    site = tmp_path / f"callbill-site-{owner}"
+    assert ended.stdout == f"{site / 'index.html'}\n"
+    for path in site.rglob("*"):
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            assert [other for other in others if other in text] == [], path
+            assert "迟到合同客户" not in text, path
+    assert {path.name for path in site.glob("*.html")} == {"index.html", "bill.html"}
+    # What is there is what the whole site has of the account.
+    whole = json.loads(json.dumps(accounts_given(sample_place, "2026-09")[owner]))
+    [script] = (site / "data").glob("*/2026-09/[0-9]*.js")
+    given_value = script.read_text(encoding="utf-8").partition(", ")[2].removesuffix(");\n")
+    assert json.loads(given_value) == [[owner, whole]]
+    # Again, over what is there.
+    succeed(callbill("export", *places(sample_place), *arguments))
+    assert [path.name for path in tmp_path.iterdir()] == [site.name]
+
+
+def test_the_site_of_one_account_needs_an_account(sample_place: Path, tmp_path: Path) -> None:
+    for arguments, sentence in (
+        ((), "--format site needs --owner"),
+        (("--owner=1", "--month=2026-09"), "leave --month out"),
+        (("--owner=1",), "knows no account 1"),
+    ):
+        ended = callbill(
+            "export", *places(sample_place), "--format=site", f"--output={tmp_path}", *arguments
+        )
+        assert ended.returncode == 2
+        assert sentence in ended.stderr

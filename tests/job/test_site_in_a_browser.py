@@ -5,9 +5,12 @@ Leaves pictures of the pages in `screenshots/`.
 
 from __future__ import annotations
 
+import csv
 import os
+import re
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -17,12 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+import openpyxl
+import pypdf
 import pytest
 from callbill.release.site.data import COLUMNS
 
-from tests.support.commands import run_job, succeed
+from tests.support.commands import callbill, run_job, succeed
 from tests.support.landing_files import json_lines, record, write
-from tests.support.places import query
+from tests.support.places import places, query
 from tests.support.project import PROJECT
 from tests.support.site import HOSTILE, site_of
 
@@ -38,17 +43,24 @@ QUIET = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+LANGUAGES = {"en": "en-GB", "zh": "zh-CN"}
+BILL = "bill.html#owner=100000000004&month=2026-09"
 PAGES = {
-    "overview": ("index.html", "h1"),
+    "overview": ("index.html", "#months-chart[style]"),
     "bills": ("bills.html", "#table-bills tbody tr"),
-    "bill": ("bill.html#owner=100000000003&month=2026-09", "#table-lines tbody tr"),
+    "bill": (BILL, ".head .big"),
+    "which": ("bill.html", "select[name=month]"),
     "accounts": ("accounts.html", "#table-accounts tbody tr"),
-    "account": ("account.html#owner=100000000001", "#table-entries tbody tr"),
+    "account": ("account.html#owner=100000000008", "#table-months tbody tr"),
     "runs": ("runs.html", "#table-controls tbody tr"),
+    "dictionary": ("dictionary.html", "iframe"),
+    "checks": ("checks.html", "iframe"),
     "controls": ("controls/index.html", "body"),
-    "dictionary": ("dbt/index.html#!/model/model.callbill.bill_lines", "h1:has-text('bill_lines')"),
+    "dbt": ("dbt/index.html#!/model/model.callbill.bill_lines", "h1:has-text('bill_lines')"),
     "lineage": ("dbt/index.html#!/exposure/exposure.callbill.site", "h1:has-text('site')"),
 }
+# Pages of other programs.
+OTHERS = ("controls", "dbt", "lineage")
 MANY = 10_000
 
 
@@ -64,10 +76,16 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def opened(browser: Browser, size: str = "desktop") -> Iterator[Page]:
+def opened(
+    browser: Browser, size: str = "desktop", language: str = "en", scheme: str = "light"
+) -> Iterator[Page]:
     """A page in which nothing may go wrong: no word in the console, no request to elsewhere."""
     width, height = SIZES[size]
-    page = browser.new_page(viewport={"width": width, "height": height}, locale="en-GB")
+    page = browser.new_page(
+        viewport={"width": width, "height": height},
+        locale=LANGUAGES[language],
+        color_scheme="dark" if scheme == "dark" else "light",
+    )
     wrong: list[str] = []
     page.on("console", lambda message: wrong.append(f"{page.url}: {message.text}"))
     page.on("pageerror", lambda error: wrong.append(f"{page.url}: {error}"))
@@ -75,7 +93,7 @@ def opened(browser: Browser, size: str = "desktop") -> Iterator[Page]:
     page.on(
         "request",
         lambda request: (
-            request.url.startswith(("file://", "http://127.0.0.1:", "data:"))
+            request.url.startswith(("file://", "http://127.0.0.1:", "data:", "blob:"))
             or wrong.append(request.url)
         ),
     )
@@ -109,48 +127,124 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def address(place: Path, page: str, **values: str) -> str:
-    return f"{(site_of(place) / page).as_uri()}{'#' if values else ''}{urlencode(values)}"
+    return f"{site_of(place).as_uri()}/{page}{'#' if values else ''}{urlencode(values)}"
+
+
+def shown(value: str) -> str:
+    """A number as pages show it: thousands apart, a true minus."""
+    return f"{Decimal(value):,f}".replace("-", "−")
 
 
 def table(page: Page, name: str) -> list[dict[str, str]]:
-    """What a table shows on all its pages, by column, without units and Chinese names."""
+    """The exact values that a table shows on all its pages, by column. Numbers are shown as people
+    write them, with all their digits."""
     rows: list[dict[str, str]] = []
     while True:
-        rows += page.eval_on_selector_all(
+        cells = page.eval_on_selector_all(
             f"#table-{name} tbody tr",
-            """rows => rows.map(row => Object.fromEntries([...row.cells].map(cell => {
-                const copy = cell.cloneNode(true);
-                copy.querySelectorAll("small, [lang=zh]").forEach(part => part.remove());
-                return [cell.dataset.column, copy.textContent.trim()];
-            })))""",
+            """rows => rows.map(row => [...row.cells].map(cell =>
+                [cell.dataset.column, cell.dataset.value, cell.innerText.trim(),
+                 cell.classList.contains("number")]))""",
         )
-        after = page.locator(f".scroll:has(#table-{name}) + .paging button", has_text="Next")
+        for row in cells:
+            for column, value, text, is_number in row:
+                if is_number and value and "%" not in value and column != "discount":
+                    assert text.split()[0].lstrip("+") == shown(value), (column, value, text)
+            rows.append({column: value for column, value, *_ in row})
+        after = page.locator(f".scroll:has(#table-{name}) + .paging button[data-page=next]")
         if after.count() == 0 or after.is_disabled():
             return rows
         after.click()
 
 
+def unfold(page: Page) -> None:
+    """Unfold all that is folded, also within what is."""
+    while True:
+        folded = page.locator("details.fold:not([open]) > summary")
+        if folded.count() == 0:
+            return
+        folded.first.click()
+
+
+def lines(page: Page) -> list[dict[str, str]]:
+    """The lines of a bill, which are in a table for each type."""
+    names = page.eval_on_selector_all(
+        "details[data-fold^=lines-]", "folds => folds.map(fold => fold.dataset.fold)"
+    )
+    return [row for name in names for row in table(page, name)]
+
+
 def figure(page: Page, name: str) -> str:
-    return page.locator(f"[data-figure='{name}']").first.inner_text()
+    """The exact text of a figure."""
+    found = page.locator(f"[data-figure='{name}']").first
+    value = found.get_attribute("data-value")
+    assert value is not None
+    assert found.inner_text() == shown(value)
+    return value
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("size", SIZES)
-def test_pages_from_disk(browser: Browser, sample_place: Path, size: str) -> None:
+def test_pages_from_disk(
+    browser: Browser, sample_place: Path, size: str, language: str, scheme: str
+) -> None:
+    """In both languages, sizes and colours: nothing hangs over the side, axe finds nothing."""
+    from axe_playwright_python.sync_playwright import Axe
+
     screenshots = PROJECT / "screenshots"
     screenshots.mkdir(exist_ok=True)
-    with opened(browser, size) as page:
-        for name, (place, shown) in PAGES.items():
+    with opened(browser, size, language, scheme) as page:
+        for name, (place, wanted) in PAGES.items():
+            if name in OTHERS and scheme == "dark":
+                continue
+            page.goto("about:blank")
             page.goto(f"{site_of(sample_place).as_uri()}/{place}")
-            page.locator(shown).first.wait_for()
-            if name == "dictionary":
+            page.locator(wanted).first.wait_for()
+            if name == "dbt":
                 assert page.locator("use[href*='#']").count() > 3  # its icons
             page.screenshot(
-                path=screenshots / f"{name}-{size}.png",
-                full_page=name not in ("dictionary", "lineage"),
+                path=screenshots / f"{name}-{size}-{language}-{scheme}.png",
+                full_page=name not in ("dictionary", "checks", *OTHERS),
             )
-            if name not in ("controls", "dictionary", "lineage"):
-                # Nothing hangs over the side.
+            if name not in OTHERS:
                 assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size][0], name
+                assert page.evaluate("document.documentElement.lang")[:2] == language
+                # Not what is in the frames of others' pages.
+                options = {"iframes": False, "preload": False}
+                found = Axe().run(page, options=options).response["violations"]
+                assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == [], name
+                if name == "bill":
+                    unfold(page)
+                    found = Axe().run(page, options=options).response["violations"]
+                    assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
+
+
+def test_pages_in_chinese_have_no_english_sentence(browser: Browser, sample_place: Path) -> None:
+    with opened(browser, language="zh") as page:
+        for name, (place, wanted) in PAGES.items():
+            if name not in (*OTHERS, "runs"):
+                page.goto("about:blank")
+                page.goto(f"{site_of(sample_place).as_uri()}/{place}")
+                page.locator(wanted).first.wait_for()
+                unfold(page)
+                text = page.locator("main").inner_text()
+                # Names of accounts are as the catalogue has them, commands and tables are code.
+                without = re.sub(r"^.*[\u4e00-\u9fff].*$|`[^`]*`|duckdb .*", "", text, flags=re.M)
+                words = set(re.findall(r"(?<![\w.])[A-Z][a-z]+ [a-z]+ [a-z]+", without))
+                assert words == set(), (name, words)
+
+
+def test_a_language_that_is_chosen_stays(browser: Browser, sample_place: Path) -> None:
+    with served(site_of(sample_place)) as at, opened(browser) as page:
+        page.goto(f"{at}/{BILL}")
+        page.locator("h1:has-text('Bill for September 2026')").wait_for()
+        page.get_by_role("button", name="中文").click()
+        page.locator("h1:has-text('2026年9月账单')").wait_for()
+        page.goto(f"{at}/index.html")
+        page.locator("h1:has-text('截至 2026-10-02 的账单')").wait_for()
+        page.get_by_role("button", name="English").click()
+        page.locator("h1:has-text('Bills settled through')").wait_for()
 
 
 @contextmanager
@@ -171,9 +265,9 @@ def served(folder: Path) -> Iterator[str]:
 
 def test_pages_from_a_web_server(browser: Browser, sample_place: Path) -> None:
     with served(site_of(sample_place)) as address, opened(browser) as page:
-        for place, shown in PAGES.values():
+        for place, wanted in PAGES.values():
             page.goto(f"{address}/{place}")
-            page.locator(shown).first.wait_for()
+            page.locator(wanted).first.wait_for()
 
 
 def test_from_the_front_page_to_a_bill(browser: Browser, sample_place: Path) -> None:
@@ -181,17 +275,54 @@ def test_from_the_front_page_to_a_bill(browser: Browser, sample_place: Path) -> 
     with opened(browser) as page:
         page.goto(address(sample_place, "index.html"))
         assert page.locator("h1").inner_text() == "Bills settled through 2026-10-02"
-        page.get_by_role("link", name="2026-08").click()
+        page.get_by_role("link", name="2026-08").first.click()
         page.locator("#table-bills").get_by_role("link", name="100000000001").click()
-        page.locator("#table-lines tbody tr").first.wait_for()
-        assert "0.24000000" in page.locator("#table-lines").inner_text()
-        assert figure(page, "sum-deducted_amount") == "0.24"
+        page.locator(".head .big").wait_for()
+        assert figure(page, "deducted_amount") == "0.24"
+        assert page.locator("[data-state=payment]").inner_text() == "In arrears"
         assert "Suspended" in page.locator("main").inner_text()
-        page.get_by_role("link", name="100000000001").click()
+        unfold(page)
+        assert [row["real_cost"] for row in lines(page)] == ["0.24000000"]
+        page.get_by_role("link", name="100000000001").first.click()
         page.locator("[data-figure=arrears]").wait_for()
         assert "0.04 CNY are due" in " ".join(
             page.locator("[data-figure=arrears]").inner_text().split()
         )
+
+
+def test_the_overview_finds_an_account_by_name(browser: Browser, sample_place: Path) -> None:
+    with opened(browser) as page:
+        page.goto(address(sample_place, "index.html"))
+        page.get_by_role("searchbox").fill("late contract")
+        page.keyboard.press("Enter")
+        page.locator("#table-accounts tbody tr").first.wait_for()
+        assert [row["owner_uin"] for row in table(page, "accounts")] == ["100000000004"]
+
+
+def test_a_bill_answers_what_people_ask(browser: Browser, sample_place: Path) -> None:
+    """What account 4 owes for September, what changed against August, who spent most, and why the
+    bill counts 231 calls and the month 227."""
+    with opened(browser) as page:
+        page.goto(address(sample_place, BILL))
+        page.locator(".head .big").wait_for()
+        head = page.locator(".head").inner_text()
+        assert "12.45 CNY" in head
+        assert "1.29 CNY less than in August 2026 (13.74 CNY)" in head
+        assert figure(page, "sum-calls") == "231"
+        assert "The bill counts 231 calls; 227 of the calls made in September" in (
+            page.locator("#calls").inner_text()
+        )
+        steps = page.locator("table.calls td").evaluate_all(
+            "cells => cells.map(cell => cell.dataset.value)"
+        )
+        assert steps == ["231", "-5", "1", "227"]
+        compared = {row["figure"]: row for row in table(page, "compared")}
+        assert compared["Deducted"]["change_value"] == "-1.29"
+        page.goto(address(sample_place, "bill.html#owner=100000000005&month=2026-09"))
+        page.locator("h1").wait_for()
+        page.get_by_text("Most was spent by").wait_for()
+        first = table(page, "callers")[0]
+        assert (first["operate_uin"], first["real_cost"]) == ("100000000005", "7.86000000")
 
 
 def test_every_bill_shows_the_figures_of_the_marts(browser: Browser, sample_place: Path) -> None:
@@ -204,38 +335,64 @@ def test_every_bill_shows_the_figures_of_the_marts(browser: Browser, sample_plac
     assert len(bills) > 10
     with opened(browser) as page:
         for owner, month, rated, deducted, adjustment, is_final in bills:
+            page.goto("about:blank")
             page.goto(address(sample_place, "bill.html", owner=owner, month=month))
-            page.locator(f"h1:has-text('{owner}')").wait_for()
-            page.locator("#table-lines tbody tr").first.wait_for()
-            assert figure(page, "rated_amount") == rated
+            page.locator(".head .big").wait_for()
+            assert figure(page, "sum-rated_amount") == rated
             assert figure(page, "deducted_amount") == deducted
-            assert figure(page, "adjustment_amount") == adjustment
-            said = page.locator("#adjustment").inner_text()
-            assert f"{deducted} − {rated} = {adjustment} CNY" in " ".join(said.split())
-            assert ("this is final" in said) == (is_final == "true")
-            check_table(page, sample_place, "lines", "bill_lines", owner, month)
+            assert figure(page, "sum-adjustment_amount") == adjustment
+            told = page.locator("#adjustment").inner_text()
+            assert f"{shown(deducted)} − {shown(rated)} = {shown(adjustment)} CNY" in " ".join(
+                told.split()
+            )
+            assert ("this is final" in told) == (is_final == "true")
+            unfold(page)
+            check_lines(page, sample_place, owner, month)
             check_table(page, sample_place, "settlements", "settlements", owner, month)
+            check_callers(page, sample_place, owner, month)
             check_chart(page, sample_place, owner, month)
 
 
+def check_lines(page: Page, place: Path, owner: str, month: str) -> None:
+    columns = ("line_id", "usage_date", "settled_on", "calls", "contract_price", "real_cost")
+    expected = query(
+        place,
+        f"select {', '.join(f'{column}::varchar' for column in columns)} from billing.bill_lines"
+        f" where owner_uin = '{owner}' and bill_month = '{month}-01' order by all",
+    )
+    assert sorted(tuple(row[column] for column in columns) for row in lines(page)) == expected
+
+
+def check_callers(page: Page, place: Path, owner: str, month: str) -> None:
+    expected = query(
+        place,
+        "select operate_uin, sum(calls)::varchar, sum(real_cost)::varchar"
+        f" from billing.cost_allocation where owner_uin = '{owner}'"
+        f" and bill_month = '{month}-01' group by all order by all",
+    )
+    columns = ("operate_uin", "calls", "real_cost")
+    found = sorted(tuple(row[column] for column in columns) for row in table(page, "callers"))
+    assert found == expected
+
+
 def check_table(page: Page, place: Path, name: str, mart: str, owner: str, month: str) -> None:
-    shown = table(page, name)
-    columns = [column for column in shown[0] if column not in ("line_type", "discount")]
-    assert set(columns) <= set(COLUMNS[name])
+    found = table(page, name)
+    columns = [column for column in found[0] if column in COLUMNS[name]]
+    assert len(columns) > 3
     selected = ", ".join(f"{column}::varchar" for column in columns)
     expected = query(
         place,
         f"select {selected} from billing.{mart}"
         f" where owner_uin = '{owner}' and bill_month = '{month}-01' order by all",
     )
-    assert sorted(tuple(row[column] for column in columns) for row in shown) == expected
+    assert sorted(tuple(row[column] for column in columns) for row in found) == expected
     sums = dict.fromkeys(("list_cost", "real_cost", "rated_amount", "residual_amount"), Decimal(0))
     added = [column for column in columns if column in sums]
-    if len(shown) > 1:
+    if len(found) > 1:
         for column in added:
-            total = sum(Decimal(row[column]) for row in shown)
+            total = sum(Decimal(row[column]) for row in found)
             cell = page.locator(f"#table-{name} tfoot [data-column={column}]")
-            assert cell.text_content() == f"{total:f}", column
+            assert cell.get_attribute("data-value") == f"{total:f}", column
 
 
 def check_chart(page: Page, place: Path, owner: str, month: str) -> None:
@@ -265,8 +422,8 @@ def test_bills_by_time_product_mode_and_account(browser: Browser, sample_place: 
     with opened(browser) as page:
         page.goto(address(sample_place, "bills.html"))
         page.locator("#table-bills tbody tr").first.wait_for()
-        page.get_by_label("From").select_option("2026-08")
-        page.get_by_label("To", exact=False).first.select_option("2026-09")
+        page.get_by_label("From month").select_option("2026-08")
+        page.get_by_label("To month").select_option("2026-09")
         page.locator("#table-bills tfoot").wait_for()
         [(count, deducted)] = query(
             sample_place,
@@ -275,7 +432,7 @@ def test_bills_by_time_product_mode_and_account(browser: Browser, sample_place: 
         )
         assert len(table(page, "bills")) == count
         total = page.locator("#table-bills tfoot [data-column=deducted_amount]")
-        assert total.text_content() == deducted
+        assert total.get_attribute("data-value") == deducted
         page.get_by_label("Product").select_option("wimgs")
         page.get_by_label("Billing mode").select_option("postpay")
         assert len(table(page, "bills")) == count
@@ -292,20 +449,85 @@ def test_bills_by_time_product_mode_and_account(browser: Browser, sample_place: 
 def test_lines_of_some_days(browser: Browser, sample_place: Path) -> None:
     with opened(browser) as page:
         page.goto(address(sample_place, "bill.html", owner="100000000003", month="2026-09"))
+        page.locator("details[data-fold=filter] > summary").click()
         page.get_by_label("Used from").fill("2026-09-10")
         page.get_by_label("Used to").fill("2026-09-12")
-        [(lines, cost)] = query(
+        [(count, cost)] = query(
             sample_place,
             "select count(*), sum(real_cost)::varchar from billing.bill_lines where"
             " owner_uin = '100000000003' and bill_month = '2026-09-01'"
             " and usage_date between '2026-09-10' and '2026-09-12'",
         )
-        assert len(table(page, "lines")) == lines
-        assert page.locator("#table-lines tfoot [data-column=real_cost]").text_content() == cost
+        page.locator("#table-lines-usage tfoot").wait_for()
+        assert len(lines(page)) == count
+        total = page.locator("#table-lines-usage tfoot [data-column=real_cost]")
+        assert total.get_attribute("data-value") == cost
         page.get_by_label("Used from").fill("")
         page.get_by_label("Used to").fill("")
         page.get_by_role("combobox", name="Line").select_option("late_usage")
-        assert {row["line_type"] for row in table(page, "lines")} == {"Late usage"}
+        page.locator("#table-lines-late_usage").wait_for()
+        assert page.locator("details[data-fold^=lines-]").count() == 1
+
+
+def test_what_is_shown_can_be_taken_along(
+    browser: Browser, sample_place: Path, tmp_path: Path
+) -> None:
+    """As CSV and as a workbook, to the last digit."""
+    with opened(browser) as page:
+        page.goto(address(sample_place, BILL))
+        page.locator("details[data-fold=settlements] > summary").click()
+        rows = table(page, "settlements")
+        fold = page.locator("details[data-fold=settlements]")
+        for kind in ("csv", "xlsx"):
+            with page.expect_download() as download:
+                fold.locator(f"button[data-file={kind}]").click()
+            name = download.value.suggested_filename
+            assert name == f"callbill-2026-09-100000000004-settlements.{kind}"
+            download.value.save_as(tmp_path / name)
+            if kind == "csv":
+                with (tmp_path / name).open(encoding="utf-8-sig", newline="") as stream:
+                    found = list(csv.reader(stream))[1:]
+                assert found == [list(row.values()) for row in rows]
+            else:
+                book = openpyxl.load_workbook(tmp_path / name)
+                sheet = book["settlements"]
+                assert (sheet.freeze_panes, sheet.auto_filter.ref) == ("A2", f"A1:E{len(rows) + 1}")
+                assert sheet.print_title_rows == "$1:$1"
+                cells = list(sheet.iter_rows(min_row=2, values_only=True))
+                assert len(cells) == len(rows) + 1  # and their sum
+                for cell, row in zip(cells, rows, strict=False):
+                    numbers = [Decimal(str(value)) for value in cell[2:]]
+                    assert numbers == [Decimal(value) for value in list(row.values())[2:]]
+                assert str(cells[-1][3]) == "12.45"
+
+
+def test_a_printed_bill_is_a_statement(
+    browser: Browser, sample_place: Path, tmp_path: Path
+) -> None:
+    for language, title in (("en", "Bill for September 2026"), ("zh", "2026年9月账单")):
+        with opened(browser, language=language) as page:
+            page.goto(address(sample_place, BILL))
+            page.locator(".head .big").wait_for()
+            path = tmp_path / f"{language}.pdf"
+            page.pdf(path=path, prefer_css_page_size=True)
+            # On the screen it is as it was.
+            assert page.locator("#table-lines-usage").count() == 0
+        pages = pypdf.PdfReader(path).pages
+        text = "\n".join(printed.extract_text() for printed in pages)
+        assert title in pages[0].extract_text()
+        assert "2026-09/100000000004" in pages[0].extract_text()
+        for number, printed in enumerate(pages, 1):
+            assert f"{number} / {len(pages)}" in printed.extract_text()
+        expected = Counter(
+            shown(value)
+            for row in query(
+                sample_place,
+                "select list_cost::varchar, real_cost::varchar from billing.bill_lines"
+                " where owner_uin = '100000000004' and bill_month = '2026-09-01'",
+            )
+            for value in row
+        )
+        assert expected <= Counter(text.split()), language
 
 
 def test_with_the_keyboard_alone(browser: Browser, sample_place: Path) -> None:
@@ -323,35 +545,39 @@ def test_with_the_keyboard_alone(browser: Browser, sample_place: Path) -> None:
         while page.evaluate("document.activeElement.textContent") != "2026-09":
             page.keyboard.press("Tab")
         page.keyboard.press("Enter")
-        page.locator("#table-lines tbody tr").first.wait_for()
+        page.locator(".head .big").wait_for()
         # What the page shows is in its address, which the first link must leave as it is.
         page.locator(".skip").focus()
         page.keyboard.press("Enter")
         assert page.evaluate("document.activeElement.id") == "content"
         assert page.locator("h1:has-text('2026-09')").count() == 1
-        while not page.locator("button:focus", has_text="Cost after").count():
+        while not page.locator("details[data-fold=lines-usage] > summary:focus").count():
+            page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        while not page.locator("#table-lines-usage button:focus", has_text="Cost after").count():
             page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         page.locator("th[aria-sort=ascending]").wait_for()
         page.keyboard.press("Enter")
         page.locator("th[aria-sort=descending]").wait_for()
-        costs = [Decimal(row["real_cost"]) for row in table(page, "lines")]
+        costs = [Decimal(row["real_cost"]) for row in table(page, "lines-usage")]
         assert costs == sorted(costs, reverse=True)
 
 
 def test_ten_thousand_accounts(browser: Browser, crowded: Path) -> None:
     with opened(browser) as page:
         page.goto(address(crowded, "accounts.html"))
-        page.locator(f"text=1 to 50 of {MANY}").wait_for()
+        page.locator(f"text=1 to 50 of {MANY:,}").first.wait_for()
         page.get_by_role("searchbox").fill("200000007777")
         page.locator("#table-accounts").get_by_role("link", name="200000007777").click()
         page.locator("#table-months").get_by_role("link", name="2026-03").click()
-        page.locator("#table-lines tbody tr").first.wait_for()
-        assert [row["real_cost"] for row in table(page, "lines")] == ["0.06000000"]
+        page.locator(".head .big").wait_for()
+        unfold(page)
+        assert [row["real_cost"] for row in lines(page)] == ["0.06000000"]
         page.goto(address(crowded, "bills.html"))
-        page.locator(f"text=1 to 50 of {MANY}").wait_for()
+        page.locator(f"text=1 to 50 of {MANY:,}").first.wait_for()
         total = page.locator("#table-bills tfoot [data-column=deducted_amount]")
-        assert total.text_content() == f"{MANY * Decimal('0.06'):f}"
+        assert total.get_attribute("data-value") == f"{MANY * Decimal('0.06'):f}"
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -363,10 +589,10 @@ def test_hostile_names_stay_text(browser: Browser, crowded: Path, size: str) -> 
             link = page.locator("#table-accounts").get_by_role("link", name=owner, exact=True)
             link.click()
             page.locator("#table-months tbody tr").first.wait_for()
-            assert page.locator("h1").inner_text() == f"Account 账户 {owner}"
+            assert page.locator("h1").inner_text() == f"Account {owner}"
             page.locator("#table-months").get_by_role("link", name="2026-03").click()
-            page.locator("#table-lines tbody tr").first.wait_for()
-            page.locator("summary").click()
+            page.locator(".head .big").wait_for()
+            unfold(page)
             assert [row["operate_uin"] for row in table(page, "usage")] == [owner]
 
 
@@ -383,15 +609,49 @@ def test_a_new_release_on_the_same_server(browser: Browser, tmp_path: Path) -> N
             for path in site_of(tmp_path).rglob("*.js"):
                 os.utime(path, (0, 0))  # long ago: kept without asking
             page.goto(f"{address}/bills.html")
-            total = page.locator("#table-bills [data-column=deducted_amount]").first
-            assert total.text_content() == cost
+            total = page.locator("#table-bills td[data-column=deducted_amount]").first
+            assert total.get_attribute("data-value") == cost
 
 
 def test_addresses_of_nothing(browser: Browser, sample_place: Path) -> None:
+    """Each says what it has not, and where to go on."""
     with opened(browser) as page:
         page.goto(address(sample_place, "bill.html"))
-        page.locator("text=no bill and made no calls").wait_for()
+        page.get_by_label("Account").fill("100000000004")
+        page.get_by_label("Bill month").select_option("2026-09")
+        page.get_by_role("button", name="Show").click()
+        page.locator(".head .big").wait_for()
         page.goto(address(sample_place, "bill.html", owner="__proto__", month="2026-09"))
-        page.locator("text=no bill and made no calls").wait_for()
+        page.locator("text=knows no account __proto__").wait_for()
+        page.goto(address(sample_place, "bill.html", owner="100000000001", month="2026-09"))
+        page.locator("text=has no bill for September 2026 and made no calls").wait_for()
+        page.get_by_role("link", name="← August 2026").click()
+        page.locator(".head .big").wait_for()
+        page.goto(address(sample_place, "bill.html", owner="100000000004", month="2026-07"))
+        page.locator("text=Nothing was charged in July 2026").wait_for()
+        page.goto(address(sample_place, "account.html", owner="1"))
+        page.locator("text=knows no account 1").wait_for()
         page.goto(address(sample_place, "bills.html", **{"from": "x", "to": "<b>"}))
         page.locator("#table-bills tbody tr").first.wait_for()
+
+
+def test_the_site_of_one_account(browser: Browser, sample_place: Path, tmp_path: Path) -> None:
+    arguments = ("--format=site", "--owner=100000000005", f"--output={tmp_path}")
+    succeed(callbill("export", *places(sample_place), *arguments))
+    site = tmp_path / "callbill-site-100000000005"
+    with opened(browser) as page:
+        page.goto((site / "index.html").as_uri())
+        page.locator("h1:has-text('100000000005')").wait_for()
+        page.locator("#table-months").get_by_role("link", name="2026-09").click()
+        page.locator(".head .big").wait_for()
+        assert figure(page, "deducted_amount") == "27.54"
+        assert page.locator("[href='bills.html'], [href='runs.html']").count() == 0
+        unfold(page)
+        page.get_by_role("link", name="100000000005").first.click()
+        page.locator("#table-months").wait_for()
+
+
+def test_no_file_of_a_page_is_large(crowded: Path) -> None:
+    site = site_of(crowded)
+    for path in [*site.glob("*.html"), *site.glob("data/**/*.js"), *site.glob("assets/*")]:
+        assert path.stat().st_size < 1_000_000, path

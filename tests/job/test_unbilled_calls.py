@@ -182,34 +182,27 @@ def test_the_end_of_the_run_says_it(nights: tuple[Night, Night]) -> None:
     assert not any(line.startswith(" waiting ") for line in nights[1].output.splitlines())
 
 
-def unbilled_rows(page: str) -> list[list[str]]:
-    """The rows of a page's table of successful calls that are not billed, without Chinese."""
-    table = page.partition('id="table-unbilled"')[2].partition("</table>")[0]
-    body = re.sub(r'<span lang="zh">.*?</span>', "", table.partition("<tbody")[2])
-    return [
-        [
-            re.sub(r"<[^>]+>", "", cell).strip()
-            for cell in re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL)
-        ]
-        for row in body.split("<tr")[1:]
-    ]
+def shown(page: str, table: str) -> list[list[str | None]]:
+    """The rows of a page's table."""
+    found = re.search(r'id="facts">(.*?)</script>', page, re.DOTALL)
+    assert found
+    return [list(row.values()) for row in json.loads(found[1])["tables"][table]]
 
 
 def test_the_pages_show_it(nights: tuple[Night, Night]) -> None:
     pages = nights[0].pages
-    assert unbilled_rows(pages["index"]) == [
-        ["No price", "802", "2", "3", "–"],
-        ["Contradictory", "1", "1", "1", "0.06000000"],
-        ["Too late", "3", "1", "1", "0.09000000"],
-        ["Waiting", "2", "1", "1", "0.06000000"],
+    assert shown(pages["index"], "unbilled") == [
+        ["unrated", "802", "2", "3", None],
+        ["conflict", "1", "1", "1", "0.06000000"],
+        ["too_old", "3", "1", "1", "0.09000000"],
+        ["waiting", "2", "1", "1", "0.06000000"],
     ]
-    assert "<b>808</b> successful calls of this run are not billed" in pages["index"]
-    assert "Of all dates: 806" in pages["index"]
-    assert unbilled_rows(pages["runs"])[:4] == [
-        ["No price", "SearchByImage", B, "400", USED, USED, "–"],
-        ["No price", "searchbytext", A, "300", USED, USED, "–"],
-        ["No price", "searchbytext", B, "100", USED, USED, "–"],
-        ["No price", "SearchByText", B, "2", "2019-12-31", "2019-12-31", "–"],
+    assert shown(pages["index"], "unbilled_to_date") == [["806"]]
+    assert shown(pages["runs"], "unbilled_by_account")[:4] == [
+        ["unrated", "SearchByImage", B, "400", USED, USED, None],
+        ["unrated", "searchbytext", A, "300", USED, USED, None],
+        ["unrated", "searchbytext", B, "100", USED, USED, None],
+        ["unrated", "SearchByText", B, "2", "2019-12-31", "2019-12-31", None],
     ]
 
 

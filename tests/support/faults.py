@@ -245,6 +245,14 @@ FAULTS = {
         "fees are rounded to 7 decimals",
         model("macros/money.sql", "}}, 8) as decimal(38, 8))", "}}, 7) as decimal(38, 8))"),
     ),
+    "shares_are_their_lines": Fault(
+        "what is left of a line goes to nobody",
+        model(
+            "models/marts/cost_allocation.sql",
+            "when real_rank <= real_left then 1",
+            "when real_rank <= 0 then 1",
+        ),
+    ),
     "settlements_are_their_lines": Fault(
         "fen are cut, as another var would have it",
         model(

@@ -9,6 +9,7 @@ bill.
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,11 +32,12 @@ SEED_COLUMNS = {
 OTHER_COLUMNS = {
     "error_codes": ("error_code",),
     "focus_services": ("product_code",),
-    "accounts": ("owner_uin",),
+    "account_names": ("account_uin", "tags"),
     "budgets": ("owner_uin", "bill_month", "amount"),
 }
 # The columns that no two rows of a file have in common.
 _KEY_COLUMNS = OTHER_COLUMNS | {
+    "account_names": ("account_uin",),
     "budgets": ("owner_uin", "bill_month"),
     "products": ("product_code",),
     "components": ("component_code",),
@@ -52,6 +54,7 @@ _USUAL_VALUES = {
     "component_actions": dict(
         zip(("effective_from", "known_from"), _FROM_THE_BEGINNING, strict=True)
     ),
+    "account_names": {"tags": "{}"},
     "budgets": {"bill_month": _EVERY_MONTH},
 }
 _PRICE_UNITS = {str(10**exponent) for exponent in range(9)}
@@ -274,9 +277,21 @@ def _normalized(column: str, text: str | None) -> str:
     elif column == "amount":
         if not _AMOUNT.fullmatch(text) or not Decimal(text):
             raise ValueError(f"{text} is not an amount above 0 of at most 2 decimals")
+    elif column == "tags":
+        _check_tags(text)
     elif column == "list_price":
         price = Decimal(text) if text.replace(".", "", 1).isdecimal() else None
         if price is None or price >= _PRICE_LIMIT or price != round(price, 8):
             raise ValueError(f"{text} is not a price of at most 10 digits and 8 decimals")
         return f"{price:.8f}"
     return text
+
+
+def _check_tags(text: str) -> None:
+    """Raises ValueError if a text is not a JSON object of texts."""
+    try:
+        tags = json.loads(text)
+    except ValueError:
+        tags = None
+    if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
+        raise ValueError(f'{text} is not a JSON object of texts, such as {{"cost_center": "ads"}}')

@@ -44,13 +44,14 @@ def arrears(**places: str) -> None:
 
 @click.command()
 @place_options
-@month_option(required=True, help="Bill month, YYYY-MM.")
+@month_option(help="Bill month, YYYY-MM. Every format but `site` needs it.")
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["csv", "xlsx", "parquet"]),
+    type=click.Choice(["csv", "xlsx", "parquet", "pdf", "site"]),
     default="csv",
     show_default=True,
+    help="`pdf` is a statement for each account, `site` the pages of one account (--owner).",
 )
 @owner_option(help="Only of this account.")
 @click.option(
@@ -68,14 +69,28 @@ def arrears(**places: str) -> None:
     help="Where to write  [the current folder]",
 )
 def export(
-    month: date, format_: str, owner: str | None, layout: str, output: Path, **places: str
+    month: date | None, format_: str, owner: str | None, layout: str, output: Path, **places: str
 ) -> None:
     """Write a month's bills to files for others: finance, FinOps tools, the other side.
 
     What was written is listed, a file a line.
     """
-    from callbill.queries.export import export_month
+    from callbill.queries.export import export_month, export_site, safe_name
 
+    if format_ == "site":
+        if owner is None:
+            raise UsageError("--format site needs --owner: the pages are of one account")
+        if month is not None:
+            raise UsageError("--format site has all months: leave --month out")
+        site = export_site(
+            checked_settings(**places), owner, output / f"callbill-site-{safe_name(owner)}"
+        )
+        click.echo(site / "index.html")
+        return
+    if month is None:
+        raise UsageError(f"--format {format_} needs --month")
+    if format_ == "pdf" and layout != "vendor":
+        raise UsageError("--format pdf has no other layout: leave --layout out")
     files = export_month(
         checked_settings(**places), month, format_, owner=owner, layout=layout, folder=output
     )

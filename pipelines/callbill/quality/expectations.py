@@ -193,10 +193,17 @@ def _text(template: str, params: dict[str, str]) -> RenderedStringTemplateConten
 def data_docs(result: ExpectationSuiteValidationResult, heading: str) -> str:
     """Great Expectations' page of a validation (HTML), which loads no other file."""
     page = ValidationResultsPageRenderer().render(result)
-    # Of the overview only the statistics: the rest links to pages of a store that does not exist.
-    page.sections[0].content_blocks = page.sections[0].content_blocks[1:2]
+    # Not its overview: it links to pages of a store that does not exist, and its percentage counts
+    # warnings as failures.
+    page.sections = page.sections[1:]
     view = DefaultJinjaPageView(custom_views_directory=str(_DATA_DOCS))
-    html: str = view.render(page, template="controls.j2", heading=heading)
+    html: str = view.render(
+        page,
+        template="controls.j2",
+        heading=heading,
+        passed=result.statistics["successful_expectations"],
+        controls=result.statistics["evaluated_expectations"],
+    )
     return html
 
 

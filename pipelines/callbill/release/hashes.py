@@ -33,7 +33,9 @@ from callbill.release.marts import dated_marts, hashed_marts
 from callbill.warehouse.layout import CALLS, Layout
 from callbill.warehouse.warehouse import Warehouse
 
-NAMES_FROM_SEEDS = frozenset({"product_name", "component_name", "used_amount_unit", "price_unit"})
+NAMES_FROM_SEEDS = frozenset(
+    {"product_name", "component_name", "used_amount_unit", "price_unit", "account_name", "tags"}
+)
 
 # Columns that hashes cover only from a later recipe on (callbill.base.rules): by table and column,
 # the first recipe that covers it.

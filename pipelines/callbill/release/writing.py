@@ -186,14 +186,16 @@ def _copy_macros(con: duckdb.DuckDBPyConnection) -> None:
     """Copy the SQL macros of schema `billing` (macros/known_on.sql)."""
     macros = con.execute(
         """
-        select function_name, array_to_string(parameters, ', '), macro_definition
+        select function_name, array_to_string(parameters, ', '), macro_definition, comment
         from duckdb_functions()
         where database_name = current_database() and schema_name = 'billing'
         order by 1
         """
     ).fetchall()
-    for name, parameters, definition in macros:
+    for name, parameters, definition, comment in macros:
         con.execute(f"create macro release.billing.{name}({parameters}) as table {definition}")
+        if comment:
+            con.execute(f"comment on macro table release.billing.{name} is {literal(comment)}")
 
 
 def _manifest(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
@@ -68,6 +68,10 @@ _WITH_ACTIONS = """
 """
 
 
+# Models by settlement date that older warehouses do not have: their dates so far are built once. In
+# the order in which they read each other.
+_MODELS_WITH_A_PAST = ("int_charges_by_caller", "cost_allocation")
+
 # Tables of the job that the models of a bucket read.
 _GIVEN = ("ops.catalogue_rows", "ops.cleaned_identifiers", "ops.sealed_settlements")
 
@@ -119,6 +123,7 @@ def build_models(
     plan = load_plan(warehouse.layout, billing_vars, window)
     write_seeds(warehouse, plan, settings.catalogue)
     warehouse.by_date.prepare(dates.first, dates.last)
+    _build_past(warehouse, billing_vars, window)
     built = Built()
     if warehouse.buckets > 1:
         values = variables(
@@ -129,6 +134,26 @@ def build_models(
     days = (dates.last - dates.first).days
     warehouse.by_date.complete(dates.first + timedelta(days=n) for n in range(days + 1))
     return built
+
+
+def _build_past(warehouse: Warehouse, billing_vars: BillingVars, window: Window) -> None:
+    """Build models for the settlement dates before the window, if the warehouse has those dates and
+    not these models. Such models read what is kept of the dates."""
+    if not warehouse.has("billing", "bill_lines"):
+        return
+    [(first,)] = warehouse.rows("select min(settled_on) from billing.bill_lines")
+    if first is None or first >= window.settle_from:
+        return
+    past = replace(window, settle_from=first, settle_through=window.settle_from - timedelta(days=1))
+    plan = load_plan(warehouse.layout, billing_vars, past)
+    models = {model.name: model for model in plan.models}
+    missing = tuple(
+        models[name] for name in _MODELS_WITH_A_PAST if not warehouse.has(models[name].schema, name)
+    )
+    if missing:
+        # The warehouse may have moved since the view was made.
+        warehouse.by_date.create_view(CALLS)
+        write_relations(warehouse, Plan((), missing), past)
 
 
 def _build_buckets(

@@ -71,7 +71,8 @@ def test_a_price_is_the_same_however_it_is_written(seeds: Path) -> None:
             "not in seeds/products.csv",
         ),
         ("products", ",空", "product_code", "empty"),
-        ("accounts", " 100000004002,甲", "owner_uin", "blanks"),
+        ("account_names", " 100000004002,甲,", "account_uin", "blanks"),
+        ("account_names", "100000004002,甲,blue", "tags", "JSON object of texts"),
         ("error_codes", "AuthFailure,auth", "", "two rows"),
         ("budgets", "all,,0.00", "amount", "above 0"),
         ("budgets", "all,,1.005", "amount", "2 decimals"),
@@ -119,7 +120,7 @@ def test_a_catalogue_as_a_spreadsheet_saves_it(seeds: Path) -> None:
 
 
 def test_files_that_no_figure_depends_on_may_be_missing(seeds: Path) -> None:
-    for name in ("accounts", "error_codes", "focus_services"):
+    for name in ("account_names", "error_codes", "focus_services"):
         (seeds / f"{name}.csv").unlink()
     check_catalogue(seeds)
     (seeds / "list_prices.csv").unlink()

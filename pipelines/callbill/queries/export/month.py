@@ -22,8 +22,10 @@ from callbill.base.settings import Settings
 from callbill.base.sql import literal
 from callbill.queries.bill import no_bill
 from callbill.queries.export.csv_file import write_csv
+from callbill.queries.export.statement import statements
 from callbill.queries.export.workbook import write_workbook
 from callbill.queries.project_sql import expand_macros
+from callbill.release.release import Release
 from callbill.release.store import published_by
 
 # The tables of each layout. A table's query is in the SQL file of its name.
@@ -79,16 +81,30 @@ def export_month(
             raise no_bill(month, owner)
         if layout == "focus":
             _check_focus_services(con)
-        stem = f"callbill-{month:%Y-%m}" + (f"-{_safe_name(owner)}" if owner else "")
+        stem = f"callbill-{month:%Y-%m}" + (f"-{safe_name(owner)}" if owner else "")
+        if format_ == "pdf":
+            if not _has_accounts(con):
+                raise UsageError(f"release {release.run_id} was published by a callbill before 0.7")
+            return _write_statements(con, release, month, owner, folder)
         if format_ == "xlsx":
             name = stem if layout == "vendor" else f"{stem}-{tables[0]}"
             path = folder / f"{name}.xlsx"
-            _write_whole(path, partial(write_workbook, con, queries))
+            sheets = queries | (
+                # Last: other programs read the first sheet of a bill.
+                {"summary": (_HERE / "summary.sql").read_text(encoding="utf-8")}
+                if layout == "vendor" and _has_accounts(con)
+                else {}
+            )
+            _write_whole(path, partial(write_workbook, con, sheets))
             return [ExportedFile(path, sum(rows.values()))]
         written = []
         for name, query in queries.items():
             path = folder / f"{stem}-{name}.{format_}"
-            write = write_csv if format_ == "csv" else _write_parquet
+            write = (
+                partial(write_csv, is_marked=layout == "vendor")
+                if format_ == "csv"
+                else _write_parquet
+            )
             _write_whole(path, partial(write, con, query))
             written.append(ExportedFile(path, rows[name]))
         return written
@@ -111,9 +127,33 @@ def _check_focus_services(con: duckdb.DuckDBPyConnection) -> None:
         )
 
 
+def _write_statements(
+    con: duckdb.DuckDBPyConnection, release: Release, month: date, owner: str | None, folder: Path
+) -> list[ExportedFile]:
+    """Write a statement for each account."""
+    from callbill.queries.export.statement_pdf import write_statement
+
+    written = []
+    for statement in statements(con, month, owner, release.manifest.through, release.run_id):
+        path = folder / f"callbill-{month:%Y-%m}-{safe_name(statement.owner)}.pdf"
+        _write_whole(path, partial(write_statement, statement))
+        written.append(ExportedFile(path, len(statement.lines)))
+    return written
+
+
 def _count(con: duckdb.DuckDBPyConnection, query: str) -> int:
     [(rows,)] = con.execute(f"select count(*) from ({query})").fetchall()
     return int(rows)
+
+
+def _has_accounts(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the release knows names of accounts. Those of callbill before 0.7 do not."""
+    return bool(
+        con.execute(
+            "select 1 from duckdb_tables()"
+            " where schema_name = 'billing' and table_name = 'accounts'"
+        ).fetchall()
+    )
 
 
 def _write_parquet(con: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
@@ -136,7 +176,7 @@ def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
         part.unlink(missing_ok=True)
 
 
-def _safe_name(owner: str) -> str:
+def safe_name(owner: str) -> str:
     """An account's number as part of a file's name. It may hold any characters."""
     name = re.sub(r"[^0-9A-Za-z_-]", "_", owner)[:64]
     # Two numbers that look alike now still get two names.

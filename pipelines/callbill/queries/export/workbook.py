@@ -59,7 +59,20 @@ def write_workbook(con: duckdb.DuckDBPyConnection, queries: Mapping[str, str], p
             for row in rows:
                 sheet.append([_cell(sheet, value) for value in row])
             rows = result.fetchmany(_ROWS_AT_ONCE)
+        _prepare_for_paper(sheet, f"A1:{_letters(len(names) - 1)}{written}")
     _save(workbook, path)
+
+
+def _prepare_for_paper(sheet: Any, cells: str) -> None:
+    """Filters over the headings; on paper as wide as the page, with the headings on each."""
+    sheet.auto_filter.ref = cells
+    sheet.print_title_rows = "1:1"
+    sheet.page_setup.orientation = "landscape"
+    sheet.page_setup.paperSize = 9  # A4
+    sheet.page_setup.fitToWidth = 1
+    sheet.page_setup.fitToHeight = 0
+    sheet.sheet_properties.pageSetUpPr.fitToPage = True
+    sheet.oddFooter.right.text = "&P / &N"
 
 
 # A fixed date in place of the time of writing: the same rows then give the same bytes.

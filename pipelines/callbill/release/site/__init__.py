@@ -1,13 +1,14 @@
 """The site of a release: pages that show its bills, for a browser, from disk or any web server.
 
-Pages are the same for all accounts. What they show lies beside them in `data/`, a file for a month
-and some of the accounts, so that a release writes what its run changed and links the rest.
+Pages are frames, the same for all accounts. What they show lies beside them in `data/`, a file for
+a month and some of the accounts, so that a release writes what its run changed and links the rest.
 
 data.py      the scripts in data/, from the .sql files here
-pages.py     the pages, from templates/ and assets/
-terms.yml    what the pages call things, in English and as the vendor's bills have it
+pages.py     the pages, from page.html.j2, assets/ and the tables of the overview
+terms.yml    what the pages call figures and states, in English and Chinese
+texts.yml    the sentences of the pages, likewise
 dbt_docs.py  dbt's own site of the models
-vendor/      Preact and Chart.js
+vendor/      Preact, Chart.js and fflate
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from callbill.base.settings import BillingVars
 from callbill.release.release import Release
 from callbill.release.site.data import write_data
 from callbill.release.site.dbt_docs import write_dbt_docs
-from callbill.release.site.pages import write_pages
+from callbill.release.site.pages import Facts, write_pages
 from callbill.warehouse.warehouse import Warehouse
 
 __all__ = ["write_site"]
@@ -40,6 +41,8 @@ def write_site(
     site = release.site
     (site / "controls").mkdir(parents=True)
     (site / "controls" / "index.html").write_text(data_docs, encoding="utf-8")
-    months = write_data(warehouse.con, billing_vars, site, before.site if before else None, settled)
-    write_pages(warehouse.con, billing_vars, site, release.run_id, settled[1], months)
+    zone = billing_vars.billing_timezone
+    data = write_data(warehouse.con, zone, site, before.site if before else None, settled)
+    facts = Facts(release.run_id, settled[1], zone, billing_vars.deduction_rounding)
+    write_pages(warehouse.con, facts, site, data)
     write_dbt_docs(warehouse.layout, billing_vars, site)

@@ -20,7 +20,39 @@ last_entries as (
     qualify entry_no > max(entry_no) over (partition by owner_uin) - {{ last_entry_count }}
 ),
 
+-- The account's own name, and those of whoever called for it.
+callers as (
+    select
+        owner_uin,
+        operate_uin as account_uin
+    from billing.daily_usage
+    where {{ in_shares }}
+    union
+    select
+        owner_uin,
+        owner_uin as account_uin
+    from billing.accounts
+    where {{ in_shares }}
+),
+
+names as (
+    select
+        callers.owner_uin,
+        callers.account_uin,
+        account_names.account_name
+    from callers
+    inner join seeds.account_names as account_names
+        on callers.account_uin = account_names.account_uin
+),
+
 parts as (
+    select
+        owner_uin,
+        'names' as kind,
+        list({{ names }} order by account_uin) as shown
+    from names
+    group by owner_uin
+    union all
     select
         owner_uin,
         'months' as kind,

@@ -4,29 +4,34 @@ A page that is opened from disk may load scripts and nothing else. A script call
 (assets/site.js) with its name and its value.
 
 Scripts are an interface between releases: a release links those of the release before that did not
-change, and its own pages load them. So their form is fixed by FORMAT: the name `callbill.give`, the
-kinds and columns of COLUMNS in their order, the number of shares.
+change, and its own pages load them. So their form is fixed by the name of their folder: FORMAT
+stands for the name `callbill.give` and the kinds and columns of COLUMNS in their order, the other
+number for how many shares accounts are spread over.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import date
+from hashlib import sha256
 from pathlib import Path
 
 import duckdb
 import jinja2
 
-from callbill.base.settings import BillingVars
 from callbill.base.sql import literal
 from callbill.storage.files import link_or_copy
 
 # The form of the scripts. Those of another format are not linked; they are written anew.
-FORMAT = 1
-# Accounts are spread over so many files (shares), by the last six bytes of their numbers. site.js
-# finds an account's share by the same rule.
-SHARES = 127
-_ALL_SHARES = set(range(SHARES))
+FORMAT = 2
+# Accounts are spread over a power of four of files (shares), by the last six bytes of their
+# numbers. A share has about so many accounts at most, so that no file grows with their number.
+# site.js finds an account's share by the same rule.
+_ACCOUNTS_A_SHARE = 100
+_FEWEST_SHARES = 16
+# A list of accounts or bills is cut into files of so many rows.
+LIST_ROWS = 4000
 # About how many rows one query puts together.
 _ROWS_AT_ONCE = 200_000
 
@@ -35,15 +40,17 @@ _ROWS_AT_ONCE = 200_000
 COLUMNS = {
     "bills": ("owner_uin", "product_code", "calls", "list_cost",
               "discount_amount", "rated_amount", "adjustment_amount", "deducted_amount"),
-    "lines": ("line_id", "settled_on", "usage_date", "line_type", "product_code", "product_name",
-              "component_code", "component_name", "list_price", "discount", "contract_price",
-              "price_unit", "calls", "used_amount", "used_amount_unit", "list_cost", "real_cost"),
+    "lines": ("line_id", "settled_on", "usage_date", "line_type", "component_code", "list_price",
+              "discount", "contract_price", "calls", "used_amount", "list_cost", "real_cost"),
     "settlements": ("settled_on", "product_code", "rated_amount", "deducted_amount",
                     "residual_amount"),
     "adjustment": ("rated_amount", "deducted_amount", "adjustment_amount", "is_final"),
+    "callers": ("operate_uin", "region", "component_code", "calls", "list_cost", "real_cost"),
     "usage": ("usage_date", "operate_uin", "component_code", "calls_received", "calls_billed",
               "calls_failed", "calls_unbilled"),
-    "accounts": ("owner_uin", "status", "balance", "available", "amount_due", "bill_month"),
+    "accounts": ("owner_uin", "account_name", "status", "balance", "available", "amount_due",
+                 "last_bill_month"),
+    "names": ("account_uin", "account_name"),
     "months": ("bill_month", "product_code", "calls", "list_cost", "discount_amount",
                "rated_amount", "adjustment_amount", "deducted_amount"),
     "used": ("usage_month", "calls_received", "calls_billed", "calls_failed", "calls_unbilled"),
@@ -61,77 +68,113 @@ _QUERIES = jinja2.Environment(  # noqa: S701  not HTML
 )
 
 
+@dataclass(frozen=True)
+class Data:
+    """What was written: what a page needs to know to find it."""
+
+    # The folder's name below `data`, and the number of shares in it.
+    folder: str
+    shares: int
+    # Months with a bill or with calls, the last first.
+    months: list[date]
+    # By folder (a month, or accounts), the shares that have any account, as a hexadecimal number
+    # whose bits are the shares: a page asks for no script that is not there.
+    written: dict[str, str]
+    # By folder, the first account of each file of its list.
+    lists: dict[str, list[str]]
+
+
 def write_data(
     con: duckdb.DuckDBPyConnection,
-    billing_vars: BillingVars,
+    zone: str,
     site: Path,
-    before: Path | None,
-    settled: tuple[date, date],
-) -> list[date]:
+    before: Path | None = None,
+    settled: tuple[date, date] | None = None,
+) -> Data:
     """Write the scripts, and link those that the run left as they were.
 
-    `settled` is the first and the last date that the run settled. Returns all months, the last
-    first.
+    `before` is the site of the release before, `settled` the first and the last date settled since.
+    Without them everything is written.
     """
-    _create_macros(con, billing_vars.billing_timezone)
-    data = site / "data" / str(FORMAT)
+    [(account_count,)] = con.execute("select count(*) from billing.accounts").fetchall()
+    shares = _FEWEST_SHARES
+    while shares * _ACCOUNTS_A_SHARE < account_count:
+        shares *= 4
+    _create_macros(con, zone, shares)
+    name = f"{FORMAT}-{shares}"
+    data = site / "data" / name
+    data_before = before / "data" / name if before else None
+    if data_before is None or settled is None or not data_before.is_dir():
+        data_before, changed = None, {}
+    else:
+        changed = _changed_shares(con, data_before, *settled)
     months = [row[0] for row in con.execute(_query("months")).fetchall()]
-    changed_shares = _changed_shares(con, *settled)
-    for month in months:
-        folder = data / f"{month:%Y-%m}"
+    all_shares = set(range(shares))
+    lists = {}
+    folders: list[date | None] = [*months, None]
+    for month in folders:
+        folder = data / (f"{month:%Y-%m}" if month else "accounts")
         folder.mkdir(parents=True)
-        folder_before = before / folder.relative_to(site) if before else None
-        shares = changed_shares.get(month, set())
-        if folder_before is None or not folder_before.is_dir():
-            shares = _ALL_SHARES
+        folder_before = data_before / folder.name if data_before else None
+        to_write = changed.get(month, set())
+        if folder_before is None or not folder_before.is_dir() or -1 in to_write:
+            to_write = all_shares
         else:
-            for file in folder_before.iterdir():
-                is_changed = bool(shares) if file.stem == "bills" else int(file.stem) in shares
-                if not is_changed:
+            for file in folder_before.glob("[0-9]*.js"):
+                if int(file.stem) not in to_write:
                     link_or_copy(file, folder / file.name)
-        if shares:
-            [(bills,)] = con.execute(_query("month_bills", month=month)).fetchall()
-            _write(folder, "bills", bills)
-            _write_shares(con, folder, "month", shares, month=month)
-    folder = data / "accounts"
-    folder.mkdir(parents=True)
-    [(accounts,)] = con.execute(_query("accounts")).fetchall()
-    _write(folder, "all", accounts)
-    # How an account stands changes by time alone: no file of these is linked.
-    _write_shares(con, folder, "account", _ALL_SHARES, last_entry_count=LAST_ENTRIES)
-    return months
+        if month:
+            _write_shares(con, folder, "month", to_write, shares, month=month)
+        else:
+            _write_shares(con, folder, "account", to_write, shares, last_entry_count=LAST_ENTRIES)
+        is_list_changed = bool(to_write) or month is None
+        lists[folder.name] = _write_list(con, folder, folder_before, month, is_list_changed)
+    (data / "accounts" / "names").write_text(_names(con), encoding="utf-8")
+    return Data(name, shares, months, {path.name: _bits(path) for path in data.iterdir()}, lists)
 
 
 def _changed_shares(
-    con: duckdb.DuckDBPyConnection, settle_from: date, settle_through: date
-) -> dict[date, set[int]]:
-    """By month, the shares whose scripts may differ now that these dates are settled."""
+    con: duckdb.DuckDBPyConnection, data_before: Path, settle_from: date, settle_through: date
+) -> dict[date | None, set[int]]:
+    """By month (none: accounts as they stand), the shares whose scripts may differ now that these
+    dates are settled. Share −1 stands for all of them."""
     query = _query("changes", settle_from=settle_from, settle_through=settle_through)
-    shares: dict[date, set[int]] = {}
+    shares: dict[date | None, set[int]] = {}
     for month, share in con.execute(query).fetchall():
-        shares.setdefault(month, set()).update(_ALL_SHARES if share is None else {share})
+        shares.setdefault(month, set()).add(share)
+    names = data_before / "accounts" / "names"
+    if not names.exists() or names.read_text(encoding="utf-8") != _names(con):
+        shares[None] = {-1}
     return shares
 
 
-def shares_written(site: Path) -> dict[str, list[int]]:
-    """By folder of the data (a month, or accounts), the shares that have any account. A page asks
-    for no script that is not there."""
-    return {
-        folder.name: sorted(int(path.stem) for path in folder.glob("[0-9]*.js"))
-        for folder in sorted((site / "data" / str(FORMAT)).iterdir())
-    }
+def _names(con: duckdb.DuckDBPyConnection) -> str:
+    """A hash of the names of all accounts."""
+    rows = con.execute("from seeds.account_names order by all").fetchall()
+    return sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _bits(folder: Path) -> str:
+    return f"{sum(1 << int(path.stem) for path in folder.glob('[0-9]*.js')):x}"
 
 
 def _write_shares(
-    con: duckdb.DuckDBPyConnection, folder: Path, name: str, shares: set[int], **values: object
+    con: duckdb.DuckDBPyConnection,
+    folder: Path,
+    name: str,
+    shares: set[int],
+    share_count: int,
+    **values: object,
 ) -> None:
     """Write the scripts of some shares, by the queries `<name>_rows` and `<name>_accounts`.
 
     Many rows are put together in several turns, each for some of the shares.
     """
+    if not shares:
+        return
     [(row_count,)] = con.execute(_query(f"{name}_rows", **values)).fetchall()
     turns = 1 + (row_count or 0) // _ROWS_AT_ONCE
-    for turn in range(min(turns, SHARES)):
+    for turn in range(min(turns, share_count)):
         numbers = ", ".join(str(share) for share in sorted(shares) if share % turns == turn)
         if numbers:
             in_shares = f"share_of(owner_uin) in ({numbers})"
@@ -140,17 +183,45 @@ def _write_shares(
                 _write(folder, str(share), accounts)
 
 
+def _write_list(
+    con: duckdb.DuckDBPyConnection,
+    folder: Path,
+    folder_before: Path | None,
+    month: date | None,
+    is_changed: bool,
+) -> list[str]:
+    """Write the list of a month's bills, or of all accounts, in files of LIST_ROWS rows.
+
+    Returns the first account of each.
+    """
+    if not is_changed and folder_before is not None:
+        firsts = json.loads((folder_before / "list.json").read_text(encoding="utf-8"))
+        for number in range(len(firsts)):
+            link_or_copy(folder_before / f"list-{number}.js", folder / f"list-{number}.js")
+        link_or_copy(folder_before / "list.json", folder / "list.json")
+    else:
+        query = _query(
+            "month_list" if month else "account_list", month=month, rows_a_file=LIST_ROWS
+        )
+        firsts = []
+        for number, first, rows in con.execute(query).fetchall():
+            _write(folder, f"list-{number}", rows)
+            firsts.append(first)
+        (folder / "list.json").write_text(json.dumps(firsts), encoding="utf-8")
+    return list(firsts)
+
+
 def _write(folder: Path, name: str, value: str) -> None:
     script_name = json.dumps(f"{folder.name}/{name}")
     script = f"callbill.give({script_name}, {value});\n"
     (folder / f"{name}.js").write_text(script, encoding="utf-8")
 
 
-def _create_macros(con: duckdb.DuckDBPyConnection, zone: str) -> None:
+def _create_macros(con: duckdb.DuckDBPyConnection, zone: str, shares: int) -> None:
     con.execute(
         f"""
         create or replace temporary macro share_of(owner) as
-            cast(cast('0x' || right(hex(owner), 12) as ubigint) % {SHARES} as integer)
+            cast(cast('0x' || right(hex(owner), 12) as ubigint) % {shares} as integer)
         """
     )
     con.execute(

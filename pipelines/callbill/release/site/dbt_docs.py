@@ -11,13 +11,19 @@ from callbill.storage.files import link_or_copy
 from callbill.warehouse.dbt import files_hash, run_dbt
 from callbill.warehouse.layout import Layout
 
+_WAY_BACK = (
+    '<a href="../index.html" target="_top" style="position:fixed;z-index:9999;right:1rem;'
+    'top:.25rem;font:14px sans-serif;color:#1a52b5">callbill</a>'
+)
 _DOCUMENTED = ("models/**/*", "macros/**/*", "seeds/*.yml", "dbt_project.yml")
 
 
 def write_dbt_docs(layout: Layout, billing_vars: BillingVars, site: Path) -> None:
     """Write `dbt/index.html`. dbt makes it only when a model or its description has changed;
     otherwise the page made before is linked."""
-    kept_page = layout.dbt / "docs" / f"{files_hash(_DOCUMENTED, version('dbt-core'))}.html"
+    kept_page = (
+        layout.dbt / "docs" / f"{files_hash(_DOCUMENTED, version('dbt-core'), _WAY_BACK)}.html"
+    )
     if not kept_page.exists():
         kept_page.parent.mkdir(parents=True, exist_ok=True)
         for old in kept_page.parent.iterdir():
@@ -33,6 +39,8 @@ def write_dbt_docs(layout: Layout, billing_vars: BillingVars, site: Path) -> Non
         # there.
         text = text.replace('<use xlink:href="{{', '<use ng-attr-href="{{')
         text = re.sub(r'href="[^"]*favicon\.ico[^"]*"', 'href="../assets/icon.svg"', text)
+        # Opened by itself, the page has a way back to the site.
+        text = re.sub(r"(<body[^>]*>)", rf"\1{_WAY_BACK}", text, count=1)
         unfinished = kept_page.with_suffix(".part")
         unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(kept_page)

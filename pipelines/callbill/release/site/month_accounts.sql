@@ -1,5 +1,19 @@
 -- A month of the accounts of some shares: the bill of the month, and the usage in it.
-with parts as (
+with callers as (
+    select
+        owner_uin,
+        operate_uin,
+        region,
+        component_code,
+        cast(sum(calls) as bigint) as calls,
+        cast(sum(list_cost) as decimal(38, 8)) as list_cost,
+        cast(sum(real_cost) as decimal(38, 8)) as real_cost
+    from billing.cost_allocation
+    where bill_month = date '{{ month }}' and {{ in_shares }}
+    group by owner_uin, operate_uin, region, component_code
+),
+
+parts as (
     select
         owner_uin,
         'lines' as kind,
@@ -22,6 +36,13 @@ with parts as (
         list({{ adjustment }}) as shown
     from billing.precision_adjustments
     where bill_month = date '{{ month }}' and {{ in_shares }}
+    group by owner_uin
+    union all
+    select
+        owner_uin,
+        'callers' as kind,
+        list({{ callers }} order by operate_uin, region, component_code) as shown
+    from callers
     group by owner_uin
     union all
     select

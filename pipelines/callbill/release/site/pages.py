@@ -1,11 +1,10 @@
-"""The pages of a site: what is the same for all accounts, and the frames for what `data/` holds."""
+"""The pages of a site: frames for what `data/` holds, and tables that are not of one account."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +13,107 @@ import jinja2
 import yaml
 
 from callbill import __version__
-from callbill.base.settings import BillingVars
-from callbill.release.site.data import COLUMNS, FORMAT, LAST_ENTRIES, SHARES, shares_written
+from callbill.release.site.data import COLUMNS, LAST_ENTRIES, Data
 
 _FOLDER = Path(__file__).parent
-_PAGES = ("index", "bills", "bill", "accounts", "account", "runs")
+# The pages, with the scripts of each and the tables that it shows.
+_PAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "index": (
+        ("chart", "charts", "index"),
+        ("totals", "used", "days", "changes", "arrears", "unbilled", "unbilled_to_date",
+         "controls", "budgets"),
+    ),
+    "bills": (("bills",), ()),
+    "bill": (("chart", "charts", "standing", "bill"), ()),
+    "accounts": (("accounts",), ()),
+    "account": (("chart", "charts", "standing", "account"), ("totals",)),
+    "runs": (
+        ("runs",),
+        ("controls", "unbilled_by_account", "runs", "failed_controls", "rejected"),
+    ),
+    "dictionary": (("dictionary",), ()),
+    "checks": (("dictionary",), ()),
+}  # fmt: skip
+# The pages of a site for one customer.
+_CUSTOMER_PAGES = ("bill", "account")
 # How many of the last runs are shown.
 _LAST_RUNS = 30
-# How many accounts and actions with successful calls that are not billed are shown.
-_MOST_UNBILLED = 20
+# How many rows a table has that may grow with the number of accounts.
+_MOST_ROWS = 20
+# How many days the overview shows.
+_LAST_DAYS = 62
 _REASONS = "['unrated', 'conflict', 'too_old', 'waiting']"
 _QUERIES = {
     "totals": """
         select
-            bill_month, count(distinct owner_uin) as accounts, sum(calls) as calls,
-            sum(list_cost) as list_cost, sum(discount_amount) as discount_amount,
-            sum(rated_amount) as rated_amount, sum(adjustment_amount) as adjustment_amount,
-            sum(deducted_amount) as deducted_amount,
-            bill_month + interval 1 month <= ? as is_final
-        from billing.monthly_bills group by bill_month order by bill_month desc
+            strftime(bill_month, '%Y-%m') as bill_month, count(distinct owner_uin) as accounts,
+            sum(calls)::bigint as calls, sum(list_cost) as list_cost,
+            sum(discount_amount) as discount_amount, sum(rated_amount) as rated_amount,
+            sum(adjustment_amount) as adjustment_amount, sum(deducted_amount) as deducted_amount,
+            bill_month + interval 1 month <= $through as is_final
+        from billing.monthly_bills group by billing.monthly_bills.bill_month
+        order by bill_month desc
+    """,
+    "used": """
+        select
+            strftime(usage_date, '%Y-%m') as usage_month,
+            sum(calls_received)::bigint as calls_received,
+            sum(calls_billed)::bigint as calls_billed, sum(calls_failed)::bigint as calls_failed,
+            sum(calls_unbilled)::bigint as calls_unbilled
+        from billing.daily_usage group by usage_month order by usage_month desc
+    """,
+    "days": f"""
+        with days as (
+            select
+                usage_date, sum(calls_billed)::bigint as calls_billed,
+                sum(calls_failed)::bigint as calls_failed,
+                sum(calls_unbilled)::bigint as calls_unbilled
+            from billing.daily_usage where usage_date >= $through::date - {_LAST_DAYS}
+            group by usage_date
+        ),
+        costs as (
+            select usage_date, sum(real_cost) as real_cost
+            from billing.bill_lines where usage_date >= $through::date - {_LAST_DAYS}
+            group by usage_date
+        )
+        select days.*, coalesce(costs.real_cost, 0)::decimal(38, 8) as real_cost
+        from days left join costs on days.usage_date = costs.usage_date order by days.usage_date
+    """,
+    # The last month that has ended, beside the month before it.
+    "changes": f"""
+        with month as (
+            select max(bill_month) as this_month from billing.monthly_bills
+            where bill_month + interval 1 month <= $through
+        ),
+        sums as (
+            select
+                owner_uin,
+                coalesce(sum(deducted_amount) filter (where bill_month = this_month), 0)
+                    as deducted_amount,
+                coalesce(sum(deducted_amount) filter (where bill_month < this_month), 0)
+                    as before_amount,
+                (coalesce(sum(calls) filter (where bill_month = this_month), 0)
+                - coalesce(sum(calls) filter (where bill_month < this_month), 0))::bigint
+                    as calls_change
+            from billing.monthly_bills, month
+            where bill_month between this_month - interval 1 month and this_month
+            group by owner_uin
+        )
+        select
+            (select strftime(this_month, '%Y-%m') from month) as bill_month,
+            sums.owner_uin, account_name, before_amount, deducted_amount,
+            deducted_amount - before_amount as change_amount, calls_change
+        from sums left join billing.accounts as accounts on sums.owner_uin = accounts.owner_uin
+        where change_amount <> 0
+        order by abs(change_amount) desc, sums.owner_uin limit {_MOST_ROWS}
     """,
     "arrears": """
         select
-            owner_uin, state, amount_due, local_time(since) as since,
+            notices.owner_uin, account_name, state, notices.amount_due, local_time(since) as since,
             local_time(stops_at) as stops_at
-        from billing.arrears_notices order by stops_at, owner_uin
+        from billing.arrears_notices as notices
+        left join billing.accounts as accounts on notices.owner_uin = accounts.owner_uin
+        order by notices.stops_at, notices.owner_uin
     """,
     "runs": f"""
         select
@@ -48,24 +123,26 @@ _QUERIES = {
     """,
     "unbilled": f"""
         select
-            reason as unbilled_reason, sum(calls) as calls_unbilled,
+            reason as unbilled_reason, sum(calls)::bigint as calls_unbilled,
             count(distinct owner_uin) as accounts, count(distinct action) as actions,
             sum(unbilled_cost) as unbilled_cost
-        from ops.unbilled_calls where run_id = ? group by reason
+        from ops.unbilled_calls where run_id = $run_id group by reason
         order by list_position({_REASONS}, reason)
     """,
-    "unbilled_to_date": "select coalesce(sum(calls_unbilled), 0) as calls from billing.daily_usage",
+    "unbilled_to_date": """
+        select coalesce(sum(calls_unbilled), 0)::bigint as calls from billing.daily_usage
+    """,
     "unbilled_by_account": f"""
         select
-            reason as unbilled_reason, action, owner_uin, sum(calls) as calls_unbilled,
+            reason as unbilled_reason, action, owner_uin, sum(calls)::bigint as calls_unbilled,
             min(usage_date) as first_usage_date, max(usage_date) as last_usage_date,
             sum(unbilled_cost) as unbilled_cost
-        from ops.unbilled_calls where run_id = ? group by reason, action, owner_uin
+        from ops.unbilled_calls where run_id = $run_id group by reason, action, owner_uin
         order by list_position({_REASONS}, reason), calls_unbilled desc, action, owner_uin
     """,
     "controls": """
         select control_id, sentence, severity, passed, unexpected_rows
-        from ops.control_results where run_id = ? order by passed, severity, control_id
+        from ops.control_results where run_id = $run_id order by passed, severity, control_id
     """,
     "failed_controls": f"""
         select run_id, control_id, severity, unexpected_rows
@@ -80,83 +157,119 @@ _QUERIES = {
         from billing.budget_status where state <> 'within'
         order by bill_month desc, used_percent desc, owner_uin
     """,
-    "products": "select product_code, product_name from seeds.products order by product_code",
     "rejected": """
-        select feed, reason, count(*) as lines, count(distinct source_file_id) as files
+        select
+            feed, reason, count(*) as lines, count(distinct source_file_id) as files
         from ops.rejected_records group by feed, reason order by lines desc, feed, reason
     """,
 }
+# Tables that may have a row per account: how many rows there are is told beside them.
+_CUT = ("arrears", "unbilled_by_account", "budgets")
+_COMPONENTS = """
+    select
+        c.component_code, c.component_name, c.product_code, p.product_name, c.used_amount_unit,
+        c.price_unit, coalesce(f.invoice_issuer_name, 'callbill') as issuer
+    from seeds.components as c
+    inner join seeds.products as p on c.product_code = p.product_code
+    left join seeds.focus_services as f on c.product_code = f.product_code
+    order by c.component_code
+"""
 
 
-def write_pages(
-    con: duckdb.DuckDBPyConnection,
-    billing_vars: BillingVars,
-    site: Path,
-    run_id: str,
-    through: date,
-    months: Sequence[date],
-) -> None:
+@dataclass(frozen=True)
+class Facts:
+    """What every page says of its release."""
+
+    run_id: str
+    through: date
+    zone: str
+    rounding: str
+    # The account of a site for one customer.
+    customer: str | None = None
+
+
+def write_pages(con: duckdb.DuckDBPyConnection, facts: Facts, site: Path, data: Data) -> None:
     """Write the pages, their scripts and their styles. `write_data` comes first."""
+    names = _CUSTOMER_PAGES if facts.customer else tuple(_PAGES)
     (site / "assets").mkdir()
+    scripts = {f"{script}.js" for name in names for script in _PAGES[name][0]}
     for folder in ("assets", "vendor"):
         for asset in (_FOLDER / folder).iterdir():
             # The content alone: where callbill is installed read-only, files and folders are too.
-            shutil.copyfile(asset, site / "assets" / asset.name)
-    terms = yaml.safe_load((_FOLDER / "terms.yml").read_text(encoding="utf-8"))
+            if asset.suffix != ".js" or asset.name in scripts | _COMMON:
+                shutil.copyfile(asset, site / "assets" / asset.name)
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER / "templates"),
+        loader=jinja2.FileSystemLoader(_FOLDER),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        # Python would write 0.00000000 as 0E-8.
-        finalize=lambda value: f"{value:f}" if isinstance(value, Decimal) else value,
     )
-    tables = {
-        "totals": _rows(con, _QUERIES["totals"], [through]),
-        "arrears": _rows(con, _QUERIES["arrears"]),
-        "runs": _rows(con, _QUERIES["runs"]),
-        "unbilled": _rows(con, _QUERIES["unbilled"], [run_id]),
-        "unbilled_to_date": _rows(con, _QUERIES["unbilled_to_date"]),
-        "unbilled_by_account": _rows(con, _QUERIES["unbilled_by_account"], [run_id]),
-        "controls": _rows(con, _QUERIES["controls"], [run_id]),
-        "failed_controls": _rows(con, _QUERIES["failed_controls"]),
-        "rejected": _rows(con, _QUERIES["rejected"]),
-        "budgets": _rows(con, _QUERIES["budgets"]),
-        "products": _rows(con, _QUERIES["products"]),
-    }
+    billed = [row[0] for row in con.execute(
+        "select distinct strftime(bill_month, '%Y-%m') from billing.monthly_bills order by 1 desc"
+    ).fetchall()]  # fmt: skip
     # What the scripts of the pages need to know: site.js reads it as `facts`.
-    facts = {
-        "format": FORMAT,
-        "release": run_id,
-        "products": {row["product_code"]: row["product_name"] for row in tables["products"]},
-        "shares": SHARES,
-        "written": shares_written(site),
+    shared = {
+        "release": facts.run_id,
+        "through": str(facts.through),
+        "zone": facts.zone,
+        "version": __version__,
+        "rounding": facts.rounding,
+        "customer": facts.customer,
+        "data": data.folder,
+        "shares": data.shares,
+        "written": data.written,
+        "lists": data.lists,
+        "months": [f"{month:%Y-%m}" for month in data.months],
+        "billed": billed,
         "lastEntries": LAST_ENTRIES,
         "columns": COLUMNS,
-        "terms": terms,
-        "months": [f"{month:%Y-%m}" for month in months],
-        "billed": [f"{row['bill_month']:%Y-%m}" for row in tables["totals"]],
-        "rounding": billing_vars.deduction_rounding,
+        "components": {row["component_code"]: row for row in _rows(con, _COMPONENTS)},
+        "terms": terms(),
+        "texts": _yaml("texts.yml"),
+        "sentences": _yaml("sentences.yml"),
     }
-    for name in _PAGES:
-        page = environment.get_template(f"{name}.html.j2").render(
-            tables,
-            page=name,
-            run_id=run_id,
-            through=through,
-            zone=billing_vars.billing_timezone,
-            version=__version__,
-            terms=terms,
-            facts=facts,
-            most_unbilled=_MOST_UNBILLED,
+    values = {"through": facts.through, "run_id": facts.run_id}
+    for name in names:
+        page_scripts, tables = _PAGES[name]
+        page_facts: dict[str, Any] = shared | {"page": name, "tables": {}, "rows": {}}
+        if name != "runs":
+            del page_facts["sentences"]
+        for table in tables:
+            query = _QUERIES[table]
+            used = {key: value for key, value in values.items() if f"${key}" in query}
+            rows = _rows(con, query, used)
+            page_facts["rows"][table] = len(rows)
+            page_facts["tables"][table] = rows[:_MOST_ROWS] if table in _CUT else rows
+        page = environment.get_template("page.html.j2").render(
+            facts=page_facts, scripts=("htm-preact", "fflate", "site", "download", *page_scripts)
         )
-        (site / f"{name}.html").write_text(page + "\n", encoding="utf-8")
+        file = "index" if facts.customer and name == "account" else name
+        (site / f"{file}.html").write_text(page + "\n", encoding="utf-8")
+
+
+_COMMON = {"htm-preact.js", "fflate.js", "site.js", "download.js"}
+
+
+def terms() -> dict[str, list[str]]:
+    """What figures and states are called, in English and Chinese, and what they are."""
+    return dict(_yaml("terms.yml"))
+
+
+def _yaml(name: str) -> Any:
+    return yaml.safe_load((_FOLDER / name).read_text(encoding="utf-8"))
 
 
 def _rows(
-    con: duckdb.DuckDBPyConnection, query: str, values: Sequence[object] = ()
+    con: duckdb.DuckDBPyConnection, query: str, values: dict[str, object] | None = None
 ) -> list[dict[str, Any]]:
+    """Rows with their values as texts, so that no digit is lost on the way; truth as truth."""
     result = con.execute(query, values) if values else con.execute(query)
     names = [column[0] for column in result.description]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+    return [dict(zip(names, map(_shown, row), strict=True)) for row in result.fetchall()]
+
+
+def _shown(value: object) -> object:
+    if value is None or isinstance(value, bool):
+        return value
+    return f"{value:f}" if hasattr(value, "as_tuple") else str(value)

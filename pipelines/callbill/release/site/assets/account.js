@@ -1,9 +1,9 @@
 "use strict";
 // One account: whether it is served, what it owes, its bills, its last movements.
 
-const MONTHS = [
-  ...["bill_month", "product_code", "calls", "list_cost", "discount_amount", "rated_amount"],
-  ...["adjustment_amount", "deducted_amount"],
+const BILLS = [
+  ...["bill_month", "product_name", "calls", "list_cost", "discount_amount", "rated_amount"],
+  ...["adjustment_amount", "deducted_amount", "change_amount"],
 ];
 const USED = ["usage_month", "calls_received", "calls_billed", "calls_failed", "calls_unbilled"];
 const ENTRIES = [
@@ -11,50 +11,120 @@ const ENTRIES = [
   ...["credit", "frozen", "available", "reference"],
 ];
 
-function Account() {
+const nameOfProduct = (code) =>
+  Object.values(facts.components).find((row) => row.product_code === code)?.product_name ?? code;
+
+/** Bills with what changed against the month before, which may have had none. */
+function billsOf(months) {
+  return months.map((row) => {
+    const bill_month = row.bill_month.slice(0, 7);
+    const before = months.find(
+      (other) =>
+        other.bill_month.startsWith(monthBefore(bill_month)) &&
+        other.product_code === row.product_code,
+    );
+    return {
+      ...row,
+      bill_month,
+      product_name: nameOfProduct(row.product_code),
+      change_amount: before ? difference(row.deducted_amount, before.deducted_amount) : null,
+    };
+  });
+}
+
+function Trend({ owner, bills, used }) {
+  const known = [...new Set([...bills, ...used].map((row) => row.bill_month ?? row.usage_month))].sort();
+  // Months between without a bill are there too.
+  const months = [];
+  for (let month = known.at(-1); month && month >= known[0] && months.length < 24; month = monthBefore(month))
+    months.unshift(month);
+  const totals = new Map(tables.totals.map((row) => [row.bill_month, row.deducted_amount]));
+  const rows = months.map((month) => {
+    const of = bills.filter((row) => row.bill_month === month);
+    const deducted_amount = of.length ? sumBy(of, "deducted_amount") : "0.00";
+    return {
+      bill_month: month,
+      hasBill: of.length > 0,
+      deducted_amount,
+      calls_billed: used.find((row) => row.usage_month === month)?.calls_billed ?? "0",
+      share: totals.has(month) ? percent(deducted_amount, totals.get(month)) : null,
+    };
+  });
+  if (rows.length === 0) return null;
+  const columns = ["bill_month", "deducted_amount", "calls_billed"];
+  if (facts.customer === null) columns.push("share");
+  return html`
+    <h2>${t("by_month")}</h2>
+    <${Bars} id="months-chart" label=${t("trend_of", { owner })}
+      labels=${rows.map((row) => row.bill_month)}
+      series=${[
+        { column: "deducted_amount", values: rows.map((row) => row.deducted_amount) },
+        { column: "calls_billed", values: rows.map((row) => row.calls_billed), line: true, colour: 1 },
+      ]}
+      axis=${{ title: t("deducted_in_cny"), line: t("calls_by_usage_month") }}
+      onChoose=${(at) => { window.location.href = address("bill", { owner, month: rows[at].bill_month }); }} />
+    <${Fold} level="3" open=${false} name="trend" title=${t("months_as_a_table")}>
+      <${Table} name="trend" label=${t("by_month")} rows=${[...rows].reverse()} columns=${columns}
+        cells=${{
+          bill_month: (row) => html`<${BillLink} owner=${owner} month=${row.bill_month}>${row.bill_month}<//>`,
+          deducted_amount: (row) => (row.hasBill ? number(row.deducted_amount) : t("no_bill")),
+        }} />
+    <//>`;
+}
+
+function AccountPage() {
   const [values] = useAddress();
-  const { owner = "" } = values;
-  const tables = useLoaded(() => loadAccount("accounts", owner), [owner]);
-  useEffect(() => {
-    document.title = `Account ${owner} · callbill`;
-  }, [owner]);
-  const heading = html`<h1>Account <span lang="zh">账户</span> ${owner}</h1>`;
-  if (tables === undefined) return html`${heading}<p>Loading …</p>`;
-  if (tables === null)
+  const owner = values.owner ?? facts.customer ?? "";
+  const account = useLoaded(async () => (owner ? loadAccount("accounts", owner) : null), [owner]);
+  const name = account?.names.find((row) => row.account_uin === owner)?.account_name ?? null;
+  useTitle(`${t("account")} ${owner}`);
+  const heading = html`<h1>${t("account")} <span class="uin">${owner}</span>${name ? html` <span class="soft">${name}</span>` : null}</h1>`;
+  if (account === undefined) return html`${heading}<p>${t("loading")}</p>`;
+  if (account === null)
     return html`${heading}
-      <p>This release knows no such account. <a href="accounts.html">All accounts</a></p>`;
-  const months = tables.months.map((row) => ({ ...row, bill_month: row.bill_month.slice(0, 7) }));
-  const used = tables.used.map((row) => ({ ...row, usage_month: row.usage_month.slice(0, 7) }));
+      <p id="nothing">${t("no_such_account", { owner: html`<b class="uin">${owner}</b>` })} ${
+        facts.customer === null ? html`<a href="accounts.html">${t("all_accounts")}</a>` : null
+      }</p>`;
+  const bills = billsOf(account.months);
+  const used = account.used.map((row) => ({ ...row, usage_month: row.usage_month.slice(0, 7) }));
   return html`
     ${heading}
-    <${Standing} status=${tables.status[0]} notice=${tables.notice[0]} last=${tables.entries[0]} />
-    <h2>Bills <span lang="zh">账单</span></h2>
-    <${Table} name="months" label="Bills" columns=${MONTHS} rows=${months}
+    <${Standing} status=${account.status[0]} notice=${account.notice[0]} last=${account.entries[0]} />
+    <${Trend} owner=${owner} bills=${bills} used=${used} />
+    <h2>${t("bills")}</h2>
+    <${Table} name="months" label=${t("bills")} columns=${BILLS} rows=${bills}
       cells=${{
         bill_month: (row) =>
           html`<${BillLink} owner=${owner} month=${row.bill_month}>${row.bill_month}<//>`,
       }} />
-    <h2>Usage <span lang="zh">用量</span></h2>
-    <${Table} name="used" label="Usage by month" columns=${USED} rows=${used}
-      cells=${{
-        usage_month: (row) =>
-          html`<${BillLink} owner=${owner} month=${row.usage_month}>${row.usage_month}<//>`,
-      }} />
-    ${tables.status.length > 0
+    <${Source} mart="monthly_bills" where=${`owner_uin = ${quoted(owner)}`} />
+    <${Fold} name="used" title=${t("usage")} note=${t("usage_note")}>
+      <${Table} name="used" label=${t("usage")} columns=${USED} rows=${used}
+        cells=${{
+          usage_month: (row) =>
+            html`<${BillLink} owner=${owner} month=${row.usage_month}>${row.usage_month}<//>`,
+        }} />
+    <//>
+    ${account.status.length > 0
       ? html`
-          <h2>Service <span lang="zh">服务状态</span></h2>
-          <${Table} name="status" label="Service"
-            columns=${["status", "valid_from", "valid_to", "reason"]} rows=${tables.status}
-            cells=${{ status: (row) => html`<${Badge} value=${row.status} />` }} />
-          <h2>Arrears <span lang="zh">欠费</span></h2>
-          <${Table} name="arrears" label="Arrears"
-            columns=${["since", "stops_at", "ended_at", "reason", "ended_by"]}
-            rows=${tables.arrears} />
-          <h2>Movements <span lang="zh">收支明细</span></h2>
-          <p>The last ${facts.lastEntries} at most; <code>billing.account_ledger</code> has all.</p>
-          <${Table} name="entries" label="Movements" columns=${ENTRIES} rows=${tables.entries}
-            cells=${{ entry_type: (row) => html`<${Term} name=${row.entry_type} />` }} />`
+          <${Fold} name="status" title=${t("service")}>
+            <${Table} name="status" label=${t("service")}
+              columns=${["status", "valid_from", "valid_to", "reason"]} rows=${account.status}
+              cells=${{ status: (row) => html`<${Badge} value=${row.status} />` }} />
+          <//>
+          ${account.arrears.length > 0
+            ? html`<${Fold} name="arrears" title=${term("arrears")}>
+                <${Table} name="arrears" label=${term("arrears")}
+                  columns=${["since", "stops_at", "ended_at", "reason", "ended_by"]}
+                  rows=${account.arrears} />
+              <//>`
+            : null}
+          <${Fold} name="entries" title=${t("movements")} note=${t("last_movements", { entries: facts.lastEntries })}>
+            <${Table} name="entries" label=${t("movements")} columns=${ENTRIES} rows=${account.entries}
+              cells=${{ entry_type: (row) => html`<${Term} name=${row.entry_type} />` }} />
+            <${Source} mart="account_ledger" where=${`owner_uin = ${quoted(owner)}`} />
+          <//>`
       : null}`;
 }
 
-show(Account);
+show(AccountPage);

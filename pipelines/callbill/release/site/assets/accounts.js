@@ -1,25 +1,34 @@
 "use strict";
 // All accounts, to find an account in.
 
-const COLUMNS = ["owner_uin", "status", "balance", "available", "amount_due", "bill_month"];
-const STATES = [["", "All 全部"], ["owes", "Owes money 欠费"]];
+const COLUMNS = ["owner_uin", "status", "balance", "available", "amount_due", "last_bill_month"];
 
-async function loadAccounts() {
-  const accounts = rowsOf("accounts", await load("accounts/all"));
-  return accounts.map((row) => ({ ...row, bill_month: row.bill_month?.slice(0, 7) ?? null }));
+async function loadAccounts(beginning, whole) {
+  const { rows, isWhole } = await loadList("accounts", "accounts", { beginning, whole });
+  return {
+    rows: rows.map((row) => ({ ...row, last_bill_month: row.last_bill_month?.slice(0, 7) ?? null })),
+    isWhole,
+  };
 }
 
 function Accounts() {
   const [values, change] = useAddress();
+  const [whole, setWhole] = useState(false);
   const { state = "", account = "" } = values;
-  const all = useLoaded(loadAccounts, []);
+  const isMany = (facts.lists.accounts ?? []).length > FILES_AT_ONCE;
+  const isAll = whole || state !== "";
+  const beginning = isMany && !isAll ? account.trim() : "";
+  const all = useLoaded(() => loadAccounts(beginning, isAll), [beginning, isAll]);
   const rows = useMemo(
     () =>
-      (all ?? []).filter(
-        (row) => (!state || row.amount_due !== null) && row.owner_uin.includes(account.trim()),
+      (all?.rows ?? []).filter(
+        (row) =>
+          (!state || (row.amount_due !== null && compareDecimals(row.amount_due, "0") > 0)) &&
+          isAbout(row, account),
       ),
     [all, state, account],
   );
+  useTitle(t("accounts"));
   const open = (event) => {
     event.preventDefault();
     const exact = rows.find((row) => row.owner_uin === account.trim());
@@ -27,27 +36,31 @@ function Accounts() {
     if (match) window.location.href = address("account", { owner: match.owner_uin });
   };
   return html`
-    <h1>Accounts <span lang="zh">账户</span></h1>
-    <form class="filters" aria-label="Filters" onSubmit=${open}>
-      <label><span>Account 账户</span>
-        <input type="search" value=${account} placeholder="its number, or a part"
+    <h1>${t("accounts")}</h1>
+    <form class="filters" aria-label=${t("filter")} onSubmit=${open}>
+      <label><span>${term("owner_uin")}</span>
+        <input type="search" value=${account} placeholder=${t("number_or_name")}
           onInput=${(event) => change({ account: event.target.value })} />
       </label>
-      <${Choice} label="State 状态" value=${state} options=${STATES}
+      <${Choice} label=${term("state")} value=${state}
+        options=${[["", t("all")], ["owes", t("owes_money")]]}
         onChange=${(chosen) => change({ state: chosen })} />
     </form>
     ${all === undefined
-      ? html`<p>Loading …</p>`
-      : html`<${Table} name="accounts" label="Accounts" columns=${COLUMNS} rows=${rows}
-          cells=${{
-            owner_uin: (row) => html`<${AccountLink} owner=${row.owner_uin} />`,
-            status: (row) => html`<${Badge} value=${row.status} />`,
-            bill_month: (row) =>
-              row.bill_month &&
-              html`<${BillLink} owner=${row.owner_uin} month=${row.bill_month}>
-                ${row.bill_month}<//>`,
-          }} />`}
-    <p>Service and balance are known of accounts that had at least one account event.</p>`;
+      ? html`<p>${t("loading")}</p>`
+      : html`
+          ${all.isWhole || isAll ? null : html`<p class="warning">${t("list_is_cut")} <button type="button"
+            onClick=${() => setWhole(true)}>${t("load_all")}</button></p>`}
+          <${Table} name="accounts" label=${t("accounts")} columns=${COLUMNS} rows=${rows}
+            cells=${{
+              owner_uin: (row) => html`<${AccountLink} owner=${row.owner_uin} name=${row.account_name} />`,
+              status: (row) => html`<${Badge} value=${row.status} />`,
+              last_bill_month: (row) =>
+                row.last_bill_month &&
+                html`<${BillLink} owner=${row.owner_uin} month=${row.last_bill_month}
+                  >${row.last_bill_month}<//>`,
+            }} />
+          <${Source} mart="accounts" />`}`;
 }
 
 show(Accounts);

@@ -1,22 +1,8 @@
 "use strict";
-// All bills, by time, product, billing mode and account, as in the vendor's console.
-
-async function loadBills(months) {
-  const rows = await Promise.all(
-    months.map(async (month) =>
-      rowsOf("bills", await load(`${month}/bills`)).map((row) => ({
-        bill_month: month,
-        product_name: facts.products[row.product_code] ?? row.product_code,
-        billing_mode: "postpay",
-        ...row,
-      })),
-    ),
-  );
-  return rows.flat();
-}
+// All bills, by time, product and account, as in the vendor's console.
 
 const COLUMNS = [
-  ...["owner_uin", "bill_month", "product_name", "billing_mode", "calls", "list_cost"],
+  ...["owner_uin", "bill_month", "product_name", "calls", "list_cost"],
   ...["discount_amount", "rated_amount", "adjustment_amount", "deducted_amount"],
 ];
 const ADDED = [
@@ -24,8 +10,32 @@ const ADDED = [
   "deducted_amount",
 ];
 
+const productName = (code) =>
+  Object.values(facts.components).find((row) => row.product_code === code)?.product_name ?? code;
+
+/** The bills of some months, with names; all of them only if they are few or asked for. */
+async function loadBills(months, beginning, whole) {
+  const accounts = await loadList("accounts", "accounts", { beginning, whole });
+  const names = new Map(accounts.rows.map((row) => [row.owner_uin, row.account_name]));
+  const lists = await Promise.all(
+    months.map((month) => loadList(month, "bills", { beginning, whole })),
+  );
+  return {
+    rows: lists.flatMap(({ rows }, at) =>
+      rows.map((row) => ({
+        ...row,
+        bill_month: months[at],
+        product_name: productName(row.product_code),
+        account_name: names.get(row.owner_uin) ?? null,
+      })),
+    ),
+    isWhole: lists.every((list) => list.isWhole),
+  };
+}
+
 function Bills() {
   const [values, change] = useAddress();
+  const [whole, setWhole] = useState(false);
   // By default the last month, and the month before it, which has ended.
   const [last = "", before = last] = facts.billed;
   const from = facts.billed.includes(values.from) ? values.from : before;
@@ -33,44 +43,59 @@ function Bills() {
   const to = facts.billed.includes(until) && until >= from ? until : from;
   const { product = "", mode = "", account = "" } = values;
   const months = facts.billed.filter((month) => from <= month && month <= to);
-  const all = useLoaded(() => loadBills(months), [from, to]);
+  const isMany = months.some((month) => (facts.lists[month] ?? []).length > FILES_AT_ONCE);
+  const beginning = isMany && !whole ? account.trim() : "";
+  const all = useLoaded(() => loadBills(months, beginning, whole), [from, to, beginning, whole]);
   const rows = useMemo(
     () =>
-      (all ?? []).filter(
+      (all?.rows ?? []).filter(
         (row) =>
           (!product || row.product_code === product) &&
-          (!mode || row.billing_mode === mode) &&
-          row.owner_uin.includes(account.trim()),
+          (!mode || mode === "postpay") &&
+          isAbout(row, account),
       ),
     [all, product, mode, account],
   );
+  useTitle(t("bills"));
   const choices = facts.billed.map((month) => [month, month]);
   return html`
-    <h1>Bills <span lang="zh">账单</span></h1>
-    <form class="filters" aria-label="Filters" onSubmit=${(event) => event.preventDefault()}>
-      <${Choice} label="From 起始账期" value=${from} options=${choices}
+    <h1>${t("bills")}</h1>
+    <form class="filters" aria-label=${t("filter")} onSubmit=${(event) => event.preventDefault()}>
+      <${Choice} label=${t("from_month")} value=${from} options=${choices}
         onChange=${(month) => change({ from: month, to: month > to ? month : to })} />
-      <${Choice} label="To 截止账期" value=${to}
+      <${Choice} label=${t("to_month")} value=${to}
         options=${choices.filter(([month]) => month >= from)}
         onChange=${(month) => change({ from, to: month })} />
-      <${Choice} label="Product 产品" value=${product}
-        options=${choicesOf(all ?? [], "product_code", (row) => row.product_name)}
+      <${Choice} label=${term("product_name")} value=${product}
+        options=${choicesOf(
+          Object.values(facts.components),
+          "product_code",
+          (row) => row.product_name,
+        )}
         onChange=${(code) => change({ product: code })} />
-      <${Choice} label="Billing mode 计费模式" value=${mode} options=${BILLING_MODES}
+      <${Choice} label=${term("billing_mode")} value=${mode} options=${billingModes()}
         onChange=${(code) => change({ mode: code })} />
-      <label><span>Account 账户</span>
-        <input type="search" value=${account} placeholder="part of its number"
+      <label><span>${term("owner_uin")}</span>
+        <input type="search" value=${account} placeholder=${t("number_or_name")}
           onInput=${(event) => change({ account: event.target.value })} />
       </label>
     </form>
-    ${all === undefined
-      ? html`<p>Loading …</p>`
-      : html`<${Table} name="bills" label="Bills" columns=${COLUMNS} rows=${rows} totals=${ADDED}
-          cells=${{
-            owner_uin: (row) =>
-              html`<${BillLink} owner=${row.owner_uin} month=${row.bill_month}>${row.owner_uin}<//>`,
-            billing_mode: (row) => html`<${Term} name=${row.billing_mode} />`,
-          }} />`}`;
+    ${facts.billed.length === 0
+      ? html`<p>${t("no_bill_yet")}</p>`
+      : all === undefined
+        ? html`<p>${t("loading")}</p>`
+        : html`
+            ${all.isWhole || whole ? null : html`<p class="warning">${t("list_is_cut")} <button type="button"
+              onClick=${() => setWhole(true)}>${t("load_all")}</button></p>`}
+            <${Table} name="bills" label=${t("bills")} columns=${COLUMNS} rows=${rows}
+              totals=${all.isWhole || whole ? ADDED : []}
+              cells=${{
+                owner_uin: (row) =>
+                  html`<${BillLink} owner=${row.owner_uin} month=${row.bill_month}
+                    ><${Account} owner=${row.owner_uin} name=${row.account_name} /><//>`,
+              }} />
+            <${Source} mart="monthly_bills"
+              where=${`bill_month between date '${from}-01' and date '${to}-01'`} />`}`;
 }
 
 show(Bills);

@@ -1,15 +1,10 @@
 "use strict";
 // What the pages share: the facts of the release, the data beside the pages, decimals, addresses,
-// words, tables.
+// the two languages, the frame, tables.
 
 const { html, render, useEffect, useMemo, useState } = window.htmPreact;
 const facts = JSON.parse(document.getElementById("facts").textContent);
-
-// The part of the address behind the # is the page's own; this link must not change it.
-document.querySelector(".skip").addEventListener("click", (event) => {
-  event.preventDefault();
-  document.getElementById("content").focus();
-});
+const tables = facts.tables;
 
 // ---- Data: scripts, since a page opened from disk may load nothing else.
 
@@ -33,9 +28,9 @@ function load(name) {
     requests.set(name, request);
     const script = document.createElement("script");
     // With the release's name, or a browser would show what it kept from the release before.
-    script.src = `data/${facts.format}/${name}.js?${facts.release}`;
+    script.src = `data/${facts.data}/${name}.js?${facts.release}`;
     script.onerror = () =>
-      show(() => html`<p class="warning">A file of this release is missing: ${script.src}</p>`);
+      show(() => html`<p class="warning">${t("file_is_missing", { file: script.src })}</p>`);
     document.head.append(script);
   }
   return requests.get(name).promise;
@@ -53,15 +48,46 @@ function shareOf(owner) {
   return bytes.reduce((sum, byte) => sum * 256 + byte, 0) % facts.shares;
 }
 
+function isWritten(folder, share) {
+  const bits = Object.hasOwn(facts.written, folder) ? facts.written[folder] : "0";
+  return ((BigInt(`0x${bits}`) >> BigInt(share)) & 1n) === 1n;
+}
+
 /** An account's rows by kind, null if it has none. `folder` is a month or "accounts". */
 async function loadAccount(folder, owner) {
   const number = shareOf(owner);
-  if (!facts.written[folder]?.includes(number)) return null;
+  if (!isWritten(folder, number)) return null;
   const share = new Map(await load(`${folder}/${number}`));
   if (!share.has(owner)) return null;
   const kinds = Object.keys(facts.columns);
-  const tables = share.get(owner);
-  return Object.fromEntries(kinds.map((kind) => [kind, rowsOf(kind, tables[kind] ?? [])]));
+  const found = share.get(owner);
+  return Object.fromEntries(kinds.map((kind) => [kind, rowsOf(kind, found[kind] ?? [])]));
+}
+
+// A list longer than so many files is not loaded as a whole, unless it is asked for.
+const FILES_AT_ONCE = 5;
+
+/** The numbers of the files of a list that may hold accounts that begin with a text. */
+function filesWith(folder, beginning) {
+  const firsts = facts.lists[folder] ?? [];
+  const all = firsts.map((_, number) => number);
+  if (!beginning) return all;
+  return all.filter(
+    (number) =>
+      (number === 0 || firsts[number] <= `${beginning}\uffff`) &&
+      (number + 1 >= firsts.length || firsts[number + 1] >= beginning),
+  );
+}
+
+/** Rows of a list (a month's bills or all accounts) and how many of its files they are of. */
+async function loadList(folder, kind, { beginning = "", whole = false } = {}) {
+  const files = filesWith(folder, beginning);
+  const taken = whole ? files : files.slice(0, FILES_AT_ONCE);
+  const parts = await Promise.all(taken.map((number) => load(`${folder}/list-${number}`)));
+  return {
+    rows: parts.flatMap((part) => rowsOf(kind, part)),
+    isWhole: taken.length === (facts.lists[folder] ?? []).length,
+  };
 }
 
 // ---- Decimals: texts in the data, whole numbers where they are added or compared, never floats.
@@ -71,22 +97,72 @@ function unscaled(text) {
   return { value: BigInt(whole + decimals), scale: decimals.length };
 }
 
-function compareDecimals(left, right) {
-  const [a, b] = [unscaled(left), unscaled(right)];
-  const scale = Math.max(a.scale, b.scale);
-  const x = a.value * 10n ** BigInt(scale - a.scale);
-  const y = b.value * 10n ** BigInt(scale - b.scale);
-  return x < y ? -1 : x > y ? 1 : 0;
+function decimal(value, scale) {
+  const digits = (value < 0n ? -value : value).toString().padStart(scale + 1, "0");
+  const whole = digits.slice(0, digits.length - scale);
+  return (value < 0n ? "-" : "") + whole + (scale ? `.${digits.slice(-scale)}` : "");
 }
 
-/** The exact sum of decimals of one scale. */
+/** Two decimals as whole numbers of one scale. */
+function aligned(left, right) {
+  const [a, b] = [unscaled(left), unscaled(right)];
+  const scale = Math.max(a.scale, b.scale);
+  return [
+    a.value * 10n ** BigInt(scale - a.scale),
+    b.value * 10n ** BigInt(scale - b.scale),
+    scale,
+  ];
+}
+
+function compareDecimals(left, right) {
+  const [a, b] = aligned(left, right);
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function difference(left, right) {
+  const [a, b, scale] = aligned(left, right);
+  return decimal(a - b, scale);
+}
+
+/** The exact sum of decimals; "0" of none. */
 function sumOf(texts) {
-  if (texts.length === 0) return "0";
-  const { scale } = unscaled(texts[0]);
-  const sum = texts.reduce((total, text) => total + unscaled(text).value, 0n);
-  const digits = (sum < 0n ? -sum : sum).toString().padStart(scale + 1, "0");
-  const whole = digits.slice(0, digits.length - scale);
-  return (sum < 0n ? "-" : "") + whole + (scale ? `.${digits.slice(-scale)}` : "");
+  return texts.reduce((total, text) => {
+    const [a, b, scale] = aligned(total, text);
+    return decimal(a + b, scale);
+  }, "0");
+}
+
+/** The sum of a column. */
+const sumBy = (rows, column) => sumOf(rows.map((row) => row[column]));
+
+/** A part of a whole in percent with one decimal, null of nothing. */
+function percent(part, whole) {
+  const [a, b] = aligned(part, whole);
+  if (b === 0n) return null;
+  const tenths = (a * 2000n + (a < 0n === b < 0n ? b : -b)) / (2n * b);
+  return `${decimal(tenths, 1)}%`;
+}
+
+/** A decimal for people: thousands apart, a true minus. With a sign also if it is positive. */
+function number(text, { signed = false } = {}) {
+  if (!/^-?\d+(\.\d+)?%?$/.test(text)) return text;
+  const negative = text.startsWith("-");
+  const [whole, decimals] = text.replace("-", "").split(".");
+  const grouped = whole.replace(/\B(?=(\d{3})+(?!\d))/g, ",");
+  const isZero = /^[0.%]*$/.test(text.replace("-", ""));
+  const sign = isZero ? "" : negative ? "−" : signed ? "+" : "";
+  return sign + grouped + (decimals === undefined ? "" : `.${decimals}`);
+}
+
+/** Rows put together that have a key in common, in the order of the first of each. */
+function grouped(rows, keyOf) {
+  const groups = new Map();
+  for (const row of rows) {
+    const key = keyOf(row);
+    if (!groups.has(key)) groups.set(key, []);
+    groups.get(key).push(row);
+  }
+  return [...groups.values()];
 }
 
 // ---- Addresses: what a page shows is in its address, behind the #, so that it can be shared.
@@ -100,7 +176,9 @@ function fragment(values) {
 }
 
 function address(page, values) {
-  return `${page}.html${fragment(values)}`;
+  // In a site for one customer the account's page is the first.
+  const file = facts.customer !== null && page === "account" ? "index" : page;
+  return `${file}.html${fragment(values)}`;
 }
 
 /** The values in the address, and a function that changes some of them. */
@@ -136,24 +214,112 @@ function useLoaded(promise, dependencies) {
   return loaded.key === key ? loaded.value : undefined;
 }
 
-// ---- Words.
+// ---- Languages: the browser's, or the one that was chosen, which stays.
+
+const LANGUAGES = [
+  ["en", "English"],
+  ["zh", "中文"],
+];
+const CHOSEN = "callbill-language";
+
+function firstLanguage() {
+  let chosen = null;
+  try {
+    chosen = window.localStorage.getItem(CHOSEN);
+  } catch {
+    // A browser may keep nothing for pages from disk.
+  }
+  const wanted = addressValues().language ?? chosen ?? window.navigator.language;
+  return wanted.toLowerCase().startsWith("zh") ? "zh" : "en";
+}
+
+let language = firstLanguage();
+
+function chooseLanguage(next) {
+  language = next;
+  try {
+    window.localStorage.setItem(CHOSEN, next);
+  } catch {
+    // Then it is chosen for this page.
+  }
+  refresh();
+}
+
+const inLanguage = (pair, at = 0) => pair[at + (language === "zh" ? 1 : 0)];
+
+/** A sentence with values in it, which may be elements. */
+function t(key, values = {}) {
+  const text = inLanguage(facts.texts[key]);
+  const parts = text.split(/\{(\w+)\}/).map((part, at) => (at % 2 ? (values[part] ?? "") : part));
+  return parts.every((part) => typeof part !== "object") ? parts.join("") : parts;
+}
+
+/** What a figure or a state is called. */
+function term(name) {
+  return Object.hasOwn(facts.terms, name) ? inLanguage(facts.terms[name]) : (name ?? "");
+}
 
 function Term({ name }) {
-  const [english, chinese, about] = facts.terms[name] ?? [name, "", ""];
-  return html`<span title=${about || null}>${english} <span lang="zh">${chinese}</span></span>`;
+  const about = Object.hasOwn(facts.terms, name) ? inLanguage(facts.terms[name], 2) : "";
+  return html`<span title=${about || null}>${term(name)}</span>`;
 }
 
-function Badge({ value }) {
+const MONTHS = [
+  ...["January", "February", "March", "April", "May", "June", "July", "August", "September"],
+  ...["October", "November", "December"],
+];
+
+/** A month as people write it. */
+function monthName(month) {
+  const [year, at] = month.split("-").map(Number);
+  return language === "zh" ? `${year}年${at}月` : `${MONTHS[at - 1]} ${year}`;
+}
+
+/** The days of a month, as texts. */
+function daysOf(month) {
+  const [year, at] = month.split("-").map(Number);
+  const last = new Date(Date.UTC(year, at, 0)).getUTCDate();
+  return Array.from({ length: last }, (_, n) => `${month}-${String(n + 1).padStart(2, "0")}`);
+}
+
+const isMonth = (text) => /^\d{4}-(0[1-9]|1[0-2])$/.test(text ?? "");
+
+function monthBefore(month) {
+  const [year, at] = month.split("-").map(Number);
+  return at === 1 ? `${year - 1}-12` : `${year}-${String(at - 1).padStart(2, "0")}`;
+}
+
+// ---- Small parts.
+
+function Badge({ value, kind = value }) {
   if (!value) return "–";
-  return html`<span class="badge ${value}"><${Term} name=${value} /></span>`;
+  return html`<span class="badge ${kind}"><${Term} name=${value} /></span>`;
 }
 
-function AccountLink({ owner }) {
-  return html`<a href=${address("account", { owner })}>${owner}</a>`;
+/** An account's number, which is never broken, and its name if it has one. */
+function Account({ owner, name }) {
+  return html`<span class="account"><span class="uin">${owner}</span>${
+    name ? html` <span class="name">${name}</span>` : null
+  }</span>`;
+}
+
+function AccountLink({ owner, name }) {
+  return html`<a href=${address("account", { owner })}><${Account} owner=${owner} name=${name} /></a>`;
 }
 
 function BillLink({ owner, month, children }) {
   return html`<a href=${address("bill", { owner, month })}>${children}</a>`;
+}
+
+/** A figure for people; the exact text is in `data-value`. */
+function Figure({ value, name, signed = false }) {
+  return html`<span class="figure" data-figure=${name} data-value=${value}>${number(value, {
+    signed,
+  })}</span>`;
+}
+
+function Money({ value, name, signed }) {
+  return html`<span class="money"><${Figure} value=${value} name=${name} signed=${signed} /> ${t("cny")}</span>`;
 }
 
 /** A list to choose one of a few values from. */
@@ -168,16 +334,46 @@ function Choice({ label, value, options, onChange }) {
     </label>`;
 }
 
-/** The billing modes: the vendor has one for the products here. */
-const BILLING_MODES = [
-  ["", "All 全部"],
-  ["postpay", facts.terms.postpay.slice(0, 2).join(" ")],
-];
-
 /** The different values of a column, as choices. */
 function choicesOf(rows, key, name) {
   const values = new Map(rows.map((row) => [row[key], name(row)]));
-  return [["", "All 全部"], ...[...values].sort()];
+  return [["", t("all")], ...[...values].sort()];
+}
+
+/** The billing modes: the vendor has one for the products here. */
+const billingModes = () => [["", t("all")], ["postpay", term("postpay")]];
+
+const isPhone = window.matchMedia("(max-width: 40rem)").matches;
+// While a page is printed, everything is unfolded and every row is there.
+let isPrinting = false;
+
+/** A section that can be folded; on a phone it is. */
+function Fold({ title, note = null, open = !isPhone, level = 2, name = null, children }) {
+  const [isOpen, setIsOpen] = useState(open);
+  const heading = level === 2 ? html`<h2>${title}</h2>` : html`<h3>${title}</h3>`;
+  return html`
+    <details class="fold level-${level}" data-fold=${name} open=${isOpen || isPrinting}
+      onToggle=${(event) => isPrinting || setIsOpen(event.target.open)}>
+      <summary>${heading}${note === null ? null : html`<span class="note">${note}</span>`}</summary>
+      ${isOpen || isPrinting ? children : null}
+    </details>`;
+}
+
+const quoted = (text) => `'${text.replaceAll("'", "''")}'`;
+
+/** Where the figures of a table are in the release, and the query that gives them. */
+function Source({ mart, where = "", file = `${mart}.parquet` }) {
+  if (facts.customer !== null) return null;
+  const sql = `select * from billing.${mart}${where && ` where ${where}`}`;
+  return html`
+    <details class="source">
+      <summary>${t("query_it")}</summary>
+      <p>${t("query_from", {
+        database: html`<code>callbill.duckdb</code>`,
+        parquet: html`<a href=${`../parquet/${file}`} download>${`parquet/${file}`}</a>`,
+      })}</p>
+      <pre tabindex="0">${`duckdb -readonly callbill.duckdb "${sql}"`}</pre>
+    </details>`;
 }
 
 // ---- Tables.
@@ -187,101 +383,213 @@ const NUMBERS = new Set(
     "calls calls_received calls_billed calls_failed calls_unbilled used_amount list_price discount",
     "contract_price list_cost discount_amount real_cost rated_amount deducted_amount",
     "residual_amount adjustment_amount balance available amount_due amount credit_amount",
-    "cash_amount credit frozen entry_no",
+    "cash_amount credit frozen entry_no share accounts actions unbilled_cost unexpected_rows",
+    "files_loaded records_accepted records_rejected lines files before_amount change_amount",
+    "this_value before_value change_value calls_change",
   ]
     .join(" ")
     .split(" "),
 );
+const SIGNED = new Set(["change_amount", "change_value", "calls_change", "adjustment_amount",
+  "residual_amount"]); // prettier-ignore
 
 function compareBy(column) {
+  const isNumber = (text) => /^-?\d+(\.\d+)?%?$/.test(text);
   return (row, otherRow) => {
     const [a, b] = [row[column], otherRow[column]];
     if (a === b) return 0;
-    if (a === null) return -1;
-    if (b === null) return 1;
-    if (NUMBERS.has(column)) return compareDecimals(a, b);
+    if (a === null || a === undefined) return -1;
+    if (b === null || b === undefined) return 1;
+    if (NUMBERS.has(column) && isNumber(a) && isNumber(b))
+      return compareDecimals(a.replace("%", ""), b.replace("%", ""));
     return a < b ? -1 : 1;
   };
 }
 
 // On a phone a row is a card.
-const PAGE = window.matchMedia("(max-width: 40rem)").matches ? 10 : 50;
+const ROWS_A_PAGE = isPhone ? 10 : 50;
 
 /**
  * Rows in pages, sorted by the column whose heading is chosen. `cells` has a function for each column
- * that is not shown as it is, `totals` the columns that are added up under the rows.
+ * that is not shown as it is, `totals` the columns that are added up under the rows. What is shown
+ * can be taken along as CSV or a workbook.
  */
-function Table({ name, label, columns, rows, cells = {}, totals = [] }) {
+function Table({ name, label, columns, rows, cells = {}, totals = [], page = ROWS_A_PAGE,
+  files = true }) {
   const [order, setOrder] = useState({ column: null, descending: false });
   const [first, setFirst] = useState(0);
-  useEffect(() => setFirst(0), [rows]);
+  useEffect(() => setFirst(0), [rows.length]);
   const sorted = useMemo(() => {
     if (order.column === null) return rows;
     const compare = compareBy(order.column);
-    return rows.toSorted((a, b) => (order.descending ? compare(b, a) : compare(a, b)));
+    return [...rows].sort((a, b) => (order.descending ? compare(b, a) : compare(a, b)));
   }, [rows, order]);
   const sort = (column) => {
     setOrder({ column, descending: order.column === column && !order.descending });
     setFirst(0);
   };
   const start = first < rows.length ? first : 0;
+  const shown = isPrinting ? sorted : sorted.slice(start, start + page);
   const direction = order.descending ? "descending" : "ascending";
-  const cellOf = (column, row) => {
-    const value = cells[column] ? cells[column](row) : row[column];
-    return value === null || value === undefined || value === "" ? "–" : value;
-  };
   const kind = (column) => (NUMBERS.has(column) ? "number" : null);
+  const cellOf = (column, row) => {
+    if (cells[column]) return cells[column](row) ?? "–";
+    const value = row[column];
+    if (value === null || value === undefined || value === "") return "–";
+    return NUMBERS.has(column) ? number(value, { signed: SIGNED.has(column) }) : value;
+  };
+  const sums = Object.fromEntries(totals.map((column) => [column, sumBy(rows, column)]));
+  const hasTotals = totals.length > 0 && rows.length > 1;
   return html`
     <div class="scroll" role="region" aria-label=${label} tabindex="0">
       <table id=${`table-${name}`} role="table">
         <thead role="rowgroup"><tr role="row">
           ${columns.map(
             (column) => html`
-              <th scope="col" role="columnheader" class=${kind(column)}
+              <th scope="col" role="columnheader" class=${kind(column)} data-column=${column}
                   aria-sort=${order.column === column ? direction : null}>
-                <button type="button" onClick=${() => sort(column)}><${Term} name=${column} /></button>
+                ${isPrinting
+                  ? // A heading that paper repeats on each page has no room for a button.
+                    html`<${Term} name=${column} />`
+                  : html`<button type="button" onClick=${() => sort(column)}><${Term} name=${column} /></button>`}
               </th>`,
           )}
         </tr></thead>
         <tbody role="rowgroup">
-          ${sorted.slice(start, start + PAGE).map(
+          ${shown.map(
             (row) => html`<tr role="row">
               ${columns.map(
                 (column) => html`
                   <td role="cell" class=${kind(column)} data-column=${column}
-                      data-label=${facts.terms[column]?.[0]}><div>${cellOf(column, row)}</div></td>`,
+                      data-value=${row[column] ?? ""} data-label=${term(column)}
+                      ><div>${cellOf(column, row)}</div></td>`,
               )}
             </tr>`,
           )}
         </tbody>
-        ${totals.length > 0 && rows.length > 1
+        ${hasTotals
           ? html`<tfoot role="rowgroup"><tr role="row">
               ${columns.map((column, at) =>
                 at === 0
-                  ? html`<th scope="row" role="rowheader">Sum of ${rows.length} <span lang="zh">合计</span></th>`
+                  ? html`<th scope="row" role="rowheader">${t("sum_of", { rows: rows.length })}</th>`
                   : html`<td role="cell" class=${kind(column)} data-column=${column}
-                        data-label=${facts.terms[column]?.[0]}>${
-                      totals.includes(column) ? sumOf(rows.map((row) => row[column])) : ""
+                        data-value=${sums[column] ?? ""} data-label=${term(column)}>${
+                      column in sums ? number(sums[column], { signed: SIGNED.has(column) }) : ""
                     }</td>`,
               )}
             </tr></tfoot>`
           : null}
       </table>
     </div>
-    ${rows.length === 0 ? html`<p>None.</p>` : null}
-    ${rows.length > PAGE
-      ? html`<p class="paging">
-          <button type="button" disabled=${start === 0} onClick=${() => setFirst(start - PAGE)}>
-            Previous</button>
-          <span role="status">
-            ${start + 1} to ${Math.min(start + PAGE, rows.length)} of ${rows.length}</span>
-          <button type="button" disabled=${start + PAGE >= rows.length}
-              onClick=${() => setFirst(start + PAGE)}>Next</button>
-        </p>`
-      : null}`;
+    ${rows.length === 0 ? html`<p>${t("none")}</p>` : null}
+    <p class="paging">
+      ${rows.length > page
+        ? html`
+            <button type="button" data-page="previous" disabled=${start === 0}
+              onClick=${() => setFirst(start - page)}>${t("previous")}</button>
+            <span role="status">${t("rows_shown", {
+              first: number(String(start + 1)),
+              last: number(String(Math.min(start + page, rows.length))),
+              rows: number(String(rows.length)),
+            })}</span>
+            <button type="button" data-page="next" disabled=${start + page >= rows.length}
+              onClick=${() => setFirst(start + page)}>${t("next")}</button>`
+        : null}
+      ${files && rows.length > 0
+        ? html`
+            <span class="files">
+              <button type="button" class="quiet" data-file="csv" aria-label=${`CSV: ${label}`}
+                onClick=${() => saveCsv(name, columns, sorted)}>CSV</button>
+              <button type="button" class="quiet" data-file="xlsx" aria-label=${`${t("workbook")}: ${label}`}
+                onClick=${() => saveWorkbook(name, columns, sorted, totals)}>${t("workbook")}</button>
+            </span>`
+        : null}
+    </p>`;
 }
 
-/** Show a page's component. */
+// ---- The frame.
+
+function Navigation() {
+  const pages = [
+    ["index", "overview"],
+    ["bills", "bills"],
+    ["accounts", "accounts"],
+    ["runs", "runs_and_controls"],
+    ["dictionary", "data_dictionary"],
+  ];
+  const customer = [["account", "account"]];
+  return html`
+    <header>
+      <nav aria-label=${t("site")}>
+        <a class="brand" href="index.html">callbill</a>
+        <ul>
+          ${(facts.customer === null ? pages : customer).map(
+            ([page, text]) => html`
+              <li><a href=${page === "account" ? address("account", { owner: facts.customer }) : `${page}.html`}
+                aria-current=${facts.page === page ? "page" : null}>${t(text)}</a></li>`,
+          )}
+        </ul>
+        <div class="languages" role="group" aria-label="Language 语言">
+          ${LANGUAGES.map(
+            ([code, name]) => html`
+              <button type="button" class="quiet" lang=${code} aria-pressed=${String(language === code)}
+                onClick=${() => chooseLanguage(code)}>${name}</button>`,
+          )}
+        </div>
+      </nav>
+    </header>`;
+}
+
+function Frame({ content }) {
+  return html`
+    <a class="skip" href="#content" onClick=${(event) => {
+      // The part of the address behind the # is the page's own; this link must not change it.
+      event.preventDefault();
+      document.getElementById("content").focus();
+    }}>${t("to_the_content")}</a>
+    <${Navigation} />
+    <main id="content" class=${`page-${facts.page}`} tabindex="-1"><${content} /></main>
+    <footer><p>${t("settled_through", {
+      through: facts.through,
+      zone: facts.zone,
+      release: facts.release,
+      version: facts.version,
+    })}</p></footer>`;
+}
+
+let shownContent = null;
+
+/** Show a page's component in the frame. */
 function show(component) {
-  render(html`<${component} />`, document.getElementById("page"));
+  shownContent = component;
+  refresh();
+}
+
+function refresh() {
+  document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
+  render(html`<${Frame} content=${shownContent} />`, document.getElementById("page"));
+}
+
+/** The title of the window. */
+function useTitle(title) {
+  useEffect(() => {
+    document.title = `${title} · callbill`;
+  }, [title]);
+}
+
+for (const [event, value] of [["beforeprint", true], ["afterprint", false]]) {
+  window.addEventListener(event, () => {
+    isPrinting = value;
+    // Charts are drawn for a screen; on paper their tables say the same.
+    refresh();
+  });
+}
+
+/** Whether an account is meant by a part of its number or name. */
+function isAbout(row, text) {
+  const wanted = text.trim().toLowerCase();
+  return (
+    row.owner_uin.toLowerCase().includes(wanted) ||
+    (row.account_name ?? "").toLowerCase().includes(wanted)
+  );
 }

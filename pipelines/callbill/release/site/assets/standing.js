@@ -4,25 +4,29 @@
 /** A sentence on when service stops, or stopped. */
 function stopSentence(status, notice) {
   if (status.status === "not_activated") return "";
-  return notice.state === "suspended"
-    ? ` Service stopped on ${notice.stops_at}.`
-    : ` Service stops on ${notice.stops_at}, unless the balance is not negative by then.`;
+  const key = notice.state === "suspended" ? "service_stopped" : "service_stops";
+  return t(key, { at: notice.stops_at });
 }
 
 function Standing({ status, notice, last }) {
-  if (!status) return html`<p>No account event is known: only usage and bills are.</p>`;
+  if (!status) return html`<p>${t("no_event_known")}</p>`;
   return html`
     <p>
-      <${Badge} value=${status.status} /> since ${status.valid_from}${last
-        ? html`; balance <b data-figure="balance">${last.balance}</b> CNY, of it free credit ${
-            last.credit
-          }, frozen ${last.frozen}; available <b data-figure="available">${last.available}</b> CNY`
-        : null}.
+      <${Badge} value=${status.status} /> ${t("since", { at: status.valid_from })}${last
+        ? html`${t("standing", {
+            balance: html`<b><${Money} name="balance" value=${last.balance} /></b>`,
+            credit: html`<${Figure} value=${last.credit} />`,
+            frozen: html`<${Figure} value=${last.frozen} />`,
+            available: html`<b><${Money} name="available" value=${last.available} /></b>`,
+          })}`
+        : t("full_stop")}
     </p>
     ${notice
       ? html`<p class="warning" data-figure="arrears">
-          In arrears <span lang="zh">欠费</span> since ${notice.since}:
-          <b> ${notice.amount_due}</b> CNY are due.${stopSentence(status, notice)}
+          ${t("in_arrears", {
+            since: notice.since,
+            due: html`<b><${Money} value=${notice.amount_due} /></b>`,
+          })}${stopSentence(status, notice)}
         </p>`
       : null}`;
 }

@@ -1,0 +1,110 @@
+"""An account's bill of a month as a statement: what a PDF shows, as texts to the last digit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+
+_BILL = """
+    select
+        p.rated_amount, p.deducted_amount, p.adjustment_amount, p.is_final,
+        n.account_name, sum(m.calls)::bigint as calls, sum(m.list_cost) as list_cost,
+        sum(m.discount_amount) as discount_amount,
+        string_agg(distinct coalesce(f.invoice_issuer_name, 'callbill'), ', ') as issuer
+    from billing.precision_adjustments as p
+    inner join billing.monthly_bills as m
+        on p.bill_month = m.bill_month and p.owner_uin = m.owner_uin
+    left join billing.accounts as n on p.owner_uin = n.owner_uin
+    left join seeds.focus_services as f on m.product_code = f.product_code
+    where p.bill_month = $month and p.owner_uin = $owner
+    group by all
+"""
+_CALLERS = """
+    select
+        a.operate_uin, n.account_name, sum(a.calls)::bigint as calls,
+        sum(a.list_cost) as list_cost, sum(a.real_cost) as real_cost
+    from billing.cost_allocation as a
+    left join seeds.account_names as n on a.operate_uin = n.account_uin
+    where a.bill_month = $month and a.owner_uin = $owner
+    group by a.operate_uin, n.account_name order by real_cost desc, a.operate_uin
+"""
+_LINES = """
+    select
+        line_type, usage_date, settled_on, component_name, calls, list_price, discount,
+        contract_price, price_unit, list_cost, real_cost
+    from billing.bill_lines
+    where bill_month = $month and owner_uin = $owner
+    order by
+        list_position(['usage', 'late_usage', 'correction', 'rerating'], line_type),
+        usage_date, settled_on, line_id
+"""
+_SETTLEMENTS = """
+    select s.settled_on, p.product_name, s.rated_amount, s.deducted_amount, s.residual_amount
+    from billing.settlements as s
+    inner join seeds.products as p on s.product_code = p.product_code
+    where s.bill_month = $month and s.owner_uin = $owner
+    order by s.settled_on, s.product_code
+"""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A bill, and the release that it is of."""
+
+    owner: str
+    month: date
+    through: date
+    run_id: str
+    bill: dict[str, Any]
+    callers: list[dict[str, Any]]
+    lines: list[dict[str, Any]]
+    settlements: list[dict[str, Any]]
+
+    @property
+    def number(self) -> str:
+        return f"{self.month:%Y-%m}/{self.owner}"
+
+
+def statements(
+    con: duckdb.DuckDBPyConnection, month: date, owner: str | None, through: date, run_id: str
+) -> Iterator[Statement]:
+    """The statements of a month, of one account or of all, in the order of their numbers."""
+    owners = con.execute(
+        "select owner_uin from billing.precision_adjustments"
+        " where bill_month = $month and owner_uin = coalesce($owner, owner_uin) order by 1",
+        {"month": month, "owner": owner},
+    ).fetchall()
+    for (account,) in owners:
+        [bill] = _rows(con, _BILL, month, account)
+        yield Statement(
+            account,
+            month,
+            through,
+            run_id,
+            bill,
+            _rows(con, _CALLERS, month, account),
+            _rows(con, _LINES, month, account),
+            _rows(con, _SETTLEMENTS, month, account),
+        )
+
+
+def amount(value: Decimal | int) -> str:
+    """A number for people: all its decimals, thousands apart, a true minus."""
+    return (
+        f"{value:,}".replace("-", "−")
+        if isinstance(value, int)
+        else (f"{value:,f}".replace("-", "−"))
+    )
+
+
+def _rows(
+    con: duckdb.DuckDBPyConnection, query: str, month: date, owner: str
+) -> list[dict[str, Any]]:
+    result = con.execute(query, {"month": month, "owner": owner})
+    names = [column[0] for column in result.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

@@ -1,0 +1,250 @@
+"""A statement as PDF, with ReportLab: A4, both languages, page numbers.
+
+Latin letters and digits are of a font that the file contains. Chinese is of a font that every PDF
+viewer has or replaces (STSong-Light, Adobe's collection GB1): a font to embed would be megabytes.
+"""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange
+from html import escape
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from callbill.queries.export.statement import Statement, amount
+from callbill.release.site.pages import terms
+
+if TYPE_CHECKING:
+    from reportlab.platypus import Flowable
+
+# What the fonts of this module have not, or Chinese has another form of.
+_CHINESE = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\ufe30-\uffef\u3000-\u303f]+")
+_LATIN, _BOLD, _HAN = "Vera", "VeraBd", "STSong-Light"
+
+
+def write_statement(statement: Statement, path: Path) -> None:
+    """Write a statement. The same statement gives the same bytes."""
+    from reportlab.lib.pagesizes import A4
+    from reportlab.lib.units import mm
+    from reportlab.platypus import SimpleDocTemplate
+
+    _register_fonts()
+    document = SimpleDocTemplate(
+        str(path),
+        pagesize=A4,
+        leftMargin=14 * mm,
+        rightMargin=14 * mm,
+        topMargin=16 * mm,
+        bottomMargin=18 * mm,
+        title=f"callbill {statement.number}",
+        author=statement.bill["issuer"],
+        invariant=1,
+    )
+    document.build(_story(statement), canvasmaker=_numbered_canvas(statement))
+
+
+def _register_fonts() -> None:
+    from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+    from reportlab.pdfbase.ttfonts import TTFont
+
+    if _HAN not in pdfmetrics.getRegisteredFontNames():
+        pdfmetrics.registerFont(TTFont(_LATIN, "Vera.ttf"))
+        pdfmetrics.registerFont(TTFont(_BOLD, "VeraBd.ttf"))
+        pdfmetrics.registerFontFamily(_LATIN, normal=_LATIN, bold=_BOLD)
+        pdfmetrics.registerFont(UnicodeCIDFont(_HAN))
+
+
+def _numbered_canvas(statement: Statement) -> type:
+    """A canvas that knows how many pages there are when it writes their numbers."""
+    from reportlab.lib.units import mm
+    from reportlab.pdfgen.canvas import Canvas
+
+    class NumberedCanvas(Canvas):  # type: ignore[misc]
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self._pages: list[dict[str, Any]] = []
+
+        def showPage(self) -> None:  # noqa: N802  ReportLab's name
+            self._pages.append(dict(self.__dict__))
+            self._startPage()
+
+        def save(self) -> None:
+            for number, page in enumerate(self._pages, 1):
+                self.__dict__.update(page)
+                self.setFont(_LATIN, 7)
+                left = f"{statement.number} · settled through {statement.through}"
+                self.drawString(14 * mm, 10 * mm, f"{left} · release {statement.run_id}")
+                self.drawRightString(196 * mm, 10 * mm, f"{number} / {len(self._pages)}")
+                super().showPage()
+            super().save()
+
+    return NumberedCanvas
+
+
+def _story(statement: Statement) -> list[Flowable]:
+    from reportlab.lib.units import mm
+    from reportlab.platypus import Spacer
+
+    bill, month = statement.bill, statement.month
+    last_day = month.replace(day=monthrange(month.year, month.month)[1])
+    state = ("Final", "已出账") if bill["is_final"] else ("Open", "未出账")
+    facts = [
+        [_both("Account", "支付者"), _text(f"{statement.owner} {bill['account_name'] or ''}")],
+        [_both("Issuer", "出账方"), _text(bill["issuer"])],
+        [_both("Statement", "账单编号"), _text(statement.number)],
+        [_both("Period", "计费周期"), _text(f"{month} – {last_day}")],
+        [_both("State", "状态"), _both(*state)],
+    ]
+    steps = [
+        [_term("calls"), amount(bill["calls"])],
+        [_term("list_cost"), amount(bill["list_cost"])],
+        [_term("discount_amount"), amount(-bill["discount_amount"])],
+        [_term("rated_amount"), amount(bill["rated_amount"])],
+        [_term("adjustment_amount"), amount(bill["adjustment_amount"])],
+        [_term("deducted_amount"), amount(bill["deducted_amount"])],
+    ]
+    return [
+        _text(f"{month:%B %Y} · {month.year}年{month.month}月账单", size=15, bold=True),
+        Spacer(1, 4 * mm),
+        _both("Deducted", "扣费金额"),
+        Spacer(1, 1 * mm),
+        _text(f"{amount(bill['deducted_amount'])} CNY", size=22, bold=True),
+        Spacer(1, 5 * mm),
+        _table(facts, [38, 144], numbers_from=None),
+        _heading("How it comes about", "金额构成"),
+        _table(steps, [70, 45], numbers_from=1, is_sum=True),
+        _heading("By caller", "按操作者"),
+        _callers(statement),
+        _heading("Lines", "账单明细"),
+        *_lines(statement),
+        _heading("Settlements", "日结扣费"),
+        _settlements(statement),
+    ]
+
+
+def _callers(statement: Statement) -> Flowable:
+    rows: list[list[Any]] = [
+        [_text(f"{row['operate_uin']} {row['account_name'] or ''}", size=7.5),
+         amount(row["calls"]), amount(row["list_cost"]), amount(row["real_cost"])]
+        for row in statement.callers
+    ]  # fmt: skip
+    columns = ("operate_uin", "calls", "list_cost", "real_cost")
+    return _table(rows, [72, 25, 42, 43], numbers_from=1, columns=columns)
+
+
+def _lines(statement: Statement) -> list[Flowable]:
+    """A table for each type of line, with its sums."""
+    columns = (
+        *("usage_date", "settled_on", "component_name", "calls", "list_price", "discount"),
+        *("contract_price", "list_cost", "real_cost"),
+    )
+    tables: list[Flowable] = []
+    for line_type, of_type in groupby(statement.lines, lambda row: str(row["line_type"])):
+        lines = list(of_type)
+        rows: list[list[Any]] = [
+            [str(row["usage_date"]), str(row["settled_on"]), _text(row["component_name"], size=7),
+             amount(row["calls"]), amount(row["list_price"]),
+             "–" if row["discount"] is None else amount(row["discount"]),
+             amount(row["contract_price"]), amount(row["list_cost"]), amount(row["real_cost"])]
+            for row in lines
+        ]  # fmt: skip
+        calls, list_cost, real_cost = (
+            amount(sum(row[column] for row in lines))
+            for column in ("calls", "list_cost", "real_cost")
+        )
+        rows.append(["", "", "", calls, "", "", "", list_cost, real_cost])
+        widths = [18, 18, 17, 14, 24, 19, 24, 24, 24]
+        tables += [_term(line_type), _table(rows, widths, 3, columns=columns, is_sum=True)]
+    return tables
+
+
+def _settlements(statement: Statement) -> Flowable:
+    rows: list[list[Any]] = [
+        [str(row["settled_on"]), _text(row["product_name"], size=7.5),
+         amount(row["rated_amount"]), amount(row["deducted_amount"]),
+         amount(row["residual_amount"])]
+        for row in statement.settlements
+    ]  # fmt: skip
+    bill = statement.bill
+    sums = ("rated_amount", "deducted_amount", "adjustment_amount")
+    rows.append(["", "", *(amount(bill[column]) for column in sums)])
+    columns = ("settled_on", "product_name", "rated_amount", "deducted_amount", "residual_amount")
+    return _table(rows, [28, 52, 36, 30, 36], 2, columns=columns, is_sum=True)
+
+
+def _table(
+    rows: list[list[Any]],
+    widths: list[int],
+    numbers_from: int | None,
+    *,
+    columns: tuple[str, ...] = (),
+    is_sum: bool = False,
+) -> Flowable:
+    """Rows, with headings that are repeated on each page; with `is_sum` the last row is one."""
+    from reportlab.lib import colors
+    from reportlab.lib.units import mm
+    from reportlab.platypus import Table, TableStyle
+
+    commands: list[Any] = [
+        ("FONT", (0, 0), (-1, -1), _LATIN, 7),
+        ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
+        ("LINEBELOW", (0, 0), (-1, -1), 0.25, colors.HexColor("#cfd6e0")),
+        ("LEFTPADDING", (0, 0), (-1, -1), 2),
+        ("RIGHTPADDING", (0, 0), (-1, -1), 2),
+        ("TOPPADDING", (0, 0), (-1, -1), 1.5),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 2.5),
+    ]
+    if numbers_from is not None:
+        commands.append(("ALIGN", (numbers_from, 0), (-1, -1), "RIGHT"))
+    if columns:
+        commands.append(("BACKGROUND", (0, 0), (-1, 0), colors.HexColor("#f2f4f8")))
+        right = len(columns) if numbers_from is None else numbers_from
+        rows = [[_term(column, right=n >= right) for n, column in enumerate(columns)], *rows]
+    if is_sum:
+        commands += [
+            ("FONT", (0, -1), (-1, -1), _BOLD, 7),
+            ("LINEABOVE", (0, -1), (-1, -1), 0.8, colors.black),
+        ]
+    table = Table(
+        rows, [width * mm for width in widths], repeatRows=1 if columns else 0, hAlign="LEFT"
+    )
+    table.setStyle(TableStyle(commands))
+    return table
+
+
+def _heading(english: str, chinese: str) -> Flowable:
+    return _text(f"{english} {chinese}", size=11, bold=True, space=12)
+
+
+def _both(english: str, chinese: str) -> Flowable:
+    return _text(f"{english} {chinese}", size=8)
+
+
+def _term(name: str, *, right: bool = False) -> Flowable:
+    english, chinese, *_about = terms()[name]
+    return _text(f"{english} {chinese}", size=7, right=right)
+
+
+def _text(
+    text: str, *, size: float = 8, bold: bool = False, right: bool = False, space: float = 0
+) -> Flowable:
+    """A paragraph whose Chinese is set in a font that has it."""
+    from reportlab.lib.enums import TA_LEFT, TA_RIGHT
+    from reportlab.lib.styles import ParagraphStyle
+    from reportlab.platypus import Paragraph
+
+    style = ParagraphStyle(
+        "text",
+        fontName=_BOLD if bold else _LATIN,
+        fontSize=size,
+        leading=size * 1.3,
+        alignment=TA_RIGHT if right else TA_LEFT,
+        spaceBefore=space,
+        spaceAfter=space / 3,
+        keepWithNext=bold,
+    )
+    marked = _CHINESE.sub(lambda run: f'<font name="{_HAN}">{run[0]}</font>', escape(text))
+    return Paragraph(marked, style)
