@@ -119,6 +119,7 @@ bench: install
 # The same nights by one process, by bucket, by two processes and on Spark.
 bench-scale: install-cluster
 	.venv-cluster/bin/python -m benchmarks scale
+	.venv-cluster/bin/python -m benchmarks.page scale > docs/scale.md
 
 bench-engines:
 	$(PYTHON) -m venv .venv-bench

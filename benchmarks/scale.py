@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -51,14 +52,20 @@ def scale(folder: Path, sizes: tuple[int, ...]) -> list[dict[str, Any]]:
         for road in ROADS:
             if road.workers == "spark" and not CLUSTER.exists():
                 continue
-            night, steps, bill = _night(place, road)
+            night, processor, steps, bill = _night(place, road)
             bills.add(bill)
+            files = place / "night" / "warehouse.duckdb.files"
             results.append(
                 {
                     "calls": calls,
                     "road": road.name,
                     "seconds": round(night.seconds, 2),
+                    # Of the command itself and the processes that it started; not of a cluster.
+                    "processor_seconds": round(processor, 2),
                     "memory_mb": round(night.memory_mb),
+                    "log_bytes": _bytes(place / "landing"),
+                    "record_bytes": _bytes(files / "raw"),
+                    "call_bytes": _bytes(files / "int_calls") + _bytes(files / "int_calls_again"),
                     "steps": steps,
                 }
             )
@@ -76,7 +83,11 @@ def made(folder: Path, calls: int) -> Path:
     return place
 
 
-def _night(place: Path, road: Road) -> tuple[Timing, dict[str, float], str]:
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _night(place: Path, road: Road) -> tuple[Timing, float, dict[str, float], str]:
     work = place / "night"
     shutil.rmtree(work, ignore_errors=True)
     bin_ = CLUSTER if CLUSTER.exists() else PROJECT / ".venv" / "bin"
@@ -86,6 +97,7 @@ def _night(place: Path, road: Road) -> tuple[Timing, dict[str, float], str]:
         os.environ.update(environment)
         try:
             for used_on in (FIRST, DAY):
+                usage = resource.getrusage(resource.RUSAGE_CHILDREN)
                 timing = timed(
                     [
                         *(bin_ / "callbill", "run", "--json-logs"),
@@ -95,11 +107,13 @@ def _night(place: Path, road: Road) -> tuple[Timing, dict[str, float], str]:
                         *("--through", used_on + timedelta(days=1)),
                     ]
                 )
+                after = resource.getrusage(resource.RUSAGE_CHILDREN)
+                processor = after.ru_utime + after.ru_stime - usage.ru_utime - usage.ru_stime
         finally:
             os.environ.clear()
             os.environ.update(before)
     status = json.loads((work / "published" / "status" / "last_run.json").read_text())
-    return timing, status["step_seconds"], bill_of(work, DAY)
+    return timing, processor, status["step_seconds"], bill_of(work, DAY)
 
 
 @contextmanager
