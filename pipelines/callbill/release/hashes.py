@@ -42,6 +42,9 @@ LATER_COLUMNS: dict[str, dict[str, int]] = {}
 _SEPARATOR = "\x1f"
 # How the hash of a date begins whose calls are hashed in groups.
 _GROUPED = "2:"
+# A statement takes longer to plan than a day's few calls to read. Of many calls only so many days
+# are held in memory together.
+_DAYS_AT_ONCE = 31
 
 
 def row_hash_sql(columns: Sequence[tuple[str, str]]) -> str:
@@ -69,17 +72,19 @@ def _hash_sql(text: str) -> str:
 def call_fingerprint_sql(
     columns: Sequence[tuple[str, str]], source: str, *, is_grouped: bool
 ) -> str:
-    """SQL for the fingerprint of a source's calls: `rows`, their number, and `total`, their sum."""
+    """SQL for the fingerprint of a source's calls on each settlement date: `settled_on`, `rows`,
+    their number, and `total`, the sum of their hashes."""
     if not is_grouped:
-        total = f"coalesce(sum({row_hash_sql(columns)}::hugeint), 0)"
-        return f"select count(*) as rows, {total} as total from {source}"
+        total = f"sum({row_hash_sql(columns)}::hugeint)"
+        return f"select settled_on, count(*) as rows, {total} as total from {source} group by all"
     own_hash = _hash_sql(f"request_id || {literal(_SEPARATOR)} || epoch_us(called_at)")
     shared = [column for column in columns if column[0] not in ("request_id", "called_at")]
     group_hash = row_hash_sql([*shared, ("rows", "BIGINT"), ("total", "HUGEINT")])
     return f"""
         select
-            coalesce(sum(rows), 0)::bigint as rows,
-            coalesce(sum({group_hash}::hugeint), 0) as total
+            settled_on,
+            sum(rows)::bigint as rows,
+            sum({group_hash}::hugeint) as total
         from (
             select
                 {", ".join(identifier(name) for name, _type in shared)},
@@ -88,6 +93,7 @@ def call_fingerprint_sql(
             from {source}
             group by {", ".join(identifier(name) for name, _type in shared)}
         )
+        group by settled_on
     """
 
 
@@ -198,24 +204,43 @@ def _refresh_calls(
         if recipes.get(settled_on, rules.HASH_RECIPE) > 1:
             current[settled_on] += f" recipe {recipes.get(settled_on, rules.HASH_RECIPE)}"
     days = list(current)
-    columns_by_recipe = {
-        recipe: _columns(con, "calls", recipe)
-        for recipe in {rules.HASH_RECIPE, *(recipes.get(day, 1) for day in days)}
-    }
-    for day in _delete_changed_days(
+    changed = _delete_changed_days(
         con,
         "calls",
         "select unnest(?::date[]) as day, unnest(?::varchar[]) as seen",
         [days, [current[day] for day in days]],
-    ):
-        files = literal(str(layout.of_date(CALLS, day) / "*.parquet"))
-        source = f"read_parquet({files}, hive_types = {{'settled_on': date}})"
-        columns = columns_by_recipe[recipes.get(day, rules.HASH_RECIPE)]
-        counted = call_fingerprint_sql(columns, source, is_grouped=day not in hashed_by_row)
-        con.execute(
-            f"insert into ops.fingerprints select 'calls', ?, ?, rows, total from ({counted})",
-            [day, current[day]],
-        )
+    )
+    hashed_alike: defaultdict[tuple[int, bool], list[date]] = defaultdict(list)
+    for day in changed:
+        recipe = recipes.get(day, rules.HASH_RECIPE)
+        hashed_alike[recipe, day not in hashed_by_row].append(day)
+    for (recipe, is_grouped), alike in hashed_alike.items():
+        columns = _columns(con, "calls", recipe)
+        for start in range(0, len(alike), _DAYS_AT_ONCE):
+            _hash_calls(con, layout, columns, alike[start : start + _DAYS_AT_ONCE], is_grouped)
+
+
+def _hash_calls(
+    con: duckdb.DuckDBPyConnection,
+    layout: Layout,
+    columns: Sequence[tuple[str, str]],
+    days: list[date],
+    is_grouped: bool,
+) -> None:
+    """Write the fingerprints of calls for some days of `seen_days`, which may have none."""
+    files = ", ".join(literal(str(layout.of_date(CALLS, day) / "*.parquet")) for day in days)
+    source = f"read_parquet([{files}], hive_types = {{'settled_on': date}})"
+    con.execute(
+        f"""
+        insert into ops.fingerprints
+        select 'calls', s.day, s.seen, coalesce(c.rows, 0), coalesce(c.total, 0)
+        from seen_days as s
+        left join ({call_fingerprint_sql(columns, source, is_grouped=is_grouped)}) as c
+            on s.day = c.settled_on
+        where list_contains(?, s.day)
+        """,
+        [days],
+    )
 
 
 def _refresh_rows(
