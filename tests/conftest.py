@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import settle
+from tests.support.memory import keep_files_in_memory
 from tests.support.project import SAMPLE, SAMPLE_THROUGH
 from tests.support.shared import make_once, shared_folder
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """The processes that run tests share the folder of the one that starts them."""
+    if config.getoption("markexpr") != "long":  # campaigns have more data than memory
+        keep_files_in_memory()
     shared_folder()
 
 

@@ -15,7 +15,7 @@ from callbill.ingest.read_task import FileOutcome, ReadOutcome
 from callbill.ingest.shapes import Shape, shape_of
 from callbill.storage.files import sync_file
 from callbill.warehouse.loads import SHA256_LENGTH, SourceLoad, as_ranges
-from callbill.warehouse.warehouse import Warehouse
+from callbill.warehouse.warehouse import Row, Warehouse
 
 
 @dataclass
@@ -81,13 +81,15 @@ def commit(
                 [shape.sha256, shape.name, shape.declaration],
             )
         _create_rejects_table(warehouse, folder / outcome.rejects if outcome.rejects else None)
+        file_rows = []
         for file in files:
             counts = outcome.files[file.source_file_id]
             if file.is_retry:
                 _update_retried_file(warehouse, file, counts, shape, run_id)
             else:
-                _insert_file_row(warehouse, file, counts, shape, run_id)
+                file_rows.append(_file_row(file, counts, shape, run_id))
             _count_cleaned_values(warehouse, file, counts)
+        warehouse.insert("ops.loaded_files", file_rows)
         warehouse.execute(
             """
             insert into ops.rejected_lines by name
@@ -219,23 +221,16 @@ def _create_rejects_table(warehouse: Warehouse, path: Path | None) -> None:
         )
 
 
-def _insert_file_row(
-    warehouse: Warehouse, incoming: Incoming, counts: FileOutcome, shape: Shape, run_id: str
-) -> None:
+def _file_row(incoming: Incoming, counts: FileOutcome, shape: Shape, run_id: str) -> Row:
+    """The row of `ops.loaded_files` for a file."""
     floor = incoming.settlement_floor
     if counts.first_settled_on is not None and incoming.has_record_floors:
         floor = date.fromisoformat(counts.first_settled_on)
-    warehouse.insert(
-        "ops.loaded_files",
-        [
-            (
-                incoming.source_file_id, incoming.file.feed, incoming.file.name,
-                incoming.file.shape, incoming.file.arrived_on, floor,
-                incoming.file.size, counts.accepted + counts.rejected, counts.accepted,
-                counts.rejected, run_id, datetime.now(UTC), None, incoming.reading_rules,
-                shape.sha256, incoming.arrival, None,
-            )
-        ],
+    return (
+        incoming.source_file_id, incoming.file.feed, incoming.file.name, incoming.file.shape,
+        incoming.file.arrived_on, floor, incoming.file.size, counts.accepted + counts.rejected,
+        counts.accepted, counts.rejected, run_id, datetime.now(UTC), None, incoming.reading_rules,
+        shape.sha256, incoming.arrival, None,
     )  # fmt: skip
 
 

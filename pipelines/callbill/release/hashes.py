@@ -44,6 +44,9 @@ LATER_COLUMNS: dict[str, dict[str, int]] = {}
 _SEPARATOR = "\x1f"
 # How the hash of a date begins whose calls are hashed in groups.
 _GROUPED = "2:"
+# A statement takes longer to plan than a day's few calls to read. Of many calls only so many days
+# are held in memory together.
+_DAYS_AT_ONCE = 31
 
 
 def row_hash_sql(columns: Sequence[tuple[str, str]]) -> str:
@@ -71,10 +74,11 @@ def _hash_sql(text: str) -> str:
 def call_fingerprint_sql(
     columns: Sequence[tuple[str, str]], source: str, *, is_grouped: bool
 ) -> str:
-    """SQL for the fingerprint of a source's calls: `rows`, their number, and `total`, their sum."""
+    """SQL for the fingerprint of a source's calls on each settlement date: `settled_on`, `rows`,
+    their number, and `total`, the sum of their hashes."""
     if not is_grouped:
-        total = f"coalesce(sum({row_hash_sql(columns)}::hugeint), 0)"
-        return f"select count(*) as rows, {total} as total from {source}"
+        total = f"sum({row_hash_sql(columns)}::hugeint)"
+        return f"select settled_on, count(*) as rows, {total} as total from {source} group by all"
     return fingerprint_of_groups_sql(columns, f"({call_groups_sql(columns, source)})")
 
 
@@ -97,13 +101,15 @@ def fingerprint_of_groups_sql(columns: Sequence[tuple[str, str]], groups: str) -
     shared = ", ".join(identifier(name) for name, _type in _shared(columns))
     return f"""
         select
-            coalesce(sum(rows), 0)::bigint as rows,
-            coalesce(sum({group_hash}::hugeint), 0) as total
+            settled_on,
+            sum(rows)::bigint as rows,
+            sum({group_hash}::hugeint) as total
         from (
             select {shared}, sum(rows)::bigint as rows, sum(total)::hugeint as total
             from {groups}
             group by {shared}
         )
+        group by settled_on
     """
 
 
@@ -227,36 +233,60 @@ def _refresh_calls(
         if recipes.get(settled_on, rules.HASH_RECIPE) > 1:
             current[settled_on] += f" recipe {recipes.get(settled_on, rules.HASH_RECIPE)}"
     days = list(current)
-    columns_by_recipe = {
-        recipe: _columns(con, "calls", recipe)
-        for recipe in {rules.HASH_RECIPE, *(recipes.get(day, 1) for day in days)}
-    }
-    made = f"read_parquet([{', '.join(map(literal, groups))}], hive_partitioning = false)"
-    in_groups = (
-        {day for (day,) in con.execute(f"select distinct settled_on from {made}").fetchall()}
-        if groups
-        else set()
-    )
-    for day in _delete_changed_days(
+    changed = _delete_changed_days(
         con,
         "calls",
         "select unnest(?::date[]) as day, unnest(?::varchar[]) as seen",
         [days, [current[day] for day in days]],
-    ):
-        files = literal(str(layout.of_date(CALLS, day) / "*.parquet"))
-        source = f"read_parquet({files}, hive_types = {{'settled_on': date}})"
+    )
+    in_groups: set[date] = set()
+    if groups:
+        made = f"read_parquet([{', '.join(map(literal, groups))}], hive_partitioning = false)"
+        days_of_groups = con.execute(f"select distinct settled_on from {made}").fetchall()
+        in_groups = {
+            day
+            for (day,) in days_of_groups
+            if day in changed
+            and day not in hashed_by_row
+            and recipes.get(day, rules.HASH_RECIPE) == rules.HASH_RECIPE
+        }
+        columns = _columns(con, "calls", rules.HASH_RECIPE)
+        _write_fingerprints(con, sorted(in_groups), fingerprint_of_groups_sql(columns, made))
+    hashed_alike: defaultdict[tuple[int, bool], list[date]] = defaultdict(list)
+    for day in sorted(set(changed) - in_groups):
         recipe = recipes.get(day, rules.HASH_RECIPE)
-        columns = columns_by_recipe[recipe]
-        is_grouped = day not in hashed_by_row
-        if day in in_groups and is_grouped and recipe == rules.HASH_RECIPE:
-            of_day = f"(from {made} where settled_on = date '{day}')"
-            counted = fingerprint_of_groups_sql(columns, of_day)
-        else:
-            counted = call_fingerprint_sql(columns, source, is_grouped=is_grouped)
-        con.execute(
-            f"insert into ops.fingerprints select 'calls', ?, ?, rows, total from ({counted})",
-            [day, current[day]],
-        )
+        hashed_alike[recipe, day not in hashed_by_row].append(day)
+    for (recipe, is_grouped), alike in hashed_alike.items():
+        columns = _columns(con, "calls", recipe)
+        for start in range(0, len(alike), _DAYS_AT_ONCE):
+            _hash_calls(con, layout, columns, alike[start : start + _DAYS_AT_ONCE], is_grouped)
+
+
+def _hash_calls(
+    con: duckdb.DuckDBPyConnection,
+    layout: Layout,
+    columns: Sequence[tuple[str, str]],
+    days: list[date],
+    is_grouped: bool,
+) -> None:
+    """Write the fingerprints of calls for some days, from their files."""
+    files = ", ".join(literal(str(layout.of_date(CALLS, day) / "*.parquet")) for day in days)
+    source = f"read_parquet([{files}], hive_types = {{'settled_on': date}})"
+    _write_fingerprints(con, days, call_fingerprint_sql(columns, source, is_grouped=is_grouped))
+
+
+def _write_fingerprints(con: duckdb.DuckDBPyConnection, days: list[date], counted: str) -> None:
+    """Write the fingerprints of calls for some days of `seen_days`, which may have no calls."""
+    con.execute(
+        f"""
+        insert into ops.fingerprints
+        select 'calls', s.day, s.seen, coalesce(c.rows, 0), coalesce(c.total, 0)
+        from seen_days as s
+        left join ({counted}) as c on s.day = c.settled_on
+        where list_contains(?, s.day)
+        """,
+        [days],
+    )
 
 
 def _refresh_rows(

@@ -9,6 +9,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Manifest:
     # The first settlement date that each row of the catalogue counts for.
     counts_from: CountsFrom
 
-    @property
+    @cached_property
     def loads_by_key(self) -> dict[FileKey, SourceLoad]:
         """The loads by feed and id."""
         return {load.key: load for load in self.loads}

@@ -159,14 +159,15 @@ def _copy_comments(warehouse: Warehouse) -> None:
         where c.database_name = current_database() and c.schema_name = 'billing'
         """
     )
+    statements = [
+        f"comment on {kind} release.billing.{table}{'.' + column if column else ''}"
+        f" is {literal(' '.join(comment.split()))}"
+        for kind, table, column, comment in comments
+        if comment
+    ]
     # Without a transaction each would wait for the disk.
     with warehouse.transaction():
-        for kind, table, column, comment in comments:
-            if comment:
-                target = f"release.billing.{table}" + (f".{column}" if column else "")
-                warehouse.execute(
-                    f"comment on {kind} {target} is {literal(' '.join(comment.split()))}"
-                )
+        warehouse.execute(";\n".join(statements))
 
 
 def _copy_views(con: duckdb.DuckDBPyConnection) -> None:

@@ -6,6 +6,7 @@ check that fails closes the connection.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -81,11 +82,11 @@ def connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection
 
 def check_is_warehouse(con: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Raises UsageError if the file is not a warehouse of callbill."""
-    columns = con.execute(
-        "select 1 from duckdb_columns() where schema_name = 'ops' and table_name = 'warehouse'"
-        " and column_name = 'schema_version'"
-    ).fetchall()
-    if not columns:
+    columns: list[tuple[str, ...]] = []
+    # Not from the catalog's list of columns, which would bind every view there is.
+    with suppress(duckdb.CatalogException):
+        columns = con.execute("describe ops.warehouse").fetchall()
+    if "schema_version" not in [name for name, *_ in columns]:
         con.close()
         raise UsageError(
             f"{path} is a DuckDB file, but no callbill warehouse; "
