@@ -24,6 +24,7 @@ import duckdb
 import pytest
 
 from tests.support.commands import settle
+from tests.support.pages import commands_of, run_commands
 from tests.support.places import lose_warehouse, manifest, places, query
 from tests.support.project import FIXTURES, PROJECT, SAMPLE_THROUGH
 from tests.support.releases_of_0_6_0 import differences, read, unpack
@@ -208,6 +209,16 @@ def test_its_other_commands_answer(installed: Installed, settled: Path) -> None:
         folder = installed.work / kind
         installed.callbill("export", f"--month={month}", f"--format={kind}", f"--output={folder}")
         assert {path.suffix for path in folder.iterdir()} == {f".{kind}"}
+
+
+@pytest.mark.wheel
+def test_the_quick_start_of_the_readme(installed: Installed, tmp_path: Path) -> None:
+    _install, *blocks = commands_of("README.md", "## Quick start")
+    shown = run_commands(blocks, tmp_path, installed.environment / "bin")
+    assert "deducted 0.24 − rated 0.24000000 = 0.00000000" in shown
+    # What was installed is read-only, and what was made of it is not.
+    prices = tmp_path / "acme" / "catalogue" / "list_prices.csv"
+    assert prices.stat().st_mode & stat.S_IWUSR
 
 
 def settle_next_night(place: Path, command: Callable[..., str]) -> None:

@@ -15,7 +15,7 @@ from callbill import __version__
 from rich.cells import cell_len
 
 from tests.support.commands import callbill, run_after, run_job
-from tests.support.places import copy_of, manifest, places, query, unpublishable
+from tests.support.places import copy_of, lose_warehouse, manifest, places, query, unpublishable
 from tests.support.story import (
     OWNER,
     land,
@@ -53,6 +53,16 @@ def test_metrics_tell_of_the_last_run_and_the_last_that_went_well(
         last["callbill_last_success_timestamp_seconds", ""]
         > before["callbill_last_success_timestamp_seconds", ""]
     )
+
+
+def test_a_warehouse_that_was_made_anew_is_named(nightly: Path, tmp_path: Path) -> None:
+    place = copy_of(nightly, tmp_path)
+    told = "The warehouse did not have what is sealed, and was made anew"
+    assert told not in run_job(place, "--through", "2026-03-07").stdout
+    lose_warehouse(place)
+    ended = run_job(place, "--through", "2026-03-08")
+    assert ended.returncode == 0, ended.stderr
+    assert told in ended.stdout
 
 
 def test_json_logs_are_json_lines_and_nothing_else(nightly: Path, tmp_path: Path) -> None:
