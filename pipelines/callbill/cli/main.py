@@ -24,7 +24,7 @@ from callbill.cli.bill_commands import arrears, bill, explain, export
 from callbill.cli.check_commands import reconcile, verify
 from callbill.cli.correction_commands import quarantine, retry
 from callbill.cli.errors import STOPPED, sentence_and_exit_code
-from callbill.cli.file_commands import shapes, try_
+from callbill.cli.file_commands import fetch, shapes, try_
 from callbill.cli.history_commands import diff, open_, rejects, runs
 from callbill.cli.job_commands import rebuild, run
 
@@ -48,7 +48,7 @@ for _command in (
     *(run, rebuild),
     *(bill, arrears, export, explain),
     *(verify, reconcile),
-    *(shapes, try_),
+    *(shapes, try_, fetch),
     *(runs, rejects, diff, open_),
     *(quarantine, retry),
 ):
