@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from callbill.base.errors import ControlFailedError, VerificationError
+from callbill.base.errors import ControlFailedError, UsageError, VerificationError
+from callbill.base.settings import Settings
 from callbill.cli.options import (
     checked_settings,
     month_option,
@@ -14,6 +17,9 @@ from callbill.cli.options import (
     place_options,
     workers_option,
 )
+
+if TYPE_CHECKING:
+    from callbill.queries.reconcile import Asked, Reconciliation
 
 
 @click.command()
@@ -42,20 +48,69 @@ def verify(month: date | None, **places: str) -> None:
 @place_options
 @month_option(help="Only the bill month YYYY-MM.")
 @owner_option(help="Only of this account.")
-def reconcile(month: date | None, owner: str | None, **places: str) -> None:
+@click.option(
+    "--bill",
+    "file",
+    type=click.Path(path_type=Path),
+    help="Hold this bill against what is settled now, without loading it.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json", "xlsx", "letter"]),
+    default="table",
+    show_default=True,
+    help="With --bill: how to show what differs. A letter has the evidence of each difference.",
+)
+@click.option("--output", type=click.Path(path_type=Path), help="The file to write that into.")
+def reconcile(
+    month: date | None,
+    owner: str | None,
+    file: Path | None,
+    form: str,
+    output: Path | None,
+    **places: str,
+) -> None:
     """Hold the vendor's own bills against ours: what differs, and why.
 
-    The vendor's bills come in by the feed vendor_bills. Exit code 1 if something is unexplained.
+    The vendor's bills come in by the feed vendor_bills, or as a file with --bill. Exit code 1 if
+    something is unexplained.
     """
     from callbill.cli.show.reconciliation import show_reconciliation
+    from callbill.queries.reconcile import Asked
     from callbill.queries.reconcile import reconcile as compare_bills
 
-    reconciliation = compare_bills(checked_settings(**places), month, owner)
-    show_reconciliation(reconciliation)
+    settings = checked_settings(**places)
+    if file is None:
+        if form != "table" or output is not None:
+            raise UsageError("--format and --output need --bill FILE")
+        reconciliation = compare_bills(settings, month, owner)
+        show_reconciliation(reconciliation)
+        look = (
+            "callbill rejects --file vendor_bills shows them, callbill quarantine withdraws a file"
+        )
+    else:
+        reconciliation = _hold(settings, file, Asked(month, owner), form, output)
+        look = f"callbill try --feed vendor_bills {file} shows them"
     if reconciliation.unexplained:
         raise ControlFailedError(f"{reconciliation.unexplained} difference(s) are unexplained")
     if reconciliation.rejected:
         raise ControlFailedError(
-            f"{reconciliation.rejected} line(s) of the vendor's bills could not be read: "
-            "callbill rejects --file vendor_bills shows them, callbill quarantine withdraws a file"
+            f"{reconciliation.rejected} line(s) of the vendor's bills could not be read: {look}"
         )
+
+
+def _hold(
+    settings: Settings, file: Path, asked: Asked, form: str, output: Path | None
+) -> Reconciliation:
+    from callbill.cli.show.bill_in_hand import show_bill_in_hand, write_differences
+    from callbill.queries.bill_in_hand import hold_against
+
+    if form == "xlsx" and output is None:
+        raise UsageError("a workbook needs --output FILE")
+    bill = hold_against(settings, file, asked)
+    if form == "table":
+        show_bill_in_hand(bill)
+    else:
+        write_differences(bill, form, output)
+    return bill.reconciliation

@@ -1,4 +1,4 @@
-"""shapes and try: the commands about files before a run reads them."""
+"""shapes, try and fetch: the commands about files before a run reads them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 
 from callbill.base.errors import ControlFailedError
 from callbill.base.settings import load_settings
+from callbill.base.text import printable
 from callbill.cli.options import limit_option, place_options
 
 
@@ -42,3 +43,36 @@ def try_(file: Path, shape: str | None, feed: str, limit: int, **places: str) ->
     unread = [trial.name for trial in trials if not trial.accepted]
     if unread:
         raise ControlFailedError(f"no record of {', '.join(unread)} can be read")
+
+
+@click.command()
+@place_options
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option(
+    "--into",
+    default="",
+    metavar="FOLDER",
+    help="The folder of the landing folder, such as call_logs/format=cloudaudit.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be fetched.")
+def fetch(source: Path, into: str, dry_run: bool, **places: str) -> None:
+    """Bring new objects from SOURCE, a place in a store, into the landing folder.
+
+    SOURCE is s3://bucket or s3://bucket/prefix. An object is fetched once, and again if it has
+    changed; it appears whole or not at all. Exit code 1 if one changed while it was fetched.
+    """
+    from callbill.jobs.fetching import fetch_new
+
+    settings = load_settings(**places)
+    fetched = fetch_new(source, settings.landing, into, dry_run=dry_run)
+    would = "Would fetch" if dry_run else "Fetched"
+    click.echo(
+        f"{would} {len(fetched.new)} new object(s) and {len(fetched.changed)} that have changed,"
+        f" {fetched.bytes} bytes; {fetched.known} were fetched before."
+    )
+    for name in [*fetched.new, *fetched.changed] if dry_run else []:
+        click.echo(f"  {printable(name)}")
+    for name, why in fetched.left:
+        click.echo(f"Left: {printable(name)}: {why}")
+    if any("changed" in why for _name, why in fetched.left):
+        raise ControlFailedError("objects changed while they were fetched: fetch again")

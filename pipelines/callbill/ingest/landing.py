@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from callbill.base import rules
 from callbill.base.errors import UsageError
 from callbill.ingest.feed import feeds
 from callbill.storage.archives import DamagedArchiveError
@@ -51,6 +52,8 @@ _UNKNOWN_ENDING = (
     "is neither .jsonl, .ndjson, .json, .csv, .tsv, .log, .txt (or these .gz, .zst, .bz2), .parquet"
     " nor .zip"
 )
+# Version 1 of the reading rules knew these alone.
+_ENDINGS_OF_RULES_1 = re.compile(r"\.(jsonl|ndjson|csv|json)(\.gz|\.zst)?$|\.parquet$")
 # What log rotation puts behind the ending: access.log.1, access.log-20260901.
 _ROTATED = re.compile(r"(\.(?:log|jsonl|ndjson|json|csv|txt))[.-]\d+$", re.IGNORECASE)
 DEFAULT_SHAPE = "canonical"
@@ -228,6 +231,8 @@ def _described(
         file = entry.file()
         yield Announcement(**vars(file), **_arrival(folders, file, zone))
         return
+    if rules.READING_RULES < 2 and not _ENDINGS_OF_RULES_1.search(filename):
+        raise UnusableFileError(_UNKNOWN_ENDING)
     yield from files_of(entry.file(), shapes, zone)
 
 

@@ -8,10 +8,11 @@ import jinja2
 from callbill.base.settings import PROJECT
 
 
-def expand_macros(template: str, *macro_files: str) -> str:
-    """A template's SQL, with the macros of these files (`money` is macros/money.sql)."""
+def expand_macros(template: str, *macro_files: str, **names: object) -> str:
+    """A template's SQL, with the macros of these files (`money` is macros/money.sql). `names` are
+    further functions and values that it uses."""
     macros = "".join(
         (PROJECT / "macros" / f"{name}.sql").read_text(encoding="utf-8") for name in macro_files
     )
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)  # noqa: S701  not HTML
-    return environment.from_string(macros + template).render().strip()
+    return environment.from_string(macros + template).render(**names).strip()

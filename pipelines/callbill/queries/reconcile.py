@@ -13,6 +13,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import duckdb
+
 from callbill.base.errors import UsageError
 from callbill.base.settings import Settings
 from callbill.release.store import published_by
@@ -60,7 +62,17 @@ _REJECTED = """
     inner join ops.source_files as f
         on r.source_file_id = f.source_file_id and r.feed = f.feed and r.path = f.path
     where r.feed = 'vendor_bills' and f.quarantine_reason is null
-        and ($owner is null or coalesce(r.fields ->> 'owner_uin', $owner) = $owner)
+        -- A line without an account may be of the account that its file is of.
+        and (
+            $owner is null
+            or coalesce(
+                r.fields ->> 'owner_uin' = $owner,
+                contains(r.path, $owner) or r.source_file_id in (
+                    select l.source_file_id from billing.vendor_bill_lines as l
+                    where l.owner_uin = $owner
+                )
+            )
+        )
         and (
             $month is null
             or coalesce(
@@ -115,6 +127,45 @@ class Reconciliation:
     without_vendor_bill: int
 
 
+@dataclass(frozen=True)
+class Asked:
+    """The bills that are asked for: of a month or of all, of an account or of all."""
+
+    month: date | None = None
+    owner: str | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {"month": self.month, "owner": self.owner}
+
+
+def compared(
+    con: duckdb.DuckDBPyConnection, asked: Asked, through: date, rejected: int, *, schema: str
+) -> Reconciliation:
+    """The bills that were asked for. `schema` has the tables `reconciliation` and
+    `vendor_bill_lines`."""
+
+    def rows(query: str) -> list[tuple[Any, ...]]:
+        for table in ("reconciliation", "vendor_bill_lines"):
+            query = query.replace(f"billing.{table}", f"{schema}.{table}")
+        used = {name: value for name, value in asked.parameters.items() if f"${name}" in query}
+        return con.execute(query, used).fetchall()
+
+    return Reconciliation(
+        bills=[
+            Bill(bill_month, owner_uin, ours, theirs, less, dict(zip(_PARTS, parts, strict=True)))
+            for bill_month, owner_uin, ours, theirs, less, *parts in rows(_BILLS)
+        ],
+        through=through,
+        differences=rows(_DIFFERENCES),
+        unexplained=rows(_UNEXPLAINED)[0][0],
+        rejected=rejected,
+        left_out=rows(_LEFT_OUT)[0][0],
+        settled_since=rows(_SETTLED_SINCE)[0][0],
+        without_vendor_bill=rows(_WITHOUT_VENDOR_BILL)[0][0],
+    )
+
+
 def reconcile(settings: Settings, month: date | None, owner: str | None) -> Reconciliation:
     """Compare the bills of a month or of all, of an account or of all.
 
@@ -127,30 +178,14 @@ def reconcile(settings: Settings, month: date | None, owner: str | None) -> Reco
             "select 1 from duckdb_tables() where table_name = 'vendor_bill_lines'"
         ).fetchall():
             raise UsageError(f"release {release.run_id} was published by a callbill before 0.6")
-        selection = {"month": month, "owner": owner}
-
-        def rows(query: str) -> list[tuple[Any, ...]]:
-            return con.execute(query, selection).fetchall()
-
-        bills = [
-            Bill(bill_month, owner_uin, ours, theirs, less, dict(zip(_PARTS, parts, strict=True)))
-            for bill_month, owner_uin, ours, theirs, less, *parts in rows(_BILLS)
-        ]
-        [(rejected,)] = rows(_REJECTED)
-        if not bills and not rejected:
+        asked = Asked(month, owner)
+        [(rejected,)] = con.execute(_REJECTED, asked.parameters).fetchall()
+        reconciliation = compared(con, asked, through, rejected, schema="billing")
+        if not reconciliation.bills and not rejected:
             of = f" of {month:%Y-%m}" if month else ""
             of += f" of account {owner}" if owner else ""
             raise UsageError(
                 f"no bill of the vendor's{of} with a line of ours was known by {through}: put it "
                 "into landing/vendor_bills; the run that settles the next date reads it"
             )
-        return Reconciliation(
-            bills=bills,
-            through=through,
-            differences=rows(_DIFFERENCES),
-            unexplained=rows(_UNEXPLAINED)[0][0],
-            rejected=rejected,
-            left_out=rows(_LEFT_OUT)[0][0],
-            settled_since=rows(_SETTLED_SINCE)[0][0],
-            without_vendor_bill=rows(_WITHOUT_VENDOR_BILL)[0][0],
-        )
+        return reconciliation

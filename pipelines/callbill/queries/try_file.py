@@ -21,7 +21,7 @@ from callbill.base.errors import UsageError
 from callbill.base.settings import Settings, load_vars
 from callbill.ingest.feed import feeds
 from callbill.ingest.landing import DEFAULT_SHAPE, LandingFile, Skipped, files_of
-from callbill.ingest.read_task import FileToRead, ReadTask
+from callbill.ingest.read_task import FileOutcome, FileToRead, ReadTask
 from callbill.ingest.readers.lines import UnreadableFileError
 from callbill.ingest.readers.unpacking import unpack
 from callbill.ingest.shape_files import declarations_of, load_shapes, shape_names
@@ -72,7 +72,7 @@ def try_file(
         raise UsageError(f"there is no feed {feed}: known are {', '.join(feeds())}")
     if shape is not None and shape not in shapes:
         raise UsageError(f"there is no log shape {shape}: known are {', '.join(shapes)}")
-    file = _stored(path, feed, shape)
+    file = stored_file(path, feed, shape)
     zone = load_vars(settings).zone
     trials = []
     with TemporaryDirectory(prefix="callbill-try-") as scratch:
@@ -89,7 +89,7 @@ def try_file(
     return [replace(trial, name=_shown(trial.name)) for trial in trials]
 
 
-def _stored(path: Path, feed: str, shape: str | None) -> StoredFile:
+def stored_file(path: Path, feed: str, shape: str | None) -> StoredFile:
     try:
         entry = path.stat()
     except OSError as error:
@@ -110,6 +110,43 @@ def _stored(path: Path, feed: str, shape: str | None) -> StoredFile:
 def _shown(name: str) -> str:
     """A name as the user gave it: without feed and shape."""
     return "/".join(part for part in name.split("/")[1:] if not part.startswith("format="))
+
+
+@dataclass(frozen=True)
+class FileRead:
+    """What reading a file gave: its counts, Parquet files of records, and one of rejects."""
+
+    counts: FileOutcome
+    parts: list[Path]
+    rejects: Path | None
+
+
+def read_one(
+    con: duckdb.DuckDBPyConnection,
+    file: LandingFile,
+    shape: str,
+    folder: Path,
+    billing_timezone: str,
+    declaration: str = "",
+) -> FileRead:
+    """Read a file into a folder by today's rules."""
+    # Records of today are no records of the future, whenever the file was modified.
+    arrived_on = file.arrived_on + timedelta(days=1)
+    to_read = FileToRead(
+        file.path, file.name, file.compression, "file", arrived_on, arrived_on,
+        member=file.member,
+    )  # fmt: skip
+    task = ReadTask(
+        name="try", feed=file.feed, shape=shape, kind=file.kind,
+        billing_timezone=billing_timezone, reading_rules=rules.READING_RULES, files=(to_read,),
+        folder=folder / "out", scratch=folder / "scratch", declaration=declaration,
+    )  # fmt: skip
+    outcome = read_files(con, task)
+    return FileRead(
+        outcome.files["file"],
+        [task.folder / part for part in outcome.parts],
+        task.folder / outcome.rejects if outcome.rejects else None,
+    )
 
 
 class _Reader:
@@ -158,28 +195,17 @@ class _Reader:
     def _read(self, file: LandingFile, shape: str, limit: int) -> Trial:
         self.reads += 1
         here = self.folder / f"read-{self.reads}"
-        # Records of today are no records of the future, whenever the file was modified.
-        arrived_on = file.arrived_on + timedelta(days=1)
-        to_read = FileToRead(
-            file.path, file.name, file.compression, "file", arrived_on, arrived_on,
-            member=file.member,
-        )  # fmt: skip
-        task = ReadTask(
-            name="try", feed=file.feed, shape=shape, kind=file.kind, billing_timezone=self.zone,
-            reading_rules=rules.READING_RULES, files=(to_read,), folder=here / "out",
-            scratch=here / "scratch", declaration=self.declarations.get(shape, ""),
-        )  # fmt: skip
         con = connect(None, str(here / "spill"))
         try:
-            outcome = read_files(con, task)
-            counts = outcome.files["file"]
-            columns, records = _first(con, [task.folder / part for part in outcome.parts], limit)
+            read = read_one(con, file, shape, here, self.zone, self.declarations.get(shape, ""))
+            counts = read.counts
+            columns, records = _first(con, read.parts, limit)
             rejects = []
-            if outcome.rejects and limit:
+            if read.rejects and limit:
                 rejects = con.execute(
                     "select line_number, reason, coalesce(detail, fields) from read_parquet(?)"
                     " order by line_number nulls first limit ?",
-                    [str(task.folder / outcome.rejects), limit],
+                    [str(read.rejects), limit],
                 ).fetchall()
         finally:
             con.close()
