@@ -514,7 +514,7 @@ def test_a_printed_bill_is_a_statement(
             assert page.locator("#table-lines-usage").count() == 0
         pages = pypdf.PdfReader(path).pages
         text = "\n".join(printed.extract_text() for printed in pages)
-        assert title in pages[0].extract_text()
+        assert title.replace(" ", "") in re.sub(r"\s", "", pages[0].extract_text())
         assert "2026-09/100000000004" in pages[0].extract_text()
         for number, printed in enumerate(pages, 1):
             assert f"{number} / {len(pages)}" in printed.extract_text()
@@ -550,7 +550,7 @@ def test_with_the_keyboard_alone(browser: Browser, sample_place: Path) -> None:
         page.locator(".skip").focus()
         page.keyboard.press("Enter")
         assert page.evaluate("document.activeElement.id") == "content"
-        assert page.locator("h1:has-text('2026-09')").count() == 1
+        assert page.locator("h1:has-text('September 2026')").count() == 1
         while not page.locator("details[data-fold=lines-usage] > summary:focus").count():
             page.keyboard.press("Tab")
         page.keyboard.press("Enter")

@@ -45,7 +45,10 @@ function rowsOf(kind, rows) {
 /** The share that an account is in, by the last six bytes of its number; as in data.py. */
 function shareOf(owner) {
   const bytes = new TextEncoder().encode(owner).slice(-6);
-  return bytes.reduce((sum, byte) => sum * 256 + byte, 0) % facts.shares;
+  const read = bytes.reduce((sum, byte) => sum * 256n + BigInt(byte), 0n);
+  const low = read % 4294967296n;
+  const mixed = (low * 2654435761n + read / 4294967296n) % 4294967291n;
+  return Number(mixed) % facts.shares;
 }
 
 function isWritten(folder, share) {
