@@ -13,13 +13,13 @@ instants as (
     select
         *,
         case
+            when called_at is null then null
             {% for format in time_formats %}
             -- {{ format.text }}
             when regexp_full_match(called_at, '{{ format.pattern }}')
                 then {{ format.instant }}
             {% endfor %}
-            when true
-                then {{ instant('called_at', naive_timezone) }}
+            when true then {{ instant('called_at', naive_timezone) }}
         end as called_ts,
         case
             when http_status = '200' then 200
@@ -57,7 +57,7 @@ typed as (
         case
             when odd_field is not null then 'invalid_' || odd_field
             {% if reading_rules >= 2 %}
-            -- An attempt that no server answered: the client notes status 0, or an error of its own.
+            -- An attempt that no server answered: the client notes status 0, or its own error.
             when
                 request_id is null
                 and (
