@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from callbill.base.errors import UsageError
 from callbill.base.places import SCHEME, is_in_store
+from callbill.base.yaml_files import read_yaml
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 # The folder of the dbt project. A wheel has it inside the package, a checkout is that folder.
@@ -285,7 +286,7 @@ def load_thresholds(settings: Settings) -> Thresholds:
 
 
 def _vars(settings: Settings) -> dict[str, Any]:
-    project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
+    project = read_yaml(PROJECT / "dbt_project.yml")
     return dict(project["vars"]) | _parse_overrides(settings.vars)
 
 

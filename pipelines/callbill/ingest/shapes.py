@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-import yaml
-
+from callbill.base.yaml_files import read_yaml
 from callbill.ingest.feed import FEEDS, Feed, feeds
 
 SHAPES = FEEDS / "call_logs" / "shapes"
@@ -86,7 +85,7 @@ def shape_of(feed: str, name: str, reading_rules: int = 1) -> Shape:
     declared = feeds()[feed]
     file = declared.folder / "shape.yml"
     if file.exists():
-        fields = yaml.safe_load(file.read_text(encoding="utf-8"))
+        fields = read_yaml(file)
         paths, sha256 = _paths(fields.items()), _sha256(file)
     else:
         paths, sha256 = {field: (field,) for field in declared.fields}, None
@@ -94,7 +93,7 @@ def shape_of(feed: str, name: str, reading_rules: int = 1) -> Shape:
 
 
 def _load(file: Path) -> Shape:
-    declared = yaml.safe_load(file.read_text(encoding="utf-8"))
+    declared = read_yaml(file)
     return Shape(
         name=file.stem,
         feed=feeds()["call_logs"],

@@ -11,10 +11,10 @@ from typing import Any
 
 import duckdb
 import jinja2
-import yaml
 
 from callbill import __version__
 from callbill.base.settings import BillingVars
+from callbill.base.yaml_files import read_yaml
 from callbill.release.site.data import COLUMNS, FORMAT, LAST_ENTRIES, SHARES, shares_written
 
 _FOLDER = Path(__file__).parent
@@ -97,7 +97,7 @@ def write_pages(
         for asset in (_FOLDER / folder).iterdir():
             # The content alone: where callbill is installed read-only, files and folders are too.
             shutil.copyfile(asset, site / "assets" / asset.name)
-    terms = yaml.safe_load((_FOLDER / "terms.yml").read_text(encoding="utf-8"))
+    terms = read_yaml(_FOLDER / "terms.yml")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER / "templates"),
         autoescape=True,
