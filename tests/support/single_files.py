@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import duckdb
@@ -17,6 +18,7 @@ import polars as pl
 import pytest
 from callbill.ingest.read_task import FileToRead, ReadTask
 from callbill.ingest.shapes import shape_of
+from callbill.tasks.connection import connect
 from callbill.tasks.ingest import read_files
 from callbill.verify.texts import texts_of
 from callbill.warehouse.loads import SourceLoad
@@ -140,19 +142,18 @@ def read(
         "task", feed, shape, kind, "Asia/Shanghai", reading_rules, (file,),
         folder / "out", folder / "scratch",
     )  # fmt: skip
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'")
-        outcome = read_files(con, task)
-        parts = [str(task.folder / part) for part in outcome.parts]
-        rows = _rows(con, parts)
-        rejects = (
-            con.execute(
-                "select line_number, reason from read_parquet(?)",
-                [str(task.folder / outcome.rejects)],
-            ).fetchall()
-            if outcome.rejects
-            else []
-        )
+    con = _connection()
+    outcome = read_files(con, task)
+    parts = [str(task.folder / part) for part in outcome.parts]
+    rows = _rows(con, parts)
+    rejects = (
+        con.execute(
+            "select line_number, reason from read_parquet(?)",
+            [str(task.folder / outcome.rejects)],
+        ).fetchall()
+        if outcome.rejects
+        else []
+    )
     [counts] = outcome.files.values()
     # A line of a call log has its number as its time: a file read whole has no numbers of lines.
     return Read(
@@ -167,6 +168,16 @@ def read(
         counts.unreadable,
         sorted(row[name] for row in rows for name in ("called_at", "occurred_at") if name in row),
     )
+
+
+@cache
+def _connection() -> duckdb.DuckDBPyConnection:
+    """The database that this process reads files in. To open one takes longer than to read a small
+    file, and tests read hundreds."""
+    con = connect(None, gettempdir())
+    # Tests write one file after another under one name.
+    con.execute("set enable_external_file_cache = false")
+    return con
 
 
 def _rows(con: duckdb.DuckDBPyConnection, parts: list[str]) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 from callbill.base.errors import UsageError
 from callbill.base.place import PLACE_FILE, Place, find_place, nearest
 from callbill.base.places import SCHEME, is_in_store
+from callbill.base.yaml_files import read_yaml
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 # The folder of the dbt project. A wheel has it inside the package, a checkout is that folder.
@@ -498,7 +499,7 @@ def _vars(settings: Settings) -> dict[str, Any]:
 
 def vars_with_sources(settings: Settings) -> dict[str, tuple[Any, str]]:
     """The vars, and where each comes from."""
-    project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
+    project = read_yaml(PROJECT / "dbt_project.yml")
     overrides = _parse_overrides(settings.vars)
     return {
         name: (overrides[name], settings.source_of("vars"))

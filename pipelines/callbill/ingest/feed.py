@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-import yaml
+from callbill.base.yaml_files import read_yaml
 
 FEEDS = Path(__file__).parent / "feeds"
 
@@ -88,7 +88,7 @@ def raw_tables() -> str:
 
 
 def _load(path: Path) -> Feed:
-    declared = yaml.safe_load(path.read_text(encoding="utf-8"))
+    declared = read_yaml(path)
     declared["required"] = tuple(
         (field,) if isinstance(field, str) else tuple(field) for field in declared["required"]
     )

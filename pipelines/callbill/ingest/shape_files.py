@@ -14,6 +14,7 @@ import yaml
 
 from callbill.base.errors import UsageError
 from callbill.base.text import closest
+from callbill.base.yaml_files import parse_yaml
 from callbill.ingest.feed import feeds
 from callbill.ingest.readers.columns import plain_name
 from callbill.ingest.shapes import DIRECTIVES, Shape, call_log_shapes, shape_of
@@ -74,7 +75,7 @@ def declarations_of(own: Mapping[str, Shape]) -> dict[str, str]:
 def check_shape(file: str, text: str) -> None:
     """Raises UsageError, with file and key, if a text does not declare a shape."""
     try:
-        declared = yaml.safe_load(text)
+        declared = parse_yaml(text)
     except yaml.YAMLError as error:
         at = getattr(error, "problem_mark", None)
         line = f", line {at.line + 1}" if at else ""

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import Any
 
-import yaml
-
+from callbill.base.yaml_files import parse_yaml
 from callbill.ingest.feed import FEEDS, Feed, feeds
 
 SHAPES = FEEDS / "call_logs" / "shapes"
@@ -192,7 +191,7 @@ def shape_of(feed: str, name: str, reading_rules: int = 1, declaration: str = ""
     file = declared.folder / "shape.yml"
     if file.exists():
         text = file.read_text(encoding="utf-8")
-        paths, sha256 = _paths(yaml.safe_load(text).items()), _sha256(text)
+        paths, sha256 = _paths(parse_yaml(text).items()), _sha256(text)
     else:
         paths, sha256 = {field: (field,) for field in declared.fields}, None
     return Shape(name, declared, paths, reading_rules=reading_rules, sha256=sha256)
@@ -205,7 +204,7 @@ def _declared_shape(name: str, declaration: str) -> Shape:
 
 def parse_shape(name: str, text: str) -> Shape:
     """The shape that a file declares. The file must be right (`shape_files.check_shape`)."""
-    declared: dict[str, Any] = yaml.safe_load(text)
+    declared: dict[str, Any] = parse_yaml(text)
     constants = {key: str(value) for key, value in (declared.pop("constants", None) or {}).items()}
     status = declared.pop("implied_http_status", None)
     if status is not None:

@@ -10,10 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
-
 from callbill.base.errors import CallbillError
 from callbill.base.findings import Severity
+from callbill.base.yaml_files import read_yaml
 
 CONTROLS = Path(__file__).parent / "controls"
 
@@ -63,7 +62,7 @@ def load_controls(folder: Path) -> dict[str, Control]:
     """
     texts = folder / "_controls.yml"
     controls: dict[str, Control] = {}
-    for entry in yaml.safe_load(texts.read_text(encoding="utf-8")):
+    for entry in read_yaml(texts):
         _check_entry(texts, entry)
         query = folder / f"{entry['id']}.sql"
         if entry["id"] in controls:

@@ -10,9 +10,9 @@ from typing import Any
 
 import duckdb
 import jinja2
-import yaml
 
 from callbill import __version__
+from callbill.base.yaml_files import read_yaml
 from callbill.release.site.data import COLUMNS, LAST_ENTRIES, Data
 
 _FOLDER = Path(__file__).parent
@@ -257,7 +257,7 @@ def terms() -> dict[str, list[str]]:
 
 
 def _yaml(name: str) -> Any:
-    return yaml.safe_load((_FOLDER / name).read_text(encoding="utf-8"))
+    return read_yaml(_FOLDER / name)
 
 
 def _rows(
