@@ -11,8 +11,8 @@ import subprocess
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from airflow.exceptions import AirflowException, AirflowFailException
 from airflow.sdk import dag, task
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 CALLBILL = "/opt/callbill/bin/callbill"
 PLACE = "/var/lib/callbill"

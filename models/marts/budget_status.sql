@@ -49,7 +49,7 @@ budgets_of_months as (
     qualify
         row_number() over (
             partition by months.bill_month, budgets.owner_uin
-            order by budgets.bill_month nulls last
+            order by budgets.bill_month is null
         ) = 1
 ),
 

@@ -48,11 +48,16 @@ def test_a_run_that_failed_is_told_of_and_the_first_that_goes_well_again(place: 
     (place / "landing").rmdir()
     assert callbill("run", "--through", "2026-03-02", cwd=place).returncode == 2
     (place / "landing").mkdir()
+    prices = place / "catalogue" / "list_prices.csv"
+    prices.rename(place / "prices")
+    assert callbill("run", "--through", "2026-03-02", cwd=place).returncode == 2
+    (place / "prices").rename(prices)
     assert callbill("run", "--through", "2026-03-02", "--dry-run", cwd=place).returncode == 0
     for _ in range(2):
         assert callbill("run", "--through", "2026-03-02", cwd=place).returncode == 0
-    failed, again = map(json.loads, (place / "notices.jsonl").read_text().splitlines())
+    failed, refused, again = map(json.loads, (place / "notices.jsonl").read_text().splitlines())
     assert failed["reasons"] == [f"the run ended failed: {failed['message']}"]
+    assert "list_prices.csv is missing" in refused["message"]
     assert again["reasons"] == ["runs end well again; the one before ended failed"]
 
 

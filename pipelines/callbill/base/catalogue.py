@@ -83,7 +83,14 @@ def figure_seeds(folder: Path) -> Seeds:
 
 def check_catalogue(folder: Path) -> None:
     """Raises UsageError, with file, line and column, for the first row that is not valid."""
-    _checked(folder, SEED_COLUMNS | OTHER_COLUMNS)
+    known = SEED_COLUMNS | OTHER_COLUMNS
+    for path in sorted(folder.glob("*.csv")):
+        if path.stem not in known:
+            raise UsageError(
+                f"{_shown(path)} is no file of the catalogue; the nearest one is "
+                f"{nearest(path.stem, tuple(known))}.csv"
+            )
+    _checked(folder, known)
 
 
 def catalogue_file(folder: Path, name: str) -> Path:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
 
 import click
 
 from callbill.base.errors import ControlFailedError, UsageError
 from callbill.base.progress import Reporter
-from callbill.base.settings import published_folder
+from callbill.base.settings import load_settings, published_folder
 from callbill.cli.options import (
     checked_settings,
     date_option,
@@ -62,7 +63,7 @@ def run(
     """
     from callbill.cli.show.controls import show_failed_controls
     from callbill.cli.show.run import show_run
-    from callbill.jobs.run import run_job, write_status_of_refusal
+    from callbill.jobs.run import report_refusal, run_job
     from callbill.release.release import Published
 
     if dry_run and candidate:
@@ -74,7 +75,10 @@ def run(
     except UsageError as error:
         published = published_folder(**places)
         if published is not None:
-            write_status_of_refusal(Published(published), error)
+            settings_of_notices = None
+            with suppress(UsageError):  # of the place and its callbill.toml alone
+                settings_of_notices = load_settings(**places)
+            report_refusal(Published(published), error, settings_of_notices, reporter)
         raise
     try:
         summary = run_job(settings, reporter, dry_run=dry_run, candidate=candidate)

@@ -132,14 +132,22 @@ def run_job(
     return summary
 
 
-def write_status_of_refusal(published: Published, error: UsageError) -> None:
-    """Write the status of a run whose settings cannot be read."""
+def report_refusal(
+    published: Published, error: UsageError, settings: Settings | None, reporter: Reporter
+) -> None:
+    """Write the status of a run that was refused before it began, and notify. Without settings,
+    because those are what is wrong, there is no command to notify with."""
     today = datetime.now(UTC).date()
     summary = RunSummary(new_run_id(None), today, outcome="failed", message=str(error))
+    before = read_status(published.status)
     with suppress(CallbillError, OSError):
         current = published.current_manifest()
         summary.sealed_through = current.through if current else None
-        write_status(published.status, summary, status_of(published.status, summary, {}), today)
+    status = status_of(published.status, summary, {})
+    with suppress(OSError):
+        write_status(published.status, summary, status, today)
+    if settings is not None:
+        notify(settings, reporter, before, status)
 
 
 def _run_locked(

@@ -119,6 +119,12 @@ def test_a_catalogue_as_a_spreadsheet_saves_it(seeds: Path) -> None:
         check_catalogue(seeds)
 
 
+def test_a_file_that_nobody_reads_is_refused(seeds: Path) -> None:
+    (seeds / "list_prices.csv").rename(seeds / "list_price.csv")
+    with pytest.raises(UsageError, match=r"list_price.csv is no file .* is list_prices.csv"):
+        check_catalogue(seeds)
+
+
 def test_files_that_no_figure_depends_on_may_be_missing(seeds: Path) -> None:
     for name in ("account_names", "error_codes", "focus_services"):
         (seeds / f"{name}.csv").unlink()
