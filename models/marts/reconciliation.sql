@@ -22,6 +22,7 @@ differences as (
         0 as period_calls,
         0 as missing_calls,
         0 as volume_calls,
+        0 as package_calls,
         real_cost,
         vendor_cost,
         null as contract_price,
@@ -49,7 +50,13 @@ select
                     when in_our_bill then 'missing_there'
                     else 'missing_here'
                 end,
-                case when volume_calls <> 0 or volume_difference <> 0 then 'volume' end,
+                case when package_calls <> 0 then 'package' end,
+                case
+                    when
+                        volume_calls + coalesce(package_calls, 0) <> 0
+                        or (volume_difference <> 0 and coalesce(package_calls, 0) = 0)
+                        then 'volume'
+                end,
                 case when price_difference <> 0 then 'price' end,
                 case when rounding_difference <> 0 then 'rounding' end,
                 case when period_calls <> 0 or period_difference <> 0 then 'period' end,

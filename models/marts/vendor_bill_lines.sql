@@ -17,6 +17,7 @@ select
     case
         when is_superseded then 'superseded'
         when is_repeated then 'repeated'
+        when is_bill_adjustment then 'bill_adjustment'
         when not is_ours then 'other_product'
         when is_adjustment then 'adjustment'
         else 'usage'

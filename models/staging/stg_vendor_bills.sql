@@ -29,6 +29,8 @@ bill_lines as (
         component_name,
         used_amount,
         used_amount_unit,
+        -- What packages took off the quantity.
+        deducted_amount,
         list_price,
         discount,
         unit_price,

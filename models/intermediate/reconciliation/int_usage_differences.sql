@@ -10,6 +10,10 @@ in_other_periods as (
     select * from {{ ref('int_usage_in_other_periods') }}
 ),
 
+packages as (
+    select * from {{ ref('int_vendor_packages') }}
+),
+
 components as (
     select * from {{ ref('components') }}
 ),
@@ -18,6 +22,7 @@ explained as (
     select
         compared.*,
         in_other_periods.period_calls,
+        coalesce(packages.package_calls, 0) as vendor_package_calls,
         compared.more_calls - in_other_periods.period_calls as volume_calls,
         compared.more_calls = 0 and compared.vendor_cost = compared.real_cost as is_equal,
         -- Only one side has the calls, also in other periods.
@@ -40,6 +45,12 @@ explained as (
             and compared.bill_month = in_other_periods.bill_month
             and compared.usage_date = in_other_periods.usage_date
             and compared.component_code = in_other_periods.component_code
+    left join packages
+        on
+            compared.owner_uin = packages.owner_uin
+            and compared.bill_month = packages.bill_month
+            and compared.usage_date = packages.usage_date
+            and compared.component_code = packages.component_code
     left join components on compared.component_code = components.component_code
 ),
 
@@ -66,6 +77,11 @@ usage_differences as (
         period_calls,
         case when is_missing then volume_calls else 0 end as missing_calls,
         case when is_missing then 0 else volume_calls end as volume_calls,
+        -- Of these, calls that are fewer there because packages paid for them.
+        case
+            when is_missing then 0
+            else least(greatest(-volume_calls, 0), vendor_package_calls)
+        end as package_calls,
         real_cost,
         vendor_cost,
         contract_price,

@@ -11,7 +11,7 @@ counted as (
     select
         lines.*,
         components.calls_per_price_unit,
-        cast(lines.used_amount as decimal(20, 8)) * cast(
+        cast(
             case
                 when
                     lines.used_amount_unit is null
@@ -26,7 +26,12 @@ counted as (
                         try_cast(regexp_extract(lines.used_amount_unit, '^\d+') as integer), 1
                     )
             end as decimal(10, 0)
-        ) as exact_calls
+        ) as calls_per_unit,
+        cast(lines.used_amount as decimal(20, 8)) * calls_per_unit as exact_calls,
+        cast(
+            case when abs(lines.deducted_amount) < 1000000000 then lines.deducted_amount end
+            as decimal(20, 8)
+        ) * calls_per_unit as exact_package_calls
     from lines
     left join components on lines.our_component_code = components.component_code
 ),
@@ -95,10 +100,19 @@ select
     component_name,
     our_component_code,
     is_adjustment,
+    is_bill_adjustment,
     is_ours,
     bill_month,
     is_superseded,
     is_repeated,
+    -- Calls that packages paid for. The line's calls are without them.
+    case
+        when
+            exact_package_calls = round(exact_package_calls, 0)
+            and exact_package_calls between 0 and 1000000000
+            then cast(exact_package_calls as bigint)
+        else 0
+    end as package_calls,
     calls,
     price,
     real_cost,

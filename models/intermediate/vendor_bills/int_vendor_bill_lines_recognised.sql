@@ -80,6 +80,11 @@ recognised as (
         or coalesce(lines.component_type in {{ adjustment_names() }}, false)
         or coalesce(lines.component_name in {{ adjustment_names() }}, false)
             as is_adjustment,
+        coalesce(
+            lines.transaction_type in {{ bill_adjustment_names() }}
+            or contains(lines.transaction_type, '保底'),
+            false
+        ) as is_bill_adjustment,
         coalesce(main_products.product_code, sub_products.product_code, alone.product_code)
             as our_product_code,
         coalesce(
@@ -175,11 +180,13 @@ select
     component_name,
     used_amount,
     used_amount_unit,
+    deducted_amount,
     list_price,
     discount,
     unit_price,
     real_cost,
     our_component_code,
     is_adjustment,
+    is_bill_adjustment,
     is_ours
 from dated

@@ -37,11 +37,12 @@ _MODELS = (
     "intermediate/reconciliation/int_comparable_lines",
     "intermediate/reconciliation/int_usage_compared",
     "intermediate/reconciliation/int_usage_in_other_periods",
+    "intermediate/reconciliation/int_vendor_packages",
     "intermediate/reconciliation/int_usage_differences",
     "intermediate/reconciliation/int_adjustment_differences",
     "marts/reconciliation",
 )
-_MACROS = ("money", "bill_month", "adjustment_names")
+_MACROS = ("money", "bill_month", "adjustment_names", "bill_adjustment_names")
 _SEEDS = ("components", "products")
 # A line says nothing of days that are not settled here.
 _NOT_SETTLED = """

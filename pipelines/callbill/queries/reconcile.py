@@ -23,7 +23,8 @@ from callbill.release.store import published_by
 _PARTS = {
     "missing here": "sum(missing_difference) filter (where contains(category, 'missing_here'))",
     "missing there": "sum(missing_difference) filter (where contains(category, 'missing_there'))",
-    "volume": "sum(volume_difference)",
+    "package": "sum(volume_difference) filter (where category like '%package%')",
+    "volume": "sum(volume_difference) filter (where category not like '%package%')",
     "price": "sum(price_difference)",
     "rounding": "sum(rounding_difference)",
     "period": "sum(period_difference)",
@@ -53,6 +54,14 @@ _DIFFERENCES = f"""
         contract_price, vendor_price, real_cost, vendor_cost, cost_difference
     {_SELECTION} and category <> 'none'
     order by bill_month, owner_uin, usage_date, component_code
+"""
+# What the vendor corrected by itself, by account and month.
+_ADJUSTMENTS = """
+    select bill_month, owner_uin, count(*), sum(vendor_cost)
+    from billing.vendor_bill_lines
+    where status = 'bill_adjustment' and ($month is null or bill_month = $month::date)
+        and ($owner is null or owner_uin = $owner)
+    group by bill_month, owner_uin order by bill_month, owner_uin
 """
 _UNEXPLAINED = f"select count(*) {_SELECTION} and unexplained_difference <> 0"
 # Lines of the vendor's that could not be read and may belong to the bills asked for.
@@ -125,6 +134,8 @@ class Reconciliation:
     left_out: int
     settled_since: Decimal
     without_vendor_bill: int
+    # Month, account, lines, amount.
+    adjustments: Sequence[tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
@@ -163,6 +174,7 @@ def compared(
         left_out=rows(_LEFT_OUT)[0][0],
         settled_since=rows(_SETTLED_SINCE)[0][0],
         without_vendor_bill=rows(_WITHOUT_VENDOR_BILL)[0][0],
+        adjustments=rows(_ADJUSTMENTS),
     )
 
 

@@ -115,3 +115,32 @@ def test_bad_usage(nights: Path, arguments: tuple[str, ...], says: str) -> None:
     ended = callbill("reconcile", *places(nights), *arguments)
     assert ended.returncode == 2
     assert says in ended.stderr
+
+
+def test_calls_that_packages_paid_for_are_a_kind_of_their_own(nights: Path, tmp_path: Path) -> None:
+    path = tmp_path / "bill.csv"
+    first, *others = CASES["equal"].rows
+    taken = first | {"组件用量": str(float(first["组件用量"]) - 0.002), "抵扣用量": "0.002"}
+    cost = f"{float(first['优惠后总价']) - 0.12:.8f}"
+    rows = [row_of | {"抵扣用量": row_of.get("抵扣用量", "")} for row_of in (taken, *others)]
+    rows[0]["优惠后总价"] = cost
+    path.write_bytes(bill(rows))
+    ended = callbill(
+        "reconcile", *places(nights), f"--bill={path}", "--owner=equal", "--format=json"
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    said = json.loads(ended.stdout)
+    assert [one["category"] for one in said["differences"]] == ["package"]
+    assert sum(float(one["parts"]["package"]) for one in said["bills"]) == pytest.approx(-0.12)
+
+
+def test_what_the_vendor_corrected_itself_is_said_and_not_compared(
+    nights: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "bill.csv"
+    corrected = row("equal", "2026-09-01", 5, cost="-3.50000000", 交易类型="调账补偿")
+    path.write_bytes(bill([*CASES["equal"].rows, corrected]))
+    ended = callbill("reconcile", *places(nights), f"--bill={path}", "--owner=equal")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "corrected 2026-09 of account equal by -3.50000000 CNY in 1 line(s)" in ended.stdout
+    assert "Nothing differs." in ended.stdout

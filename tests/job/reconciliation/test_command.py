@@ -67,11 +67,11 @@ def bad_lines() -> Iterator[tuple[Row | str, str]]:
         ("结束使用时间", "2026-09-31 00:00:00", "invalid_fee_end_time"),
         ("扣费时间", "soon", "invalid_pay_time"),
         ("优惠后总价", "", "missing_real_cost"),
-        ("优惠后总价", "1,234.00", "invalid_real_cost"),
+        ("优惠后总价", "1,23.00", "invalid_real_cost"),
         ("优惠后总价", "0.123456789", "invalid_real_cost"),
         ("组件用量", "ten", "invalid_used_amount"),
-        ("组件刊例价", "60元", "invalid_list_price"),
-        ("折扣率", "90%", "invalid_discount"),
+        ("组件刊例价", "60 yuan", "invalid_list_price"),
+        ("折扣率", "90 percent", "invalid_discount"),
     ):
         yield good | {name: text}, reason
 

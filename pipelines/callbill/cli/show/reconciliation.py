@@ -16,7 +16,12 @@ def show_reconciliation(reconciliation: Reconciliation) -> None:
     """The bills compared, the rows that differ with why, and what could not be compared."""
     console = open_console()
     bills, differences = reconciliation.bills, reconciliation.differences
-    parts = bills[0].parts if bills else ()
+    # A vendor that has no packages has no such column.
+    parts = [
+        part
+        for part in (bills[0].parts if bills else ())
+        if part != "package" or any(bill.parts[part] for bill in bills)
+    ]
     console.print(
         table_of(
             f"Bills compared as known by {reconciliation.through}"
@@ -26,7 +31,7 @@ def show_reconciliation(reconciliation: Reconciliation) -> None:
                 [
                     *(f"{bill.bill_month:%Y-%m}", bill.owner_uin, bill.real_cost),
                     *(bill.vendor_cost, bill.cost_difference),
-                    *(amount or "" for amount in bill.parts.values()),
+                    *(bill.parts[part] or "" for part in parts),
                 ]
                 for bill in bills
             ],
@@ -40,6 +45,11 @@ def show_reconciliation(reconciliation: Reconciliation) -> None:
     if reconciliation.left_out:
         console.print(
             f"{reconciliation.left_out} line(s) of the vendor's are of other products: left out."
+        )
+    for month, owner, count, amount in reconciliation.adjustments:
+        console.print(
+            f"The vendor itself corrected {month:%Y-%m} of account {owner} by {amount} CNY in"
+            f" {count} line(s) (调账, 补结算, 重结算, 保底): not compared."
         )
     if reconciliation.settled_since:
         console.print(
