@@ -137,7 +137,7 @@ picture: run install-browser
 	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars \
 		--force-device-scale-factor=0.8 --window-size=1280,1180 --virtual-time-budget=5000 \
 		--screenshot=docs/images/bill.png \
-		"file://$(CURDIR)/$(SAMPLE_PLACE)/published/current/site/bill.html#owner=100000000002&month=2026-08"
+		"file://$(CURDIR)/$(SAMPLE_PLACE)/published/current/site/bill.html#owner=100000000002&month=2026-08&language=en"
 
 # Writes requirements.lock anew from what pyproject.toml allows today.
 lock:

@@ -182,23 +182,29 @@ def test_the_end_of_the_run_says_it(nights: tuple[Night, Night]) -> None:
     assert not any(line.startswith(" waiting ") for line in nights[1].output.splitlines())
 
 
-def shown(page: str, table: str) -> list[list[str | None]]:
-    """The rows of a page's table."""
+def shown(page: str, table: str, *columns: str) -> list[list[str | None]]:
+    """Some columns of a page's table."""
     found = re.search(r'id="facts">(.*?)</script>', page, re.DOTALL)
     assert found
-    return [list(row.values()) for row in json.loads(found[1])["tables"][table]]
+    rows = json.loads(found[1])["tables"][table]
+    return [[row[column] for column in columns] for row in rows]
 
 
 def test_the_pages_show_it(nights: tuple[Night, Night]) -> None:
     pages = nights[0].pages
-    assert shown(pages["index"], "unbilled") == [
+    counted = ("calls_unbilled", "accounts", "actions", "unbilled_cost")
+    assert shown(pages["index"], "unbilled", "unbilled_reason", *counted) == [
         ["unrated", "802", "2", "3", None],
         ["conflict", "1", "1", "1", "0.06000000"],
         ["too_old", "3", "1", "1", "0.09000000"],
         ["waiting", "2", "1", "1", "0.06000000"],
     ]
-    assert shown(pages["index"], "unbilled_to_date") == [["806"]]
-    assert shown(pages["runs"], "unbilled_by_account")[:4] == [
+    assert shown(pages["index"], "unbilled_to_date", "calls") == [["806"]]
+    columns = (
+        *("unbilled_reason", "action", "owner_uin", "calls_unbilled", "first_usage_date"),
+        *("last_usage_date", "unbilled_cost"),
+    )
+    assert shown(pages["runs"], "unbilled_by_account", *columns)[:4] == [
         ["unrated", "SearchByImage", B, "400", USED, USED, None],
         ["unrated", "searchbytext", A, "300", USED, USED, None],
         ["unrated", "searchbytext", B, "100", USED, USED, None],

@@ -59,7 +59,7 @@ function Trend({ owner, bills, used }) {
       labels=${rows.map((row) => row.bill_month)}
       series=${[
         { column: "deducted_amount", values: rows.map((row) => row.deducted_amount) },
-        { column: "calls_billed", values: rows.map((row) => row.calls_billed), line: true, colour: 1 },
+        { column: "calls_billed", values: rows.map((row) => row.calls_billed), line: true, colour: 3 },
       ]}
       axis=${{ title: t("deducted_in_cny"), line: t("calls_by_usage_month") }}
       onChoose=${(at) => { window.location.href = address("bill", { owner, month: rows[at].bill_month }); }} />
@@ -110,7 +110,11 @@ function AccountPage() {
           <${Fold} name="status" title=${t("service")}>
             <${Table} name="status" label=${t("service")}
               columns=${["status", "valid_from", "valid_to", "reason"]} rows=${account.status}
-              cells=${{ status: (row) => html`<${Badge} value=${row.status} />` }} />
+              cells=${{
+                status: (row) => html`<${Badge} value=${row.status} />`,
+                // The one cause that is a sentence. All others are references.
+                reason: (row) => (row.status === "not_activated" ? t("not_yet_activated") : row.reason),
+              }} />
           <//>
           ${account.arrears.length > 0
             ? html`<${Fold} name="arrears" title=${term("arrears")}>

@@ -57,7 +57,7 @@ function Bars({ id, label, labels, series, axis, onChoose = null }) {
             stacked: true,
             beginAtZero: true,
             ticks: { maxTicksLimit: 6, precision: axis.isCount ? 0 : undefined },
-            title: { display: true, text: axis.title },
+            title: { display: !isPhone, text: axis.title },
           },
           ...(hasLine
             ? {
@@ -66,7 +66,7 @@ function Bars({ id, label, labels, series, axis, onChoose = null }) {
                   beginAtZero: true,
                   grid: { display: false },
                   ticks: { maxTicksLimit: 6 },
-                  title: { display: true, text: axis.line },
+                  title: { display: !isPhone, text: axis.line },
                 },
               }
             : {}),

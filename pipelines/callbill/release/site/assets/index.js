@@ -39,7 +39,7 @@ function Cards() {
         (row) => html`
           <li><a href=${address("bills", { from: row.bill_month, to: row.bill_month })}>
             <span class="label">${monthName(row.bill_month)} <span class="badge ${row.is_final ? "good" : "care"}">${t(row.is_final ? "final" : "open")}</span></span>
-            <b>${number(row.deducted_amount)} CNY</b>
+            <b>${number(row.deducted_amount)} ${t("cny")}</b>
             ${t("card_month", { accounts: number(row.accounts), calls: number(row.calls) })}</a></li>`,
       )}
       ${tables.totals.length === 0 ? html`<li><b>${t("no_bill_yet")}</b></li>` : null}
@@ -60,7 +60,7 @@ function ByMonth() {
     <${Bars} id="months-chart" label=${t("bills_by_month")} labels=${months.map((row) => row.bill_month)}
       series=${[
         { column: "deducted_amount", values: months.map((row) => row.deducted_amount) },
-        { column: "calls_billed", values: months.map((row) => used.get(row.bill_month)?.calls_billed ?? "0"), line: true, colour: 1 },
+        { column: "calls_billed", values: months.map((row) => used.get(row.bill_month)?.calls_billed ?? "0"), line: true, colour: 3 },
       ]}
       axis=${{ title: t("deducted_in_cny"), line: t("calls_by_usage_month") }}
       onChoose=${(at) => { window.location.href = address("bills", { from: months[at].bill_month, to: months[at].bill_month }); }} />
