@@ -81,10 +81,12 @@ install-cluster: .venv-cluster/.installed
 test-cluster: install-cluster
 	.venv-cluster/bin/python -m pytest -n 0 -m cluster tests/cluster
 
-# Airflow and Dagster, to parse the examples in deploy with.
+# Airflow and Dagster, each by itself, to parse the examples in deploy with.
 .venv-schedulers/.installed:
-	$(PYTHON) -m venv .venv-schedulers
-	.venv-schedulers/bin/python $(PIP_INSTALL) 'apache-airflow>=3,<4' 'dagster>=1.11,<2'
+	$(PYTHON) -m venv .venv-schedulers/airflow
+	.venv-schedulers/airflow/bin/python $(PIP_INSTALL) 'apache-airflow>=3,<4'
+	$(PYTHON) -m venv .venv-schedulers/dagster
+	.venv-schedulers/dagster/bin/python $(PIP_INSTALL) 'dagster>=1.11,<2'
 	touch $@
 
 test-schedulers: install .venv-schedulers/.installed

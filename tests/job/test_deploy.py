@@ -14,7 +14,7 @@ from tests.support.project import PROJECT
 
 DEPLOY = PROJECT / "deploy"
 # With Airflow and Dagster: `make test-schedulers` makes it.
-SCHEDULERS = PROJECT / ".venv-schedulers" / "bin" / "python"
+SCHEDULERS = PROJECT / ".venv-schedulers"
 
 
 def needs(program: str) -> pytest.MarkDecorator:
@@ -105,7 +105,8 @@ def test_examples_for_schedulers_are_parsed_by_them(file: str, check: str, tmp_p
         f"{check}\n"
     )
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "AIRFLOW_HOME": str(tmp_path)}
-    run(SCHEDULERS, "-c", code, env=environment, cwd=tmp_path)
+    python = SCHEDULERS / file.partition("_")[0] / "bin" / "python"
+    run(python, "-c", code, env=environment, cwd=tmp_path)
 
 
 def test_the_image_runs_as_nobody_with_a_place_of_its_own() -> None:
