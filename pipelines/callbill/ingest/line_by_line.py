@@ -1,13 +1,14 @@
 """Reads files line by line: files with any fault or oddity, and all files of feeds with few lines.
 
 Python splits text files into lines. DuckDB then judges many lines of many files in one statement.
-Parquet files are read row by row by DuckDB itself. Which files go this way is decided in `reading`.
+Parquet files are read row by row by DuckDB itself, small ones together. Which files go this way is
+decided in `reading`.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -17,13 +18,15 @@ from callbill.ingest.judge import Judge
 from callbill.ingest.readers import delimited, json_lines, parquet
 from callbill.ingest.readers.csv_layout import CsvLayout
 from callbill.ingest.readers.field_texts import Column, texts_of_columns
-from callbill.ingest.readers.lines import BadLine, Line
+from callbill.ingest.readers.lines import BadLine, Line, UnreadableFileError
 from callbill.ingest.relation import Relation
 from callbill.ingest.shapes import Shape
 from callbill.ingest.templates import pages_query
 from callbill.warehouse.loads import LineSelection
 
 _TEXT_AT_ONCE = 16 * 1024 * 1024
+# Of Parquet, which takes several times as much room once it is read.
+_BYTES_AT_ONCE = 2 * 1024 * 1024
 _EVERY_LINE = LineSelection(frozenset(), only=False)
 
 
@@ -49,16 +52,49 @@ class LineReader:
         if source_file_id in self.lines_seen:
             self.lines_seen[source_file_id] += len(bad_lines)
 
-    def read_rows(self, source_file_id: str, path: Path) -> None:
-        """Read a Parquet file row by row. Raises UnreadableFileError, and CallbillError for a fault
-        of the machine."""
-        lines = self.files[source_file_id].lines or _EVERY_LINE
+    def read_rows(self, paths: dict[str, Path]) -> dict[str, str]:
+        """Read Parquet files of one schema row by row. The result says of files that cannot be
+        read why.
+
+        Raises CallbillError for a fault of the machine.
+        """
+        unreadable: dict[str, str] = {}
+        for condition, some in self._read_together(paths):
+            try:
+                self._judge_rows(some, condition)
+            except UnreadableFileError as error:
+                if len(some) == 1:
+                    unreadable |= dict.fromkeys(some, str(error))
+                    continue
+                # Nothing says which of them it is.
+                for source_file_id, path in some.items():
+                    unreadable |= self.read_rows({source_file_id: path})
+        return unreadable
+
+    def _read_together(self, paths: dict[str, Path]) -> Iterator[tuple[str, dict[str, Path]]]:
+        """Small files of which the same lines are read, and the condition on these. To plan a
+        statement takes longer than to read such a file."""
+        groups: defaultdict[str, dict[str, Path]] = defaultdict(dict)
+        sizes: Counter[str] = Counter()
+        for source_file_id, path in paths.items():
+            condition = (self.files[source_file_id].lines or _EVERY_LINE).condition
+            groups[condition][source_file_id] = path
+            sizes[condition] += path.stat().st_size
+            if sizes[condition] > _BYTES_AT_ONCE:
+                yield condition, groups.pop(condition)
+                del sizes[condition]
+        yield from groups.items()
+
+    def _judge_rows(self, paths: dict[str, Path], condition: str) -> None:
+        """Judge the rows of Parquet files that meet a condition. Raises UnreadableFileError if one
+        of the files cannot be read."""
+        first = next(iter(paths.values()))
         try:
-            columns = parquet.columns_of(self.con, self.shape, path)
-            rows = parquet.rows_of_file(self.shape, columns, path, source_file_id, lines.condition)
-            self.judge.judge(rows, [source_file_id])
+            columns = parquet.columns_of(self.con, self.shape, first)
+            rows = parquet.rows_of_files(self.shape, columns, list(paths.values()), condition)
+            self.judge.judge(rows, list(paths))
         except duckdb.Error as error:
-            raise parquet.as_unreadable(error, path) from error
+            raise parquet.as_unreadable(error, first) from error
 
     def read_lines(
         self, kind: str, layout: CsvLayout, header: Sequence[str], paths: dict[str, Path]

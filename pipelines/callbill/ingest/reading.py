@@ -172,11 +172,7 @@ class _Reading:
                 if name in unclean or name not in candidates
             }
         if layout.kind == "parquet":
-            for source_file_id, path in by_line.items():
-                try:
-                    self.lines.read_rows(source_file_id, path)
-                except UnreadableFileError as error:
-                    self.unreadable[source_file_id] = str(error)
+            self.unreadable |= self.lines.read_rows(by_line)
         else:
             self.lines.read_lines(layout.kind, layout.csv, layout.names, by_line)
 

@@ -1,4 +1,4 @@
-"""Reads Parquet: files of one schema in one statement, or a single file with its row numbers."""
+"""Reads Parquet: files of one schema in one statement, with or without their row numbers."""
 
 from __future__ import annotations
 
@@ -41,20 +41,21 @@ def whole_files(shape: Shape, columns: Mapping[str, Column], paths: Sequence[Pat
     )
 
 
-def rows_of_file(
-    shape: Shape, columns: Mapping[str, Column], path: Path, source_file_id: str, condition: str
+def rows_of_files(
+    shape: Shape, columns: Mapping[str, Column], paths: Sequence[Path], condition: str
 ) -> Relation:
-    """The rows of a file that meet a condition. `line_number` is the row's number, from 1."""
+    """The rows of files with the same schema that meet a condition. `line_number` is the row's
+    number in its file, from 1."""
     return Relation(
         f"""
         select * from (
             select {texts_of_columns(shape, columns)},
-                {literal(source_file_id)} as source_file_id,
+                parse_filename(filename, true) as source_file_id,
                 file_row_number + 1 as line_number
-            from {_read_parquet("file_row_number = true")}
+            from {_read_parquet("filename = true", "file_row_number = true")}
         ) where {condition}
         """,
-        {"names": [str(path)]},
+        {"names": [str(path) for path in paths]},
     )
 
 
