@@ -9,9 +9,12 @@ import gzip
 import io
 import json
 import zipfile
+from datetime import datetime
 from pathlib import Path
 
+import openpyxl
 import pytest
+import zstandard
 
 from tests.support.commands import callbill, run_job
 from tests.support.landing_files import write
@@ -143,6 +146,36 @@ UNREADABLE = {
     "secret.zip": encrypted(stored(**{"secret.jsonl": lines("secret")})),
     "flipped.zip": damaged(stored(**{"flipped.jsonl": lines("flipped")}), b"SearchByText"),
 }
+IN_WORKBOOK, IN_GB18030, WINDOWED = "100000000902", "100000000903", "100000000904"
+WINDOWS = (27, 28, 29, 30)
+
+
+def packed_with_window(window: int) -> bytes:
+    parameters = zstandard.ZstdCompressionParameters(window_log=window, compression_level=3)
+    packer = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    call = calls(f"window-{window}")[0] | {"owner_uin": WINDOWED}
+    return packer.compress(json.dumps(call).encode() + b"\n") + packer.flush()
+
+
+def agreed_in_a_workbook() -> bytes:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["Agreed prices"])
+    sheet.append(["owner_uin", "component_code", "effective_from", "effective_to", "discount"])
+    first_day = datetime.fromisoformat("2026-09-01T00:00:00")
+    sheet.append([int(IN_WORKBOOK), "wimgs_search_by_text", first_day, None, 0.5])
+    content = io.BytesIO()
+    book.save(content)
+    return content.getvalue()
+
+
+def agreed_in_gb18030() -> bytes:
+    header = "备注,owner_uin,component_code,effective_from,discount"
+    line = f"折扣,{IN_GB18030},wimgs_search_by_text,2026-09-01,0.25"
+    return f"{header}\n{line}\n".encode("gb18030")
+
+
 NOT_READ = {
     "app.jsonl.lzo": "lzop",
     "app.jsonl.snappy": "snappy",
@@ -166,6 +199,14 @@ def _make(folder: Path) -> None:
         write(landing / name, content)
     for name in NOT_READ:
         write(landing / name, f"x {name}".encode())
+    for window in WINDOWS:
+        write(landing / f"window{window}.jsonl.zst", packed_with_window(window))
+    terms = folder / "landing" / "contracts" / f"arrived_on={DAY}"
+    write(terms / "agreed.xlsx", agreed_in_a_workbook())
+    write(terms / "agreed.csv", agreed_in_gb18030())
+    for owner in (IN_WORKBOOK, IN_GB18030):
+        agreed = [call | {"owner_uin": owner} for call in calls(f"of-{owner}")]
+        write(landing / f"{owner}.json", json.dumps(agreed).encode())
     write(landing / "nested.zip", archive(**{"again.zip": archive(**{"a.jsonl": lines("again")})}))
     ended = run_job(folder, "--through", DAY)
     (folder / "stdout").write_text(ended.stdout + ended.stderr)
@@ -192,7 +233,8 @@ def test_a_file_is_read_like_canonical_lines(place: Path, name: str) -> None:
 
 def test_the_bill_is_that_of_all_files(place: Path) -> None:
     [(calls_billed, cost)] = query(
-        place, "select sum(calls), sum(real_cost) from billing.bill_lines"
+        place,
+        f"select sum(calls), sum(real_cost) from billing.bill_lines where owner_uin = '{OWNER}'",
     )
     assert (calls_billed, f"{cost}") == (
         2 * len(READ),
@@ -227,6 +269,24 @@ def test_what_is_not_read_is_named_with_the_reason(place: Path, name: str) -> No
 def test_an_archive_in_an_archive_is_named(place: Path) -> None:
     told = " ".join((place / "stdout").read_text().split())
     assert "nested.zip/again.zip: is a .zip in a .zip" in told
+
+
+def test_contracts_come_as_people_save_them(place: Path) -> None:
+    prices = query(
+        place,
+        "select owner_uin, contract_price::varchar from billing.bill_lines"
+        f" where owner_uin in ('{IN_WORKBOOK}', '{IN_GB18030}') order by 1",
+    )
+    assert prices == [(IN_WORKBOOK, "30.00000000"), (IN_GB18030, "15.00000000")]
+
+
+def test_long_windows_of_zstd_are_read_up_to_the_stated_one(place: Path) -> None:
+    read = query(place, f"select request_id from billing.calls where owner_uin = '{WINDOWED}'")
+    assert sorted(row[0] for row in read) == [f"window-{n}-0000-1" for n in (27, 28, 29)]
+    [(detail,)] = query(
+        place, "select detail from ops.rejected_records where path like '%/window30.jsonl.zst'"
+    )
+    assert "needs a window of more than 512 MiB" in detail
 
 
 def test_verify_agrees(place: Path) -> None:

@@ -88,7 +88,6 @@ def _time_format(form: str, shape: Shape, zone: ZoneInfo) -> dict[str, str]:
             else "null::timestamptz"
         )
     return {
-        "text": " ".join(form.split()),
         "pattern": pattern.replace("'", "''"),
         "instant": read,
     }

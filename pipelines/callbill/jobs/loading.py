@@ -67,7 +67,10 @@ def load_landing(
     """
     landing = settings.landing
     own_shapes = load_shapes(settings.shapes)
-    listing = list_landing(landing, shape_names(own_shapes), billing_vars.zone)
+    # A file of the release is known, also if its shape is declared no longer.
+    names = shape_names(own_shapes)
+    known = names | {load.format for load in released.values()}
+    listing = list_landing(landing, known, billing_vars.zone)
     found = list_incoming(
         warehouse,
         listing.files,
@@ -87,7 +90,16 @@ def load_landing(
         # A store has no folders: one that is empty and a mistyped one look alike.
         report.warnings.append(f"nothing lies below {shown(landing)}")
     keep_announcements(warehouse, listing.announcements, through)
-    incoming = found.incoming
+    incoming = [
+        file
+        for file in found.incoming
+        if file.key in released or file.file.feed != "call_logs" or file.file.shape in names
+    ]
+    report.skipped += [
+        Skipped(file.file.name, f"has no log shape named {file.file.shape!r}")
+        for file in found.incoming
+        if file not in incoming
+    ]
     if only_released:
         incoming = [file for file in incoming if file.key in released]
     advance = track_bytes(sum(incoming_file.file.size for incoming_file in incoming))

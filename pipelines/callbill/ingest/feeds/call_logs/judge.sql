@@ -15,7 +15,6 @@ instants as (
         case
             when called_at is null then null
             {% for format in time_formats %}
-            -- {{ format.text }}
             when regexp_full_match(called_at, '{{ format.pattern }}')
                 then {{ format.instant }}
             {% endfor %}

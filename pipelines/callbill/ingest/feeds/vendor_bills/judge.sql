@@ -147,7 +147,8 @@ typed as (
                     || '-01' as date
                 )
             -- The beginning of a period, as FOCUS has it.
-            else cast(
+            else
+                cast(
                     date_trunc(
                         'month',
                         timezone(
