@@ -70,7 +70,7 @@ _WITH_ACTIONS = """
 
 # Models by settlement date that older warehouses do not have: their dates so far are built once. In
 # the order in which they read each other.
-_MODELS_WITH_A_PAST = ("int_charges_by_caller", "cost_allocation")
+_MODELS_WITH_A_PAST = (("intermediate", "int_charges_by_caller"), ("billing", "cost_allocation"))
 
 # Tables of the job that the models of a bucket read.
 _GIVEN = ("ops.catalogue_rows", "ops.cleaned_identifiers", "ops.sealed_settlements")
@@ -139,21 +139,17 @@ def build_models(
 def _build_past(warehouse: Warehouse, billing_vars: BillingVars, window: Window) -> None:
     """Build models for the settlement dates before the window, if the warehouse has those dates and
     not these models. Such models read what is kept of the dates."""
-    if not warehouse.has("billing", "bill_lines"):
+    missing = [name for schema, name in _MODELS_WITH_A_PAST if not warehouse.has(schema, name)]
+    if not missing or not warehouse.has("billing", "bill_lines"):
         return
     [(first,)] = warehouse.rows("select min(settled_on) from billing.bill_lines")
     if first is None or first >= window.settle_from:
         return
     past = replace(window, settle_from=first, settle_through=window.settle_from - timedelta(days=1))
-    plan = load_plan(warehouse.layout, billing_vars, past)
-    models = {model.name: model for model in plan.models}
-    missing = tuple(
-        models[name] for name in _MODELS_WITH_A_PAST if not warehouse.has(models[name].schema, name)
-    )
-    if missing:
-        # The warehouse may have moved since the view was made.
-        warehouse.by_date.create_view(CALLS)
-        write_relations(warehouse, Plan((), missing), past)
+    models = {model.name: model for model in load_plan(warehouse.layout, billing_vars, past).models}
+    # The warehouse may have moved since the view was made.
+    warehouse.by_date.create_view(CALLS)
+    write_relations(warehouse, Plan((), tuple(models[name] for name in missing)), past)
 
 
 def _build_buckets(
