@@ -90,16 +90,13 @@ def load_landing(
         # A store has no folders: one that is empty and a mistyped one look alike.
         report.warnings.append(f"nothing lies below {shown(landing)}")
     keep_announcements(warehouse, listing.announcements, through)
-    incoming = [
-        file
-        for file in found.incoming
-        if file.key in released or file.file.feed != "call_logs" or file.file.shape in names
-    ]
-    report.skipped += [
-        Skipped(file.file.name, f"has no log shape named {file.file.shape!r}")
-        for file in found.incoming
-        if file not in incoming
-    ]
+    incoming = []
+    for file in found.incoming:
+        if file.key in released or file.file.feed != "call_logs" or file.file.shape in names:
+            incoming.append(file)
+        else:
+            why = f"has no log shape named {file.file.shape!r}"
+            report.skipped.append(Skipped(file.file.name, why))
     if only_released:
         incoming = [file for file in incoming if file.key in released]
     advance = track_bytes(sum(incoming_file.file.size for incoming_file in incoming))
@@ -107,10 +104,10 @@ def load_landing(
     # In order of arrival, because each may have the rows of the one before.
     later_deliveries = [file for file in incoming if file.is_later_delivery]
     later_deliveries.sort(key=lambda file: (file.file.arrived_on, file.file.name))
-    names = (f"{run_id}-{number:05d}" for number in count())
+    task_names = (f"{run_id}-{number:05d}" for number in count())
 
     def load(some: Iterable[Sequence[Incoming]], advance: Callable[[int], None]) -> None:
-        named = [(next(names), batch) for batch in some]
+        named = [(next(task_names), batch) for batch in some]
         load_batches(warehouse, settings, billing_vars, named, run_id, report, workers, advance)
 
     load(batches(first_deliveries, workers.count), advance)
