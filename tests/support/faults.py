@@ -246,11 +246,11 @@ FAULTS = {
         model("macros/money.sql", "}}, 8) as decimal(38, 8))", "}}, 7) as decimal(38, 8))"),
     ),
     "shares_are_their_lines": Fault(
-        "what is left of a line goes to nobody",
+        "what a line takes back is shared out as a charge",
         model(
             "models/marts/cost_allocation.sql",
-            "when real_rank <= real_left then 1",
-            "when real_rank <= 0 then 1",
+            "'direction * (real_share +",
+            "'(real_share +",
         ),
     ),
     "settlements_are_their_lines": Fault(
