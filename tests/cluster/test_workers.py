@@ -10,8 +10,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 
 from tests.bill.reference.inputs import World
@@ -19,6 +19,9 @@ from tests.cluster.conftest import RUNS, land, mirror
 from tests.support.commands import CALLBILL, callbill, succeed
 from tests.support.places import figures, places
 from tests.support.servers import BUCKET, dask_cluster, put_folder, spark_master, wait_until
+
+if TYPE_CHECKING:
+    import psutil
 
 pytestmark = pytest.mark.cluster
 
@@ -138,6 +141,8 @@ def test_workers_that_do_not_answer_in_time_end_the_run(
 
 
 def executors_of_spark() -> list[psutil.Process]:
+    import psutil
+
     return [
         found
         for found in psutil.process_iter(["cmdline"])
@@ -147,6 +152,8 @@ def executors_of_spark() -> list[psutil.Process]:
 
 def workers_of_dask() -> list[psutil.Process]:
     """The processes that do tasks. Each has a nanny, which starts another if it dies."""
+    import psutil
+
     return [
         found
         for found in psutil.process_iter(["cmdline"])

@@ -90,7 +90,7 @@ def test_what_deserves_a_warning_is_caught(before: Path, tmp_path: Path) -> None
         overrides |= fault.vars
         expected += Counter({control_id: fault.rows}) + Counter(fault.beside)
 
-    ended = run_job(place, "--through", NIGHT, "--vars", json.dumps(overrides))
+    ended = project.run_job(place, "--through", NIGHT, "--vars", json.dumps(overrides))
 
     assert ended.returncode == 0, ended.stderr
     found = query(

@@ -408,20 +408,23 @@ def test_files_that_wait_are_named_with_their_date(tmp_path: Path) -> None:
 
 def test_the_page_on_a_first_set_up_gives_the_bills_that_it_shows(tmp_path: Path) -> None:
     page = PAGES["first-setup"].read_text(encoding="utf-8")
-    landing = tmp_path / "data/landing"
+    place = tmp_path / "acme"
+    landing = place / "landing"
+    init, *commands = re.findall(r"^callbill (.+)$", page, re.MULTILINE)
+    assert init == "init acme"
+    succeed(callbill(*init.split(), cwd=tmp_path))
     owner = "100000004002"
     for name, month, calls in (("june", "06", 10), ("july", "07", 20), ("august", "08", 30)):
         path = landing / f"call_logs/{name}.jsonl"
-        assert f"data/landing/call_logs/{name}.jsonl\n" in page
+        assert f"landing/call_logs/{name}.jsonl\n" in page
         lines = json_lines(*calls_of_day(f"2026-{month}-15", calls, owner_uin=owner))
         undated(path, lines, "2026-09-02")
     [contracts] = re.findall(r"```\n(owner_uin,.*?)```\n", page, re.DOTALL)
     undated(landing / "contracts/contracts.csv", contracts.encode(), "2026-09-02")
-    commands = re.findall(r"^callbill (.+)$", page, re.MULTILINE)
     assert len(commands) == 5
     said = {}
     for command in commands:
-        ended = callbill(*command.split(), cwd=tmp_path)
+        ended = callbill(*command.split(), cwd=place)
         assert ended.returncode == 0, ended.stderr
         said[command] = ended.stdout
     table = re.findall(r"^\| (2026-\d\d) \| (.+) \|$", page, re.MULTILINE)

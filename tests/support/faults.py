@@ -220,6 +220,7 @@ FAULTS = {
             "group by settled_on, owner_uin, component_code, usage_date",
             "group by settled_on, owner_uin, component_code, usage_date, operate_uin",
         ),
+        frozenset({"shares_are_their_lines"}),
     ),
     "no_account_charged_beyond_its_records": Fault(
         "the sub-account is taken for the account",

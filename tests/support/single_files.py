@@ -89,7 +89,7 @@ class Read:
 def path_of(feed: str, shape: str, field: str, kind: str) -> str:
     paths = shape_of(feed, shape).fields.get(field, (field,))
     if feed == "vendor_bills" and kind == "json":
-        return paths[1] if len(paths) > 1 and "." in paths[1] else paths[-1]
+        return next((path for path in paths if "." in path), paths[-1])
     return paths[0]
 
 

@@ -63,7 +63,7 @@ def test_both_sides_are_what_was_billed(reconciled: Path) -> None:
         Decimal(row["优惠后总价"])
         for case in CASES.values()
         for row in case.rows
-        if row["产品名称"] in ("联网图像搜索", "")
+        if row["产品名称"] in ("联网图像搜索", "") and not row["交易类型"].startswith("调账")
     )
     assert query(reconciled, "select sum(vendor_cost) from billing.reconciliation") == [(theirs,)]
 
@@ -75,7 +75,8 @@ def test_every_line_says_what_became_of_it(reconciled: Path) -> None:
     expected = [
         (number, row["支付者UIN"], row["开始使用时间"][:10], Decimal(row["优惠后总价"]),
          "other_product" if row["产品名称"] in others
-         else "adjustment" if row["交易类型"] in adjustments else "usage")
+         else "adjustment" if row["交易类型"] in adjustments
+         else "bill_adjustment" if row["交易类型"].startswith("调账") else "usage")
         for number, row in enumerate(rows, start=2)
     ]  # fmt: skip
     assert query(
