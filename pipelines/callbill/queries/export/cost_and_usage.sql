@@ -7,4 +7,6 @@ inner join requested
         f.billingperiodstart = requested.period_start
         and f.billingaccountid = coalesce(requested.owner_uin, f.billingaccountid)
 -- Rows that are not usage come last.
-order by f.billingaccountid, f.x_settledon, f.chargeperiodstart, f.x_lineid, f.subaccountid, f.regionid
+order by
+    f.billingaccountid, f.x_settledon, f.chargeperiodstart, f.x_lineid,
+    f.subaccountid, f.regionid

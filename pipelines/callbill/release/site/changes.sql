@@ -62,4 +62,4 @@ from (
     select owner_uin from used
     union
     select owner_uin from moved
-) as accounts
+) as changed
