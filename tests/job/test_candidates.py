@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -210,3 +211,20 @@ def test_nothing_to_seal_is_one_sentence(before: Path) -> None:
     )
     both = callbill("run", "--dry-run", "--candidate", *places(before))
     assert both.returncode == 2
+
+
+def test_a_candidate_of_archives_can_be_sealed(before: Path, tmp_path: Path) -> None:
+    place = copy_of(before, tmp_path)
+    archive = place / "landing/call_logs/arrived_on=2026-03-06/calls.zip"
+    archive.parent.mkdir(parents=True)
+    line = record("c-3", "2026-03-05T12:00:00+08:00")
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("calls.jsonl", line)
+    name = make_candidate(place)
+    succeed(callbill("seal", name, *places(place)))
+    assert manifest(place)["through"] == "2026-03-06"
+    found = query(place, "select count(*) from billing.calls where request_id = 'c-3'")
+    assert found == [(1,)]
+    name = make_candidate(place, "2026-03-07")
+    archive.unlink()
+    succeed(callbill("seal", name, *places(place)))  # sealed before: it is not needed

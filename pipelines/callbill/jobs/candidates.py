@@ -20,7 +20,8 @@ from callbill import __version__
 from callbill.base.catalogue import figure_seeds
 from callbill.base.errors import UsageError
 from callbill.base.settings import Settings, load_vars, today_or_utc
-from callbill.ingest.shape_files import load_shapes
+from callbill.ingest.landing import list_landing
+from callbill.ingest.shape_files import load_shapes, shape_names
 from callbill.jobs.locks import run_lock
 from callbill.jobs.status import status_of, write_status
 from callbill.jobs.summary import RunSummary
@@ -191,7 +192,11 @@ def _changed_files(
 ) -> Iterable[str]:
     """The files that the candidate loaded and that do not lie in the landing folder as they did."""
     known = current.loads_by_key if current else {}
-    shapes = {name: shape.sha256 for name, shape in load_shapes(settings.shapes).items()}
+    own_shapes = load_shapes(settings.shapes)
+    shapes = {name: shape.sha256 for name, shape in own_shapes.items()}
+    names = shape_names(own_shapes) | {load.format for load in manifest.loads}
+    landing = list_landing(settings.landing, names, load_vars(settings).zone)
+    files = {file.name: file for file in landing.files}
     for load in manifest.loads:
         if load.key in known or load.quarantine_reason is not None:
             continue
@@ -199,11 +204,11 @@ def _changed_files(
             load.shape_sha256
         ):
             yield f"shape {load.format} is another"
-        try:
-            if digest_of(settings.landing / load.path) != load.sha256:
-                yield f"{load.path} has other bytes"
-        except OSError:
+        file = files.get(load.path)
+        if file is None:
             yield f"{load.path} is no longer there"
+        elif file.digest() != load.sha256:
+            yield f"{load.path} has other bytes"
 
 
 def _move_away(settings: Settings, manifest: Manifest) -> Path | None:
