@@ -36,7 +36,12 @@ def test_from_nothing_to_a_night_on_spark(tmp_path: Path, sample_place: Path) ->
     started = subprocess.Popen(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=tmp_path,
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        env={
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            # With the names that the sample's accounts have.
+            "CALLBILL_CATALOGUE": str(PROJECT / "sample" / "catalogue"),
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
