@@ -10,7 +10,7 @@ from typing import Any
 from callbill.ingest.landing import LandingFile
 from callbill.storage.archives import DamagedArchiveError
 from callbill.storage.folder import digest_of
-from callbill.tasks.workers import Workers
+from callbill.tasks.workers import Workers, evenly
 
 # Fewer bytes are hashed here sooner than elsewhere.
 _WORTH_SENDING = 256 * 1024**2
@@ -35,10 +35,10 @@ def digest_all(workers: Workers, files: Sequence[LandingFile]) -> Mapping[str, s
         with ThreadPoolExecutor(max_workers=2) as pool:
             digests = pool.map(LandingFile.digest, files)
             return {file.name: digest for file, digest in zip(files, digests, strict=True)}
-    # The largest first, and each to the group that has least to do.
-    groups: list[list[LandingFile]] = [[] for _ in range(min(workers.count * 2, len(files)))]
-    for file in sorted(files, key=lambda file: (-file.size, file.name)):
-        min(groups, key=lambda group: sum(file.size for file in group)).append(file)
+    groups = [
+        [files[n] for n in group]
+        for group in evenly([file.size for file in files], workers.count * 2)
+    ]
     answers = workers.run(
         "digest",
         [

@@ -20,7 +20,7 @@ from callbill.base.errors import CallbillError
 from callbill.base.settings import BillingVars, Settings
 from callbill.ingest.landing import LandingFile
 from callbill.tasks.exchange import Exchange, workplace
-from callbill.tasks.workers import Workers
+from callbill.tasks.workers import Workers, evenly
 from callbill.verify.accepted import FileCounts, read_files
 from callbill.verify.calls import Charges, Spill, charges_of
 from callbill.verify.prices import PriceBook
@@ -65,7 +65,7 @@ class VerifyTasks:
 
         Raises as `run` does.
         """
-        groups = _groups([file.size for file in files], self._workers.count * 2)
+        groups = evenly([file.size for file in files], self._workers.count * 2)
         items = [
             {
                 "step": "read",
@@ -183,15 +183,3 @@ def _charge(item: dict[str, Any]) -> dict[str, Any]:
             for day, (charged, taken_back) in by_day.items()
         ],
     }
-
-
-def _groups(sizes: Sequence[int], most: int) -> list[list[int]]:
-    """The numbers of all files in up to so many groups: the largest first, each into the group that
-    has least to do."""
-    groups: list[list[int]] = [[] for _ in range(min(most, len(sizes)))]
-    loaded = [0] * len(groups)
-    for number in sorted(range(len(sizes)), key=lambda n: (-sizes[n], n)):
-        least = loaded.index(min(loaded))
-        groups[least].append(number)
-        loaded[least] += sizes[number]
-    return groups

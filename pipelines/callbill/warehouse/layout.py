@@ -7,6 +7,7 @@ data/warehouse.duckdb.files/
     int_calls_again/                 the states of calls with several records, likewise
     loading/                         files that a load has written and not yet committed
     building/                        what the tasks of a run write, until it is moved
+    verify/                          what the tasks of a verification write, until it ends
     unknown/                         files that the database does not name, until a run removes them
     scratch/                         unpacked files while they are read
     spill/                           temporary data that DuckDB cannot keep in memory

@@ -19,12 +19,12 @@ from contextlib import contextmanager
 from callbill.base.errors import CallbillError, UsageError
 from callbill.base.settings import Settings
 from callbill.tasks.workers.in_process import InProcess
-from callbill.tasks.workers.interface import Workers
+from callbill.tasks.workers.interface import Workers, evenly
 from callbill.tasks.workers.processes import Processes
 
 _SECONDS_TO_CONNECT = 10
 
-__all__ = ["Workers", "workers_for"]
+__all__ = ["Workers", "evenly", "workers_for"]
 
 
 @contextmanager

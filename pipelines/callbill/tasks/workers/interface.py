@@ -84,3 +84,15 @@ def answer_of(outcome: Item) -> Item:
         raise _ERRORS[outcome["error"]](outcome["message"])
     answer: Item = outcome["answer"]
     return answer
+
+
+def evenly(sizes: Sequence[int], most: int) -> list[list[int]]:
+    """The numbers of all sizes in up to so many groups: the largest first, each into the group that
+    has least to do."""
+    groups: list[list[int]] = [[] for _ in range(min(most, len(sizes)))]
+    loaded = [0] * len(groups)
+    for number in sorted(range(len(sizes)), key=lambda n: (-sizes[n], n)):
+        least = loaded.index(min(loaded))
+        groups[least].append(number)
+        loaded[least] += sizes[number]
+    return groups
