@@ -115,9 +115,9 @@ contracts as (
         owner_uin,
         component_code,
         usage_date,
-        max_by(price_end_and_discount[1], effective_from) as contract_price_e8,
+        max_by(price_end_and_discount, effective_from)[1] as contract_price_e8,
         -- Null for an agreed price.
-        max_by(nullif(price_end_and_discount[3], 1000001), effective_from) as discount_e6
+        nullif(max_by(price_end_and_discount, effective_from)[3], 1000001) as discount_e6
     from offers
     where usage_date < price_end_and_discount[2]
     group by owner_uin, component_code, usage_date
