@@ -7,11 +7,11 @@ and of the macro bill_month. Amounts are in 10^-8 CNY.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from callbill.verify.calls import Charges, Usage
+from callbill.verify.calls import Charges, Requests, Usage
 from callbill.verify.money import CNY, divide, round_to_fen
 from callbill.verify.prices import Price, PriceBook
 from callbill.verify.quantities import Account
@@ -68,10 +68,10 @@ def bill_lines(
     through: date,
     packages: Iterable[Known] = (),
     waivers: Iterable[Known] = (),
-    requests: Mapping[str, Mapping[date, int]] | None = None,
+    requests: Requests | None = None,
 ) -> list[BillLine]:
-    """The bill through a settlement date, in no order. `requests` has, of waived request ids, 1 by
-    the date of a charge and -1 by that of its reversal."""
+    """The bill through a settlement date, in no order. `requests` has what became of waived request
+    ids."""
     lines: list[BillLine] = []
     by_account = _accounts(charges, book, through, packages, waivers, requests or {})
     for account in by_account.values():
@@ -110,7 +110,7 @@ def _accounts(
     through: date,
     packages: Iterable[Known],
     waivers: Iterable[Known],
-    requests: Mapping[str, Mapping[date, int]],
+    requests: Requests,
 ) -> dict[tuple[str, str], Account]:
     """The accounts and components whose prices depend on how much."""
     known_packages, known_waivers = versions(packages), versions(waivers)

@@ -34,8 +34,8 @@ _BYTES_A_BUCKET = 64 * 1024 * 1024
 Usage = tuple[str, str, date]
 # By settlement date: calls charged, calls taken back.
 Charges = dict[Usage, dict[date, list[int]]]
-# Of some request ids: 1 by the date of a charge, -1 by that of its reversal.
-Requests = dict[str, dict[date, int]]
+# Of some request ids: by what was charged, 1 on the date of a charge and -1 on that of its reversal.
+Requests = dict[str, dict[Usage, dict[date, int]]]
 
 
 class Spill:
@@ -101,11 +101,6 @@ class Rules:
         """The settlement dates on which calls may be charged that had no price before."""
         dates = {*self.book.catalogue_dates(), self.calls_wait_from}
         return sorted(day for day in dates if self.calls_wait_from <= day <= self.through)
-
-    def tell(self, record: _Record, day: date, calls: int) -> None:
-        """Note what becomes of a request id, if that is asked for."""
-        if record.request_key in self.requests:
-            self.requests[record.request_key][day] = calls
 
     def charged_on(self, action: str, usage_date: date, settled_on: date) -> date | None:
         """When a success is charged that was not too old on its own date, if nothing voids it: on
@@ -263,7 +258,7 @@ class _Call:
             self._is_void = True
             if self._charged is not None:
                 self._counts(self._charged)[day][1] += 1
-                self._rules.tell(self._charged, day, -1)
+                self._tell(self._charged, day, -1)
         self._charge(day)
 
     def charge_by(self, last: date) -> None:
@@ -295,7 +290,7 @@ class _Call:
             return
         self._charged, self._component, self._charged_on = success, component, day
         self._counts(success)[day][0] += 1
-        rules.tell(success, day, 1)
+        self._tell(success, day, 1)
 
     def _is_voided_by(self, day: date, records: list[_Record]) -> bool:
         """Whether a record of the date failed, or names another account or component than those
@@ -319,3 +314,10 @@ class _Call:
 
     def _counts(self, charged: _Record) -> dict[date, list[int]]:
         return self._charges[charged.owner_uin, self._component, charged.usage_date]
+
+    def _tell(self, charged: _Record, day: date, calls: int) -> None:
+        """Note what becomes of the request id, if that is asked for."""
+        if charged.request_key in self._rules.requests:
+            usage = charged.owner_uin, self._component, charged.usage_date
+            by_usage = self._rules.requests[charged.request_key]
+            by_usage.setdefault(usage, {})[day] = calls

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
+from callbill.verify.calls import Requests
 from callbill.verify.prices import Price, PriceBook, PriceTerms
 from callbill.verify.quantity_feeds import Known, PackageTerms, WaiverTerms
 
@@ -44,8 +45,8 @@ class Account:
     charges: Mapping[date, Mapping[date, Sequence[int]]]
     packages: list[Known] = field(default_factory=list)
     waivers: list[Known] = field(default_factory=list)
-    # Of a waived request: by settlement date 1 if it was charged, -1 if it was taken back.
-    requests: Mapping[str, Mapping[date, int]] = field(default_factory=dict)
+    # What became of waived requests.
+    requests: Requests = field(default_factory=dict)
 
     def lines(self, through: date) -> Counter[Counted]:
         """The calls of all lines through a settlement date."""
@@ -103,7 +104,9 @@ class Account:
         calls_again = {}
         for usage_date in sorted(again):
             calls_again[usage_date] = sum(standing[usage_date].values())
-            for step, calls in list(standing[usage_date].items()):
+            for step, calls in [*standing[usage_date].items()]:
+                if not calls:
+                    continue  # of an earlier ladder
                 self._count(day, usage_date, step, -calls, "rerating", day - ONE_DAY)
                 if step is not None:
                     self._height[old[usage_date].group(usage_date)] -= calls
@@ -140,7 +143,8 @@ class Account:
             wanted = waiver_terms.calls
             if wanted is None:
                 of_request = self.requests.get(waiver_terms.request_id or "", {})
-                wanted = sum(calls for on, calls in of_request.items() if on <= day)
+                by_day = of_request.get((self.owner_uin, self.component_code, usage_date), {})
+                wanted = sum(calls for on, calls in by_day.items() if on <= day)
             waived = max(min(wanted, left[usage_date]), 0)
             left[usage_date] -= waived
             more = waived - self._waived[waiver_terms.key]

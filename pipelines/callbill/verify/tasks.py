@@ -128,8 +128,9 @@ class VerifyTasks:
                 counts = charges[key][date.fromisoformat(day)]
                 counts[0] += charged
                 counts[1] += taken_back
-            for request_id, day, calls in answer["requests"]:
-                requests[request_id][date.fromisoformat(day)] = calls
+            for request_id, *usage, day, calls in answer["requests"]:
+                key = usage[0], usage[1], date.fromisoformat(usage[2])
+                requests[request_id].setdefault(key, {})[date.fromisoformat(day)] = calls
         return charges
 
 
@@ -195,8 +196,9 @@ def _charge(item: dict[str, Any]) -> dict[str, Any]:
             for day, (charged, taken_back) in by_day.items()
         ],
         "requests": [
-            (request_id, str(day), calls)
-            for request_id, by_day in requests.items()
+            (request_id, owner_uin, component_code, str(usage_date), str(day), calls)
+            for request_id, by_usage in requests.items()
+            for (owner_uin, component_code, usage_date), by_day in by_usage.items()
             for day, calls in by_day.items()
         ],
     }
