@@ -154,14 +154,14 @@ def counts_from(seeds: Seeds, before: CountsFrom, first_open: date | None) -> Co
         for row in rows:
             key = (seed, tuple(row))
             counts[key] = before.get(key) or max(known_from(seed, row), first_open or date.min)
-    for _ladder, rows in groupby(sorted(seeds["list_prices"]), key=lambda row: row[:3]):
-        dates = {counts["list_prices", tuple(row)]: row for row in rows}
+    for _ladder, steps in groupby(sorted(seeds["list_prices"]), key=lambda row: row[:3]):
+        dates = {counts["list_prices", tuple(step)]: step for step in steps}
         if len(dates) > 1:
             component, effective_from, known, *_ = dates[max(dates)]
             raise UsageError(
                 f"list_prices.csv: a step was added to the ladder of {component} from "
-                f"{effective_from} on, which counts since {min(dates)}: a ladder is replaced whole, "
-                f"so write all its steps once more, with a known_from after {known}"
+                f"{effective_from} on, which counts since {min(dates)}: a ladder is replaced "
+                f"whole, so write all its steps once more, with a known_from after {known}"
             )
     return counts
 
@@ -245,8 +245,8 @@ def _check_ladders(rows: list[_Row]) -> None:
             if has_from != has_period:
                 raise UsageError(
                     f"{step.file}, line {step.line}: a step of a ladder has both tier_from, the "
-                    "calls before it, and tier_period (day, month or ever); a price that is no step "
-                    "has neither"
+                    "calls before it, and tier_period (day, month or ever); a price that is no "
+                    "step has neither"
                 )
             if step.values[5] != first.values[5]:
                 raise UsageError(

@@ -42,8 +42,8 @@ NAMES_FROM_SEEDS = frozenset(
 # the first recipe that covers it.
 LATER_COLUMNS: dict[str, dict[str, int]] = {}
 
-# Columns that enter a row's text only if one of them has a value: a line whose price does not depend
-# on how much is hashed as it was before there were others.
+# Columns that enter a row's text only if one of them has a value: a line whose price does not
+# depend on how much is hashed as it was before there were others.
 _ONLY_WITH_A_VALUE = frozenset({"tier_from", "package_id", "waiver_id", "waiver_reason"})
 
 _SEPARATOR = "\x1f"

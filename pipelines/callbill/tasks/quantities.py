@@ -278,8 +278,8 @@ class Account:
         calls = self._give_back(settled_on, usage_date, calls, line_type, waiver_id)
         if calls:
             raise CallbillError(
-                f"{calls} calls of {self.component_code} by {self.owner_uin} on {usage_date} are to "
-                f"be taken back on {settled_on} and do not stand charged"
+                f"{calls} calls of {self.component_code} by {self.owner_uin} on {usage_date} are "
+                f"to be taken back on {settled_on} and do not stand charged"
             )
 
     def _take_from_steps(
@@ -527,9 +527,7 @@ def count_quantities(warehouse: Warehouse, window: Window) -> None:
         for account, events in _accounts(warehouse, window).values():
             for settled_on in sorted(events):
                 event = events[settled_on]
-                account.settle(
-                    settled_on, event.charged, event.reversed, has_news=event.has_news
-                )
+                account.settle(settled_on, event.charged, event.reversed, has_news=event.has_news)
             moves += account.moves
     warehouse.insert("ops.quantity_moves", moves)
 
@@ -563,9 +561,16 @@ def _accounts(warehouse: Warehouse, window: Window) -> _Accounts:
             "select owner_uin, component_code from quantity_accounts order by all"
         )
     }
-    for *key, usage_date, period, tier_from, package_id, waiver_id, is_lost, calls in (
-        warehouse.rows(_STANDING)
-    ):
+    for (
+        *key,
+        usage_date,
+        period,
+        tier_from,
+        package_id,
+        waiver_id,
+        is_lost,
+        calls,
+    ) in warehouse.rows(_STANDING):
         account, _events = accounts[key[0], key[1]]
         slot = Slot(period, tier_from, package_id)
         account.stand(usage_date, slot, calls, waiver_id=waiver_id, is_lost=is_lost)

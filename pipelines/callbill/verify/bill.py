@@ -77,9 +77,7 @@ def bill_lines(
     for account in by_account.values():
         for counted, calls in account.lines(through).items():
             usage = account.owner_uin, account.component_code, counted.usage_date
-            line = _line(
-                book, usage, counted.settled_on, counted.line_type, calls, counted.price
-            )
+            line = _line(book, usage, counted.settled_on, counted.line_type, calls, counted.price)
             lines.append(
                 replace(
                     line,

@@ -34,7 +34,7 @@ _BYTES_A_BUCKET = 64 * 1024 * 1024
 Usage = tuple[str, str, date]
 # By settlement date: calls charged, calls taken back.
 Charges = dict[Usage, dict[date, list[int]]]
-# Of some request ids: by what was charged, 1 on the date of a charge and -1 on that of its reversal.
+# Of some request ids: by what was charged, 1 on the date of a charge, -1 on that of its reversal.
 Requests = dict[str, dict[Usage, dict[date, int]]]
 
 
@@ -132,9 +132,7 @@ def charges_of(
     for bucket in buckets:
         # A record that is delivered again for the same date adds nothing.
         records = bucket.filter(pl.col("settled_on") <= through).unique()
-        is_single = pl.col("request_key").is_unique() & ~pl.col("request_key").is_in(
-            list(requests)
-        )
+        is_single = pl.col("request_key").is_unique() & ~pl.col("request_key").is_in(list(requests))
         _charge_calls_of_one_record(records.filter(is_single), rules, charges)
         _charge_calls_of_several_records(records.filter(~is_single), rules, charges)
     return charges

@@ -223,9 +223,7 @@ class Account:
             drawn, key=lambda name: (packages[name].valid_to, name), reverse=True
         ):
             part = min(calls, drawn[package_id])
-            self._count_package(
-                day, usage_date, package_id, -part, line_type, waiver_id, reason
-            )
+            self._count_package(day, usage_date, package_id, -part, line_type, waiver_id, reason)
             if day < packages[package_id].valid_to:
                 self._spent[package_id] -= part
             calls -= part

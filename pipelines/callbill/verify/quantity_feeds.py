@@ -1,7 +1,7 @@
 """Judging rows of files of packages and waivers: which are valid, and what they say.
 
-A copy on purpose of ingest/feeds/packages and ingest/feeds/waivers, by what docs/landing.md says. It
-gives no reasons: only whether a row counts is held against the release.
+A copy on purpose of ingest/feeds/packages and ingest/feeds/waivers, by what docs/landing.md says.
+It gives no reasons: only whether a row counts is held against the release.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The warehouse: opening it, querying it, and which settlement dates it has.
 
-The tables that the job itself keeps are in tables.sql, views.sql and deliveries.sql, those of the marts in dbt's
-models. `opening` checks the file, `layout` has the paths, `raw_records` the accepted records,
-`by_date` the models that are kept as Parquet.
+The tables that the job itself keeps are in tables.sql, views.sql and deliveries.sql, those of the
+marts in dbt's models. `opening` checks the file, `layout` has the paths, `raw_records` the accepted
+records, `by_date` the models that are kept as Parquet.
 """
 
 from __future__ import annotations

@@ -114,9 +114,7 @@ class QuantityAccount:
         assert ladder is not None
         return max(tier for tier in ladder.tiers if tier <= max(place, 0))
 
-    def climb(
-        self, day: date, usage_date: date, line_type: str, waiver: WaiverRow | None
-    ) -> None:
+    def climb(self, day: date, usage_date: date, line_type: str, waiver: WaiverRow | None) -> None:
         period = self.period(usage_date, day)
         if period is None:
             self.count(day, usage_date, None, 1, line_type, day, waiver)
@@ -137,9 +135,7 @@ class QuantityAccount:
         else:
             self.give_back(day, usage_date, group[1], period, line_type, waiver)
 
-    def lower(
-        self, day: date, usage_date: date, line_type: str, waiver: WaiverRow | None
-    ) -> None:
+    def lower(self, day: date, usage_date: date, line_type: str, waiver: WaiverRow | None) -> None:
         period = self.period(usage_date, day)
         if period is None:
             self.count(day, usage_date, None, -1, line_type, day, waiver)
@@ -247,9 +243,7 @@ class QuantityAccount:
         }
         room: dict[date, int] = {}
         changes = []
-        for waiver in sorted(
-            known, key=lambda w: (first[w.waiver_id, w.usage_date], w.waiver_id)
-        ):
+        for waiver in sorted(known, key=lambda w: (first[w.waiver_id, w.usage_date], w.waiver_id)):
             mine = [
                 row
                 for row in self.rows
@@ -281,9 +275,7 @@ class QuantityAccount:
         self.standing[usage_date, place] += calls
         package_id = str(place[1]) if place and place[0] == "package" else None
         tier_from = int(place[1]) if place and place[0] != "package" else None
-        price = (
-            self.book.free() if package_id else self.price(usage_date, known_on, tier_from)
-        )
+        price = self.book.free() if package_id else self.price(usage_date, known_on, tier_from)
         key = LineKey(
             day,
             usage_date,

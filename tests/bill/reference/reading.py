@@ -476,8 +476,10 @@ def read_waiver(line: Line, load: Load, settings: Settings) -> WaiverRow | tuple
     usage_date = calendar_date(raw.get("usage_date"))
     calls, request_id = whole(raw.get("calls")), text(raw.get("request_id"))
     has_calls = text(raw.get("calls")) is not None
-    if usage_date is None or has_calls == (request_id is not None) or has_calls != (
-        calls is not None
+    if (
+        usage_date is None
+        or has_calls == (request_id is not None)
+        or has_calls != (calls is not None)
     ):
         reasons.append("bad_terms")
     if reasons or usage_date is None:

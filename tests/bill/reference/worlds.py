@@ -634,9 +634,7 @@ def counted(count: int, seed: int, runs: Sequence[date]) -> World:
         for run in [chance.randrange(len(runs))]
         for row in steps
     ]
-    return dataclasses.replace(
-        world, files=(*world.files, *files), later_rows=tuple(later)
-    )
+    return dataclasses.replace(world, files=(*world.files, *files), later_rows=tuple(later))
 
 
 def quantity_files(

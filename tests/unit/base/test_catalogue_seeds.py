@@ -152,7 +152,9 @@ def test_a_step_cannot_be_added_to_a_ladder_that_counts(seeds: Path) -> None:
     ladder = figure_seeds(seeds)
     before = counts_from(ladder, {}, None)
     add(seeds, "list_prices", f"{LADDER},9,month")
-    with pytest.raises(UsageError, match=r"a ladder is replaced whole.*known_from after 2026-01-01"):
+    with pytest.raises(
+        UsageError, match=r"a ladder is replaced whole.*known_from after 2026-01-01"
+    ):
         counts_from(figure_seeds(seeds), before, date(2026, 4, 1))
     assert counts_from(ladder, before, date(2026, 4, 1)) == before
 

@@ -73,9 +73,7 @@ def _calls_of_line(books: Books, line: Record, limit: int | None) -> tuple[list[
         f"""
         select call, count(*) over () as call_count from ({query})
         order by call.called_at, call.request_id
-        limit {# A waiver takes back calls that stand charged on its date.
-_CALLS_WAIVED = _CALLS_RERATED.replace("settled_on <", "settled_on <=")
-_NO_LIMIT if limit is None else limit}
+        limit {_NO_LIMIT if limit is None else limit}
         """,
         {name: line[name] for name in key},
     )
