@@ -61,8 +61,8 @@ _LATE_TERMS = """
 
 
 def date_history(warehouse: Warehouse) -> None:
-    """Let contracts, packages, waivers and events of history count from the first settlement date, as
-    it is known by now."""
+    """Let contracts, packages, waivers and events of history count from the first settlement date,
+    as it is known by now."""
     files = warehouse.rows(
         "select feed, source_file_id from ops.loaded_files"
         " where arrival = 'history' and feed <> 'call_logs'"
