@@ -27,7 +27,7 @@ versions as (
     qualify
         row_number() over (
             partition by package_id, owner_uin, component_code, settlement_floor
-            order by arrived_on desc, calls, valid_to, valid_from
+            order by arrived_on desc, calls asc, valid_to asc, valid_from asc
         ) = 1
 ),
 

@@ -54,7 +54,7 @@ quantity_accounts as (
     inner join known
         on
             charged.component_code = known.component_code
-            and (known.owner_uin is null or known.owner_uin = charged.owner_uin)
+            and (known.owner_uin is null or charged.owner_uin = known.owner_uin)
     where known.known_from <= {{ settle_through() }}
     group by charged.owner_uin, charged.component_code
 )

@@ -39,7 +39,7 @@ quantity_news as (
             quantity_accounts.component_code = new_prices.component_code
             and (
                 new_prices.owner_uin is null
-                or new_prices.owner_uin = quantity_accounts.owner_uin
+                or quantity_accounts.owner_uin = new_prices.owner_uin
             )
             and quantity_accounts.counted_from <= new_prices.known_from
 )

@@ -1,5 +1,5 @@
--- The prices that calls of accounts may have whose prices depend on how much: a row for each step of
--- the ladder in force for a usage date, as known on a date. Without a ladder, and at an agreed
+-- The prices that calls may have of accounts whose prices depend on how much: a row for each step
+-- of the ladder in force for a usage date, as known on a date. Without a ladder, and at an agreed
 -- price, it is one row without a step.
 with charges as (
     select * from {{ ref('int_charges') }}
@@ -101,10 +101,10 @@ terms as (
 
 with_steps as (
     select
-        * exclude (steps),
-        unnest(steps) as step
+        terms.* exclude (steps, list_price),
+        unnest(terms.steps, recursive := true)
     from terms
-    where steps is not null and not is_agreed
+    where terms.steps is not null and not terms.is_agreed
 ),
 
 quantity_prices as (
@@ -115,12 +115,12 @@ quantity_prices as (
         known_on,
         is_agreed,
         tier_period,
-        step.tier_from as tier_from,
-        step.list_price as list_price,
+        tier_from,
+        list_price,
         coalesce(discount, cast(1 as decimal(9, 6))) as discount,
         case
-            when discount is null then step.list_price
-            else {{ discounted_price('step.list_price', 'discount') }}
+            when discount is null then list_price
+            else {{ discounted_price('list_price', 'discount') }}
         end as contract_price
     from with_steps
     union all

@@ -1,5 +1,5 @@
 -- Versions of waivers with the settlement dates on which each is the one known. Rows of one waiver,
--- owner, component and usage date are versions of it, and the latest known counts, as with packages.
+-- owner, component and usage date are versions of it, and the latest known counts, as of packages.
 -- Of files of one arrival it is the one that waives the fewest calls.
 with waivers as (
     select * from {{ source('raw', 'waivers') }}
@@ -27,7 +27,8 @@ versions as (
     qualify
         row_number() over (
             partition by waiver_id, owner_uin, component_code, usage_date, settlement_floor
-            order by arrived_on desc, coalesce(calls, 1), request_id, waiver_reason
+            order by
+                arrived_on desc, coalesce(calls, 1) asc, request_id asc, waiver_reason asc
         ) = 1
 ),
 

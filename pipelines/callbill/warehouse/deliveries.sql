@@ -1,5 +1,6 @@
--- Lines of a feed in which the latest counts, of each delivery that counts. A delivery of the same content as another has
--- its rows, under its own dates. If no other file came in between, it is no news and has none.
+-- Lines of a feed in which the latest counts, of each delivery that counts. A delivery of the same
+-- content as another has its rows, under its own dates. If no other file came in between, it is no
+-- news and has none.
 create or replace view raw.{{ feed }} as
 with deliveries as (
     select

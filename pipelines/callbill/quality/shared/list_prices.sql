@@ -26,9 +26,9 @@ rows_counted as (
     from seeds.list_prices as prices
     left join counted_rows
         on
-            counted_rows.component_code = prices.component_code
-            and counted_rows.effective_from = prices.effective_from::varchar
-            and counted_rows.own_known_from = prices.known_from::varchar
+            prices.component_code = counted_rows.component_code
+            and prices.effective_from::varchar = counted_rows.effective_from
+            and prices.known_from::varchar = counted_rows.own_known_from
 ),
 
 ladders as (

@@ -10,7 +10,7 @@ with line as (
         union all by name
         select cast(null as bigint) as tier_from
         where false
-    ) as lines
+    ) as published
     where line_id = $1
 ),
 
@@ -27,7 +27,7 @@ list_prices_known as (
 select
     coalesce(
         list_filter(
-            list_prices_known.steps, lambda step: step.tier_from = line.tier_from
+            list_prices_known.steps, lambda step: step.tier_from = line.tier_from -- noqa: RF01
         )[1].list_price,
         list_prices_known.list_price
     ) as list_price,
