@@ -3,11 +3,47 @@
     their action and has a list price for their usage date. Calls that older rules left wait from the
     first date of the newer ones.
 
-    `records` needs action, usage_date and settled_on, and holds records that have no price on their
+    `records` needs action (a claim_key), owner_key, usage_date and settled_on, and holds records that have no price on their
     own date. There is a row for each state of the catalogue that rates a record: the one with the
     smallest `rated_on` counts.
 #}
 {% macro rated_later(records) -%}
+    {%- if has_attribute_claims() %}
+    select
+        records.*,
+        claimed.component_code as rated_component,
+        greatest(claimed.known_from, prices.known_from) as rated_on
+    from {{ records }} as records
+    inner join {{ ref('stg_component_claims') }} as component_claims
+        on
+            {{ action_of('records.action') }} = component_claims.action
+            and records.usage_date >= component_claims.effective_from
+            and records.usage_date < component_claims.effective_to
+    left join {{ ref('stg_account_attributes') }} as account_attributes
+        on
+            records.owner_key = account_attributes.owner_uin
+            and records.usage_date >= account_attributes.effective_from
+            and records.usage_date < account_attributes.effective_to
+    -- What claims the record as long as both of these are what is known.
+    cross join lateral (
+        select
+            {{ claimed_component(attributes_of('records.action')) }} as component_code,
+            greatest(
+                records.settled_on,
+                component_claims.known_from,
+                account_attributes.known_from,
+                {{ calls_wait_from() }}
+            ) as known_from,
+            least(component_claims.known_to, account_attributes.known_to) as known_to
+    ) as claimed
+    inner join {{ ref('int_first_list_prices') }} as prices
+        on
+            claimed.component_code = prices.component_code
+            and records.usage_date >= prices.rated_from
+            -- All are known on one date, and that is not before calls wait.
+            and greatest(claimed.known_from, prices.known_from)
+            < least(claimed.known_to, prices.known_to)
+    {%- else %}
     select
         records.*,
         claims.component_code as rated_component,
@@ -17,7 +53,7 @@
     from {{ records }} as records
     inner join {{ ref('stg_component_claims') }} as claims
         on
-            records.action = claims.action
+            {{ action_of('records.action') }} = claims.action
             and records.usage_date >= claims.effective_from
             and records.usage_date < claims.effective_to
     inner join {{ ref('int_first_list_prices') }} as prices
@@ -28,6 +64,7 @@
             and greatest(
                 records.settled_on, claims.known_from, prices.known_from, {{ calls_wait_from() }}
             ) < least(claims.known_to, prices.known_to)
+    {%- endif %}
 {%- endmacro %}
 
 {# The first settlement date by whose rules unrated calls wait. #}

@@ -78,7 +78,11 @@ def date_history(warehouse: Warehouse) -> None:
                 )
 
 
-_TABLES = {"contracts": "raw.contracts_loaded", "account_events": "raw.account_events"}
+_TABLES = {
+    "contracts": "raw.contracts_loaded",
+    "account_attributes": "raw.account_attributes_loaded",
+    "account_events": "raw.account_events",
+}
 
 
 def first_settlement_date(warehouse: Warehouse) -> date | None:

@@ -14,9 +14,10 @@ from callbill.base.errors import UsageError
 from callbill.base.progress import Advance
 from callbill.base.settings import BillingVars
 from callbill.ingest.landing import LandingFile
+from callbill.verify.account_attributes import accepted_attributes
 from callbill.verify.calls import Spill
 from callbill.verify.contracts import ContractTerms, contract_terms
-from callbill.verify.prices import Contract
+from callbill.verify.prices import AccountAttribute, Contract
 from callbill.verify.records import accepted_records, floor_of
 from callbill.verify.texts import texts_of
 from callbill.warehouse.loads import ALL_LINES, SourceLoad
@@ -37,6 +38,7 @@ class Accepted:
 
     records: Spill
     contracts: list[Contract] = field(default_factory=list)
+    account_attributes: list[AccountAttribute] = field(default_factory=list)
     files: list[FileCounts] = field(default_factory=list)
 
     @property
@@ -84,6 +86,10 @@ def read_files(
                 some_records = accepted_records(texts, load_by_rules, billing_vars)
                 records.add(some_records)
                 lines_accepted += len(some_records)
+            elif load.feed == "account_attributes":
+                said = accepted_attributes(texts, load)
+                accepted.account_attributes += said
+                lines_accepted += len(said)
             else:
                 terms_of_lines += _accepted_contracts(texts)
                 lines_accepted = len(terms_of_lines)

@@ -53,7 +53,7 @@ FILES = Comparison(
     "ops.source_files",
     ("feed", "path", "source_file_id"),
     ("lines_read", "records_accepted", "records_rejected"),
-    "feed in ('call_logs', 'contracts')",
+    "feed in ('call_logs', 'contracts', 'account_attributes')",
 )
 
 

@@ -23,12 +23,13 @@ from callbill.tasks.exchange import Exchange, workplace
 from callbill.tasks.workers import Workers, evenly
 from callbill.verify.accepted import FileCounts, read_files
 from callbill.verify.calls import Charges, Spill, charges_of
-from callbill.verify.prices import PriceBook
+from callbill.verify.prices import AccountAttribute, PriceBook
 from callbill.warehouse.loads import SourceLoad
 
 _LOADS = TypeAdapter(list[SourceLoad])
 _FILES = TypeAdapter(list[LandingFile])
 _CLAIMS = TypeAdapter(list[Claim])
+_ACCOUNT_ATTRIBUTES = TypeAdapter(list[AccountAttribute])
 # By bucket: the names of the files with its records, and how many those are.
 _Parts = dict[int, list[tuple[str, int]]]
 
@@ -86,7 +87,14 @@ class VerifyTasks:
                 self._parts[bucket].append((name, records))
         return [counts[n] for n in range(len(loads))]
 
-    def charge(self, seeds: Seeds, claims: Sequence[Claim], through: date, wait: date) -> Charges:
+    def charge(
+        self,
+        seeds: Seeds,
+        claims: Sequence[Claim],
+        account_attributes: Sequence[AccountAttribute],
+        through: date,
+        wait: date,
+    ) -> Charges:
         """The calls charged and taken back through a settlement date; see `charges_of`.
 
         Raises as `run` does.
@@ -100,6 +108,9 @@ class VerifyTasks:
                 "parts": parts,
                 "seeds": seeds,
                 "claims": _CLAIMS.dump_python(list(claims), mode="json"),
+                "account_attributes": _ACCOUNT_ATTRIBUTES.dump_python(
+                    list(account_attributes), mode="json"
+                ),
                 "vars": asdict(self._vars),
                 "through": str(through),
                 "calls_wait_from": str(wait),
@@ -169,7 +180,12 @@ def _charge(item: dict[str, Any]) -> dict[str, Any]:
         records = pl.read_parquet(list(paths.values()), glob=False)
         charges = charges_of(
             [records],
-            PriceBook(item["seeds"], (), _CLAIMS.validate_python(item["claims"])),
+            PriceBook(
+                item["seeds"],
+                (),
+                _CLAIMS.validate_python(item["claims"]),
+                _ACCOUNT_ATTRIBUTES.validate_python(item["account_attributes"]),
+            ),
             BillingVars(**item["vars"]),
             date.fromisoformat(item["through"]),
             date.fromisoformat(item["calls_wait_from"]),

@@ -14,6 +14,7 @@ Schema versions:
 7  0.7: the states of calls that are passed to the next run are in files; from which date on a night
    counts records by action; buckets, and what the files of records hold
 8  0.7: the log shapes of a place's own that files were read by
+9  0.7: attributes of records and of accounts, and claims that ask for them
 
 Only the job's own tables are migrated. Every run builds dbt's models again, except rows that are
 kept by settlement date.
@@ -23,7 +24,7 @@ from __future__ import annotations
 
 import duckdb
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 # Since this version the tables that commands read have had their names and columns.
 READABLE_SINCE = 4
 

@@ -46,6 +46,7 @@ class Record:
     error_code: str | None
     settled_on: date
     file_id: str
+    attributes: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_failure(self) -> bool:
@@ -61,6 +62,20 @@ class ContractRow:
     effective_to: date | None
     discount: Decimal | None
     agreed_price: Decimal | None
+    known_from: date
+    arrived_on: date
+    file_id: str
+    line_number: int
+
+
+@dataclass(frozen=True)
+class AttributeRow:
+    """What an account is from a usage date on, as a file says."""
+
+    owner_uin: str
+    attribute: str
+    value: str
+    effective_from: date
     known_from: date
     arrived_on: date
     file_id: str
@@ -104,6 +119,7 @@ class FileCount:
 class Reading:
     records: tuple[Record, ...]
     contract_rows: tuple[ContractRow, ...]
+    attribute_rows: tuple[AttributeRow, ...]
     rejects: tuple[Reject, ...]
     files: tuple[FileCount, ...]
     sealed_through: date | None
@@ -114,6 +130,7 @@ def read_world(world: World) -> Reading:
     loads, sealed_through, first_open = load_files(world)
     records: list[Record] = []
     contract_rows: list[ContractRow] = []
+    attribute_rows: list[AttributeRow] = []
     rejects: list[Reject] = []
     counts: list[FileCount] = []
     for load in loads:
@@ -124,7 +141,7 @@ def read_world(world: World) -> Reading:
         if load.file.lines is None:
             rejects.append(Reject(load.file.file_id, None, ("unreadable_file",)))
         for line in lines:
-            read_line = {"call_logs": read_record, "contracts": read_contract}[load.file.feed]
+            read_line = READERS[load.file.feed]
             outcome = read_line(line, load, world.settings)
             if isinstance(outcome, Record):
                 records.append(outcome)
@@ -132,6 +149,9 @@ def read_world(world: World) -> Reading:
                 settled_on.add(outcome.settled_on)
             elif isinstance(outcome, ContractRow):
                 contract_rows.append(outcome)
+                accepted += 1
+            elif isinstance(outcome, AttributeRow):
+                attribute_rows.append(outcome)
                 accepted += 1
             else:
                 rejects.append(Reject(load.file.file_id, line.number, outcome))
@@ -151,6 +171,7 @@ def read_world(world: World) -> Reading:
     return Reading(
         tuple(records),
         tuple(contract_rows),
+        tuple(attribute_rows),
         tuple(rejects),
         tuple(counts),
         sealed_through,
@@ -178,9 +199,9 @@ def load_files(world: World) -> tuple[list[Load], date | None, dict[int, date]]:
             floor = file.arrived_on if sealed is None else max(file.arrived_on, sealed + ONE_DAY)
             is_dated = "arrived_on=" in file.path
             known = loads[file.feed, file.file_id]
-            # Of contracts the latest counts: content that comes again later is told again.
+            # Of contracts and of what accounts are the latest counts: content that comes again later is told again.
             is_told_again = (
-                file.feed == "contracts"
+                file.feed in ("contracts", "account_attributes")
                 and is_dated
                 and file.arrived_on > max(known, default=date.min)
             )
@@ -217,7 +238,7 @@ def counted_seeds(world: World, first_open: dict[int, date]) -> Seeds:
         for _, row in sorted(prices, key=lambda pair: pair[0])
     }
     last_claims = {
-        (row.action, row.effective_from or date.min, row.known_from): row
+        (row.action, row.attributes, row.effective_from or date.min, row.known_from): row
         for _, row in sorted(claims, key=lambda pair: pair[0])
     }
     return Seeds(world.seeds.components, tuple(last_prices.values()), tuple(last_claims.values()))
@@ -259,6 +280,7 @@ def envelope(raw: Fields) -> Fields:
         "action": raw.get("action"),
         "error_code": inner(response, "Error").get("Code"),
         "http_status": 200,
+        "edition": response.get("Version"),
     }
 
 
@@ -334,6 +356,37 @@ def read_record(line: Line, load: Load, settings: Settings) -> Record | tuple[st
         if load.is_history
         else max(usage_date + ONE_DAY, load.floor),
         file_id=load.file.file_id,
+        attributes=(("edition", edition),) if (edition := text(fields.get("edition"))) else (),
+    )
+
+
+# What accounts are
+
+
+def read_attribute(line: Line, load: Load, settings: Settings) -> AttributeRow | tuple[str, ...]:
+    """What a line says of an account, or the reasons why it says nothing."""
+    raw = parsed(line)
+    if raw is None:
+        return ("unparseable_line",)
+    reasons = [
+        f"missing_{name}"
+        for name in ("owner_uin", "attribute", "value", "effective_from")
+        if text(raw.get(name)) is None
+    ]
+    effective_from = calendar_date(raw.get("effective_from"))
+    if effective_from is None and text(raw.get("effective_from")) is not None:
+        reasons.append("bad_effective_from")
+    if reasons or effective_from is None:
+        return tuple(reasons)
+    return AttributeRow(
+        owner_uin=required(raw, "owner_uin"),
+        attribute=required(raw, "attribute"),
+        value=required(raw, "value"),
+        effective_from=effective_from,
+        known_from=load.floor,
+        arrived_on=load.file.arrived_on,
+        file_id=load.file.file_id,
+        line_number=line.number,
     )
 
 
@@ -383,6 +436,13 @@ def read_contract(line: Line, load: Load, settings: Settings) -> ContractRow | t
         file_id=load.file.file_id,
         line_number=line.number,
     )
+
+
+READERS: dict[str, Callable[[Line, Load, Settings], Any]] = {
+    "call_logs": read_record,
+    "contracts": read_contract,
+    "account_attributes": read_attribute,
+}
 
 
 # Values
