@@ -1,7 +1,7 @@
 """Attributes: what else a record says of its call, as one text.
 
-A text such as `edition=flagship;region=ap-guangzhou` has the attributes in the order of their names.
-Records have it, and claims of the catalogue ask for it. A `;` in a value is written as %3B.
+A text such as `edition=flagship;plan=gold` has the attributes in the order of their names. Records
+have it, and claims of the catalogue ask for it. A `;` in a value is written as %3B.
 """
 
 from __future__ import annotations

@@ -262,7 +262,7 @@ def _check_claims(rows: Sequence[_Row]) -> None:
                     raise UsageError(
                         f"{second.file}, line {second.line}, column attributes: a call of {action} "
                         f"can have {second.values[4]} and {first.values[4]} (line {first.line}), "
-                        "and nothing says which of the two counts: let both name the same attributes"
+                        "and nothing says which counts: let both name the same attributes"
                     )
 
 

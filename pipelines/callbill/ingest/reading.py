@@ -270,9 +270,9 @@ class _Reading:
         for name in self.shape.checked_when_written:
             value = values.get(name, name)
             if name in kinds:
-                is_plain = identifier_rules().is_plain(value, kinds[name])
+                oddity = f"not {identifier_rules().is_plain(value, kinds[name])}"
                 # Not every record has each attribute.
-                oddities.append(f"{value} is not null and not {is_plain}" if name in values else f"not {is_plain}")
+                oddities.append(f"{value} is not null and {oddity}" if name in values else oddity)
             if layout.kind == "json":
                 oddities.append(json_lines.may_be_no_text(value))
         return oddities

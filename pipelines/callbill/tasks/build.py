@@ -298,8 +298,8 @@ def _count_records_from(warehouse: Warehouse, thresholds: Thresholds, first: dat
 
 
 def _has_catalogue_news(warehouse: Warehouse, dates: RuleRange) -> bool:
-    """Whether calls may be charged now that had no price before: a claim, a price or an attribute of
-    an account begins to count on one of the dates, or the rules by which calls wait begin."""
+    """Whether calls may be charged now that had no price before: a claim, a price or an attribute
+    of an account begins to count on one of the dates, or the rules by which calls wait begin."""
     [(has_news,)] = warehouse.rows(
         _NEWS,
         {
@@ -316,8 +316,7 @@ def _has_catalogue_news(warehouse: Warehouse, dates: RuleRange) -> bool:
 def _has_attribute_claims(warehouse: Warehouse) -> bool:
     """Whether a claim of the catalogue, even a future one, asks for attributes."""
     [(has_claims,)] = warehouse.rows(
-        "select exists ("
-        "from ops.catalogue_rows where seed = 'component_actions' and len(row) = 5)"
+        "select exists (from ops.catalogue_rows where seed = 'component_actions' and len(row) = 5)"
     )
     return bool(has_claims)
 

@@ -16,8 +16,8 @@ from callbill.verify.rows import (
     code_paths,
     emptiness,
     error_parents,
-    is_name,
     malformed_row,
+    names_something,
     row_of_texts,
 )
 
@@ -174,7 +174,7 @@ def _row_maker(shape: Shape) -> Callable[[JsonObject, int], Row | None]:
         (
             [(parent_of(path), parts_of(path)[-1]) for path in shape.fields.get(field, ())],
             emptiness(shape, field),
-            is_name(field),
+            names_something(field),
             field in _EXACT,
         )
         for field in shape.feed.fields

@@ -18,7 +18,7 @@ UNREADABLE = "{}"
 _ATTRIBUTE = "attribute_"
 
 
-def is_name(field: str) -> bool:
+def names_something(field: str) -> bool:
     """Whether a field names something, as those of NAMES and attributes do."""
     return field in NAMES or field.startswith(_ATTRIBUTE)
 

@@ -390,11 +390,7 @@ def state_on(
     known = [record for record in call if record.settled_on <= known_on]
     charge = charge_of(known, known_on, book, settings)
     speaker = earliest(known) if charge is None else charge.record
-    component_code = (
-        book.component(speaker, known_on)
-        if charge is None
-        else charge.component_code
-    )
+    component_code = book.component(speaker, known_on) if charge is None else charge.component_code
     return CallState(
         voided_on=void_date(known, charge, book),
         charged_on=None if charge is None else charge.day,

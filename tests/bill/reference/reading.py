@@ -199,7 +199,8 @@ def load_files(world: World) -> tuple[list[Load], date | None, dict[int, date]]:
             floor = file.arrived_on if sealed is None else max(file.arrived_on, sealed + ONE_DAY)
             is_dated = "arrived_on=" in file.path
             known = loads[file.feed, file.file_id]
-            # Of contracts and of what accounts are the latest counts: content that comes again later is told again.
+            # Of contracts and of what accounts are the latest counts: what comes again later is
+            # told again.
             is_told_again = (
                 file.feed in ("contracts", "account_attributes")
                 and is_dated

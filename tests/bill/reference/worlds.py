@@ -146,8 +146,8 @@ LATER_PRICES = (
     list_price("ocr_page", "2023-12-01", "2024-04-20", "0.004"),
     list_price("ocr_page", "2024-02-01", "2024-01-01", "0.006"),
 )
-# Claims that ask for attributes: of an action that others claim too, of one that nobody else does, a
-# more particular one, and one that takes calls away from the shipped component.
+# Claims that ask for attributes: of an action that others claim too, of one that nobody else does,
+# a more particular one, and one that takes calls away from the shipped component.
 ATTRIBUTE_CLAIMS = (
     Claim("SearchByImage", "ocr_page", attributes=frozenset({("edition", "flagship")})),
     Claim("DescribeQuota", "ocr_page", attributes=frozenset({("edition", "standard")})),

@@ -69,6 +69,7 @@ def charges(folder: Path, *records: Record, callers: str = "") -> dict[int, tupl
                     "owner_uin": "2" if about == "other owner" else "1",
                     "owner_key": "2" if about == "other owner" else "1",
                     "action": ACTIONS.get(about, "C"),
+                    "attributes": "",
                     "is_failure": about == "failure",
                     "is_too_old": about == "too old",
                 }
