@@ -271,7 +271,7 @@ class _Call:
         """Charge the call if it has waited for a date up to this one."""
         success = self._success()
         if success is not None:
-            day = self._charged_on(success)
+            day = self._when_charged(success)
             if day is not None and day <= last:
                 self._charge(day)
 
@@ -279,7 +279,7 @@ class _Call:
         """The record that the call is charged for, unless something voids it."""
         return next((r for r in self.records if not r.is_failure and not r.is_too_old), None)
 
-    def _charged_on(self, success: _Record) -> date | None:
+    def _when_charged(self, success: _Record) -> date | None:
         return self._rules.charged_on(
             success.action,
             success.usage_date,
@@ -293,7 +293,7 @@ class _Call:
         if success is None or self._charged or self._is_void or self._waits_for_nothing:
             return
         rules = self._rules
-        if self._charged_on(success) != day:
+        if self._when_charged(success) != day:
             return
         self._waits_for_nothing = True
         component = self._component_on(success, day)

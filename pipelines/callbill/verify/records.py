@@ -46,7 +46,7 @@ def accepted_records(
 
     Columns: request_id, called_us (microseconds since 1970 UTC), usage_date, settled_on, owner_uin,
     operate_uin, action, attributes, is_failure, is_too_old, and request_key and owner_key, the
-    identifiers by which records are matched. Files read by older rules have some that are not clean.
+    identifiers by which records are matched. Files read by older rules have some that are unclean.
     """
     shape = shape_of(load.feed, load.format, load.reading_rules, load.declaration)
     naive_zone = billing_vars.zone if shape.naive_times_in_billing_timezone else None
