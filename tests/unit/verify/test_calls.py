@@ -146,6 +146,7 @@ def test_what_is_settled_later_does_not_count_yet(tmp_path: Path) -> None:
                 "owner_uin": ["1"],
                 "owner_key": ["1"],
                 "action": ["C"],
+                "attributes": [""],
                 "is_failure": [False],
                 "is_too_old": [False],
             }
