@@ -146,30 +146,25 @@ LATER_PRICES = (
     list_price("ocr_page", "2023-12-01", "2024-04-20", "0.004"),
     list_price("ocr_page", "2024-02-01", "2024-01-01", "0.006"),
 )
-# Claims that ask for attributes: of an action that others claim too, of one that nobody else does,
-# a more particular one, and one that takes calls away from the shipped component.
+
+
+def claim_by(action: str, component_code: str, known_from: date = date.min, **values: str) -> Claim:
+    return Claim(
+        action, component_code, known_from=known_from, attributes=frozenset(values.items())
+    )
+
+
+# Claims that ask for attributes. Calls without an edition of their own have that of their account.
+# Of most actions another claim has the rest; some are known late or move.
 ATTRIBUTE_CLAIMS = (
-    Claim("SearchByImage", "ocr_page", attributes=frozenset({("edition", "flagship")})),
-    Claim("DescribeQuota", "ocr_page", attributes=frozenset({("edition", "standard")})),
-    Claim(
-        "DescribeQuota",
-        "wimgs_image_to_image_search",
-        known_from=date(2024, 3, 10),
-        attributes=frozenset({("edition", "standard"), ("plan", "gold")}),
-    ),
-    Claim(
-        "SearchByText",
-        "wimgs_image_to_image_search",
-        effective_from=date(2024, 3, 1),
-        attributes=frozenset({("edition", "lite")}),
-    ),
-    Claim(
-        "SearchByText",
-        "ocr_page",
-        known_from=date(2024, 4, 2),
-        attributes=frozenset({("edition", "lite")}),
-    ),
-    Claim("ReadPage", "ocr_page", attributes=frozenset({("edition", "flagship")})),
+    claim_by("SearchByText", "wimgs_image_to_image_search", edition="flagship"),
+    claim_by("SearchByText", "ocr_page", edition="standard", plan="gold"),
+    claim_by("SearchByText", "wimgs_image_to_image_search", edition="trial"),
+    claim_by("SearchByText", "ocr_page", date(2024, 3, 20), edition="trial"),
+    claim_by("SearchByImage", "wimgs_search_by_text", edition="standard"),
+    claim_by("SearchByImage", "ocr_page", date(2024, 3, 10), edition="standard", plan="gold"),
+    claim_by("ReadPage", "wimgs_search_by_text", date(2024, 3, 2), edition="flagship"),
+    claim_by("ReadPages", "ocr_page", edition="lite", plan="silver"),
 )
 EDITIONS = (None, "standard", "flagship", "lite", "trial")
 CALL_LOG_CONTAINERS = ("jsonl", "csv", "jsonl.gz", "parquet", "ndjson", "jsonl.zst", "csv.gz")
@@ -659,7 +654,14 @@ def growing(count: int, seed: int, runs: Sequence[date]) -> World:
     first, *others = ROUGH_SEEDS.components
     unclaimed = [dataclasses.replace(component, actions=()) for component in others]
     seeds = dataclasses.replace(ROUGH_SEEDS, components=(first, *unclaimed))
-    claims = [Claim(name, one.component_code) for one in others for name in one.actions]
+    # An action of which only one edition is claimed, ever.
+    only_by_edition = "ReadPage"
+    claims = [
+        Claim(name, one.component_code)
+        for one in others
+        for name in one.actions
+        if name != only_by_edition
+    ]
     drawn = max(collected(later_rows(len(runs)), 60, seed), key=len)
     added = [LaterRow((n + seed) % len(runs), claim) for n, claim in enumerate(claims)]
     of_attributes = [
