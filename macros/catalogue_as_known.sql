@@ -9,40 +9,42 @@
 #}
 {% macro rated_later(records) -%}
     {%- if has_attribute_claims() %}
-    select
-        records.*,
-        claimed.component_code as rated_component,
-        greatest(claimed.known_from, prices.known_from) as rated_on
-    from {{ records }} as records
-    inner join {{ ref('stg_component_claims') }} as component_claims
-        on
-            {{ action_of('records.action') }} = component_claims.action
-            and records.usage_date >= component_claims.effective_from
-            and records.usage_date < component_claims.effective_to
-    left join {{ ref('stg_account_attributes') }} as account_attributes
-        on
-            records.owner_key = account_attributes.owner_uin
-            and records.usage_date >= account_attributes.effective_from
-            and records.usage_date < account_attributes.effective_to
-    -- What claims the record as long as both of these are what is known.
-    cross join lateral (
+    -- What claims a record as long as claim and account are what is known.
+    with claimed as (
         select
-            {{ claimed_component(attributes_of('records.action')) }} as component_code,
+            records.*,
+            {{ claimed_component(attributes_of('records.action')) }} as rated_component,
             greatest(
                 records.settled_on,
                 component_claims.known_from,
                 account_attributes.known_from,
                 {{ calls_wait_from() }}
-            ) as known_from,
-            least(component_claims.known_to, account_attributes.known_to) as known_to
-    ) as claimed
+            ) as claimed_from,
+            least(component_claims.known_to, account_attributes.known_to) as claimed_to
+        from {{ records }} as records
+        inner join {{ ref('stg_component_claims') }} as component_claims
+            on
+                {{ action_of('records.action') }} = component_claims.action
+                and records.usage_date >= component_claims.effective_from
+                and records.usage_date < component_claims.effective_to
+        left join {{ ref('stg_account_attributes') }} as account_attributes
+            on
+                records.owner_key = account_attributes.owner_uin
+                and records.usage_date >= account_attributes.effective_from
+                and records.usage_date < account_attributes.effective_to
+    )
+
+    select
+        claimed.* exclude (claimed_from, claimed_to),
+        greatest(claimed.claimed_from, prices.known_from) as rated_on
+    from claimed
     inner join {{ ref('int_first_list_prices') }} as prices
         on
-            claimed.component_code = prices.component_code
-            and records.usage_date >= prices.rated_from
+            claimed.rated_component = prices.component_code
+            and claimed.usage_date >= prices.rated_from
             -- All are known on one date, and that is not before calls wait.
-            and greatest(claimed.known_from, prices.known_from)
-            < least(claimed.known_to, prices.known_to)
+            and greatest(claimed.claimed_from, prices.known_from)
+            < least(claimed.claimed_to, prices.known_to)
     {%- else %}
     select
         records.*,

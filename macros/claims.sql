@@ -66,15 +66,15 @@
     {%- if has_attribute_claims() -%}
         list_filter(
             component_claims.alternatives,
-            lambda claim: list_has_all({{ resolved_attributes(attributes) }}, claim.attributes)
+            lambda claim: list_has_all({{ resolved_attributes(attributes) }}, claim['attributes'])
         )[1].component_code
     {%- else -%}
         component_claims.component_code
     {%- endif -%}
 {%- endmacro %}
 
-{# The attributes of a record as a list of NAME=VALUE: its own, and those of its account that it does
-   not say itself. #}
+{# The attributes of a record as a list of NAME=VALUE: its own, and those of its account that it
+   does not say itself. #}
 {% macro resolved_attributes(attributes) -%}
     list_concat(
             string_split(coalesce({{ attributes }}, ''), ';'),
@@ -95,12 +95,12 @@
         array_to_string(
             list_transform(
                 component_claims.asked,
-                lambda name: coalesce(
+                lambda asked: coalesce(
                     list_filter(
                         {{ resolved_attributes(attributes) }},
-                        lambda pair: starts_with(pair, name || '=')
+                        lambda pair: starts_with(pair, asked || '=')
                     )[1],
-                    name || '='
+                    asked || '='
                 )
             ),
             ';'

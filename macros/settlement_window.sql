@@ -49,7 +49,7 @@
     {{ return(settlement_window()[4] | default(false)) }}
 {%- endmacro %}
 
-{# Whether a claim asks for attributes: macros/claims.sql. #}
+{# Whether a claim asks for attributes: see macros/claims.sql. #}
 {% macro has_attribute_claims() -%}
     {{ return(settlement_window()[6] | default(false)) }}
 {%- endmacro %}

@@ -5,8 +5,8 @@
 -- account that has any also has rows for the time before.
 --
 -- Of what is said for one account, attribute and effective_from the latest known counts: within a
--- file the last line, within a settlement floor the later arrival, of files of one arrival the value
--- that comes first.
+-- file the last line, within a settlement floor the later arrival, of files of one arrival the
+-- value that comes first.
 with account_attributes as (
     select * from {{ source('raw', 'account_attributes') }}
 ),
@@ -120,10 +120,9 @@ standing as (
 account_attributes_known as (
     select
         owner_uin,
-        coalesce(
-            list(attribute || '=' || replace(value, ';', '%3B') order by attribute)
-                filter (where attribute is not null),
-            []
+        list_filter(
+            list(attribute || '=' || replace(value, ';', '%3B') order by attribute),
+            lambda pair: pair is not null
         ) as attributes,
         effective_from,
         effective_to,

@@ -3,8 +3,8 @@
 -- date was sealed does not count for it. The rows come from the job, which has checked them and
 -- knows from when on each counts; a row of two values has no dates of its own.
 --
--- Where claims ask for attributes (macros/claims.sql), an action has several claims at a time: a row
--- has all of them as `alternatives`, first those with the most attributes, and the names of the
+-- Where claims ask for attributes (macros/claims.sql), an action has several claims at a time: a
+-- row has all of them as `alternatives`, first those with the most attributes, and the names of the
 -- attributes that they ask for.
 with catalogue_rows as (
     select * from {{ source('ops', 'catalogue_rows') }}

@@ -101,7 +101,8 @@ waiting as (
     from waiting_records
     qualify
         row_number() over (
-            partition by request_id order by settled_on asc, {{ earliest_record_first('claim_key') }}
+            partition by request_id
+            order by settled_on asc, {{ earliest_record_first('claim_key') }}
         ) = 1
         and not bool_or(is_failure) over (partition by request_id)
 ),
