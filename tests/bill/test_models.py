@@ -51,6 +51,7 @@ MODELS_WITH_UNIT_TESTS = {
     "budget_status",
     "int_waiting_charges",
     "int_waiting_requests",
+    "stg_account_attributes",
     "stg_component_claims",
     "stg_call_logs",
     "stg_list_prices",

@@ -53,6 +53,7 @@ def call_lines(name: str, call: dict[str, Any]) -> Iterator[str]:
             "action": call.get("action", "SearchByText"),
             "http_status": None if status == "none" else status,
             "error_code": call.get("failed"),
+            "edition": call.get("edition"),
         }
         yield json.dumps(said)
 
@@ -95,6 +96,16 @@ def waiver_line(name: str, waiver: dict[str, Any]) -> str:
     return json.dumps(said)
 
 
+def attribute_line(name: str, said: dict[str, Any]) -> str:
+    line = {
+        "owner_uin": account(name),
+        "attribute": "edition",
+        "value": said["edition"],
+        "effective_from": str(said["from"]),
+    }
+    return json.dumps(line)
+
+
 def event_line(name: str, event: dict[str, Any]) -> str:
     said = {
         "event_id": f"{name}/{event['id']}",
@@ -121,7 +132,7 @@ def write_catalogue(seeds: Path, *, late: bool) -> None:
                 rows["components"].append(f"{component},{name},wimgs,1000,千次,元/千次")
             dates = [row.get("from", "0001-01-01"), row.get("known from", "0001-01-01")]
             if "claims" in row:
-                claim = [row["claims"], component, *dates]
+                claim = [row["claims"], component, *dates, row.get("attributes", "")]
                 rows["component_actions"].append(",".join(map(str, claim)))
             else:
                 step = [row.get("after", ""), row.get("per", "")]
@@ -141,6 +152,7 @@ def land(place: Path, name: str, *, late: bool) -> None:
             "contracts": [contract_line(name, c) for c in landed.get("contracts", [])],
             "packages": [package_line(name, p) for p in landed.get("packages", [])],
             "waivers": [waiver_line(name, w) for w in landed.get("waivers", [])],
+            "account_attributes": [attribute_line(name, a) for a in landed.get("attributes", [])],
             "account_events": [event_line(name, e) for e in landed.get("events", [])],
         }
         assert any(lines.values())

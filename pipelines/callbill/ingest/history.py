@@ -82,6 +82,7 @@ _TABLES = {
     "contracts": "raw.contracts_loaded",
     "packages": "raw.packages_loaded",
     "waivers": "raw.waivers_loaded",
+    "account_attributes": "raw.account_attributes_loaded",
     "account_events": "raw.account_events",
 }
 

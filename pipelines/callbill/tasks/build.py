@@ -33,6 +33,9 @@ _NEWS = """
         from ops.catalogue_rows
         where seed in ('component_actions', 'list_prices') and counts_from between $first and $last
     ) or exists (
+        from raw.account_attributes
+        where settlement_floor between $first and $last and $has_attribute_claims
+    ) or exists (
         from ops.sealed_settlements where settled_on = $day_before and billing_rules < $rules
     )
 """
@@ -82,7 +85,12 @@ _WITH_ACTIONS = """
 _MODELS_WITH_A_PAST = (("intermediate", "int_charges_by_caller"), ("billing", "cost_allocation"))
 
 # Tables of the job that the models of a bucket read.
-_GIVEN = ("ops.catalogue_rows", "ops.cleaned_identifiers", "ops.sealed_settlements")
+_GIVEN = (
+    "ops.catalogue_rows",
+    "ops.cleaned_identifiers",
+    "ops.sealed_settlements",
+    "raw.account_attributes",
+)
 
 
 @dataclass
@@ -125,6 +133,7 @@ def build_models(
         has_catalogue_news=has_news,
         has_cleaned_identifiers=has_cleaned,
         count_records_from=_count_records_from(warehouse, load_thresholds(settings), dates.first),
+        has_attribute_claims=_has_attribute_claims(warehouse),
         has_quantity_prices=bool(warehouse.value(_QUANTITY_PRICES, {"last": dates.last})),
     )
     with warehouse.transaction():
@@ -299,8 +308,8 @@ def _count_records_from(warehouse: Warehouse, thresholds: Thresholds, first: dat
 
 
 def _has_catalogue_news(warehouse: Warehouse, dates: RuleRange) -> bool:
-    """Whether calls may be charged now that had no price before: a claim or a price begins to count
-    on one of the dates, or the rules by which calls wait begin."""
+    """Whether calls may be charged now that had no price before: a claim, a price or an attribute
+    of an account begins to count on one of the dates, or the rules by which calls wait begin."""
     [(has_news,)] = warehouse.rows(
         _NEWS,
         {
@@ -308,9 +317,18 @@ def _has_catalogue_news(warehouse: Warehouse, dates: RuleRange) -> bool:
             "last": dates.last,
             "day_before": dates.first - timedelta(days=1),
             "rules": _CALLS_WAIT_SINCE,
+            "has_attribute_claims": _has_attribute_claims(warehouse),
         },
     )
     return bool(has_news)
+
+
+def _has_attribute_claims(warehouse: Warehouse) -> bool:
+    """Whether a claim of the catalogue, even a future one, asks for attributes."""
+    [(has_claims,)] = warehouse.rows(
+        "select exists (from ops.catalogue_rows where seed = 'component_actions' and len(row) = 5)"
+    )
+    return bool(has_claims)
 
 
 def _add_actions(warehouse: Warehouse, horizon: date, last: date) -> None:

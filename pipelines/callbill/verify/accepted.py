@@ -15,9 +15,10 @@ from callbill.base.errors import UsageError
 from callbill.base.progress import Advance
 from callbill.base.settings import BillingVars
 from callbill.ingest.landing import LandingFile
+from callbill.verify.account_attributes import accepted_attributes
 from callbill.verify.calls import Spill
 from callbill.verify.contracts import ContractTerms, contract_terms
-from callbill.verify.prices import Contract
+from callbill.verify.prices import AccountAttribute, Contract
 from callbill.verify.quantity_feeds import (
     Known,
     PackageTerms,
@@ -46,7 +47,7 @@ _TERMS: dict[str, Callable[[dict[str, Any]], _Terms | None]] = {
     "waivers": waiver_terms,
 }
 # The feeds that a bill is made of.
-FEEDS = ("call_logs", *_TERMS)
+FEEDS = ("call_logs", "account_attributes", *_TERMS)
 
 
 @dataclass
@@ -57,6 +58,7 @@ class Accepted:
     contracts: list[Contract] = field(default_factory=list)
     packages: list[Known] = field(default_factory=list)
     waivers: list[Known] = field(default_factory=list)
+    account_attributes: list[AccountAttribute] = field(default_factory=list)
     files: list[FileCounts] = field(default_factory=list)
 
     @property
@@ -104,6 +106,10 @@ def read_files(
                 some_records = accepted_records(texts, load_by_rules, billing_vars)
                 records.add(some_records)
                 lines_accepted += len(some_records)
+            elif load.feed == "account_attributes":
+                said = accepted_attributes(texts, load)
+                accepted.account_attributes += said
+                lines_accepted += len(said)
             else:
                 terms_of_lines += _accepted_terms(texts, load.feed)
                 lines_accepted = len(terms_of_lines)

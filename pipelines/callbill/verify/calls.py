@@ -97,18 +97,33 @@ class Rules:
     requests: Requests
 
     @cached_property
-    def news(self) -> list[date]:
-        """The settlement dates on which calls may be charged that had no price before."""
-        dates = {*self.book.catalogue_dates(), self.calls_wait_from}
+    def _news_for_all(self) -> list[date]:
+        return self._news_of("")
+
+    def _news_of(self, owner: str) -> list[date]:
+        dates = {*self.book.catalogue_dates(owner), self.calls_wait_from}
         return sorted(day for day in dates if self.calls_wait_from <= day <= self.through)
 
-    def charged_on(self, action: str, usage_date: date, settled_on: date) -> date | None:
+    def news(self, owner: str) -> list[date]:
+        """The settlement dates on which calls of an account may be charged that had no price
+        before."""
+        has_own = owner in self.book.account_attributes
+        return self._news_of(owner) if has_own else self._news_for_all
+
+    def charged_on(
+        self, action: str, usage_date: date, settled_on: date, attributes: str, owner: str
+    ) -> date | None:
         """When a success is charged that was not too old on its own date, if nothing voids it: on
         that date, or on the first one on which the catalogue rates it."""
-        if self.book.rated_component(action, usage_date, settled_on) is not None:
+
+        def is_rated(day: date) -> bool:
+            book = self.book
+            return book.rated_component(action, usage_date, day, attributes, owner) is not None
+
+        if is_rated(settled_on):
             return settled_on
-        for day in self.news:
-            if day > settled_on and self.book.rated_component(action, usage_date, day) is not None:
+        for day in self.news(owner):
+            if day > settled_on and is_rated(day):
                 return day if (day - usage_date).days <= self.max_age_days else None
         return None
 
@@ -142,24 +157,25 @@ def _charge_calls_of_one_record(records: pl.DataFrame, rules: Rules, charges: Ch
     """A call of one record is charged if it is a success, is young enough, and has a price."""
     counts = (
         records.filter(~pl.col("is_failure") & ~pl.col("is_too_old"))
-        .group_by("owner_uin", "action", "usage_date", "settled_on")
+        .group_by("owner_uin", "owner_key", "action", "attributes", "usage_date", "settled_on")
         .len()
     )
-    for owner_uin, action, usage_date, settled_on, calls in counts.iter_rows():
-        day = rules.charged_on(action, usage_date, settled_on)
-        component = day and rules.book.rated_component(action, usage_date, day)
+    for owner_uin, owner, action, attributes, usage_date, settled_on, calls in counts.iter_rows():
+        day = rules.charged_on(action, usage_date, settled_on, attributes, owner)
+        component = day and rules.book.rated_component(action, usage_date, day, attributes, owner)
         if day and component:
             charges[owner_uin, component, usage_date][day][0] += calls
 
 
 class _Record(NamedTuple):
-    """Up to its action, what tells which record of a call is its earliest."""
+    """Up to its attributes, what tells which record of a call is its earliest."""
 
     request_key: str
     settled_on: date
     called_us: int
     operate_uin: str
     action: str
+    attributes: str
     usage_date: date
     request_id: str
     owner_uin: str
@@ -263,7 +279,7 @@ class _Call:
         """Charge the call if it has waited for a date up to this one."""
         success = self._success()
         if success is not None:
-            day = self._rules.charged_on(success.action, success.usage_date, success.settled_on)
+            day = self._when_charged(success)
             if day is not None and day <= last:
                 self._charge(day)
 
@@ -271,12 +287,21 @@ class _Call:
         """The record that the call is charged for, unless something voids it."""
         return next((r for r in self.records if not r.is_failure and not r.is_too_old), None)
 
+    def _when_charged(self, success: _Record) -> date | None:
+        return self._rules.charged_on(
+            success.action,
+            success.usage_date,
+            success.settled_on,
+            success.attributes,
+            success.owner_key,
+        )
+
     def _charge(self, day: date) -> None:
         success = self._success()
         if success is None or self._charged or self._is_void or self._waits_for_nothing:
             return
         rules = self._rules
-        if rules.charged_on(success.action, success.usage_date, success.settled_on) != day:
+        if self._when_charged(success) != day:
             return
         self._waits_for_nothing = True
         component = self._component_on(success, day)
@@ -308,7 +333,12 @@ class _Call:
         )
 
     def _component_on(self, record: _Record, day: date) -> str:
-        return self._rules.book.component(record.action, record.usage_date, day) or ""
+        return (
+            self._rules.book.component(
+                record.action, record.usage_date, day, record.attributes, record.owner_key
+            )
+            or ""
+        )
 
     def _counts(self, charged: _Record) -> dict[date, list[int]]:
         return self._charges[charged.owner_uin, self._component, charged.usage_date]

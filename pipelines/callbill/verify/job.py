@@ -142,7 +142,7 @@ def _compute_bill(
     claims = claims_as_counted(manifest.seeds, manifest.counts_from)
     waiting_since = _calls_wait_from(manifest)
     advance = reporter.track_bytes(total_bytes)
-    # Tasks read call logs. Contracts are few, and are read here.
+    # Tasks read call logs. The other files are few, and are read here.
     here = [
         n for n, load in enumerate(loads) if workers.is_this_process or load.feed != "call_logs"
     ]
@@ -153,7 +153,8 @@ def _compute_bill(
         accepted = read_files(
             ((loads[n], files[n]) for n in here), spill, billing_vars, folder, advance
         )
-        book = PriceBook(seeds, accepted.contracts, claims)
+        said = accepted.account_attributes
+        book = PriceBook(seeds, accepted.contracts, claims, said)
         requests: Requests = {
             waiver.terms.request_id: {}
             for waiver in accepted.waivers
@@ -169,7 +170,7 @@ def _compute_bill(
                 )
             )
             accepted.files += tasks.read([loads[n] for n in there], [files[n] for n in there])
-            charges = tasks.charge(seeds, claims, through, waiting_since, requests)
+            charges = tasks.charge(seeds, claims, said, through, waiting_since, requests)
         else:
             charges = charges_of(
                 spill.buckets(), book, billing_vars, through, waiting_since, requests

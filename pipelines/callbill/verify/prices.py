@@ -67,6 +67,21 @@ class PriceTerms:
         return self.period or "", date.min if self.period == "ever" else usage_date
 
 
+@dataclass(frozen=True)
+class AccountAttribute:
+    """What a line of a file says of an account: an attribute's value for usage from a date on, from
+    which settlement date it is known, and when the file arrived."""
+
+    owner_uin: str
+    name: str
+    value: str
+    effective_from: date
+    known_from: date
+    arrived_on: date
+    source_file_id: str
+    line: int
+
+
 @dataclass(frozen=True, order=True)
 class _ListPrice:
     effective_from: date
@@ -82,11 +97,19 @@ class PriceBook:
     """Seeds and contracts, asked for the price of a usage date as known on another date."""
 
     def __init__(
-        self, seeds: Seeds, contracts: Iterable[Contract], claims: Iterable[Claim] = ()
+        self,
+        seeds: Seeds,
+        contracts: Iterable[Contract],
+        claims: Iterable[Claim] = (),
+        account_attributes: Iterable[AccountAttribute] = (),
     ) -> None:
         self._claims: defaultdict[str, list[Claim]] = defaultdict(list)
         for claim in claims:
             self._claims[claim.action].append(claim)
+        # What is known of accounts, by account.
+        self.account_attributes: defaultdict[str, list[AccountAttribute]] = defaultdict(list)
+        for said in account_attributes:
+            self.account_attributes[said.owner_uin].append(said)
         self.product_of = {code: product for code, product, _ in seeds["components"]}
         self.calls_per_unit = {code: int(calls) for code, _, calls in seeds["components"]}
         self._list_prices: defaultdict[str, list[_ListPrice]] = defaultdict(list)
@@ -118,8 +141,11 @@ class PriceBook:
         for (owner_uin, component_code, _), versions in by_start.items():
             self._contracts[owner_uin, component_code] += _news(versions)
 
-    def component(self, action: str, usage_date: date, known_on: date) -> str | None:
-        """The component that claims an action: of the claims that are in effect, the last one."""
+    def component(
+        self, action: str, usage_date: date, known_on: date, attributes: str = "", owner: str = ""
+    ) -> str | None:
+        """The component that claims a record of an account: of the claims that ask for attributes
+        which it has, those that ask for most; of these the last one that is in effect."""
         known = [
             claim
             for claim in self._claims.get(action, ())
@@ -127,21 +153,57 @@ class PriceBook:
             # A claim without a date is in effect since ever.
             and (claim.effective_from <= usage_date or claim.effective_from == date.min)
         ]
+        if any(claim.attributes for claim in known):
+            has = self._attributes(attributes, owner, usage_date, known_on)
+            known = [claim for claim in known if has.issuperset(claim.attributes)]
         if not known:
             return None
-        return max(known, key=lambda claim: (claim.effective_from, claim.known_from)).component_code
+        return max(
+            known,
+            key=lambda claim: (len(claim.attributes), claim.effective_from, claim.known_from),
+        ).component_code
 
-    def rated_component(self, action: str, usage_date: date, known_on: date) -> str | None:
-        """The component that claims an action, if it has a list price."""
-        component = self.component(action, usage_date, known_on)
+    def _attributes(
+        self, attributes: str, owner: str, usage_date: date, known_on: date
+    ) -> set[str]:
+        """What a record says itself, and what is known of its account beside that."""
+        values: dict[str, str] = {}
+        known = [
+            said
+            for said in self.account_attributes.get(owner, ())
+            if said.effective_from <= usage_date and said.known_from <= known_on
+        ]
+        for name in {said.name for said in known}:
+            # What began last counts, of that what became known last, of one date the later arrival.
+            moments = [
+                ((said.effective_from, said.known_from, said.arrived_on), said)
+                for said in known
+                if said.name == name
+            ]
+            last = max(moment for moment, _said in moments)
+            last_lines: dict[str, AccountAttribute] = {}
+            for moment, said in sorted(moments, key=lambda one: one[1].line):
+                if moment == last:
+                    last_lines[said.source_file_id] = said
+            values[name] = min(said.value for said in last_lines.values()).replace(";", "%3B")
+        values |= dict(pair.split("=", 1) for pair in attributes.split(";") if pair)
+        return {f"{name}={value}" for name, value in values.items()}
+
+    def rated_component(
+        self, action: str, usage_date: date, known_on: date, attributes: str = "", owner: str = ""
+    ) -> str | None:
+        """The component that claims a record, if it has a list price."""
+        component = self.component(action, usage_date, known_on, attributes, owner)
         is_rated = component is not None and self.is_rated(component, usage_date, known_on)
         return component if is_rated else None
 
-    def catalogue_dates(self) -> list[date]:
-        """The settlement dates from which a claim or a list price is known."""
+    def catalogue_dates(self, owner: str = "") -> list[date]:
+        """The settlement dates from which a claim, a list price or an attribute of an account is
+        known."""
+        said = (said.known_from for said in self.account_attributes.get(owner, ()))
         claims = (claim.known_from for some in self._claims.values() for claim in some)
         prices = (price.known_from for some in self._list_prices.values() for price in some)
-        return sorted({*claims, *prices})
+        return sorted({*claims, *prices, *said})
 
     def is_rated(self, component_code: str, usage_date: date, known_on: date) -> bool:
         """Whether a list price is known. Without one a call is not billed."""

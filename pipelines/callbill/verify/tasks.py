@@ -23,12 +23,13 @@ from callbill.tasks.exchange import Exchange, workplace
 from callbill.tasks.workers import Workers, evenly
 from callbill.verify.accepted import FileCounts, read_files
 from callbill.verify.calls import Charges, Requests, Spill, charges_of
-from callbill.verify.prices import PriceBook
+from callbill.verify.prices import AccountAttribute, PriceBook
 from callbill.warehouse.loads import SourceLoad
 
 _LOADS = TypeAdapter(list[SourceLoad])
 _FILES = TypeAdapter(list[LandingFile])
 _CLAIMS = TypeAdapter(list[Claim])
+_ACCOUNT_ATTRIBUTES = TypeAdapter(list[AccountAttribute])
 # By bucket: the names of the files with its records, and how many those are.
 _Parts = dict[int, list[tuple[str, int]]]
 
@@ -90,6 +91,7 @@ class VerifyTasks:
         self,
         seeds: Seeds,
         claims: Sequence[Claim],
+        account_attributes: Sequence[AccountAttribute],
         through: date,
         wait: date,
         requests: Requests,
@@ -107,6 +109,9 @@ class VerifyTasks:
                 "parts": parts,
                 "seeds": seeds,
                 "claims": _CLAIMS.dump_python(list(claims), mode="json"),
+                "account_attributes": _ACCOUNT_ATTRIBUTES.dump_python(
+                    list(account_attributes), mode="json"
+                ),
                 "vars": asdict(self._vars),
                 "through": str(through),
                 "calls_wait_from": str(wait),
@@ -181,7 +186,12 @@ def _charge(item: dict[str, Any]) -> dict[str, Any]:
         requests: Requests = {request_id: {} for request_id in item["requests"]}
         charges = charges_of(
             [records],
-            PriceBook(item["seeds"], (), _CLAIMS.validate_python(item["claims"])),
+            PriceBook(
+                item["seeds"],
+                (),
+                _CLAIMS.validate_python(item["claims"]),
+                _ACCOUNT_ATTRIBUTES.validate_python(item["account_attributes"]),
+            ),
             BillingVars(**item["vars"]),
             date.fromisoformat(item["through"]),
             date.fromisoformat(item["calls_wait_from"]),

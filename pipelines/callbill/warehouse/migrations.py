@@ -14,7 +14,8 @@ Schema versions:
 7  0.7: the states of calls that are passed to the next run are in files; from which date on a night
    counts records by action; buckets, and what the files of records hold
 8  0.7: the log shapes of a place's own that files were read by
-9  0.7: packages, waivers, and lines of the bill with the step, package and waiver of their calls
+9  0.7: attributes of records and of accounts, and claims that ask for them; packages, waivers, and
+   lines of the bill with the step, package and waiver of their calls
 
 Only the job's own tables are migrated. Every run builds dbt's models again, except rows that are
 kept by settlement date.

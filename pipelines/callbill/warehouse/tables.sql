@@ -138,6 +138,9 @@ create table if not exists ops.unbilled_calls (
     owner_uin varchar not null,
     action varchar not null,
     component_code varchar,
+    -- Where claims of the action ask for attributes: those that they ask for, with the values of the
+    -- calls. A value that no record and no account has is empty.
+    attributes varchar,
     calls bigint not null,
     -- What they would have cost, in CNY. Null if no price is known.
     unbilled_cost decimal(38, 8)
@@ -165,6 +168,8 @@ create table if not exists ops.settlement_window (
     has_cleaned_identifiers boolean not null default false,
     -- The first date whose records are counted by action.
     count_records_from date,
+    -- Whether a claim of the catalogue asks for attributes of records.
+    has_attribute_claims boolean not null default false,
     -- Whether a price may depend on how much: a ladder, a package or a waiver is known.
     has_quantity_prices boolean not null default false
 );

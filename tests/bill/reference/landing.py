@@ -29,6 +29,7 @@ CALL_LOG_COLUMNS = (
     "http_status",
     "error_code",
     "latency_ms",
+    "edition",
     "note",  # unknown to the warehouse, which ignores it
 )
 CONTRACT_COLUMNS = (
@@ -39,6 +40,7 @@ CONTRACT_COLUMNS = (
     "discount",
     "contract_price",
 )
+ATTRIBUTE_COLUMNS = ("owner_uin", "attribute", "value", "effective_from")
 PACKAGE_COLUMNS = (
     "package_id",
     "owner_uin",
@@ -61,6 +63,7 @@ COLUMNS = {
     "contracts": CONTRACT_COLUMNS,
     "packages": PACKAGE_COLUMNS,
     "waivers": WAIVER_COLUMNS,
+    "account_attributes": ATTRIBUTE_COLUMNS,
 }
 INTEGER_COLUMNS = {"http_status", "latency_ms"}
 ZSTD_BLOCK_BYTES = 128 * 1024
@@ -208,11 +211,13 @@ def write_seeds(folder: Path, seeds: Seeds) -> None:
                "unit", "CNY/unit") for one in seeds.components),
         ],
         "component_actions": [
-            ("action", "component_code", "effective_from", "known_from"),
-            *((action, one.component_code, None, None)
+            ("action", "component_code", "effective_from", "known_from", "attributes"),
+            *((action, one.component_code, None, None, None)
               for one in seeds.components for action in one.actions),
             *((one.action, one.component_code, one.effective_from,
-               None if one.known_from == date.min else one.known_from) for one in seeds.claims),
+               None if one.known_from == date.min else one.known_from,
+               ";".join(f"{name}={value}" for name, value in sorted(one.attributes)))
+              for one in seeds.claims),
         ],
         "list_prices": [
             ("component_code", "effective_from", "known_from", "list_price", "tier_from",

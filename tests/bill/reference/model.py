@@ -20,6 +20,7 @@ from .inputs import Claim, Component, ListPrice, Seeds, Settings, World
 from .quantities import QuantityAccount
 from .reading import (
     ONE_DAY,
+    AttributeRow,
     ContractRow,
     FileCount,
     PackageRow,
@@ -147,7 +148,7 @@ def tables(world: World) -> Tables:
             return Tables((), (), (), (), (), (), reading.files, reading.rejects, None)
         # Records that settle after the last through date wait.
         settled = [record for record in reading.records if record.settled_on <= sealed]
-        book = PriceBook(reading.seeds, reading.contract_rows)
+        book = PriceBook(reading.seeds, reading.contract_rows, reading.attribute_rows)
         calls = split_into_calls(settled, book, world.settings)
         rows = [row for call in calls for row in rows_of_call(call, sealed, book, world.settings)]
         lines = bill_lines(rows, book, sealed, reading.packages, reading.waivers)
@@ -185,13 +186,19 @@ class Ladder:
 class PriceBook:
     """Seeds and contract rows, asked for the price of a usage date as known on another date."""
 
-    def __init__(self, seeds: Seeds, contract_rows: Iterable[ContractRow]) -> None:
+    def __init__(
+        self,
+        seeds: Seeds,
+        contract_rows: Iterable[ContractRow],
+        attribute_rows: Iterable[AttributeRow] = (),
+    ) -> None:
         self.components: dict[str, Component] = {c.component_code: c for c in seeds.components}
         self.list_prices: tuple[ListPrice, ...] = seeds.list_prices
         self.claims: tuple[Claim, ...] = seeds.claims
-        # The dates on which a claim or a list price becomes known.
+        self.attribute_rows = tuple(attribute_rows)
+        # The dates on which a claim, a list price or what an account is becomes known.
         self.dates_of_the_catalogue = sorted(
-            {row.known_from for row in (*seeds.claims, *seeds.list_prices)}
+            {row.known_from for row in (*seeds.claims, *seeds.list_prices, *self.attribute_rows)}
         )
         self.contract_rows: dict[tuple[str, str], list[ContractRow]] = {}
         for row in contract_rows:
@@ -199,25 +206,55 @@ class PriceBook:
         # Only to be quick: a price depends on nothing but its arguments.
         self.price = lru_cache(maxsize=None)(self._price)
 
-    def component(self, action: str, usage_date: date, known_on: date) -> str | None:
-        """The component that claims an action, or None."""
+    def component(self, record: Record, known_on: date) -> str | None:
+        """The component that claims a record, or None."""
         claims = [
             row
             for row in self.claims
-            if row.action == action
-            and (row.effective_from or date.min) <= usage_date
+            if row.action == record.action
+            and (row.effective_from or date.min) <= record.usage_date
             and row.known_from <= known_on
         ]
-        if not claims:
+        # Of the claims of one set of attributes the last one is in force.
+        in_force: dict[frozenset[tuple[str, str]], Claim] = {}
+        for row in sorted(claims, key=lambda row: (row.effective_from or date.min, row.known_from)):
+            in_force[row.attributes] = row
+        values = self.attributes(record, known_on)
+        fitting = [row for row in in_force.values() if row.attributes <= set(values.items())]
+        if not fitting:
             return None
-        last = max(claims, key=lambda row: (row.effective_from or date.min, row.known_from))
-        return last.component_code
+        return max(fitting, key=lambda row: len(row.attributes)).component_code
 
-    def is_rated(self, action: str, usage_date: date, known_on: date) -> bool:
-        component_code = self.component(action, usage_date, known_on)
+    def attributes(self, record: Record, known_on: date) -> dict[str, str]:
+        """What a record says of itself, and for what it does not say what its account says."""
+        values = {}
+        for name in sorted({row.attribute for row in self.attribute_rows}):
+            rows = [
+                row
+                for row in self.attribute_rows
+                if row.owner_uin == record.owner_uin
+                and row.attribute == name
+                and row.effective_from <= record.usage_date
+                and row.known_from <= known_on
+            ]
+            if not rows:
+                continue
+            begins = max(row.effective_from for row in rows)
+            rows = [row for row in rows if row.effective_from == begins]
+            newest = max((row.known_from, row.arrived_on) for row in rows)
+            last_of_file = {
+                row.file_id: row.value
+                for row in sorted(rows, key=lambda row: row.line_number)
+                if (row.known_from, row.arrived_on) == newest
+            }
+            values[name] = min(last_of_file.values())
+        return values | dict(record.attributes)
+
+    def is_rated(self, record: Record, known_on: date) -> bool:
+        component_code = self.component(record, known_on)
         if component_code is None:
             return False
-        return self.list_price(component_code, usage_date, known_on) is not None
+        return self.list_price(component_code, record.usage_date, known_on) is not None
 
     def list_prices_in_force(
         self, component_code: str, usage_date: date, known_on: date
@@ -381,7 +418,7 @@ def charge_of(
     first = earliest(chargeable)
     days = [first.settled_on]
     days += [day for day in book.dates_of_the_catalogue if day > first.settled_on]
-    day = next((d for d in days if book.is_rated(first.action, first.usage_date, d)), None)
+    day = next((d for d in days if book.is_rated(first, d)), None)
     if day is None or day > known_on:
         return None
     if (day - first.usage_date).days > settings.max_usage_age_days:
@@ -392,9 +429,9 @@ def charge_of(
     if day > first.settled_on:
         # What its records say is looked at once more, with the catalogue of that date.
         looked_at = [r for r in by_then if (day - r.settled_on).days <= horizon_days(settings)]
-        if len({book.component(r.action, r.usage_date, day) for r in looked_at}) > 1:
+        if len({book.component(r, day) for r in looked_at}) > 1:
             return None
-    component_code = book.component(first.action, first.usage_date, day)
+    component_code = book.component(first, day)
     assert component_code is not None
     return Charge(day, first, component_code)
 
@@ -418,16 +455,12 @@ def state_on(
     known = [record for record in call if record.settled_on <= known_on]
     charge = charge_of(known, known_on, book, settings)
     speaker = earliest(known) if charge is None else charge.record
-    component_code = (
-        book.component(speaker.action, speaker.usage_date, known_on)
-        if charge is None
-        else charge.component_code
-    )
+    component_code = book.component(speaker, known_on) if charge is None else charge.component_code
     return CallState(
         voided_on=void_date(known, charge, book),
         charged_on=None if charge is None else charge.day,
         has_failure=any(record.is_failure for record in known),
-        is_unrated=not book.is_rated(speaker.action, speaker.usage_date, known_on),
+        is_unrated=not book.is_rated(speaker, known_on),
         speaker=speaker,
         component_code=component_code,
         source_file_ids=frozenset(r.file_id for r in known if order(r) == order(speaker)),
@@ -444,7 +477,7 @@ def void_date(known: Sequence[Record], charge: Charge | None, book: PriceBook) -
         standing = charge.record if charge is not None and is_charged else earliest(by_then)
         compared = [standing, *(record for record in known if record.settled_on == day)]
         # An action that nobody claims is a component of its own kind: it agrees with no other.
-        if len({book.component(r.action, r.usage_date, day) for r in compared}) > 1:
+        if len({book.component(r, day) for r in compared}) > 1:
             return day
     return None
 
@@ -463,6 +496,8 @@ def order(record: Record) -> tuple[Any, ...]:
         record.called_at,
         record.operate_uin,
         record.action,
+        # In the order of their text, such as edition=flagship. Without any comes first.
+        ";".join(sorted(f"{name}={value}" for name, value in record.attributes)),
         nulls_first(record.region),
         nulls_first(record.error_code),
         nulls_first(None if record.http_status is None else str(record.http_status)),

@@ -46,6 +46,7 @@ class Record:
     error_code: str | None
     settled_on: date
     file_id: str
+    attributes: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_failure(self) -> bool:
@@ -61,6 +62,20 @@ class ContractRow:
     effective_to: date | None
     discount: Decimal | None
     agreed_price: Decimal | None
+    known_from: date
+    arrived_on: date
+    file_id: str
+    line_number: int
+
+
+@dataclass(frozen=True)
+class AttributeRow:
+    """What an account is from a usage date on, as a file says."""
+
+    owner_uin: str
+    attribute: str
+    value: str
+    effective_from: date
     known_from: date
     arrived_on: date
     file_id: str
@@ -142,6 +157,7 @@ class FileCount:
 class Reading:
     records: tuple[Record, ...]
     contract_rows: tuple[ContractRow, ...]
+    attribute_rows: tuple[AttributeRow, ...]
     rejects: tuple[Reject, ...]
     files: tuple[FileCount, ...]
     sealed_through: date | None
@@ -156,6 +172,7 @@ def read_world(world: World) -> Reading:
     contract_rows: list[ContractRow] = []
     packages: list[PackageRow] = []
     waivers: list[WaiverRow] = []
+    attribute_rows: list[AttributeRow] = []
     rejects: list[Reject] = []
     counts: list[FileCount] = []
     for load in loads:
@@ -180,6 +197,9 @@ def read_world(world: World) -> Reading:
             elif isinstance(outcome, WaiverRow):
                 waivers.append(outcome)
                 accepted += 1
+            elif isinstance(outcome, AttributeRow):
+                attribute_rows.append(outcome)
+                accepted += 1
             else:
                 rejects.append(Reject(load.file.file_id, line.number, outcome))
         counts.append(
@@ -198,6 +218,7 @@ def read_world(world: World) -> Reading:
     return Reading(
         tuple(records),
         tuple(contract_rows),
+        tuple(attribute_rows),
         tuple(rejects),
         tuple(counts),
         sealed_through,
@@ -268,7 +289,7 @@ def counted_seeds(world: World, first_open: dict[int, date]) -> Seeds:
         ladder.setdefault(own_known_from, []).append(row)
     last_prices = [row for versions in ladders.values() for row in versions[max(versions)]]
     last_claims = {
-        (row.action, row.effective_from or date.min, row.known_from): row
+        (row.action, row.attributes, row.effective_from or date.min, row.known_from): row
         for _, row in sorted(claims, key=lambda pair: pair[0])
     }
     return Seeds(world.seeds.components, tuple(last_prices), tuple(last_claims.values()))
@@ -310,6 +331,7 @@ def envelope(raw: Fields) -> Fields:
         "action": raw.get("action"),
         "error_code": inner(response, "Error").get("Code"),
         "http_status": 200,
+        "edition": response.get("Version"),
     }
 
 
@@ -385,6 +407,37 @@ def read_record(line: Line, load: Load, settings: Settings) -> Record | tuple[st
         if load.is_history
         else max(usage_date + ONE_DAY, load.floor),
         file_id=load.file.file_id,
+        attributes=(("edition", edition),) if (edition := text(fields.get("edition"))) else (),
+    )
+
+
+# What accounts are
+
+
+def read_attribute(line: Line, load: Load, settings: Settings) -> AttributeRow | tuple[str, ...]:
+    """What a line says of an account, or the reasons why it says nothing."""
+    raw = parsed(line)
+    if raw is None:
+        return ("unparseable_line",)
+    reasons = [
+        f"missing_{name}"
+        for name in ("owner_uin", "attribute", "value", "effective_from")
+        if text(raw.get(name)) is None
+    ]
+    effective_from = calendar_date(raw.get("effective_from"))
+    if effective_from is None and text(raw.get("effective_from")) is not None:
+        reasons.append("bad_effective_from")
+    if reasons or effective_from is None:
+        return tuple(reasons)
+    return AttributeRow(
+        owner_uin=required(raw, "owner_uin"),
+        attribute=required(raw, "attribute"),
+        value=required(raw, "value"),
+        effective_from=effective_from,
+        known_from=load.floor,
+        arrived_on=load.file.arrived_on,
+        file_id=load.file.file_id,
+        line_number=line.number,
     )
 
 
@@ -504,6 +557,7 @@ READERS: dict[str, Callable[[Line, Load, Settings], Any]] = {
     "contracts": read_contract,
     "packages": read_package,
     "waivers": read_waiver,
+    "account_attributes": read_attribute,
 }
 
 # Values

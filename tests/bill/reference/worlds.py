@@ -192,6 +192,27 @@ LATER_LADDERS = (
     ladder("ocr_page", "2024-02-01", "2024-03-10", "ever", from_0="0.004"),
 )  # fmt: skip
 PACKAGE_CONTAINERS = ("csv", "jsonl", "parquet")
+
+
+def claim_by(action: str, component_code: str, known_from: date = date.min, **values: str) -> Claim:
+    return Claim(
+        action, component_code, known_from=known_from, attributes=frozenset(values.items())
+    )
+
+
+# Claims that ask for attributes. Calls without an edition of their own have that of their account.
+# Of most actions another claim has the rest; some are known late or move.
+ATTRIBUTE_CLAIMS = (
+    claim_by("SearchByText", "wimgs_image_to_image_search", edition="flagship"),
+    claim_by("SearchByText", "ocr_page", edition="standard", plan="gold"),
+    claim_by("SearchByText", "wimgs_image_to_image_search", edition="trial"),
+    claim_by("SearchByText", "ocr_page", date(2024, 3, 20), edition="trial"),
+    claim_by("SearchByImage", "wimgs_search_by_text", edition="standard"),
+    claim_by("SearchByImage", "ocr_page", date(2024, 3, 10), edition="standard", plan="gold"),
+    claim_by("ReadPage", "wimgs_search_by_text", date(2024, 3, 2), edition="flagship"),
+    claim_by("ReadPages", "ocr_page", edition="lite", plan="silver"),
+)
+EDITIONS = (None, "standard", "flagship", "lite", "trial")
 CALL_LOG_CONTAINERS = ("jsonl", "csv", "jsonl.gz", "parquet", "ndjson", "jsonl.zst", "csv.gz")
 CONTRACT_CONTAINERS = ("csv", "jsonl", "parquet", "csv.gz", "jsonl.zst")
 
@@ -204,6 +225,7 @@ class PlannedRecord:
     operator: int  # 0: left out, 1: the owner named, others: sub-accounts
     action: int  # 0: the call's own; others reach the other components and the unclaimed
     region: str | None
+    edition: int  # 0: the call's own; others reach the other editions
     outcome: str
     written: str
     owner_as_number: bool
@@ -245,12 +267,29 @@ class PlannedContractFile:
 
 
 @dataclass(frozen=True)
+class PlannedAttribute:
+    owner: int
+    attribute: str
+    value: str
+    begins: int  # days after the base day
+
+
+@dataclass(frozen=True)
+class PlannedAttributeFile:
+    arrival: int  # an index into the plan's contract arrivals
+    container: str
+    rows: tuple[PlannedAttribute, ...]
+    runs_late: int
+
+
+@dataclass(frozen=True)
 class Plan:
     base_day: date
     moments: tuple[tuple[int, time], ...]
     files: tuple[PlannedFile, ...]
     contract_arrivals: tuple[int, ...]  # days after the base day: few, so that files tie
     contract_files: tuple[PlannedContractFile, ...]
+    attribute_files: tuple[PlannedAttributeFile, ...] = ()
 
 
 def mostly(usual: Any, *others: Any) -> st.SearchStrategy[Any]:
@@ -267,6 +306,7 @@ def planned_records() -> st.SearchStrategy[PlannedRecord]:
         operator=st.sampled_from((0, 0, 1, 2, 2, 3)),
         action=st.sampled_from((0,) * 22 + (1, 2)),
         region=st.sampled_from(("ap-guangzhou", "ap-guangzhou", "ap-beijing", None)),
+        edition=mostly(0, 1, 2),
         outcome=st.sampled_from(("success",) * 30 + tuple(OUTCOMES)),
         written=st.sampled_from(WRITTEN_FORMS),
         owner_as_number=st.booleans(),
@@ -319,6 +359,26 @@ def planned_contract_files() -> st.SearchStrategy[PlannedContractFile]:
     )
 
 
+def planned_attribute_files() -> st.SearchStrategy[PlannedAttributeFile]:
+    said = st.one_of(
+        st.tuples(st.just("edition"), st.sampled_from(EDITIONS[1:])),
+        st.tuples(st.just("plan"), st.sampled_from(("gold", "silver"))),
+    )
+    row = st.builds(
+        lambda owner, pair, begins: PlannedAttribute(owner, *pair, begins),
+        st.sampled_from((0, 0, 0, 1)),
+        said,
+        st.sampled_from((-40, -40, 0, 1, 30)),
+    )
+    return st.builds(
+        PlannedAttributeFile,
+        arrival=st.integers(0, 2),
+        container=st.sampled_from(CONTRACT_CONTAINERS),
+        rows=st.lists(row, min_size=1, max_size=3).map(tuple),
+        runs_late=st.sampled_from((0, 0, 0, 1)),
+    )
+
+
 def plans() -> st.SearchStrategy[Plan]:
     moment = st.tuples(st.sampled_from(USAGE_LAGS), st.sampled_from(CLOCKS))
     return st.builds(
@@ -330,6 +390,7 @@ def plans() -> st.SearchStrategy[Plan]:
             *(st.sampled_from((-40, 0, 1, 1, 2, 3, 3, 31, 32, 64, 100)) for _ in range(3))
         ),
         contract_files=st.lists(planned_contract_files(), max_size=5).map(tuple),
+        attribute_files=st.lists(planned_attribute_files(), max_size=3).map(tuple),
     )
 
 
@@ -349,7 +410,7 @@ def schedules(max_runs: int = 5, min_runs: int = 1) -> st.SearchStrategy[tuple[d
 
 def later_rows(runs: int) -> st.SearchStrategy[tuple[LaterRow, ...]]:
     """Rows that are added to the catalogue before some of the runs."""
-    rows = st.sampled_from((*LATER_CLAIMS, *LATER_PRICES))
+    rows = st.sampled_from((*LATER_CLAIMS, *ATTRIBUTE_CLAIMS, *LATER_PRICES))
     added = st.builds(LaterRow, st.integers(0, runs - 1), rows)
     # No two of them may be rows of one key.
     return st.lists(added, max_size=6, unique_by=lambda later: row_key(later.row)).map(tuple)
@@ -357,7 +418,8 @@ def later_rows(runs: int) -> st.SearchStrategy[tuple[LaterRow, ...]]:
 
 def row_key(row: Claim | ListPrice) -> tuple[object, ...]:
     name = row.action if isinstance(row, Claim) else row.component_code
-    return type(row).__name__, name, row.effective_from, row.known_from
+    attributes = row.attributes if isinstance(row, Claim) else None
+    return type(row).__name__, name, row.effective_from, row.known_from, attributes
 
 
 def build(
@@ -395,6 +457,8 @@ def build(
             files.append(copy_of(files[-1], planned.copy_lag_days, runs))
     for index, planned_contracts_file in enumerate(plan.contract_files):
         files.append(contract_file(plan, planned_contracts_file, number, index, runs, seeds))
+    for index, planned_attributes in enumerate(plan.attribute_files):
+        files.append(attribute_file(plan, planned_attributes, number, index, runs))
     return tuple(files)
 
 
@@ -449,6 +513,8 @@ def call_log_row(
         "operate_uin": (None, owner, *sub_accounts(number))[record.operator],
         "action": action(seeds, record.call, record.action),
         "region": record.region,
+        # Like its action, the records of a call mostly agree on it.
+        "edition": EDITIONS[(record.call + record.edition) % len(EDITIONS)],
         **OUTCOMES[record.outcome],
         **(FLAWS[record.flaw] if record.flaw else {}),
         "latency_ms": 120,
@@ -505,6 +571,8 @@ def shaped(row: dict[str, Any], shape: str, called_at: datetime) -> dict[str, An
             response["Error"] = {"Code": error, "Message": "for people"}
         else:
             response["Images"] = ["left alone"]
+        if row.get("edition"):
+            response["Version"] = row["edition"]
         fields = ("called_at", "owner_uin", "operate_uin", "action")
         return {**{name: row.get(name) for name in fields}, "Response": response}
     stamp = row["called_at"]
@@ -553,6 +621,29 @@ def contract_file(
     return make_file(
         "contracts",
         f"w{number:04d}-contracts-{index}",
+        arrived_on,
+        rows,
+        container=planned.container,
+        placed_run=placing_run(runs, arrived_on, planned.runs_late),
+    )
+
+
+def attribute_file(
+    plan: Plan, planned: PlannedAttributeFile, number: int, index: int, runs: Sequence[date]
+) -> File:
+    arrived_on = plan.base_day + timedelta(days=plan.contract_arrivals[planned.arrival])
+    rows = [
+        {
+            "owner_uin": owner_uin(number, row.owner),
+            "attribute": row.attribute,
+            "value": row.value,
+            "effective_from": (plan.base_day + timedelta(days=row.begins)).isoformat(),
+        }
+        for row in planned.rows
+    ]
+    return make_file(
+        "account_attributes",
+        f"w{number:04d}-attributes-{index}",
         arrived_on,
         rows,
         container=planned.container,
@@ -609,10 +700,22 @@ def growing(count: int, seed: int, runs: Sequence[date]) -> World:
     first, *others = ROUGH_SEEDS.components
     unclaimed = [dataclasses.replace(component, actions=()) for component in others]
     seeds = dataclasses.replace(ROUGH_SEEDS, components=(first, *unclaimed))
-    claims = [Claim(name, one.component_code) for one in others for name in one.actions]
+    # An action of which only one edition is claimed, ever.
+    only_by_edition = "ReadPage"
+    claims = [
+        Claim(name, one.component_code)
+        for one in others
+        for name in one.actions
+        if name != only_by_edition
+    ]
     drawn = max(collected(later_rows(len(runs)), 60, seed), key=len)
     added = [LaterRow((n + seed) % len(runs), claim) for n, claim in enumerate(claims)]
-    return dataclasses.replace(world, seeds=seeds, later_rows=(*added, *drawn))
+    of_attributes = [
+        LaterRow((n + seed) % len(runs), claim) for n, claim in enumerate(ATTRIBUTE_CLAIMS)
+    ]
+    there = {row_key(later.row) for later in (*added, *of_attributes)}
+    others = [later for later in drawn if row_key(later.row) not in there]
+    return dataclasses.replace(world, seeds=seeds, later_rows=(*added, *of_attributes, *others))
 
 
 def counted(count: int, seed: int, runs: Sequence[date]) -> World:
