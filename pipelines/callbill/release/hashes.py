@@ -39,7 +39,11 @@ NAMES_FROM_SEEDS = frozenset(
 
 # Columns that hashes cover only from a later recipe on (callbill.base.rules): by table and column,
 # the first recipe that covers it.
-LATER_COLUMNS: dict[str, dict[str, int]] = {}
+LATER_COLUMNS: dict[str, dict[str, int]] = {
+    "vendor_bill_lines": dict.fromkeys(
+        ("cash_cost", "credit_cost", "voucher_cost", "transfer_cost"), 2
+    ),
+}
 
 _SEPARATOR = "\x1f"
 # How the hash of a date begins whose calls are hashed in groups.

@@ -442,6 +442,20 @@ function Months({ owner, month, account }) {
     </p>`;
 }
 
+/** Whether the vendor's bill for the month agrees with ours, if there is one. */
+function VendorBill({ owner, month, reconciled }) {
+  if (!reconciled) return null;
+  const link = (text) => html`<a href=${address("reconciliation", { owner, month })}>${t(text)}</a>`;
+  const cost = sumBy(reconciled, "cost_difference");
+  return html`
+    <p id="vendor-bill">${reconciled.every((row) => row.category === "none")
+      ? t("vendor_bill_agrees", { link: link("see_what") })
+      : t("vendor_bill_differs", {
+          cost: html`<b><${Money} name="vendor_difference" value=${cost} signed /></b>`,
+          link: link("see_why"),
+        })}</p>`;
+}
+
 function Bill() {
   const [values, change] = useAddress();
   const { owner = "", month = "" } = values;
@@ -453,11 +467,15 @@ function Bill() {
     async () => (isAsked ? loadAccount(previous, owner) : null),
     [owner, previous],
   );
+  const vendors = useLoaded(
+    async () => (isAsked ? loadAccount(`reconciled-${month}`, owner) : null),
+    [owner, month],
+  );
   useTitle(isAsked ? t("bill_of", { month: monthName(month), owner }) : t("which_bill"));
   if (!isAsked) return html`<${Which} owner=${owner} month=${month} />`;
   const heading = html`
     <h1>${t("bill_for", { month: monthName(month) })}</h1>`;
-  if ([account, tables, tablesBefore].includes(undefined)) return html`${heading}<p>${t("loading")}</p>`;
+  if ([account, tables, tablesBefore, vendors].includes(undefined)) return html`${heading}<p>${t("loading")}</p>`;
   const months = html`<${Months} owner=${owner} month=${month} account=${account} />`;
   if (account === null)
     return html`${heading}<p id="nothing">${t("no_such_account", { owner: html`<b class="uin">${owner}</b>` })}</p>
@@ -480,6 +498,7 @@ function Bill() {
     ${heading}
     <${Head} bill=${bill} before=${before} />
     ${months}
+    <${VendorBill} owner=${owner} month=${month} reconciled=${vendors?.reconciled} />
     <h2>${t("how_it_comes_about")}</h2>
     <${Steps} bill=${bill} />
     <${Adjustment} bill=${bill} />
