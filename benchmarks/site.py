@@ -113,7 +113,7 @@ def _run(place: Path, warehouse: Path, through: date) -> float:
 
 def _link(source: str, target: str) -> None:
     """Files of releases and Parquet files are never written again."""
-    if source.endswith(".parquet") or not os.stat(source).st_mode & 0o222:
+    if source.endswith(".parquet") or not Path(source).stat().st_mode & 0o222:
         os.link(source, target)
     else:
         shutil.copy2(source, target)
@@ -176,7 +176,8 @@ def _views(site: Path, owner: str) -> dict[str, float]:
                 page = context.new_page()
                 page.goto("about:blank")
                 began = time.monotonic()
-                page.goto(f"{site.as_uri()}/{page_address.format(owner=owner)}", wait_until="commit")
+                address = page_address.format(owner=owner)
+                page.goto(f"{site.as_uri()}/{address}", wait_until="commit")
                 page.locator(wanted).first.wait_for(timeout=60_000)
                 rounds.append(time.monotonic() - began)
                 context.close()

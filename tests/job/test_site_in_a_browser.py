@@ -52,7 +52,8 @@ PAGES = {
     "which": ("bill.html", "select[name=month]"),
     "reconciliation": ("reconciliation.html", "#table-reconciled tbody tr"),
     "vendor-bill": (
-        "reconciliation.html#owner=100000000002&month=2026-09", "#table-differences tbody tr",
+        "reconciliation.html#owner=100000000002&month=2026-09",
+        ".head .big",
     ),
     "accounts": ("accounts.html", "#table-accounts tbody tr"),
     "account": ("account.html#owner=100000000008", "#table-months tbody tr"),

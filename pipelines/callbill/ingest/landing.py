@@ -39,17 +39,18 @@ KINDS = {
     ".parquet": "parquet",
     ".xlsx": "workbook",
 }
-COMPRESSIONS = (".gz", ".zst", ".bz2")
+COMPRESSIONS = (".gz", ".zst", ".bz2", ".snappy")
 # Of a file without an ending its first bytes say how it is compressed.
 BY_FIRST_BYTES = "?"
 # A .zip that cannot be listed is a file that cannot be read.
 ARCHIVE = ".zip"
 _NOT_UNPACKED = {
-    ".snappy": "snappy", ".sz": "snappy", ".lzo": "lzop", ".lz4": "lz4", ".xz": "xz",
+    ".sz": "snappy in frames", ".lzo": "lzop", ".lz4": "lz4", ".xz": "xz",
     ".7z": "7-Zip", ".rar": "RAR", ".tar": "tar", ".tgz": "tar", ".z": "compress",
 }  # fmt: skip
 _UNKNOWN_ENDING = (
-    "is neither .jsonl, .ndjson, .json, .csv, .tsv, .log, .txt (or these .gz, .zst, .bz2), .parquet"
+    "is neither .jsonl, .ndjson, .json, .csv, .tsv, .log, .txt (or these .gz, .zst, .bz2, .snappy), "
+    ".parquet"
     " nor .zip"
 )
 # Version 1 of the reading rules knew these alone.

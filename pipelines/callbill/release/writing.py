@@ -91,9 +91,7 @@ def write_release(
     return release
 
 
-def _changed_months(
-    con: duckdb.DuckDBPyConnection, settle_from: date, through: date
-) -> set[date]:
+def _changed_months(con: duckdb.DuckDBPyConnection, settle_from: date, through: date) -> set[date]:
     """The bill months whose bills differ now that these dates are settled: those that they are in,
     and those that have ended."""
     rows = con.execute(

@@ -2,12 +2,12 @@
 // The vendor's own bills beside ours: which there are, and for one what agrees, what differs and why.
 
 const BILLS = [
-  ...["owner_uin", "bill_month", "result", "causes", "compared", "differing", "our_cost"],
-  ...["vendor_cost", "cost_difference", "unexplained_difference"],
+  ...["owner_uin", "result", "causes", "compared", "differing", "our_cost", "vendor_cost"],
+  ...["cost_difference", "unexplained_difference"],
 ];
 const DIFFERENCES = [
-  ...["usage_date", "component_name", "category", "our_calls", "vendor_calls", "our_price"],
-  ...["vendor_price", "our_cost", "vendor_cost", "cost_difference"],
+  ...["usage_date", "component_name", "category", "cost_difference", "our_calls"],
+  ...["vendor_calls", "our_price", "vendor_price", "our_cost", "vendor_cost"],
 ];
 const AGREEING = ["usage_date", "component_name", "our_calls", "our_price", "our_cost"];
 const ADDED = ["our_calls", "vendor_calls", "our_cost", "vendor_cost", "cost_difference"];
@@ -87,7 +87,7 @@ function Bills({ values, change }) {
     <form class="filters" aria-label=${t("filter")} onSubmit=${(event) => event.preventDefault()}>
       <${Choice} label=${term("bill_month")} value=${month} options=${facts.reconciled.map((one) => [one, one])}
         onChange=${(chosen) => change({ month: chosen })} />
-      <${Choice} label=${t("result")} value=${state}
+      <${Choice} label=${term("result")} value=${state}
         options=${[["", t("all")], ["differs", t("only_differing")], ["unexplained", t("only_unexplained")]]}
         onChange=${(chosen) => change({ state: chosen })} />
       <label><span>${term("owner_uin")}</span>
@@ -241,13 +241,15 @@ function VendorBill({ owner, month }) {
       ? html`
           <h2>${t("from_ours_to_theirs")}</h2>
           <${Steps} rows=${rows} />
-          <h2>${t("what_differs")}</h2>
+          <${Fold} name="differences" title=${t("what_differs")}
+              note=${t("rows_and_cost", { rows: counts.differing, cost: number(sumBy(differing, "cost_difference"), { signed: true }) })}>
           <${Table} name="differences" label=${t("what_differs")} columns=${DIFFERENCES} rows=${differing}
             totals=${ADDED} cells=${{ category: (row) => html`<${Causes} names=${causesOf(row)} />` }} />
           <${Source} mart="reconciliation" where=${`owner_uin = ${quoted(owner)} and bill_month = date '${month}-01'`} />
           <p class="no-print">${t("letter_command", {
             command: html`<code>callbill reconcile --bill FILE --format letter</code>`,
-          })}</p>`
+          })}</p>
+          <//>`
       : null}
     ${agreeing.length > 0
       ? html`
