@@ -52,13 +52,14 @@ def test_a_zip_is_held_against_its_announcement(tmp_path: Path) -> None:
             sha256="0" * 64 if name == "other" else digest.upper(),
         )
     late = folder / "late.zip"
-    announce(late, records=3, sha256=hashlib.sha256(packed("late")).hexdigest())
+    coming = packed("late")
+    announce(late, records=3, sha256=hashlib.sha256(coming).hexdigest())
     found = warned_of(tmp_path, "2026-03-02")
     assert set(found) == {"short", "other", "late"}
-    assert (found["short"]["records_announced"], found["short"]["records_found"]) == (4, 3)
+    assert (found["short"]["records_announced"], found["short"]["records_found"]) == ("4", "3")
     assert "the .zip has the SHA-256" in str(found["other"]["problem"])
     assert "that is not there" in str(found["late"]["problem"])
     # It comes: what was announced of it is right.
     write(tmp_path / "landing/call_logs/arrived_on=2026-03-03/tonight.jsonl", b"")
-    write(late, packed("late"))
+    write(late, coming)
     assert warned_of(tmp_path, "2026-03-03") == {}

@@ -137,13 +137,10 @@ def test_the_vendors_bills_are_given_as_they_are_compared(sample_place: Path) ->
     )
     assert sorted(shown, key=str) == sorted(expected, key=str)
     # Of other products is one line. What was settled since is nothing.
-    [(arrived_on,)] = query(
-        sample_place, "select distinct arrived_on::varchar from billing.vendor_bill_lines"
-    )
     owner = "100000000002"
     assert about == {
-        ("reconciled-2026-08", owner): [arrived_on, "0", "0.00000000", "0", "0.00000000"],
-        ("reconciled-2026-09", owner): [arrived_on, "0", "0.00000000", "1", "0.00000000"],
+        ("reconciled-2026-08", owner): ["2026-09-03", "0", "0.00000000", "0", "0.00000000"],
+        ("reconciled-2026-09", owner): ["2026-10-02", "0", "0.00000000", "1", "0.00000000"],
     }
     [listed] = given_list(sample_place, "reconciled-2026-09")
     bill = dict(zip(COLUMNS["reconciled_bills"], listed, strict=True))
@@ -273,10 +270,10 @@ def test_what_a_run_did_not_change_is_linked(nights: Path) -> None:
     settle(nights, date(2026, 5, 4))
     last = files()
     written = {name for name in last if last[name] != after.get(name)}
-    # Of the two months what is of this account, and their lists of bills.
+    # Of the two months what is of this account, and the list of the month whose bills changed.
     months_written = [name.split("/")[0] for name in written if not name.startswith("accounts")]
-    assert sorted(months_written) == ["2026-03", "2026-03", "2026-05", "2026-05"]
-    assert {"2026-03/list-0.js", "2026-05/list-0.js"} < written
+    assert sorted(months_written) == ["2026-03", "2026-05", "2026-05"]
+    assert "2026-05/list-0.js" in written
     usage = accounts_given(nights, "2026-03")[HOSTILE[0]]["usage"]
     assert [row[3:] for row in usage] == [["2", "1", "1", "0"]]
     [line] = accounts_given(nights, "2026-05")[HOSTILE[0]]["lines"]

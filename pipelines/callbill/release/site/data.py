@@ -182,7 +182,8 @@ def write_data(
         lists[folder.name] = _write_list(con, folder, folder_before, of, is_list_changed)
     (data / "accounts" / "names").write_text(_names(con), encoding="utf-8")
     written = {path.name: _bits(path) for path in data.iterdir()}
-    return Data(name, shares, months, list(hashes), written, lists, _write_found(con, data))
+    found = _write_found(con, data, data_before)
+    return Data(name, shares, months, list(hashes), written, lists, found)
 
 
 def _changed_shares(
@@ -223,13 +224,14 @@ def _changed_hashes(folder: Path, before: Path | None, hashes: dict[str, str]) -
     }
 
 
-def _write_found(con: duckdb.DuckDBPyConnection, data: Path) -> list[str]:
+def _write_found(con: duckdb.DuckDBPyConnection, data: Path, data_before: Path | None) -> list[str]:
     """Write the numbers and names of all accounts, which a long list is searched by. Returns the
     first account of each file."""
     firsts = []
+    folder_before = data_before / "accounts" if data_before else None
     query = _query("account_found", rows_a_file=FIND_ROWS)
     for number, first, rows in con.execute(query).fetchall():
-        _write(data / "accounts", f"find-{number}", rows)
+        _write(data / "accounts", f"find-{number}", rows, folder_before)
         firsts.append(first)
     return firsts
 
@@ -292,16 +294,22 @@ def _write_list(
         query = _query(f"{of.kind}_list", rows_a_file=LIST_ROWS, **of.values)
         firsts = []
         for number, first, rows in con.execute(query).fetchall():
-            _write(folder, f"list-{number}", rows)
+            _write(folder, f"list-{number}", rows, folder_before)
             firsts.append(first)
         (folder / "list.json").write_text(json.dumps(firsts), encoding="utf-8")
     return list(firsts)
 
 
-def _write(folder: Path, name: str, value: str) -> None:
+def _write(folder: Path, name: str, value: str, folder_before: Path | None = None) -> None:
+    """Write a script, or link that of the release before if it is the same."""
     script_name = json.dumps(f"{folder.name}/{name}")
-    script = f"callbill.give({script_name}, {value});\n"
-    (folder / f"{name}.js").write_text(script, encoding="utf-8")
+    script = f"callbill.give({script_name}, {value});\n".encode()
+    file = folder / f"{name}.js"
+    before = folder_before / file.name if folder_before else None
+    if before is not None and before.exists() and before.read_bytes() == script:
+        link_or_copy(before, file)
+    else:
+        file.write_bytes(script)
 
 
 def _create_macros(con: duckdb.DuckDBPyConnection, zone: str, shares: int) -> None:
