@@ -184,7 +184,7 @@ def figure(page: Page, name: str) -> str:
     found = page.locator(f"[data-figure='{name}']").first
     value = found.get_attribute("data-value")
     assert value is not None
-    assert found.inner_text() == shown(value)
+    assert found.inner_text().lstrip("+") == shown(value)
     return value
 
 
@@ -313,6 +313,9 @@ def test_a_bill_answers_what_people_ask(browser: Browser, sample_place: Path) ->
         head = page.locator(".head").inner_text()
         assert "12.45 CNY" in head
         assert "1.29 CNY less than in August 2026 (13.74 CNY)" in head
+        parts = [figure(page, f"change-{part}") for part in ("calls", "discount", "adjustment")]
+        assert parts == ["0.12000000", "-1.35975000", "-0.05025000"]
+        assert sum(map(Decimal, parts)) == Decimal("-1.29")
         assert figure(page, "sum-calls") == "231"
         assert "The bill counts 231 calls; 227 of the calls made in September" in (
             page.locator("#calls").inner_text()

@@ -67,6 +67,17 @@ function paymentOf(bill) {
   return account.notice.length > 0 ? "arrears" : "paid";
 }
 
+/** What made a bill more or less than that of the month before: three parts, which add up to it. */
+function ChangeOf({ bill, before }) {
+  const [now, then] = [figuresOf(bill), figuresOf(before)];
+  const part = (name, left, right) => html`<b><${Figure} name=${name} value=${difference(left, right)} signed /></b>`;
+  return html`<span id="made-of">${t("made_of_changes", {
+    calls: part("change-calls", now.list_cost, then.list_cost),
+    discount: part("change-discount", then.discount_amount, now.discount_amount),
+    adjustment: part("change-adjustment", now.adjustment_amount, then.adjustment_amount),
+  })}</span>`;
+}
+
 function Head({ bill, before }) {
   const { month, owner, name, adjustment } = bill;
   const isFinal = adjustment.is_final === "true";
@@ -96,7 +107,7 @@ function Head({ bill, before }) {
                 month: html`<${BillLink} owner=${owner} month=${before.month}>${monthName(before.month)}<//>`,
                 earlier: html`<${Money} value=${earlier} />`,
               },
-            )}</p>`}
+            )} ${direction === 0 ? null : html`<${ChangeOf} bill=${bill} before=${before} />`}</p>`}
       </div>
       <dl class="facts">
         <div><dt>${t("recipient")}</dt><dd><${AccountLink} owner=${owner} name=${name} /></dd></div>
@@ -263,9 +274,9 @@ function ByPrice({ bill }) {
 }
 
 const PRICE_CELLS = {
-  list_price: (row) => html`${number(row.list_price)} <small>${componentOf(row.component_code).price_unit}</small>`,
+  list_price: (row) => html`${number(row.list_price)} <small>${term(componentOf(row.component_code).price_unit)}</small>`,
   contract_price: (row) =>
-    html`${number(row.contract_price)} <small>${componentOf(row.component_code).price_unit}</small>`,
+    html`${number(row.contract_price)} <small>${term(componentOf(row.component_code).price_unit)}</small>`,
   discount: (row) => row.discount ?? t("agreed_price"),
 };
 
@@ -502,12 +513,12 @@ function Bill() {
     <h2>${t("how_it_comes_about")}</h2>
     <${Steps} bill=${bill} />
     <${Adjustment} bill=${bill} />
+    <${Compared} bill=${bill} before=${before} />
     <${ByCaller} bill=${bill} before=${before} />
     <${ByPrice} bill=${bill} />
     ${bill.usage.length > 0
       ? html`<${ByDay} bill=${bill} />`
       : html`<h2>${t("by_day")}</h2><p>${t("no_calls_in", { month: monthName(month) })}</p><${Calls} bill=${bill} />`}
-    <${Compared} bill=${bill} before=${before} />
     <h2>${t("bill_lines")}</h2>
     <${Lines} bill=${bill} values=${values} change=${change} />
     <${Fold} open=${false} name="settlements" title=${t("settlements")}

@@ -277,10 +277,16 @@ function chooseLanguage(next) {
 
 const inLanguage = (pair, at = 0) => pair[at + (language === "zh" ? 1 : 0)];
 
-/** A sentence with values in it, which may be elements. */
+/** A sentence with values in it, which may be elements. What is in backticks is code. */
 function t(key, values = {}) {
   const text = inLanguage(facts.texts[key]);
-  const parts = text.split(/\{(\w+)\}/).map((part, at) => (at % 2 ? (values[part] ?? "") : part));
+  const parts = text
+    .split(/\{(\w+)\}/)
+    .flatMap((part, at) =>
+      at % 2
+        ? [values[part] ?? ""]
+        : part.split("`").map((one, n) => (n % 2 ? html`<code>${one}</code>` : one)),
+    );
   return parts.every((part) => typeof part !== "object") ? parts.join("") : parts;
 }
 
