@@ -1,11 +1,12 @@
 """`make bench-site`: what the pages of many accounts cost a night, and how soon a page is there.
 
-The place has little usage: a call an account and month. What is measured is the pages.
+The job bills a thousand accounts with little usage, a call an account and month, and then a night
+that changes some of them. The site of many accounts is written from the same marts, each account
+many times under other numbers: what is measured is the pages.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -21,8 +22,8 @@ import duckdb
 from benchmarks.measure import timed
 
 LAST_MONTH = date(2026, 9, 1)
-# Accounts that the night changes.
-NIGHT = 100
+# Accounts that the job bills, and how many of them the night changes.
+BILLED, NIGHT = 1_000, 100
 # Pages by name: address, what must be there. `{owner}` is an account in the middle of them all.
 PAGES = {
     "overview": ("index.html", "#months-chart[style]"),
@@ -55,60 +56,117 @@ _NIGHT = """
 
 def site(folder: Path, accounts: int, months: int) -> list[dict[str, Any]]:
     """A tenth of the accounts, and all of them: what does not grow shows beside what does."""
-    return [_site(folder / f"site-{n}-{months}", n, months) for n in (accounts // 10, accounts)]
+    place = folder / f"site-{months}"
+    settled = LAST_MONTH + timedelta(days=28)
+    history, night = place / "history", place / "night"
+    if not (night / "published" / "current").exists():
+        shutil.rmtree(place, ignore_errors=True)
+        _land(place / "landing", months, settled)
+        _run(place, history, settled)
+        shutil.copytree(history, night, symlinks=True, copy_function=_link)
+        _run(place, night, settled + timedelta(days=1))
+    return [_site(place, count, months) for count in (accounts // 10, accounts)]
 
 
 def _site(place: Path, accounts: int, months: int) -> dict[str, Any]:
-    settled = LAST_MONTH + timedelta(days=28)
-    history = place / "history"
-    if not (history / "published" / "current").exists():
-        shutil.rmtree(place, ignore_errors=True)
-        _land(place / "landing", accounts, months, settled)
-        _run(place, history, settled)
-    night = place / "night"
-    shutil.rmtree(night, ignore_errors=True)
-    shutil.copytree(history, night, symlinks=True, copy_function=_link)
-    timing = _run(place, night, settled + timedelta(days=1))
-    status = json.loads((night / "published" / "status" / "last_run.json").read_text())
-    release = (night / "published" / "current").resolve()
+    from callbill.base.settings import Settings, load_vars
+    from callbill.release.release import Release
+    from callbill.release.site import write_site
+    from callbill.warehouse.layout import Layout
+    from callbill.warehouse.warehouse import Warehouse
+
+    scratch = place / "scratch"
+    shutil.rmtree(scratch, ignore_errors=True)
+    through = LAST_MONTH + timedelta(days=29)
+    releases = [Release(scratch / f"2026093{n}T000000.000000Z") for n in (0, 1)]
+    seconds = []
+    for release, before, changed in zip(
+        releases, (None, releases[0]), ("history", "night"), strict=True
+    ):
+        release.folder.mkdir(parents=True)
+        with closing(duckdb.connect(str(scratch / f"{changed}_accounts.duckdb"))) as con:
+            _multiply(con, place, accounts // BILLED, changed)
+            warehouse = Warehouse(con, Layout(place / "night" / "warehouse.duckdb"))
+            began = time.monotonic()
+            write_site(
+                warehouse, load_vars(Settings()), release, before, (through, through), "checks"
+            )
+            seconds.append(round(time.monotonic() - began, 2))
     result = {
         "accounts": accounts,
         "months": months,
-        "night": NIGHT,
-        "seconds": round(timing, 2),
-        "publish_seconds": round(status["step_seconds"]["publish"], 2),
-        **_site_seconds(night, settled + timedelta(days=1), place / "scratch"),
-        **_sizes(release / "site"),
-        "first_view_seconds": _views(release / "site", str(100_000_000_000 + accounts // 2)),
+        "changed": NIGHT,
+        "whole_site_seconds": seconds[0],
+        "night_seconds": seconds[1],
+        **_sizes(releases[1].site),
+        "first_view_seconds": _views(releases[1].site, str(100_000_000_000 + accounts // 20 * 10)),
     }
-    shutil.rmtree(place / "scratch", ignore_errors=True)
+    shutil.rmtree(scratch)
     return result
 
 
-def _land(landing: Path, accounts: int, months: int, settled: date) -> None:
+def _multiply(con: duckdb.DuckDBPyConnection, place: Path, times: int, first: str) -> None:
+    """Create the tables that a site is made of: the accounts of `first` (before the night, or after
+    it), and those of before it again and again under other numbers."""
+    for name in ("history", "night"):
+        con.execute(f"attach '{place / name / 'warehouse.duckdb'}' as {name} (read_only)")
+    [(database,)] = con.execute("select current_database()").fetchall()
+    for schema in ("billing", "ops", "seeds", "intermediate"):
+        con.execute(f"create schema {schema}")
+    tables = con.execute(
+        """
+        select distinct table_schema, table_name from information_schema.tables
+        where table_catalog = 'night' and (
+            table_schema in ('billing', 'seeds')
+            or table_name in ('runs', 'control_results', 'unbilled_calls', 'rejected_records')
+            or table_name = 'int_daily_usage_changes'
+        ) and table_name not in ('calls', 'focus_cost_and_usage')
+        order by all
+        """
+    ).fetchall()
+    for schema, table in tables:
+        con.execute(f"use {first}")
+        columns = [row[0] for row in con.execute(f"describe {schema}.{table}").fetchall()]
+        con.execute(f"create table {database}.{schema}.{table} as from {schema}.{table}")
+        if "owner_uin" in columns and schema != "ops" and times > 1:
+            con.execute("use history")
+            renamed = ", ".join(
+                f"(({column})::bigint + copy * {BILLED})::varchar as {column}"
+                for column in ("owner_uin", "operate_uin")
+                if column in columns
+            )
+            con.execute(
+                f"insert into {database}.{schema}.{table} by name"
+                f" select * exclude (copy) replace ({renamed})"
+                f" from {schema}.{table}, range(1, {times}) as copies (copy)"
+            )
+        con.execute(f"use {database}")
+
+
+def _land(landing: Path, months: int, settled: date) -> None:
     folder = landing / "call_logs"
     folder.mkdir(parents=True)
     with duckdb.connect() as con:
         con.execute(
             f"copy ({_CALLS}) to '{folder}' (format parquet, partition_by (arrived_on))",
-            {"accounts": accounts, "months": months, "last": LAST_MONTH},
+            {"accounts": BILLED, "months": months, "last": LAST_MONTH},
         )
         late = folder / f"arrived_on={settled + timedelta(days=1)}"
         late.mkdir()
         con.execute(
             f"copy ({_NIGHT}) to '{late / 'night.parquet'}' (format parquet)",
-            {"accounts": NIGHT, "every": accounts // NIGHT, "day": str(settled)},
+            {"accounts": NIGHT, "every": BILLED // NIGHT, "day": str(settled)},
         )
 
 
-def _run(place: Path, warehouse: Path, through: date) -> float:
-    return timed(
+def _run(place: Path, warehouse: Path, through: date) -> None:
+    timed(
         [
             *(Path(sys.executable).with_name("callbill"), "run", "--json-logs"),
             *("--landing", place / "landing", "--warehouse", warehouse / "warehouse.duckdb"),
             *("--published", warehouse / "published", "--through", through),
         ]
-    ).seconds
+    )
 
 
 def _link(source: str, target: str) -> None:
@@ -117,27 +175,6 @@ def _link(source: str, target: str) -> None:
         os.link(source, target)
     else:
         shutil.copy2(source, target)
-
-
-def _site_seconds(place: Path, through: date, scratch: Path) -> dict[str, float]:
-    """The site's part of the night, once more by itself; and what it would cost to write it all."""
-    from callbill.base.settings import Settings, load_vars
-    from callbill.release.release import Published, Release
-    from callbill.release.site import write_site
-    from callbill.warehouse.warehouse import Warehouse
-
-    billing_vars = load_vars(Settings())
-    before = Published(place / "published").releases()[-2]
-    seconds = {}
-    with closing(Warehouse.open_read_only(place / "warehouse.duckdb")) as warehouse:
-        for name, previous in (("site_seconds", before), ("whole_site_seconds", None)):
-            shutil.rmtree(scratch, ignore_errors=True)
-            release = Release(scratch / "20260930T000000.000000Z")
-            release.folder.mkdir(parents=True)
-            began = time.monotonic()
-            write_site(warehouse, billing_vars, release, previous, (through, through), "checks")
-            seconds[name] = round(time.monotonic() - began, 2)
-    return seconds
 
 
 def _sizes(site: Path) -> dict[str, Any]:

@@ -49,9 +49,8 @@ _NOT_UNPACKED = {
     ".7z": "7-Zip", ".rar": "RAR", ".tar": "tar", ".tgz": "tar", ".z": "compress",
 }  # fmt: skip
 _UNKNOWN_ENDING = (
-    "is neither .jsonl, .ndjson, .json, .csv, .tsv, .log, .txt (or these .gz, .zst, .bz2, .snappy), "
-    ".parquet"
-    " nor .zip"
+    "is neither .jsonl, .ndjson, .json, .csv, .tsv, .log, .txt (or these .gz, .zst, .bz2, "
+    ".snappy), .parquet nor .zip"
 )
 # Version 1 of the reading rules knew these alone.
 _ENDINGS_OF_RULES_1 = re.compile(r"\.(jsonl|ndjson|csv|json)(\.gz|\.zst)?$|\.parquet$")
