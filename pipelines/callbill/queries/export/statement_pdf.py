@@ -67,7 +67,8 @@ def _numbered_canvas(statement: Statement) -> type:
 
     class NumberedCanvas(Canvas):  # type: ignore[misc]
         def __init__(self, *arguments: Any, **options: Any) -> None:
-            super().__init__(*arguments, **options)
+            # Otherwise each page names a font that is not in the file.
+            super().__init__(*arguments, **options | {"initialFontName": _LATIN})
             self._pages: list[dict[str, Any]] = []
 
         def showPage(self) -> None:  # noqa: N802  ReportLab's name
