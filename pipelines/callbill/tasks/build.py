@@ -18,6 +18,7 @@ from callbill.tasks import bucket
 from callbill.tasks.connection import share_of_machine
 from callbill.tasks.exchange import Exchange
 from callbill.tasks.identifiers import clean_identifiers
+from callbill.tasks.quantities import count_quantities
 from callbill.tasks.workers import Workers
 from callbill.warehouse.layout import CALL_STATES, CALLS
 from callbill.warehouse.plan import Plan, Window, as_json, load_plan
@@ -34,6 +35,14 @@ _NEWS = """
     ) or exists (
         from ops.sealed_settlements where settled_on = $day_before and billing_rules < $rules
     )
+"""
+# A row of a list price that is a step of a ladder has the step and its period behind the others.
+_QUANTITY_PRICES = """
+    select exists (
+        from ops.catalogue_rows
+        where seed = 'list_prices' and len(row) > 4 and counts_from <= $last
+    ) or exists (from raw.packages where settlement_floor <= $last)
+    or exists (from raw.waivers where settlement_floor <= $last)
 """
 # Up to 0.6 a call with several records was passed on without the action of its record.
 _STATES_WITHOUT_ACTION = """
@@ -116,6 +125,7 @@ def build_models(
         has_catalogue_news=has_news,
         has_cleaned_identifiers=has_cleaned,
         count_records_from=_count_records_from(warehouse, load_thresholds(settings), dates.first),
+        has_quantity_prices=bool(warehouse.value(_QUANTITY_PRICES, {"last": dates.last})),
     )
     with warehouse.transaction():
         warehouse.execute("delete from ops.settlement_window")
@@ -130,7 +140,7 @@ def build_models(
             dates, billing_vars, load_thresholds(settings), has_catalogue_news=has_news
         )
         plan, built = _build_buckets(warehouse, settings, plan, window, values, workers)
-    write_relations(warehouse, plan, window)
+    write_relations(warehouse, plan, window, {"int_quantity_lines": count_quantities})
     days = (dates.last - dates.first).days
     warehouse.by_date.complete(dates.first + timedelta(days=n) for n in range(days + 1))
     return built

@@ -45,6 +45,8 @@ class Window:
     has_cleaned_identifiers: bool
     # The first date whose records are counted by action: those before it were counted already.
     count_records_from: date
+    # Whether a price may depend on how much: a ladder, a package or a waiver is known by then.
+    has_quantity_prices: bool = False
 
 
 # The dates that plans are compiled with.
@@ -156,7 +158,12 @@ def load_plan(layout: Layout, billing_vars: BillingVars, window: Window) -> Plan
 def plan_name(billing_vars: BillingVars, window: Window) -> str:
     """The name of a plan's file: the hash of all that the compiled SQL depends on, and the kind of
     night."""
-    kind = (window.billing_rules, window.has_catalogue_news, window.has_cleaned_identifiers)
+    kind = (
+        window.billing_rules,
+        window.has_catalogue_news,
+        window.has_cleaned_identifiers,
+        window.has_quantity_prices,
+    )
     return f"{project_hash(billing_vars)}-{'-'.join(str(int(value)) for value in kind)}.json"
 
 

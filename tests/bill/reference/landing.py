@@ -39,6 +39,29 @@ CONTRACT_COLUMNS = (
     "discount",
     "contract_price",
 )
+PACKAGE_COLUMNS = (
+    "package_id",
+    "owner_uin",
+    "component_code",
+    "calls",
+    "valid_from",
+    "valid_to",
+)
+WAIVER_COLUMNS = (
+    "waiver_id",
+    "owner_uin",
+    "usage_date",
+    "component_code",
+    "calls",
+    "request_id",
+    "reason",
+)
+COLUMNS = {
+    "call_logs": CALL_LOG_COLUMNS,
+    "contracts": CONTRACT_COLUMNS,
+    "packages": PACKAGE_COLUMNS,
+    "waivers": WAIVER_COLUMNS,
+}
 INTEGER_COLUMNS = {"http_status", "latency_ms"}
 ZSTD_BLOCK_BYTES = 128 * 1024
 
@@ -59,7 +82,7 @@ def make_file(
     modification date is to say when it arrived.
     """
     kind, _, compression = container.partition(".")
-    columns = CALL_LOG_COLUMNS if feed == "call_logs" else CONTRACT_COLUMNS
+    columns = COLUMNS[feed]
     if kind == "parquet":
         lines = [Line(number, row) for number, row in enumerate(rows, start=1)]
         content = parquet_bytes(columns, mappings(rows))
@@ -192,9 +215,10 @@ def write_seeds(folder: Path, seeds: Seeds) -> None:
                None if one.known_from == date.min else one.known_from) for one in seeds.claims),
         ],
         "list_prices": [
-            ("component_code", "effective_from", "known_from", "list_price"),
-            *((one.component_code, one.effective_from, one.known_from, one.list_price)
-              for one in seeds.list_prices),
+            ("component_code", "effective_from", "known_from", "list_price", "tier_from",
+             "tier_period"),
+            *((one.component_code, one.effective_from, one.known_from, one.list_price,
+               one.tier_from, one.tier_period) for one in seeds.list_prices),
         ],
     }  # fmt: skip
     for name, rows in contents.items():
