@@ -98,7 +98,7 @@ test-long: install
 # The long campaign against the job, and the page that tells of it.
 reliability: install
 	$(BIN)/python -m pytest -m long tests/campaigns/test_reliability.py \
-		tests/campaigns/test_many_lines.py \
+		tests/campaigns/test_many_lines.py tests/campaigns/test_generated_files.py \
 		--junitxml=reliability.xml
 	$(BIN)/python -m tests.support.reliability_page reliability.xml > docs/reliability.md
 
