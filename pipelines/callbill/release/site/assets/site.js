@@ -388,13 +388,14 @@ const NUMBERS = new Set(
     "residual_amount adjustment_amount balance available amount_due amount credit_amount",
     "cash_amount credit frozen entry_no share accounts actions unbilled_cost unexpected_rows",
     "files_loaded records_accepted records_rejected lines files before_amount change_amount",
-    "this_value before_value change_value calls_change",
+    "this_value before_value change_value calls_change simulated_calls simulated_rated_amount",
+    "simulated_deducted_amount simulated_contract_price simulated_real_cost difference",
   ]
     .join(" ")
     .split(" "),
 );
 const SIGNED = new Set(["change_amount", "change_value", "calls_change", "adjustment_amount",
-  "residual_amount"]); // prettier-ignore
+  "residual_amount", "difference"]); // prettier-ignore
 
 function compareBy(column) {
   const isNumber = (text) => /^-?\d+(\.\d+)?%?$/.test(text);
@@ -521,12 +522,15 @@ function Navigation() {
     ["dictionary", "data_dictionary"],
   ];
   const customer = [["account", "account"]];
+  // A simulation stands alone.
+  const simulation = [["index", "simulation"]];
+  const links = facts.page === "simulation" ? simulation : facts.customer === null ? pages : customer;
   return html`
     <header>
       <nav aria-label=${t("site")}>
         <a class="brand" href="index.html">callbill</a>
         <ul>
-          ${(facts.customer === null ? pages : customer).map(
+          ${links.map(
             ([page, text]) => html`
               <li><a href=${page === "account" ? address("account", { owner: facts.customer }) : `${page}.html`}
                 aria-current=${facts.page === page ? "page" : null}>${t(text)}</a></li>`,
