@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ import yaml
 
 from tests.bill.reference import landing, worlds
 from tests.bill.reference.inputs import Settings
-from tests.support.commands import callbill, run_job, settle, succeed
+from tests.support.commands import CALLBILL, callbill, run_job, settle, succeed
 from tests.support.places import (
     copy_of,
     lose_warehouse,
@@ -168,7 +169,9 @@ def test_the_sample_comes_out_as_it_is_in_the_books(sample_place: Path, tmp_path
     assert said["asked"] == ["nothing is otherwise than in the books"]
     check_gives_the_books(sample_place, said)
     unused = catalogue_with_an_unused_claim(sample_place, tmp_path / "catalogue")
-    check_gives_the_books(sample_place, answer(sample_place, tmp_path / "3", f"--catalogue={unused}"))
+    check_gives_the_books(
+        sample_place, answer(sample_place, tmp_path / "3", f"--catalogue={unused}")
+    )
 
 
 @pytest.mark.parametrize("name", ["clean", "dirty"])
@@ -266,8 +269,8 @@ def test_another_catalogue_gives_what_runs_with_it_give(tmp_path: Path) -> None:
 
 # --- worked by hand: the story ---
 #
-# Usage of 1 March: s-1, s-2, s-5; s-2 is reversed on the 5th, s-5 is late. s-3 of the 2nd, s-4 of the
-# 3rd. The contract of 0.855 is known on the 4th. Of March 4 calls remain, deducted night by night:
+# Usage of 1 March: s-1, s-2, s-5; s-2 is reversed on the 5th, s-5 is late. s-3 of the 2nd, s-4 of
+# the 3rd. The contract of 0.855 is known on the 4th. Of March 4 calls remain, deducted by night:
 # 0.12 on the 2nd; 0.06 on the 3rd; on the 4th −0.12 + 2 × 0.0513 − 0.06 + 0.0513 + 0.0513 = 0.0252,
 # so 0.03; on the 5th nothing: −0.0513 + 0.0513.
 
@@ -324,7 +327,9 @@ def test_a_contract_counts_from_the_first_settlement_unless_its_file_says_otherw
     row = f"{OWNER},{COMPONENT},2026-03-01,,,30"
     said = answer(story, tmp_path / "1", "--contracts", given(tmp_path, row))
     assert bill_of(said) == ("0.12000000", "0.12")
-    assert "rerating" not in {line["line_type"] for line in said["lines"] if line["simulated_calls"]}
+    assert "rerating" not in {
+        line["line_type"] for line in said["lines"] if line["simulated_calls"]
+    }
     # Known on the 3rd: the first night costs 0.12, the next −0.12 + 0.06 + 0.03; and on the 4th the
     # books' version is the later one.
     said = answer(
@@ -333,14 +338,20 @@ def test_a_contract_counts_from_the_first_settlement_unless_its_file_says_otherw
     assert "known from 2026-03-03 on" in said["asked"][0]
     assert bill_of(said) == ("0.20520000", "0.21")
     rated = {
-        (line["settled_on"], line["line_type"], line["simulated_calls"]): line["simulated_real_cost"]
+        (line["settled_on"], line["line_type"], line["simulated_calls"]): line[
+            "simulated_real_cost"
+        ]
         for line in said["lines"]
     }
     assert rated["2026-03-03", "rerating", -2] == "-0.12000000"
     assert rated["2026-03-03", "rerating", 2] == "0.06000000"
     assert rated["2026-03-03", "usage", 1] == "0.03000000"
     # With no other contract it stays.
-    arguments = ("--contracts", given(tmp_path, row, arrived_on="2026-03-03"), "--replace-contracts")
+    arguments = (
+        "--contracts",
+        given(tmp_path, row, arrived_on="2026-03-03"),
+        "--replace-contracts",
+    )
     assert bill_of(answer(story, tmp_path / "3", *arguments))[0] == "0.12000000"
 
 
@@ -372,12 +383,12 @@ def test_calls_that_would_have_no_price_are_counted(story: Path, tmp_path: Path)
     ):  # fmt: skip
         (tmp_path / f"{name}.csv").write_text(header + "\n")
     output = tmp_path / "answer.json"
-    ended = simulate(
-        story, f"--catalogue={tmp_path}", "--format=json", f"--output={output}"
-    )
+    ended = simulate(story, f"--catalogue={tmp_path}", "--format=json", f"--output={output}")
     succeed(ended)
     # Of five calls one failed.
-    sentence = "Without a price, and in no bill: 4 call(s) that no component claims; in the books 0."
+    sentence = (
+        "Without a price, and in no bill: 4 call(s) that no component claims; in the books 0."
+    )
     assert sentence in ended.stdout
     said = json.loads(output.read_text())
     assert said["unrated"] == [{"component_code": None, "calls": 0, "simulated_calls": 4}]
@@ -424,12 +435,18 @@ def test_nothing_of_the_books_is_touched(story: Path, tmp_path: Path) -> None:
     assert bytes_of(place) == before
 
 
-def test_the_folder_that_it_works_in_is_removed(
-    story: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    succeed(simulate(story, "--var", "deduction_rounding=down"))
-    assert list(tmp_path.glob("callbill-simulate-*")) == []
+def test_the_folder_that_it_works_in_is_removed(story: Path, tmp_path: Path) -> None:
+    """In a process of its own: that of other tests remembers where temporary files go."""
+    for arguments, code in ((["--var=deduction_rounding=down"], 0), (["--owner=1"], 2)):
+        ended = subprocess.run(
+            [str(CALLBILL), "simulate", *places(story), *arguments],
+            env=os.environ | {"TMPDIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == code, ended.stderr
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_not_sealed_does_not_count(story: Path, tmp_path: Path) -> None:
@@ -470,7 +487,9 @@ def test_a_run_at_work_does_not_matter(story: Path, tmp_path: Path) -> None:
     place = copy_of(story, tmp_path)
     with in_use(place):
         said = answer(place, tmp_path / "1")
-        assert said["notes"] == ["The warehouse is in use by a run: the landing folder was read again."]
+        assert said["notes"] == [
+            "The warehouse is in use by a run: the landing folder was read again."
+        ]
         check_gives_the_books(place, said)
         shutil.rmtree(place / "landing" / "call_logs" / "arrived_on=2026-03-03")
         ended = simulate(place)
@@ -590,7 +609,11 @@ def test_nothing_is_written_among_the_books(story: Path, tmp_path: Path) -> None
 def test_months_and_accounts_can_be_chosen(sample_place: Path, tmp_path: Path) -> None:
     arguments = ("--var", "deduction_rounding=down")
     said = answer(sample_place, tmp_path, *arguments)
-    assert {month["bill_month"][:7] for month in said["months"]} == {"2026-08", "2026-09", "2026-10"}
+    assert {month["bill_month"][:7] for month in said["months"]} == {
+        "2026-08",
+        "2026-09",
+        "2026-10",
+    }
     some = answer(
         sample_place, tmp_path, *arguments, "--from-month=2026-08", "--to-month=2026-09",
         "--owner=100000000002",
@@ -653,8 +676,7 @@ def test_what_a_simulation_says_of_itself_is_said_in_both_languages() -> None:
         (PROJECT / "pipelines/callbill/release/site/remarks.yml").read_text(encoding="utf-8")
     )
     code = "".join(
-        path.read_text()
-        for path in (PROJECT / "pipelines/callbill/jobs/simulation").glob("*.py")
+        path.read_text() for path in (PROJECT / "pipelines/callbill/jobs/simulation").glob("*.py")
     )
     for key, (english, chinese) in said.items():
         assert english != chinese

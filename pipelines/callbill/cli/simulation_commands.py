@@ -69,7 +69,9 @@ def _given_options(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="What to write into --output, beside the table that is shown.",
 )
-@click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="The file for that.")
+@click.option(
+    "--output", metavar="FILE", type=click.Path(path_type=Path), help="The file for that."
+)
 @click.option(
     "--site",
     metavar="FOLDER",
@@ -135,9 +137,7 @@ def _parse_vars(texts: tuple[str, ...]) -> dict[str, str]:
     return values
 
 
-def _check_outputs(
-    settings: Settings, form: str, output: Path | None, site: Path | None
-) -> None:
+def _check_outputs(settings: Settings, form: str, output: Path | None, site: Path | None) -> None:
     """Raises UsageError for files that are wanted and have no place, or one among the books."""
     if (form == "table") != (output is None):
         raise UsageError(

@@ -30,7 +30,7 @@ def show_simulation(simulation: Simulation) -> None:
     """What was asked, the bills, the lines that differ most, and what to know of it."""
     console = open_console()
     console.print(
-        f"Simulation of what is sealed, from {simulation.first} through {simulation.through}, in CNY",
+        f"Simulation of what is sealed, {simulation.first} to {simulation.through}, in CNY",
         soft_wrap=True,
     )
     for remark in simulation.asked:

@@ -165,7 +165,9 @@ def _outcome(warehouse: Warehouse, incoming: Incoming, path: Path) -> GivenFile:
             f"line {line} is rejected ({reason})" if line else f"{reason} {detail}".strip()
             for line, reason, detail in why
         ]
-        raise UsageError(f"{path} has no line that can be read: {'; '.join(first) or 'it is empty'}")
+        raise UsageError(
+            f"{path} has no line that can be read: {'; '.join(first) or 'it is empty'}"
+        )
     return GivenFile(incoming.file.feed, str(path), accepted, rejected, incoming.settlement_floor)
 
 

@@ -19,8 +19,8 @@ from callbill.base.settings import BillingVars, Settings
 from callbill.ingest.feed import feeds
 from callbill.jobs.simulation.books import (
     RUN_ID,
-    borrow_plans,
     books_read_again,
+    borrow_plans,
     copied_books,
     why_not_readable,
 )
@@ -234,9 +234,7 @@ def _asked(books: Terms, terms: Terms, what_if: WhatIf, given: Given) -> list[Re
     return asked or [remark("nothing")]
 
 
-def _notes(
-    warehouse: Warehouse, manifest: Manifest, given: Given, why: str | None
-) -> list[Remark]:
+def _notes(warehouse: Warehouse, manifest: Manifest, given: Given, why: str | None) -> list[Remark]:
     """What to know of the inputs."""
     notes = []
     if why is not None:

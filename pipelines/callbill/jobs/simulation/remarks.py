@@ -1,4 +1,5 @@
-"""What a simulation says in sentences: on the terminal in English, on its page in both languages."""
+"""What a simulation says in sentences: on the terminal in English, on its page in both
+languages."""
 
 from __future__ import annotations
 
