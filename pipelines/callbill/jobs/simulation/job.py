@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,6 +17,7 @@ from callbill.base.errors import CallbillError, UsageError
 from callbill.base.progress import Reporter
 from callbill.base.rules import DateRules, RuleRange, as_rule_ranges
 from callbill.base.settings import BillingVars, Settings
+from callbill.base.stopping import on_abrupt_end
 from callbill.ingest.feed import feeds
 from callbill.jobs.simulation.books import (
     RUN_ID,
@@ -91,7 +93,10 @@ def simulated(settings: Settings, what_if: WhatIf, reporter: Reporter) -> Iterat
         "there is nothing to simulate before `callbill run` has sealed something"
     )
     manifest = release.manifest
-    with TemporaryDirectory(prefix="callbill-simulate-") as name:
+    with (
+        TemporaryDirectory(prefix="callbill-simulate-") as name,
+        on_abrupt_end(partial(shutil.rmtree, name, ignore_errors=True)),
+    ):
         folder = Path(name)
         books = terms_of_books(release, settings.catalogue, folder / "books")
         terms = terms_of_simulation(
