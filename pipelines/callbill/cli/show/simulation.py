@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from callbill.base.text import printable
-from callbill.cli.show.console import narrow_table_of, open_console, table_of
+from callbill.cli.show.console import narrow_table_of, open_console
 from callbill.jobs.simulation.job import Simulation
 from callbill.queries.export.cells import as_text
 from callbill.queries.export.csv_file import write_csv
@@ -64,22 +64,23 @@ def _show_bills(console: Console, simulation: Simulation) -> None:
         " simulated_rated_amount, deducted_amount, simulated_deducted_amount, difference"
         " from simulation.bills"
     ).fetchall()
-    changed = sorted(
-        (row for row in bills if row[3:9:2] != row[4:9:2]), key=lambda row: -abs(row[-1])
-    )
+    changed = [row for row in bills if row[3:9:2] != row[4:9:2]]
     if not changed:
         console.print(f"All {len(bills)} bill(s) would have been the same.")
         return
-    shown = sorted(changed[:_MOST_BILLS], key=lambda row: row[:3])
+    # Those that change most, in the order of bills.
+    shown = sorted(sorted(changed, key=lambda row: -abs(row[-1]))[:_MOST_BILLS])
+    rows = [(f"{row[0]:%Y-%m}", *row[1:]) for row in shown]
+    rows.append(("all", "", "", *(sum(row[n] for row in changed) for n in range(3, 10))))
     console.print(
-        table_of(
+        narrow_table_of(
             f"Bills that would have been otherwise: {len(changed)} of {len(bills)}",
             ("month", "account", "product", *_AMOUNTS),
-            [(f"{row[0]:%Y-%m}", *row[1:]) for row in shown],
+            rows,
         )
     )
     if len(changed) > len(shown):
-        console.print(f"  and {len(changed) - len(shown)} more, with smaller changes")
+        console.print(f"  {len(changed) - len(shown)} of them, with smaller changes, are not shown")
 
 
 def _show_lines(console: Console, simulation: Simulation) -> None:
@@ -91,9 +92,8 @@ def _show_lines(console: Console, simulation: Simulation) -> None:
     )
     lines = simulation.con.execute(
         f"""
-        select settled_on, usage_date, owner_uin, component_code, line_type, calls,
-            simulated_calls, contract_price, simulated_contract_price, real_cost,
-            simulated_real_cost, difference
+        select usage_date, settled_on, owner_uin, line_type, calls, simulated_calls,
+            contract_price, simulated_contract_price, real_cost, simulated_real_cost, difference
         from simulation.lines
         where comparison <> 'same'
         order by abs(difference) desc, settled_on, owner_uin, usage_date, line_id,
@@ -101,13 +101,32 @@ def _show_lines(console: Console, simulation: Simulation) -> None:
         limit {_MOST_LINES}
         """
     ).fetchall()
-    if lines:
-        columns = (
-            *("settled", "usage", "account", "component", "line", "#calls", "#would be"),
-            *("#优惠后单价", "#would be", "#优惠后总价", "#would be", "#change"),
-        )
-        rows = [["" if value is None else value for value in line] for line in lines]
-        console.print(table_of("The lines that change most", columns, rows))
+    if not lines:
+        return
+    [total] = simulation.con.execute(
+        """
+        select sum(calls), sum(simulated_calls), sum(real_cost), sum(simulated_real_cost),
+            sum(difference)
+        from simulation.lines where comparison <> 'same'
+        """
+    ).fetchall()
+    rows = [
+        (*line[:6], *map(_short, line[6:8]), *line[8:])
+        for line in (["" if value is None else value for value in line] for line in lines)
+    ]
+    costs = ["" if value is None else value for value in total]
+    rows.append(("all that differ", "", "", "", *costs[:2], "", "", *costs[2:]))
+    columns = (
+        *("usage", "settled", "account", "line", "#calls", "#would be", "#折后", "#would be"),
+        *("#优惠后总价", "#would be", "#change"),
+    )
+    console.print(narrow_table_of("The lines that change most", columns, rows))
+
+
+def _short(price: object) -> str:
+    """A price without the zeros at its end."""
+    text = as_text(price)
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _show_unrated(console: Console, simulation: Simulation) -> None:
@@ -179,11 +198,10 @@ def write_page(simulation: Simulation, folder: Path) -> Path:
         simulation.through,
         simulation.zone,
         simulation.rounding,
-        *(
-            [vars(remark) for remark in remarks]
-            for remarks in (simulation.asked, simulation.notes, simulation.left_out)
-        ),
-        [vars(reject) for reject in simulation.given.rejects],
+        asked=[vars(remark) for remark in simulation.asked],
+        notes=[vars(remark) for remark in simulation.notes],
+        left_out=[vars(remark) for remark in simulation.left_out],
+        rejects=[vars(reject) for reject in simulation.given.rejects],
     )
     write_simulation(simulation.con, facts, folder)
     return folder / "index.html"

@@ -1,6 +1,10 @@
--- Bills of the books beside those of the simulation; one that is on one side alone counts as zero on
--- the other.
-with books as (
+-- Bills of the books beside those of the simulation; one that is on one side alone counts as zero
+-- on the other.
+with requested as (
+    select * from simulation.requested
+),
+
+books as (
     select * from sealed.billing.monthly_bills
 ),
 
@@ -40,18 +44,28 @@ bills as (
         compared.bill_month,
         compared.owner_uin,
         names.account_name,
-        compared.* exclude (bill_month, owner_uin),
+        compared.product_code,
+        compared.calls,
+        compared.simulated_calls,
+        compared.list_cost,
+        compared.simulated_list_cost,
+        compared.rated_amount,
+        compared.simulated_rated_amount,
+        compared.adjustment_amount,
+        compared.simulated_adjustment_amount,
+        compared.deducted_amount,
+        compared.simulated_deducted_amount,
         cast(
             compared.simulated_deducted_amount - compared.deducted_amount as decimal(18, 2)
         ) as difference
     from compared
+    cross join requested
     left join names on compared.owner_uin = names.account_uin
+    where
+        compared.bill_month >= coalesce(requested.from_month, compared.bill_month)
+        and compared.bill_month <= coalesce(requested.to_month, compared.bill_month)
+        and compared.owner_uin = coalesce(requested.owner_uin, compared.owner_uin)
 )
 
-select *
-from bills
-where
-    bill_month >= coalesce($from_month, bill_month)
-    and bill_month <= coalesce($to_month, bill_month)
-    and owner_uin = coalesce($owner, owner_uin)
+select * from bills
 order by bill_month, owner_uin, product_code

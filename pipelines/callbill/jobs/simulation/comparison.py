@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
-from typing import Any
-
-import jinja2
 
 from callbill.base.errors import UsageError
 from callbill.base.settings import BillingVars
@@ -33,6 +29,14 @@ _MONTHS = """
     group by bill_month
     order by bill_month
 """
+# What is asked for. The queries read it.
+_REQUESTED = """
+    create table simulation.requested as
+    select
+        $from_month::date as from_month, $to_month::date as to_month,
+        $owner_uin::varchar as owner_uin, $through::date as through,
+        $horizon_days::integer as horizon_days
+"""
 _OF_LINES = "select comparison, count(*) from simulation.lines group by comparison"
 
 
@@ -45,8 +49,8 @@ class Comparison:
     lines: dict[str, int]
     # Calls without a price by component: those of the books, those of the simulation.
     unrated: list[Record]
-    # Calls that came too late: those of the books, those of the simulation.
-    too_old: tuple[int, int]
+    # Calls of the simulation that came too late.
+    too_old: int
 
 
 def compare(
@@ -58,36 +62,60 @@ def compare(
     has_new_calls: bool,
 ) -> Comparison:
     """Compare, and leave the tables. Raises UsageError if there is no bill to compare."""
-    asked = {
-        "from_month": what_if.from_month, "to_month": what_if.to_month, "owner": what_if.owner,
-    }  # fmt: skip
     release.attach(warehouse.con, "sealed")
     try:
         warehouse.execute("create schema simulation")
+        warehouse.execute(
+            _REQUESTED,
+            {
+                "from_month": what_if.from_month,
+                "to_month": what_if.to_month,
+                "owner_uin": what_if.owner,
+                "through": release.manifest.through,
+                "horizon_days": billing_vars.horizon_days,
+            },
+        )
         # Files keep this order.
         warehouse.execute("set preserve_insertion_order = true")
         for name in ("bills", "lines"):
-            query = (_HERE / f"{name}.sql").read_text(encoding="utf-8")
-            warehouse.execute(f"create table simulation.{name} as {query}", asked)
+            warehouse.execute(f"create table simulation.{name} as {_query(name)}")
         if not warehouse.value("select count(*) from simulation.bills"):
             raise _nothing_to_compare(warehouse, what_if)
     finally:
         warehouse.execute("detach sealed")
     warehouse.execute(_MONTHS)
-    left = _Left(warehouse, release, billing_vars, what_if.owner, has_new_calls=has_new_calls)
-    unrated = left.by_component("unrated")
-    too_old = left.by_component("too_old")
+    books = simulated = _left_calls(warehouse, release.calls)
+    if has_new_calls:
+        simulated = _left_calls(warehouse, f"intermediate.{CALLS}")
+    unrated = [
+        (component, books.get((kind, component), 0), simulated.get((kind, component), 0))
+        for kind, component in sorted(books.keys() | simulated.keys(), key=str)
+        if kind == "unrated"
+    ]
     warehouse.execute(
         "create table simulation.unrated"
         " (component_code varchar, calls bigint, simulated_calls bigint)"
     )
-    warehouse.insert("simulation.unrated", [tuple(row.values()) for row in unrated])
+    warehouse.insert("simulation.unrated", unrated)
     return Comparison(
         warehouse.records("from simulation.months order by bill_month"),
         dict(warehouse.rows(_OF_LINES)),
-        unrated,
-        (sum(r["calls"] for r in too_old), sum(r["simulated_calls"] for r in too_old)),
+        warehouse.records("from simulation.unrated"),
+        sum(calls for (kind, _component), calls in simulated.items() if kind == "too_old"),
     )
+
+
+def _query(name: str) -> str:
+    return (_HERE / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _left_calls(warehouse: Warehouse, calls: str) -> dict[tuple[str, str | None], int]:
+    """How many of some calls are in no bill, by disposition and component."""
+    warehouse.execute(f"create or replace view simulation.calls as from {calls}")
+    return {
+        (disposition, component): count
+        for disposition, component, count in warehouse.rows(_query("left_calls"))
+    }
 
 
 def _nothing_to_compare(warehouse: Warehouse, what_if: WhatIf) -> UsageError:
@@ -108,44 +136,3 @@ def _nothing_to_compare(warehouse: Warehouse, what_if: WhatIf) -> UsageError:
         f"there is no bill{of_owner} {asked}: those that are sealed are of {first:%Y-%m} to "
         f"{last:%Y-%m}"
     )
-
-
-@dataclass(frozen=True)
-class _Left:
-    """Calls that are in no bill, in the books and in the simulation."""
-
-    warehouse: Warehouse
-    release: Release
-    billing_vars: BillingVars
-    owner: str | None
-    has_new_calls: bool
-
-    def by_component(self, disposition: str) -> list[Record]:
-        books = self._count(self.release.calls, disposition)
-        simulated = books
-        if self.has_new_calls:
-            simulated = self._count(f"intermediate.{CALLS}", disposition)
-        return [
-            {
-                "component_code": component,
-                "calls": books.get(component, 0),
-                "simulated_calls": simulated.get(component, 0),
-            }
-            for component in sorted(books.keys() | simulated.keys(), key=lambda c: c or "")
-        ]
-
-    def _count(self, calls: str, disposition: str) -> dict[str | None, int]:
-        template = (_HERE / "left_calls.sql").read_text(encoding="utf-8")
-        environment = jinja2.Environment(undefined=jinja2.StrictUndefined)  # noqa: S701  not HTML
-        values: dict[str, Any] = {
-            "calls": calls,
-            "disposition": disposition,
-            "through": self._through,
-            "horizon_days": self.billing_vars.horizon_days,
-        }
-        query = environment.from_string(template).render(values)
-        return dict(self.warehouse.rows(query, {"owner": self.owner}))
-
-    @property
-    def _through(self) -> date:
-        return self.release.manifest.through

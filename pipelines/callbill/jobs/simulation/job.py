@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -116,22 +117,21 @@ def simulated(settings: Settings, what_if: WhatIf, reporter: Reporter) -> Iterat
             call_models = _call_models_to_keep(ours, terms.vars, manifest)
         why = why_not_readable(settings.warehouse, manifest)
         with ExitStack() as stack:
-            with reporter.step("copy"):
+            with _step(reporter, "copy"):
                 if why is None:
                     copied = copied_books(settings, ours, manifest, call_models)
                     warehouse = stack.enter_context(copied)
                 else:
                     call_models = None
-                    reporter.log("landing folder read again", why=f"the warehouse {why}")
                     read = books_read_again(settings, ours, manifest, books, reporter)
                     with _said_together(why):
                         warehouse = stack.enter_context(read)
             first = min(manifest.settlement_hashes)
             given = load_given(warehouse, ours, books.vars, what_if, first)
             _record_catalogue(warehouse, terms)
-            with reporter.step("build"):
+            with _step(reporter, "build"):
                 _build(warehouse, ours, terms, manifest, with_calls=call_models is None)
-            with reporter.step("compare"):
+            with _step(reporter, "compare"):
                 comparison = compare(
                     warehouse, release, what_if, terms.vars, has_new_calls=call_models is None
                 )
@@ -149,6 +149,11 @@ def simulated(settings: Settings, what_if: WhatIf, reporter: Reporter) -> Iterat
                 left_out=_left_out(manifest, comparison, has_new_calls=call_models is None),
                 comparison=comparison,
             )
+
+
+def _step(reporter: Reporter, name: str) -> AbstractContextManager[None]:
+    """A step, shown to those who watch and in logs as JSON. An answer in a file needs none."""
+    return reporter.step(name) if reporter.json_logs or sys.stderr.isatty() else nullcontext()
 
 
 @contextmanager
@@ -287,8 +292,8 @@ def _left_out(manifest: Manifest, comparison: Comparison, *, has_new_calls: bool
         left_out.append(remark("rejected", files=rejected))
     if withdrawn:
         left_out.append(remark("withdrawn", files=withdrawn))
-    if comparison.too_old[1]:
-        left_out.append(remark("too_old", calls=comparison.too_old[1]))
+    if comparison.too_old:
+        left_out.append(remark("too_old", calls=comparison.too_old))
     if not has_new_calls:
         left_out.append(remark("same_calls"))
     return left_out

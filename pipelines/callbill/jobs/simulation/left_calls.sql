@@ -1,43 +1,46 @@
--- Calls whose last row has a disposition, by component: of all sealed dates.
-with calls as (
-    select
-        request_id,
-        settled_on,
-        usage_date,
-        owner_uin,
-        component_code,
-        disposition
-    from {{ calls }}
-    where settled_on <= date '{{ through }}'
+-- Calls that are in no bill for want of a price, or because they came too late, by component: of
+-- all sealed dates, as the last row of each call has it.
+with requested as (
+    select * from simulation.requested
+),
+
+calls as (
+    select calls.*
+    from simulation.calls
+    cross join requested
+    where calls.settled_on <= requested.through
 ),
 
 ids as (
     select distinct request_id
     from calls
-    where disposition = '{{ disposition }}'
+    where disposition in ('unrated', 'too_old')
 ),
 
--- Only a call's last row says what became of it.
 last_rows as (
     select calls.*
     from calls
+    cross join requested
     semi join ids on calls.request_id = ids.request_id
     qualify
         coalesce(
-            lead(calls.settled_on) over (
-                partition by calls.request_id order by calls.settled_on
-            ) - calls.settled_on > {{ horizon_days }},
+            lead(calls.settled_on) over (partition by calls.request_id order by calls.settled_on)
+            - calls.settled_on > requested.horizon_days,
             true
         )
 ),
 
 left_calls as (
     select
-        component_code,
+        last_rows.disposition,
+        last_rows.component_code,
         count(*) as calls
     from last_rows
-    where disposition = '{{ disposition }}' and owner_uin = coalesce($owner, owner_uin)
-    group by component_code
+    cross join requested
+    where
+        last_rows.disposition in ('unrated', 'too_old')
+        and last_rows.owner_uin = coalesce(requested.owner_uin, last_rows.owner_uin)
+    group by last_rows.disposition, last_rows.component_code
 )
 
 select * from left_calls

@@ -1,7 +1,11 @@
 -- Bill lines of the books beside those of the simulation. Lines with one id, which names their
 -- prices, are one line. Of the others, lines of one key stand beside each other in order of price:
 -- what a line would have been.
-with books as (
+with requested as (
+    select * from simulation.requested
+),
+
+books as (
     select * from sealed.billing.bill_lines
 ),
 
@@ -100,14 +104,19 @@ lines as (
     from pairs
     left join books on pairs.books_id = books.line_id
     left join simulated on pairs.simulated_id = simulated.line_id
+),
+
+requested_lines as (
+    select lines.*
+    from lines
+    cross join requested
+    where
+        lines.bill_month >= coalesce(requested.from_month, lines.bill_month)
+        and lines.bill_month <= coalesce(requested.to_month, lines.bill_month)
+        and lines.owner_uin = coalesce(requested.owner_uin, lines.owner_uin)
 )
 
-select *
-from lines
-where
-    bill_month >= coalesce($from_month, bill_month)
-    and bill_month <= coalesce($to_month, bill_month)
-    and owner_uin = coalesce($owner, owner_uin)
+select * from requested_lines
 order by
     bill_month, owner_uin, settled_on, usage_date, component_code, line_type, line_id,
     simulated_line_id
