@@ -190,6 +190,16 @@ def test_places_of_0_6_0_come_out_as_they_are(name: str, tmp_path: Path) -> None
     check_gives_the_books(place, answer(place, tmp_path / "calls", f"--catalogue={unused}"))
 
 
+def test_a_place_of_0_1_0_comes_out_as_it_is(tmp_path: Path) -> None:
+    """Its release does not have the catalogue that it was made with: that of today is taken."""
+    place = unpack("callbill-0.1.0.tar.zst", tmp_path)
+    said = answer(place, tmp_path / "answer")
+    assert said["notes"] == [
+        "The warehouse was written by an older callbill: the landing folder was read again."
+    ]
+    check_gives_the_books(place, said)
+
+
 def test_calls_in_several_buckets_come_out_as_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -500,8 +510,23 @@ def test_a_run_at_work_does_not_matter(story: Path, tmp_path: Path) -> None:
     check_gives_the_books(place, answer(place, tmp_path / "2"))
 
 
-def test_a_lost_warehouse_does_not_matter(story: Path, tmp_path: Path) -> None:
+def test_a_warehouse_that_is_no_use_does_not_matter(story: Path, tmp_path: Path) -> None:
+    """One that lacks the dates of a sealed candidate, a damaged one, a lost one."""
     place = copy_of(story, tmp_path)
+    land(place, "2026-03-07", record("s-9", "2026-03-06T10:00:00+08:00"))
+    succeed(run_job(place, "--through", "2026-03-07", "--candidate"))
+    [candidate] = (place / "published" / "candidates").iterdir()
+    succeed(callbill("seal", *places(place), candidate.name))
+    said = answer(place, tmp_path / "behind")
+    assert said["notes"] == [
+        "The warehouse is behind the release: the landing folder was read again."
+    ]
+    check_gives_the_books(place, said)
+    with (place / "warehouse.duckdb").open("r+b") as stream:
+        stream.write(b"damaged " * 4000)
+    said = answer(place, tmp_path / "damaged")
+    assert said["notes"] == ["The warehouse is damaged: the landing folder was read again."]
+    check_gives_the_books(place, said)
     lose_warehouse(place)
     said = answer(place, tmp_path / "1")
     assert said["notes"] == ["The warehouse is not there: the landing folder was read again."]

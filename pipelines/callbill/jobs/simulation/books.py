@@ -15,13 +15,14 @@ from pathlib import Path
 
 import duckdb
 
-from callbill.base.errors import LockedError, UsageError
+from callbill.base.errors import LockedError
 from callbill.base.progress import Reporter
 from callbill.base.settings import Settings
 from callbill.base.sql import identifier, literal
 from callbill.ingest.feed import raw_tables
 from callbill.jobs.loading import load_landing
 from callbill.jobs.sealing import adopt, check_all_loaded, check_no_new_rejects
+from callbill.jobs.simulation.remarks import Remark, remark
 from callbill.jobs.simulation.terms import Terms
 from callbill.release.manifest import Manifest
 from callbill.tasks.workers.in_process import InProcess
@@ -47,24 +48,24 @@ _COLUMNS = """
 """
 
 
-def why_not_readable(path: Path, manifest: Manifest) -> str | None:
+def why_not_readable(path: Path, manifest: Manifest) -> Remark | None:
     """Why the warehouse cannot be read, None if it can.
 
-    Raises UsageError if it does not belong to the release.
+    Raises UsageError if the file is no warehouse.
     """
     if not path.exists():
-        return "is not there"
+        return remark("warehouse_lost")
     try:
-        warehouse = Warehouse.open_read_only(path)
+        warehouse = Warehouse.open_replaceable(path)
     except LockedError:
-        return "is in use by a run"
-    except UsageError as error:
-        return f"cannot be read ({error})"
+        return remark("warehouse_in_use")
+    if warehouse is None:
+        return remark("warehouse_damaged")
     with closing(warehouse.con) as con:
         if schema_version(con, path) < SCHEMA_VERSION:
-            return "was written by an older callbill"
+            return remark("warehouse_older")
         if warehouse.built_through is None or warehouse.built_through < manifest.through:
-            return "is behind the release"
+            return remark("warehouse_behind")
     return None
 
 

@@ -157,12 +157,13 @@ def _step(reporter: Reporter, name: str) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def _said_together(why: str) -> Iterator[None]:
+def _said_together(why: Remark) -> Iterator[None]:
     """Raises UsageError with both reasons if the landing folder cannot be read either."""
     try:
         yield
     except UsageError as error:
-        raise UsageError(f"the warehouse {why}, and without it: {error}") from error
+        reason = why.english.partition(":")[0]
+        raise UsageError(f"{reason[0].lower()}{reason[1:]}, and without it: {error}") from error
 
 
 def _window(dates: RuleRange) -> Window:
@@ -244,11 +245,11 @@ def _asked(books: Terms, terms: Terms, what_if: WhatIf, given: Given) -> list[Re
     return asked or [remark("nothing")]
 
 
-def _notes(warehouse: Warehouse, manifest: Manifest, given: Given, why: str | None) -> list[Remark]:
+def _notes(
+    warehouse: Warehouse, manifest: Manifest, given: Given, why: Remark | None
+) -> list[Remark]:
     """What to know of the inputs."""
-    notes = []
-    if why is not None:
-        notes.append(remark("read_again", why=why))
+    notes = [] if why is None else [why]
     for file in given.files:
         if file.known_from > manifest.through:
             notes.append(remark("too_late", name=file.name, known_from=file.known_from))
