@@ -188,6 +188,41 @@ def figure(page: Page, name: str) -> str:
     return value
 
 
+@pytest.fixture(scope="module")
+def simulation(sample_place: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a simulation of the sample."""
+    folder = tmp_path_factory.mktemp("simulation") / "site"
+    arguments = ("--replace-contracts", "--var", "deduction_rounding=down", f"--site={folder}")
+    succeed(callbill("simulate", *places(sample_place), *arguments))
+    return folder / "index.html"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("size", SIZES)
+def test_the_page_of_a_simulation(
+    browser: Browser, simulation: Path, size: str, language: str
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    with opened(browser, size, language) as page:
+        page.goto(simulation.as_uri())
+        page.locator("#table-lines tbody tr").first.wait_for()
+        bills = {(row["bill_month"], row["owner_uin"]): row for row in table(page, "bills")}
+        # 595 calls at 0.06.
+        bill = bills["2026-09", "100000000002"]
+        assert (bill["deducted_amount"], bill["simulated_deducted_amount"]) == ("24.26", "35.70")
+        assert bill["difference"] == "11.44"
+        total = page.locator("[data-figure='difference']")
+        changes = sum(Decimal(row["difference"]) for row in bills.values())
+        assert total.inner_text() == f"+{changes}"
+        assert len(table(page, "lines")) > 100
+        asked = {"en": "without the contracts of the books", "zh": "不含原有合同"}
+        assert page.get_by_text(asked[language]).count() == 1
+        assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size][0]
+        options = {"iframes": False, "preload": False}
+        assert Axe().run(page, options=options).response["violations"] == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("size", SIZES)

@@ -425,6 +425,8 @@ const NUMBERS = new Set(
     "calls_difference vendor_price vendor_cost our_calls our_price our_cost cost_difference",
     "unexplained_difference missing_difference volume_difference price_difference",
     "rounding_difference period_difference differing_accounts unexplained_accounts",
+    "simulated_calls simulated_rated_amount simulated_deducted_amount simulated_contract_price",
+    "simulated_real_cost difference",
   ]
     .join(" ")
     .split(" "),
@@ -432,7 +434,7 @@ const NUMBERS = new Set(
 const SIGNED = new Set(
   [
     "change_amount change_value calls_change adjustment_amount residual_amount calls_difference",
-    "cost_difference unexplained_difference",
+    "cost_difference unexplained_difference difference",
   ]
     .join(" ")
     .split(" "),
@@ -565,12 +567,15 @@ function Navigation() {
   ];
   const customer = [["account", "account"]];
   if (facts.reconciled.length > 0) customer.push(["reconciliation", "reconciliation"]);
+  // A simulation stands alone.
+  const simulation = [["index", "simulation"]];
+  const links = facts.page === "simulation" ? simulation : facts.customer === null ? pages : customer;
   return html`
     <header>
       <nav aria-label=${t("site")}>
         <a class="brand" href="index.html">callbill</a>
         <ul>
-          ${(facts.customer === null ? pages : customer).map(
+          ${links.map(
             ([page, text]) => html`
               <li><a href=${page === "account" ? address("account", { owner: facts.customer }) : `${page}.html`}
                 aria-current=${facts.page === page ? "page" : null}>${t(text)}</a></li>`,
