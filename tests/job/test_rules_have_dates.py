@@ -111,18 +111,18 @@ def test_a_load_keeps_the_hash_of_its_shape(sample_place: Path) -> None:
 # --- billing rules -------------------------------------------------------------------------------
 
 
-def bill_by_version_3() -> None:
-    rules.BILLING_RULES = 3
+def bill_by_version_4() -> None:
+    rules.BILLING_RULES = 4
 
 
 @pytest.fixture
 def stricter(tmp_path: Path) -> ProjectCopy:
-    """A project in whose version 3 usage is too old after a day."""
+    """A project in whose version 4 usage is too old after a day."""
     project = ProjectCopy.in_folder(tmp_path / "project")
     project.edit(
         "models/staging/stg_call_logs.sql",
         "{{ var('max_usage_age_days') | int }} as is_too_old",
-        "{{ 1 if billing_rules() >= 3 else var('max_usage_age_days') | int }} as is_too_old",
+        "{{ 1 if billing_rules() >= 4 else var('max_usage_age_days') | int }} as is_too_old",
     )
     return project
 
@@ -137,7 +137,7 @@ def test_a_sealed_date_is_billed_by_the_rules_it_was_sealed_with(
     succeed(stricter.run_job(place, "--through", "2026-03-03"))
     land(place, 4, "a")
     land(place, 4, "late", **late)
-    succeed(stricter.run_after(bill_by_version_3, place, "--through", "2026-03-05"))
+    succeed(stricter.run_after(bill_by_version_4, place, "--through", "2026-03-05"))
     dispositions = "select request_id, disposition from billing.calls order by all"
     assert query(place, dispositions) == [
         ("a-2", "billed"),
@@ -147,10 +147,10 @@ def test_a_sealed_date_is_billed_by_the_rules_it_was_sealed_with(
     ]
     sealed = manifest(place)
     assert sealed["rules"] == [
-        {"from": "2026-03-02", "billing_rules": 2, "hash_recipe": 1},
-        {"from": "2026-03-04", "billing_rules": 3, "hash_recipe": 1},
+        {"from": "2026-03-02", "billing_rules": 3, "hash_recipe": 1},
+        {"from": "2026-03-04", "billing_rules": 4, "hash_recipe": 1},
     ]
-    assert rebuilt_hashes(place, stricter, bill_by_version_3) == sealed["settlement_hashes"]
+    assert rebuilt_hashes(place, stricter, bill_by_version_4) == sealed["settlement_hashes"]
     results = "select count(*), bool_and(passed) from ops.control_results where severity = 'error'"
     with duckdb.connect(str(place / "warehouse.duckdb"), read_only=True) as con:
         last_run = "run_id = (select max(run_id) from ops.runs)"

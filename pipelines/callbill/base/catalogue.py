@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from itertools import combinations, product
+from itertools import combinations, groupby, product
 from pathlib import Path
 
 from callbill.base.attributes import ATTRIBUTE_NAME, attribute_pairs, attributes_text
@@ -29,8 +29,10 @@ SEED_COLUMNS = {
     "products": ("product_code",),
     "components": ("component_code", "product_code", "calls_per_price_unit"),
     "component_actions": ("action", "component_code", "effective_from", "known_from", "attributes"),
-    "list_prices": ("component_code", "effective_from", "known_from", "list_price"),
-}
+    "list_prices": (
+        "component_code", "effective_from", "known_from", "list_price", "tier_from", "tier_period"
+    ),
+}  # fmt: skip
 # No figure depends on these files. A catalogue without one of them has the shipped one.
 OTHER_COLUMNS = {
     "error_codes": ("error_code",),
@@ -45,13 +47,16 @@ _KEY_COLUMNS = OTHER_COLUMNS | {
     "products": ("product_code",),
     "components": ("component_code",),
     "component_actions": ("action", "attributes", "effective_from", "known_from"),
-    "list_prices": ("component_code", "effective_from", "known_from"),
+    "list_prices": ("component_code", "effective_from", "known_from", "tier_from"),
 }
 # Claims had no dates before 0.7: they count from the beginning. A claim without dates, or with the
 # first of all dates in both, is still a row of the first two columns, as releases name it, and one
 # without attributes has no fifth column.
 _FROM_THE_BEGINNING = ["0001-01-01", "0001-01-01"]
 _ANY_ATTRIBUTES = ""
+# A price that is no step of a ladder. Its row has the first four columns, as releases name it.
+_NO_STEP = ["no step", "no step"]
+_TIER_PERIODS = ("day", "month", "ever")
 # A budget without a month holds for every month.
 _EVERY_MONTH = "every"
 # By seed, the columns that may be empty or missing, and what they then say.
@@ -63,6 +68,7 @@ _USUAL_VALUES = {
             strict=True,
         )
     ),
+    "list_prices": dict(zip(("tier_from", "tier_period"), _NO_STEP, strict=True)),
     "account_names": {"tags": "{}"},
     "budgets": {"bill_month": _EVERY_MONTH},
 }
@@ -175,6 +181,15 @@ def counts_from(seeds: Seeds, before: CountsFrom, first_open: date | None) -> Co
         for row in rows:
             key = (seed, tuple(row))
             counts[key] = before.get(key) or max(known_from(seed, row), first_open or date.min)
+    for _ladder, steps in groupby(sorted(seeds["list_prices"]), key=lambda row: row[:3]):
+        dates = {counts["list_prices", tuple(step)]: step for step in steps}
+        if len(dates) > 1:
+            component, effective_from, known, *_ = dates[max(dates)]
+            raise UsageError(
+                f"list_prices.csv: a step was added to the ladder of {component} from "
+                f"{effective_from} on, which counts since {min(dates)}: a ladder is replaced "
+                f"whole, so write all its steps once more, with a known_from after {known}"
+            )
     return counts
 
 
@@ -182,19 +197,25 @@ def as_counted(seeds: Seeds, counts: CountsFrom) -> Seeds:
     """The seeds with each list price's `known_from` replaced by the date that it counts from.
 
     Prices of one component and `effective_from` can then have the same date. The one with the
-    latest own `known_from` stays.
+    latest own `known_from` stays, a ladder with all its steps.
     """
-    prices: dict[tuple[str, str, str], list[str]] = {}
-    for row in sorted(seeds["list_prices"], key=lambda row: row[2]):
-        component, effective_from, _known_from, price = row
+    ladders: dict[tuple[str, ...], dict[str, list[list[str]]]] = {}
+    for row in seeds["list_prices"]:
         known = str(counts["list_prices", tuple(row)])
-        prices[component, effective_from, known] = [component, effective_from, known, price]
-    return seeds | {"list_prices": list(prices.values())}
+        ladders.setdefault((*row[:2], known), {}).setdefault(row[2], []).append(row)
+    counted = [
+        [component, effective_from, known, *row[3:]]
+        for (component, effective_from, known), versions in ladders.items()
+        for row in versions[max(versions)]
+    ]
+    return seeds | {"list_prices": counted}
 
 
 def _as_released(seed: str, row: list[str]) -> list[str]:
     """A row in the form that releases name it by: without what its seed did not have in the first
     of them, if the row says no other than they meant."""
+    if seed == "list_prices" and row[4:] == _NO_STEP:
+        return row[:4]
     if seed != "component_actions" or row[4] != _ANY_ATTRIBUTES:
         return row
     return row[:2] if row[2:4] == _FROM_THE_BEGINNING else row[:4]
@@ -224,6 +245,8 @@ def _checked(folder: Path, files: dict[str, tuple[str, ...]]) -> dict[str, list[
                     f"is line {lines[key]}"
                 )
             lines[key] = row.line
+    if "list_prices" in rows:
+        _check_ladders(rows["list_prices"])
     for name, column, to in (
         ("components", "product_code", "products"),
         ("component_actions", "component_code", "components"),
@@ -240,6 +263,35 @@ def _checked(folder: Path, files: dict[str, tuple[str, ...]]) -> dict[str, list[
     if "component_actions" in files:
         _check_claims(rows["component_actions"])
     return rows
+
+
+def _check_ladders(rows: list[_Row]) -> None:
+    """Raises UsageError for rows of one component and dates that are no whole ladder."""
+    ladders: dict[tuple[str, ...], list[_Row]] = {}
+    for row in rows:
+        ladders.setdefault(tuple(row.values[:3]), []).append(row)
+    for steps in ladders.values():
+        first = steps[0]
+        at = f"{first.file}, line {first.line}"
+        for step in steps:
+            has_from, has_period = (value != _NO_STEP[0] for value in step.values[4:])
+            if has_from != has_period:
+                raise UsageError(
+                    f"{step.file}, line {step.line}: a step of a ladder has both tier_from, the "
+                    "calls before it, and tier_period (day, month or ever); a price that is no "
+                    "step has neither"
+                )
+            if step.values[5] != first.values[5]:
+                raise UsageError(
+                    f"{step.file}, line {step.line}, column tier_period: the steps of a ladder are "
+                    f"counted over one period, and {at}, says another"
+                )
+        froms = {step.values[4] for step in steps}
+        if _NO_STEP[0] not in froms and "0" not in froms:
+            raise UsageError(
+                f"{at}, column tier_from: a ladder is given whole and begins at 0, and this one at "
+                f"{min(froms, key=int)}"
+            )
 
 
 def _check_claims(rows: Sequence[_Row]) -> None:
@@ -354,6 +406,12 @@ def _normalized(column: str, text: str | None) -> str:
             raise ValueError(f"{text} is not an amount above 0 of at most 2 decimals")
     elif column == "tags":
         _check_tags(text)
+    elif column == "tier_from" and text != _NO_STEP[0]:
+        if not text.isdecimal() or str(int(text)) != text or len(text) > 18:
+            raise ValueError(f"{text} is not a whole number of calls")
+    elif column == "tier_period" and text != _NO_STEP[1]:
+        if text not in _TIER_PERIODS:
+            raise ValueError(f"{text} is none of {', '.join(_TIER_PERIODS)}")
     elif column == "attributes":
         return _attributes(text)
     elif column == "list_price":

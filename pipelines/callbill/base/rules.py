@@ -19,7 +19,8 @@ from datetime import date
 READING_RULES = 3
 # What a record means and what a call costs. Homes: models, controls, verify, tests/bill/reference.
 # 2: an unrated call waits for the catalogue; records are matched by cleaned identifiers.
-BILLING_RULES = 2
+# 3: prices may depend on how much: ladders, packages, waivers. Without them nothing is otherwise.
+BILLING_RULES = 3
 # Which columns a content hash covers, and how. Home: release/hashes.py.
 HASH_RECIPE = 1
 

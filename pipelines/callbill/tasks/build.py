@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from callbill.tasks import bucket
 from callbill.tasks.connection import share_of_machine
 from callbill.tasks.exchange import Exchange
 from callbill.tasks.identifiers import clean_identifiers
+from callbill.tasks.quantities import count_quantities
 from callbill.tasks.workers import Workers
 from callbill.warehouse.layout import CALL_STATES, CALLS
 from callbill.warehouse.plan import Plan, Window, as_json, load_plan
@@ -37,6 +38,14 @@ _NEWS = """
     ) or exists (
         from ops.sealed_settlements where settled_on = $day_before and billing_rules < $rules
     )
+"""
+# A row of a list price that is a step of a ladder has the step and its period behind the others.
+_QUANTITY_PRICES = """
+    select exists (
+        from ops.catalogue_rows
+        where seed = 'list_prices' and len(row) > 4 and counts_from <= $last
+    ) or exists (from raw.packages where settlement_floor <= $last)
+    or exists (from raw.waivers where settlement_floor <= $last)
 """
 # Up to 0.6 a call with several records was passed on without the action of its record.
 _STATES_WITHOUT_ACTION = """
@@ -101,8 +110,10 @@ def build_models(
     billing_vars: BillingVars,
     dates: RuleRange,
     workers: Workers,
+    targets: Collection[str] | None = None,
 ) -> Built:
-    """Build all models for a range of settlement dates with one version of the rules.
+    """Build all models for a range of settlement dates with one version of the rules, or only some
+    and what they read (`targets`, of which one is `calls`).
 
     The rows of these dates and of later ones, which an unpublished run may have left, are replaced.
     If the warehouse has several buckets, the calls of each are built by a task of its own.
@@ -125,21 +136,25 @@ def build_models(
         has_cleaned_identifiers=has_cleaned,
         count_records_from=_count_records_from(warehouse, load_thresholds(settings), dates.first),
         has_attribute_claims=_has_attribute_claims(warehouse),
+        has_quantity_prices=bool(warehouse.value(_QUANTITY_PRICES, {"last": dates.last})),
     )
     with warehouse.transaction():
         warehouse.execute("delete from ops.settlement_window")
         warehouse.insert("ops.settlement_window", [tuple(vars(window).values())])
     plan = load_plan(warehouse.layout, billing_vars, window)
+    if targets is not None:
+        plan = plan.leading_to(targets)
     write_seeds(warehouse, plan, settings.catalogue)
     warehouse.by_date.prepare(dates.first, dates.last)
-    _build_past(warehouse, billing_vars, window)
+    if targets is None:
+        _build_past(warehouse, billing_vars, window)
     built = Built()
     if warehouse.buckets > 1:
         values = variables(
             dates, billing_vars, load_thresholds(settings), has_catalogue_news=has_news
         )
         plan, built = _build_buckets(warehouse, settings, plan, window, values, workers)
-    write_relations(warehouse, plan, window)
+    write_relations(warehouse, plan, window, {"int_quantity_lines": count_quantities})
     days = (dates.last - dates.first).days
     warehouse.by_date.complete(dates.first + timedelta(days=n) for n in range(days + 1))
     return built

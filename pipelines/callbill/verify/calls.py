@@ -34,6 +34,8 @@ _BYTES_A_BUCKET = 64 * 1024 * 1024
 Usage = tuple[str, str, date]
 # By settlement date: calls charged, calls taken back.
 Charges = dict[Usage, dict[date, list[int]]]
+# Of some request ids: by what was charged, 1 on the date of a charge, -1 on that of its reversal.
+Requests = dict[str, dict[Usage, dict[date, int]]]
 
 
 class Spill:
@@ -92,6 +94,7 @@ class Rules:
     horizon_days: int
     calls_wait_from: date
     through: date
+    requests: Requests
 
     @cached_property
     def _news_for_all(self) -> list[date]:
@@ -131,16 +134,20 @@ def charges_of(
     billing_vars: BillingVars,
     through: date,
     calls_wait_from: date = date.min,
+    requests: Requests | None = None,
 ) -> Charges:
     """The calls charged and taken back on settlement dates up to `through`. A call is in one bucket
-    only."""
+    only. What becomes of the request ids in `requests` is written there too."""
+    requests = {} if requests is None else requests
     charges: Charges = defaultdict(lambda: defaultdict(lambda: [0, 0]))
     horizon_days = max(billing_vars.dedup_horizon_days, billing_vars.max_usage_age_days)
-    rules = Rules(book, billing_vars.max_usage_age_days, horizon_days, calls_wait_from, through)
+    rules = Rules(
+        book, billing_vars.max_usage_age_days, horizon_days, calls_wait_from, through, requests
+    )
     for bucket in buckets:
         # A record that is delivered again for the same date adds nothing.
         records = bucket.filter(pl.col("settled_on") <= through).unique()
-        is_single = pl.col("request_key").is_unique()
+        is_single = pl.col("request_key").is_unique() & ~pl.col("request_key").is_in(list(requests))
         _charge_calls_of_one_record(records.filter(is_single), rules, charges)
         _charge_calls_of_several_records(records.filter(~is_single), rules, charges)
     return charges
@@ -265,6 +272,7 @@ class _Call:
             self._is_void = True
             if self._charged is not None:
                 self._counts(self._charged)[day][1] += 1
+                self._tell(self._charged, day, -1)
         self._charge(day)
 
     def charge_by(self, last: date) -> None:
@@ -305,6 +313,7 @@ class _Call:
             return
         self._charged, self._component, self._charged_on = success, component, day
         self._counts(success)[day][0] += 1
+        self._tell(success, day, 1)
 
     def _is_voided_by(self, day: date, records: list[_Record]) -> bool:
         """Whether a record of the date failed, or names another account or component than those
@@ -333,3 +342,10 @@ class _Call:
 
     def _counts(self, charged: _Record) -> dict[date, list[int]]:
         return self._charges[charged.owner_uin, self._component, charged.usage_date]
+
+    def _tell(self, charged: _Record, day: date, calls: int) -> None:
+        """Note what becomes of the request id, if that is asked for."""
+        if charged.request_key in self._rules.requests:
+            usage = charged.owner_uin, self._component, charged.usage_date
+            by_usage = self._rules.requests[charged.request_key]
+            by_usage.setdefault(usage, {})[day] = calls

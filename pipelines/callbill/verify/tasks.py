@@ -22,7 +22,7 @@ from callbill.ingest.landing import LandingFile
 from callbill.tasks.exchange import Exchange, workplace
 from callbill.tasks.workers import Workers, evenly
 from callbill.verify.accepted import FileCounts, read_files
-from callbill.verify.calls import Charges, Spill, charges_of
+from callbill.verify.calls import Charges, Requests, Spill, charges_of
 from callbill.verify.prices import AccountAttribute, PriceBook
 from callbill.warehouse.loads import SourceLoad
 
@@ -94,6 +94,7 @@ class VerifyTasks:
         account_attributes: Sequence[AccountAttribute],
         through: date,
         wait: date,
+        requests: Requests,
     ) -> Charges:
         """The calls charged and taken back through a settlement date; see `charges_of`.
 
@@ -114,6 +115,7 @@ class VerifyTasks:
                 "vars": asdict(self._vars),
                 "through": str(through),
                 "calls_wait_from": str(wait),
+                "requests": sorted(requests),
             }
             for bucket, parts in sorted(self._parts.items())
         ]
@@ -131,6 +133,9 @@ class VerifyTasks:
                 counts = charges[key][date.fromisoformat(day)]
                 counts[0] += charged
                 counts[1] += taken_back
+            for request_id, *usage, day, calls in answer["requests"]:
+                key = usage[0], usage[1], date.fromisoformat(usage[2])
+                requests[request_id].setdefault(key, {})[date.fromisoformat(day)] = calls
         return charges
 
 
@@ -178,6 +183,7 @@ def _charge(item: dict[str, Any]) -> dict[str, Any]:
     with workplace(item["root"], f"{item['folder']}/charge") as place:
         paths = place.at_hand(name for name, _rows in item["parts"])
         records = pl.read_parquet(list(paths.values()), glob=False)
+        requests: Requests = {request_id: {} for request_id in item["requests"]}
         charges = charges_of(
             [records],
             PriceBook(
@@ -189,6 +195,7 @@ def _charge(item: dict[str, Any]) -> dict[str, Any]:
             BillingVars(**item["vars"]),
             date.fromisoformat(item["through"]),
             date.fromisoformat(item["calls_wait_from"]),
+            requests,
         )
     return {
         "bucket": item["bucket"],
@@ -197,5 +204,11 @@ def _charge(item: dict[str, Any]) -> dict[str, Any]:
             (owner_uin, component_code, str(usage_date), str(day), charged, taken_back)
             for (owner_uin, component_code, usage_date), by_day in charges.items()
             for day, (charged, taken_back) in by_day.items()
+        ],
+        "requests": [
+            (request_id, owner_uin, component_code, str(usage_date), str(day), calls)
+            for request_id, by_usage in requests.items()
+            for (owner_uin, component_code, usage_date), by_day in by_usage.items()
+            for day, calls in by_day.items()
         ],
     }

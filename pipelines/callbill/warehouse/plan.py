@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import date
@@ -47,6 +48,8 @@ class Window:
     count_records_from: date
     # Whether a claim of the catalogue asks for attributes of records.
     has_attribute_claims: bool
+    # Whether a price may depend on how much: a ladder, a package or a waiver is known by then.
+    has_quantity_prices: bool
 
 
 # The dates that plans are compiled with.
@@ -115,6 +118,14 @@ class Plan:
         read = {name for model in built for name in model.reads}
         return Plan(tuple(seed for seed in self.seeds if seed.name in read), built)
 
+    def leading_to(self, targets: Collection[str], *, given: Collection[str] = ()) -> Plan:
+        """Some models, and what they read, but not those that are given: they are there already."""
+        needed = set(targets)
+        for model in reversed(self.models):
+            if model.name in needed:
+                needed |= set(model.reads) - set(given)
+        return replace(self, models=tuple(m for m in self.models if m.name in needed - set(given)))
+
     def beside_buckets(self, merged: dict[str, str]) -> Plan:
         """What is built once. `merged` has SQL for the models that add up what the buckets gave."""
         models = (
@@ -163,6 +174,7 @@ def plan_name(billing_vars: BillingVars, window: Window) -> str:
         window.has_catalogue_news,
         window.has_cleaned_identifiers,
         window.has_attribute_claims,
+        window.has_quantity_prices,
     )
     return f"{project_hash(billing_vars)}-{'-'.join(str(int(value)) for value in kind)}.json"
 

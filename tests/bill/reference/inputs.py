@@ -23,7 +23,8 @@ class Line:
 class File:
     """A landed file: the bytes that lie in the folder, and the lines that they say."""
 
-    feed: str  # call_logs, contracts or account_attributes
+    # call_logs, contracts, account_attributes, packages or waivers
+    feed: str
     path: str  # below the landing folder
     arrived_on: date
     content: bytes
@@ -58,6 +59,9 @@ class ListPrice:
     effective_from: date
     known_from: date
     list_price: Decimal
+    # Of a step of a ladder: the calls before it, and the period that they are counted over.
+    tier_from: int | None = None
+    tier_period: str | None = None
 
 
 @dataclass(frozen=True)

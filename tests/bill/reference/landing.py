@@ -41,9 +41,28 @@ CONTRACT_COLUMNS = (
     "contract_price",
 )
 ATTRIBUTE_COLUMNS = ("owner_uin", "attribute", "value", "effective_from")
+PACKAGE_COLUMNS = (
+    "package_id",
+    "owner_uin",
+    "component_code",
+    "calls",
+    "valid_from",
+    "valid_to",
+)
+WAIVER_COLUMNS = (
+    "waiver_id",
+    "owner_uin",
+    "usage_date",
+    "component_code",
+    "calls",
+    "request_id",
+    "reason",
+)
 COLUMNS = {
     "call_logs": CALL_LOG_COLUMNS,
     "contracts": CONTRACT_COLUMNS,
+    "packages": PACKAGE_COLUMNS,
+    "waivers": WAIVER_COLUMNS,
     "account_attributes": ATTRIBUTE_COLUMNS,
 }
 INTEGER_COLUMNS = {"http_status", "latency_ms"}
@@ -201,9 +220,10 @@ def write_seeds(folder: Path, seeds: Seeds) -> None:
               for one in seeds.claims),
         ],
         "list_prices": [
-            ("component_code", "effective_from", "known_from", "list_price"),
-            *((one.component_code, one.effective_from, one.known_from, one.list_price)
-              for one in seeds.list_prices),
+            ("component_code", "effective_from", "known_from", "list_price", "tier_from",
+             "tier_period"),
+            *((one.component_code, one.effective_from, one.known_from, one.list_price,
+               one.tier_from, one.tier_period) for one in seeds.list_prices),
         ],
     }  # fmt: skip
     for name, rows in contents.items():

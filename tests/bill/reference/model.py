@@ -7,6 +7,7 @@ neither code nor SQL with the product.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,18 @@ from functools import lru_cache
 from typing import Any
 
 from .inputs import Claim, Component, ListPrice, Seeds, Settings, World
-from .reading import ONE_DAY, AttributeRow, ContractRow, FileCount, Record, Reject, read_world
+from .quantities import QuantityAccount
+from .reading import (
+    ONE_DAY,
+    AttributeRow,
+    ContractRow,
+    FileCount,
+    PackageRow,
+    Record,
+    Reject,
+    WaiverRow,
+    read_world,
+)
 
 # Far more digits than any sum here needs, so that only the stated roundings round.
 WORKING_DIGITS = 100
@@ -73,6 +85,10 @@ class BillLine:
     contract_price: Decimal
     list_cost: Decimal
     real_cost: Decimal
+    tier_from: int | None = None
+    package_id: str | None = None
+    waiver_id: str | None = None
+    waiver_reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -135,7 +151,7 @@ def tables(world: World) -> Tables:
         book = PriceBook(reading.seeds, reading.contract_rows, reading.attribute_rows)
         calls = split_into_calls(settled, book, world.settings)
         rows = [row for call in calls for row in rows_of_call(call, sealed, book, world.settings)]
-        lines = bill_lines(rows, book, sealed)
+        lines = bill_lines(rows, book, sealed, reading.packages, reading.waivers)
         settlements = settle(lines, world.settings)
         return Tables(
             calls=tuple(sorted(rows, key=lambda row: (row.settled_on, row.request_id))),
@@ -158,6 +174,13 @@ class Price:
     list_price: Decimal
     discount: Decimal | None  # None: an agreed price
     contract_price: Decimal
+
+
+@dataclass(frozen=True)
+class Ladder:
+    period: str
+    tiers: tuple[int, ...]
+    prices: tuple[Decimal, ...]
 
 
 class PriceBook:
@@ -233,7 +256,10 @@ class PriceBook:
             return False
         return self.list_price(component_code, record.usage_date, known_on) is not None
 
-    def list_price(self, component_code: str, usage_date: date, known_on: date) -> Decimal | None:
+    def list_prices_in_force(
+        self, component_code: str, usage_date: date, known_on: date
+    ) -> list[ListPrice]:
+        """The list price in force: one row, or the steps of a ladder in order."""
         candidates = [
             row
             for row in self.list_prices
@@ -242,8 +268,47 @@ class PriceBook:
             and row.known_from <= known_on
         ]
         if not candidates:
+            return []
+        last = max((row.effective_from, row.known_from) for row in candidates)
+        rows = [row for row in candidates if (row.effective_from, row.known_from) == last]
+        return sorted(rows, key=lambda row: row.tier_from or 0)
+
+    def list_price(self, component_code: str, usage_date: date, known_on: date) -> Decimal | None:
+        """Of a ladder the price of the first step that costs."""
+        rows = self.list_prices_in_force(component_code, usage_date, known_on)
+        if not rows:
             return None
-        return max(candidates, key=lambda row: (row.effective_from, row.known_from)).list_price
+        return next((row.list_price for row in rows if row.list_price), ZERO)
+
+    def ladder(self, component_code: str, usage_date: date, known_on: date) -> Ladder | None:
+        rows = self.list_prices_in_force(component_code, usage_date, known_on)
+        if not rows or rows[0].tier_period is None:
+            return None
+        return Ladder(
+            rows[0].tier_period,
+            tuple(row.tier_from or 0 for row in rows),
+            tuple(row.list_price for row in rows),
+        )
+
+    def step_price(
+        self,
+        owner_uin: str,
+        component_code: str,
+        usage_date: date,
+        known_on: date,
+        tier_from: int | None,
+    ) -> Price | None:
+        """The price of a step; without one, the price of calls that are on none."""
+        price = self.price(owner_uin, component_code, usage_date, known_on)
+        ladder = self.ladder(component_code, usage_date, known_on)
+        if price is None or ladder is None or tier_from is None or price.discount is None:
+            return price
+        list_price = ladder.prices[ladder.tiers.index(tier_from)]
+        return Price(list_price, price.discount, round8(list_price * price.discount))
+
+    def free(self) -> Price:
+        """What a call costs that a package covers."""
+        return Price(ZERO, Decimal(1), ZERO)
 
     def _price(
         self, owner_uin: str, component_code: str, usage_date: date, known_on: date
@@ -523,8 +588,58 @@ def daily_usage(
 # Bill
 
 
-def bill_lines(rows: Sequence[CallRow], book: PriceBook, sealed: date) -> list[BillLine]:
+def bill_lines(
+    rows: Sequence[CallRow],
+    book: PriceBook,
+    sealed: date,
+    packages: Sequence[PackageRow] = (),
+    waivers: Sequence[WaiverRow] = (),
+) -> list[BillLine]:
     lines: list[BillLine] = []
+    counted = {
+        (row.owner_uin, row.component_code)
+        for row in rows
+        if row.component_code is not None
+        and row.calls_billed
+        and (
+            any(
+                price.tier_period
+                for price in book.list_prices
+                if price.component_code == row.component_code and price.known_from <= sealed
+            )
+            or any(
+                (known.owner_uin, known.component_code) == (row.owner_uin, row.component_code)
+                and known.known_from <= sealed
+                for known in (*packages, *waivers)
+            )
+        )
+    }
+    for owner_uin, component_code in sorted(counted):
+        assert component_code is not None
+        own = [r for r in rows if (r.owner_uin, r.component_code) == (owner_uin, component_code)]
+        account = QuantityAccount(owner_uin, component_code, book, own, packages, waivers)
+        for key, calls in account.through(sealed).items():
+            if calls:
+                component = book.components[component_code]
+                priced = line(
+                    key.settled_on,
+                    key.usage_date,
+                    owner_uin,
+                    component,
+                    key.line_type,
+                    calls,
+                    key.price,
+                )
+                lines.append(
+                    dataclasses.replace(
+                        priced,
+                        tier_from=key.tier_from,
+                        package_id=key.package_id,
+                        waiver_id=key.waiver_id,
+                        waiver_reason=key.waiver_reason,
+                    )
+                )
+    rows = [row for row in rows if (row.owner_uin, row.component_code) not in counted]
     first = min((row.settled_on for row in rows), default=sealed + ONE_DAY)
     for offset in range((sealed - first).days + 1):
         day = first + timedelta(days=offset)

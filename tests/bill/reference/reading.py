@@ -83,6 +83,44 @@ class AttributeRow:
 
 
 @dataclass(frozen=True)
+class PackageRow:
+    package_id: str
+    owner_uin: str
+    component_code: str
+    calls: int
+    valid_from: date
+    valid_to: date
+    known_from: date
+    arrived_on: date
+    file_id: str
+    line_number: int
+
+    @property
+    def rank(self) -> tuple[object, ...]:
+        return self.calls, self.valid_to, self.valid_from
+
+
+@dataclass(frozen=True)
+class WaiverRow:
+    waiver_id: str
+    owner_uin: str
+    usage_date: date
+    component_code: str
+    calls: int | None
+    request_id: str | None
+    waiver_reason: str
+    known_from: date
+    arrived_on: date
+    file_id: str
+    line_number: int
+
+    @property
+    def rank(self) -> tuple[object, ...]:
+        calls = 1 if self.calls is None else self.calls
+        return calls, self.request_id is None, self.request_id or "", self.waiver_reason
+
+
+@dataclass(frozen=True)
 class Load:
     """A file that a run has loaded, with the settlement floor it keeps.
 
@@ -124,12 +162,16 @@ class Reading:
     files: tuple[FileCount, ...]
     sealed_through: date | None
     seeds: Seeds  # each row known from the date that it counts from
+    packages: tuple[PackageRow, ...] = ()
+    waivers: tuple[WaiverRow, ...] = ()
 
 
 def read_world(world: World) -> Reading:
     loads, sealed_through, first_open = load_files(world)
     records: list[Record] = []
     contract_rows: list[ContractRow] = []
+    packages: list[PackageRow] = []
+    waivers: list[WaiverRow] = []
     attribute_rows: list[AttributeRow] = []
     rejects: list[Reject] = []
     counts: list[FileCount] = []
@@ -141,14 +183,19 @@ def read_world(world: World) -> Reading:
         if load.file.lines is None:
             rejects.append(Reject(load.file.file_id, None, ("unreadable_file",)))
         for line in lines:
-            read_line = READERS[load.file.feed]
-            outcome = read_line(line, load, world.settings)
+            outcome = READERS[load.file.feed](line, load, world.settings)
             if isinstance(outcome, Record):
                 records.append(outcome)
                 accepted += 1
                 settled_on.add(outcome.settled_on)
             elif isinstance(outcome, ContractRow):
                 contract_rows.append(outcome)
+                accepted += 1
+            elif isinstance(outcome, PackageRow):
+                packages.append(outcome)
+                accepted += 1
+            elif isinstance(outcome, WaiverRow):
+                waivers.append(outcome)
                 accepted += 1
             elif isinstance(outcome, AttributeRow):
                 attribute_rows.append(outcome)
@@ -176,6 +223,8 @@ def read_world(world: World) -> Reading:
         tuple(counts),
         sealed_through,
         counted_seeds(world, first_open),
+        tuple(packages),
+        tuple(waivers),
     )
 
 
@@ -199,10 +248,9 @@ def load_files(world: World) -> tuple[list[Load], date | None, dict[int, date]]:
             floor = file.arrived_on if sealed is None else max(file.arrived_on, sealed + ONE_DAY)
             is_dated = "arrived_on=" in file.path
             known = loads[file.feed, file.file_id]
-            # Of contracts and of what accounts are the latest counts: what comes again later is
-            # told again.
+            # Of terms the latest counts: content that comes again later is told again.
             is_told_again = (
-                file.feed in ("contracts", "account_attributes")
+                file.feed != "call_logs"
                 and is_dated
                 and file.arrived_on > max(known, default=date.min)
             )
@@ -234,15 +282,17 @@ def counted_seeds(world: World, first_open: dict[int, date]) -> Seeds:
         else:
             claim = dataclasses.replace(later.row, known_from=known_from)
             claims.append((later.row.known_from, claim))
-    last_prices = {
-        (row.component_code, row.effective_from, row.known_from): row
-        for _, row in sorted(prices, key=lambda pair: pair[0])
-    }
+    # A ladder is replaced whole.
+    ladders: dict[tuple[str, date, date], dict[date, list[ListPrice]]] = {}
+    for own_known_from, row in prices:
+        ladder = ladders.setdefault((row.component_code, row.effective_from, row.known_from), {})
+        ladder.setdefault(own_known_from, []).append(row)
+    last_prices = [row for versions in ladders.values() for row in versions[max(versions)]]
     last_claims = {
         (row.action, row.attributes, row.effective_from or date.min, row.known_from): row
         for _, row in sorted(claims, key=lambda pair: pair[0])
     }
-    return Seeds(world.seeds.components, tuple(last_prices.values()), tuple(last_claims.values()))
+    return Seeds(world.seeds.components, tuple(last_prices), tuple(last_claims.values()))
 
 
 def is_read(path: str) -> bool:
@@ -439,14 +489,84 @@ def read_contract(line: Line, load: Load, settings: Settings) -> ContractRow | t
     )
 
 
+# Packages and waivers
+
+
+def read_package(line: Line, load: Load, settings: Settings) -> PackageRow | tuple[str, ...]:
+    """The version of a package in a line, or the reasons why it has none."""
+    raw = parsed(line)
+    if raw is None:
+        return ("unparseable_line",)
+    names = ("package_id", "owner_uin", "component_code", "calls", "valid_from", "valid_to")
+    reasons = [f"missing_{name}" for name in names if text(raw.get(name)) is None]
+    calls = whole(raw.get("calls"))
+    valid_from, valid_to = calendar_date(raw.get("valid_from")), calendar_date(raw.get("valid_to"))
+    if calls is None or valid_from is None or valid_to is None or valid_to < valid_from:
+        reasons.append("bad_terms")
+    if reasons or calls is None or valid_from is None or valid_to is None:
+        return tuple(reasons)
+    return PackageRow(
+        required(raw, "package_id"),
+        required(raw, "owner_uin"),
+        required(raw, "component_code"),
+        calls,
+        valid_from,
+        valid_to,
+        load.floor,
+        load.file.arrived_on,
+        load.file.file_id,
+        line.number,
+    )
+
+
+def read_waiver(line: Line, load: Load, settings: Settings) -> WaiverRow | tuple[str, ...]:
+    """The version of a waiver in a line, or the reasons why it has none."""
+    raw = parsed(line)
+    if raw is None:
+        return ("unparseable_line",)
+    names = ("waiver_id", "owner_uin", "component_code", "usage_date", "reason")
+    reasons = [f"missing_{name}" for name in names if text(raw.get(name)) is None]
+    usage_date = calendar_date(raw.get("usage_date"))
+    calls, request_id = whole(raw.get("calls")), text(raw.get("request_id"))
+    has_calls = text(raw.get("calls")) is not None
+    if (
+        usage_date is None
+        or has_calls == (request_id is not None)
+        or has_calls != (calls is not None)
+    ):
+        reasons.append("bad_terms")
+    if reasons or usage_date is None:
+        return tuple(reasons)
+    return WaiverRow(
+        required(raw, "waiver_id"),
+        required(raw, "owner_uin"),
+        usage_date,
+        required(raw, "component_code"),
+        calls,
+        request_id,
+        required(raw, "reason"),
+        load.floor,
+        load.file.arrived_on,
+        load.file.file_id,
+        line.number,
+    )
+
+
 READERS: dict[str, Callable[[Line, Load, Settings], Any]] = {
     "call_logs": read_record,
     "contracts": read_contract,
+    "packages": read_package,
+    "waivers": read_waiver,
     "account_attributes": read_attribute,
 }
 
-
 # Values
+
+
+def whole(value: Any) -> int | None:
+    """A number of calls."""
+    number = decimal(value)
+    return int(number) if number is not None and number >= 0 and places(number) == 0 else None
 
 
 def inner(raw: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ runs.
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -146,6 +147,51 @@ LATER_PRICES = (
     list_price("ocr_page", "2023-12-01", "2024-04-20", "0.004"),
     list_price("ocr_page", "2024-02-01", "2024-01-01", "0.006"),
 )
+
+
+def ladder(
+    component_code: str, effective_from: str, known_from: str, period: str, **prices: str
+) -> tuple[ListPrice, ...]:
+    """The steps of a ladder: `from_3="60"` is the price of calls after three."""
+    flat = list_price(component_code, effective_from, known_from, "0")
+    return tuple(
+        dataclasses.replace(
+            flat,
+            list_price=Decimal(price),
+            tier_from=int(name.removeprefix("from_")),
+            tier_period=period,
+        )
+        for name, price in prices.items()
+    )
+
+
+# Prices that depend on how much. The numbers are small, as worlds are.
+LADDER_SEEDS = Seeds(
+    components=ROUGH_SEEDS.components,
+    list_prices=(
+        *SHIPPED_SEEDS.list_prices,
+        *ladder("wimgs_search_by_text", "2024-02-01", "2024-02-20", "month",
+                from_0="0", from_3="60", from_12="50"),
+        *ladder("wimgs_search_by_text", "2024-03-01", "2024-03-20", "month",
+                from_0="58.5", from_5="40"),
+        *ladder("wimgs_image_to_image_search", "2024-01-01", "2024-02-02", "day",
+                from_0="7.77777777", from_2="5"),
+        *ladder("ocr_page", "2023-12-01", "2024-01-01", "ever",
+                from_0="0", from_4="0.005", from_9="0.003"),
+    ),
+)  # fmt: skip
+# What becomes known of them while worlds are settled: other steps for what is settled, another
+# period, one price for all again.
+LATER_LADDERS = (
+    ladder("wimgs_search_by_text", "2024-02-15", "2024-01-01", "month", from_0="61", from_6="30"),
+    ladder("wimgs_search_by_text", "2024-02-01", "2024-03-25", "month", from_0="0", from_4="60"),
+    ladder("wimgs_search_by_text", "2024-02-28", "2024-03-02", "day", from_0="59", from_2="1"),
+    (list_price("wimgs_search_by_text", "2024-03-02", "2024-03-28", "33"),),
+    ladder("wimgs_image_to_image_search", "2024-01-01", "2024-03-03", "month",
+           from_0="7.77777777", from_2="5", from_30="4"),
+    ladder("ocr_page", "2024-02-01", "2024-03-10", "ever", from_0="0.004"),
+)  # fmt: skip
+PACKAGE_CONTAINERS = ("csv", "jsonl", "parquet")
 
 
 def claim_by(action: str, component_code: str, known_from: date = date.min, **values: str) -> Claim:
@@ -670,6 +716,77 @@ def growing(count: int, seed: int, runs: Sequence[date]) -> World:
     there = {row_key(later.row) for later in (*added, *of_attributes)}
     others = [later for later in drawn if row_key(later.row) not in there]
     return dataclasses.replace(world, seeds=seeds, later_rows=(*added, *of_attributes, *others))
+
+
+def counted(count: int, seed: int, runs: Sequence[date]) -> World:
+    """Many worlds whose prices depend on how much, with packages and waivers, and with ladders that
+    are replaced between the runs."""
+    plans_to_share = collected(plans(), count, seed)
+    world = merged(plans_to_share, runs, LADDER_SEEDS)
+    chance = random.Random(seed)
+    files = [
+        file
+        for number, plan in enumerate(plans_to_share)
+        for feed in ("packages", "waivers")
+        for file in quantity_files(feed, plan, number, runs, chance)
+    ]
+    # A ladder is replaced whole, so all its steps come before one run.
+    later = [
+        LaterRow(run, row)
+        for steps in chance.sample(LATER_LADDERS, 4)
+        for run in [chance.randrange(len(runs))]
+        for row in steps
+    ]
+    return dataclasses.replace(world, files=(*world.files, *files), later_rows=tuple(later))
+
+
+def quantity_files(
+    feed: str, plan: Plan, number: int, runs: Sequence[date], chance: random.Random
+) -> list[File]:
+    """Files of packages or waivers of a world, with few ids, so that they come in versions."""
+    components = [component.component_code for component in LADDER_SEEDS.components]
+    days = [plan.base_day + timedelta(days=lag) for lag, _clock in plan.moments]
+    files = []
+    for index in range(chance.choice((0, 1, 1, 2, 3))):
+        arrived_on = chance.choice(days) + timedelta(days=chance.choice((-3, 0, 1, 1, 2, 3, 30)))
+        rows: list[dict[str, Any] | str] = []
+        for _ in range(chance.choice((1, 1, 2))):
+            row: dict[str, Any] = {
+                "owner_uin": owner_uin(number, chance.choice((0, 0, 0, 1))),
+                "component_code": chance.choice((components[0], *components)),
+            }
+            if feed == "packages":
+                begins = chance.choice(days) - timedelta(days=chance.choice((0, 0, 1, 5)))
+                row |= {
+                    "package_id": f"p{number:04d}-{chance.randrange(3)}",
+                    "calls": str(chance.choice((0, 1, 2, 3, 5, 20))),
+                    "valid_from": begins.isoformat(),
+                    "valid_to": (
+                        begins + timedelta(days=chance.choice((0, 1, 2, 3, 31, 62)))
+                    ).isoformat(),
+                }
+            else:
+                row |= {
+                    "waiver_id": f"v{number:04d}-{chance.randrange(3)}",
+                    "usage_date": chance.choice(days).isoformat(),
+                    "reason": chance.choice(("test traffic", "goodwill", "测试")),
+                }
+                if chance.random() < 0.4:
+                    row["request_id"] = f"w{number:04d}-{chance.randrange(5)}"
+                else:
+                    row["calls"] = str(chance.choice((0, 1, 1, 2, 4, 100)))
+            rows.append(row)
+        files.append(
+            make_file(
+                feed,
+                f"w{number:04d}-{feed}-{index}",
+                arrived_on,
+                rows,
+                container=chance.choice(PACKAGE_CONTAINERS),
+                placed_run=placing_run(runs, arrived_on, chance.choice((0, 0, 0, 1))),
+            )
+        )
+    return files
 
 
 def collected(strategy: st.SearchStrategy[Any], count: int, seed: int) -> list[Any]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from datetime import date
 from pathlib import Path
 
 import pytest
-from callbill.base.catalogue import check_catalogue, figure_seeds
+from callbill.base.catalogue import as_counted, check_catalogue, counts_from, figure_seeds
 from callbill.base.errors import UsageError
 
 from tests.support.project import PROJECT
 
 PRICE = "wimgs_search_by_text,2020-01-01,2020-01-01"
+LADDER = "wimgs_search_by_text,2026-01-01,2026-01-01,60"
 
 
 @pytest.fixture
@@ -60,7 +62,15 @@ def test_a_price_is_the_same_however_it_is_written(seeds: Path) -> None:
             "component_code",
             "not in seeds/components.csv",
         ),
-        ("list_prices", f"{PRICE},50,50", "", "more values than the header"),
+        ("list_prices", f"{PRICE},50,,,1", "", "more values than the header"),
+        ("list_prices", f"{LADDER},0,week", "tier_period", "none of day, month, ever"),
+        ("list_prices", f"{LADDER},-1,month", "tier_from", "not a whole number"),
+        ("list_prices", f"{LADDER},0,", "", "both tier_from"),
+        ("list_prices", f"{LADDER},,month", "", "both tier_from"),
+        ("list_prices", f"{LADDER},10,month", "tier_from", "begins at 0"),
+        ("list_prices", f"{LADDER},0,month\n{LADDER},5,day", "tier_period", "line 3, says another"),
+        ("list_prices", f"{LADDER},0,month\n{LADDER},,", "tier_period", "says another"),
+        ("list_prices", f"{LADDER},0,month\n{LADDER},0,month", "", "two rows"),
         ("component_actions", "SearchByText,wimgs_search_by_text", "", "two rows"),
         ("component_actions", "Other,nobody", "component_code", "not in seeds/components.csv"),
         (
@@ -152,6 +162,31 @@ def test_files_that_no_figure_depends_on_may_be_missing(seeds: Path) -> None:
         check_catalogue(seeds)
     with pytest.raises(UsageError, match="is no folder"):
         check_catalogue(seeds / "nowhere")
+
+
+def test_a_step_cannot_be_added_to_a_ladder_that_counts(seeds: Path) -> None:
+    """It would replace the ladder by itself."""
+    add(seeds, "list_prices", f"{LADDER},0,month\n{LADDER},5,month")
+    ladder = figure_seeds(seeds)
+    before = counts_from(ladder, {}, None)
+    add(seeds, "list_prices", f"{LADDER},9,month")
+    with pytest.raises(
+        UsageError, match=r"a ladder is replaced whole.*known_from after 2026-01-01"
+    ):
+        counts_from(figure_seeds(seeds), before, date(2026, 4, 1))
+    assert counts_from(ladder, before, date(2026, 4, 1)) == before
+
+
+def test_a_ladder_that_counts_since_another_does_replaces_it_whole(seeds: Path) -> None:
+    add(seeds, "list_prices", f"{LADDER},0,month\n{LADDER},5,month")
+    later = LADDER.replace("2026-01-01,60", "2026-02-01,50")
+    add(seeds, "list_prices", f"{later},0,day")
+    rows = figure_seeds(seeds)
+    counted = as_counted(rows, counts_from(rows, {}, date(2026, 4, 1)))["list_prices"]
+    of_2026 = [row for row in counted if row[1] == "2026-01-01"]
+    assert of_2026 == [
+        ["wimgs_search_by_text", "2026-01-01", "2026-04-01", "50.00000000", "0", "day"]
+    ]
 
 
 # --- claims that ask for attributes --------------------------------------------------------------

@@ -16,6 +16,20 @@ with accepted as (
     union all
     select
         source_file_id,
+        'packages' as feed,
+        count(*) as records
+    from raw.packages_loaded
+    group by source_file_id
+    union all
+    select
+        source_file_id,
+        'waivers' as feed,
+        count(*) as records
+    from raw.waivers_loaded
+    group by source_file_id
+    union all
+    select
+        source_file_id,
         'account_attributes' as feed,
         count(*) as records
     from raw.account_attributes_loaded
