@@ -136,7 +136,7 @@ def build_models(
         has_cleaned_identifiers=has_cleaned,
         count_records_from=_count_records_from(warehouse, load_thresholds(settings), dates.first),
         has_attribute_claims=_has_attribute_claims(warehouse),
-        has_quantity_prices=bool(warehouse.value(_QUANTITY_PRICES, {"last": dates.last})),
+        has_quantity_prices=has_quantity_prices(warehouse, dates.last),
     )
     with warehouse.transaction():
         warehouse.execute("delete from ops.settlement_window")
@@ -326,6 +326,11 @@ def _has_catalogue_news(warehouse: Warehouse, dates: RuleRange) -> bool:
         },
     )
     return bool(has_news)
+
+
+def has_quantity_prices(warehouse: Warehouse, last: date) -> bool:
+    """Whether a price may depend on how much, as known on a date."""
+    return bool(warehouse.value(_QUANTITY_PRICES, {"last": last}))
 
 
 def _has_attribute_claims(warehouse: Warehouse) -> bool:

@@ -40,7 +40,8 @@ from callbill.jobs.simulation.terms import (
 from callbill.jobs.simulation.what_if import WhatIf
 from callbill.release.manifest import Manifest
 from callbill.release.store import published_by
-from callbill.tasks.build import build_models
+from callbill.tasks.build import build_models, has_quantity_prices
+from callbill.tasks.quantities import count_quantities
 from callbill.tasks.workers.in_process import InProcess
 from callbill.warehouse.layout import CALLS, Layout
 from callbill.warehouse.plan import Plan, Window, load_plan
@@ -166,7 +167,8 @@ def _said_together(why: Remark) -> Iterator[None]:
         raise UsageError(f"{reason[0].lower()}{reason[1:]}, and without it: {error}") from error
 
 
-def _window(dates: RuleRange) -> Window:
+def _window(dates: RuleRange, *, has_quantity_prices: bool = False) -> Window:
+    """A window for bills from calls that are there: what decides about calls does not matter."""
     return Window(
         dates.first,
         dates.last,
@@ -174,6 +176,8 @@ def _window(dates: RuleRange) -> Window:
         has_catalogue_news=False,
         has_cleaned_identifiers=False,
         count_records_from=dates.first,
+        has_attribute_claims=False,
+        has_quantity_prices=has_quantity_prices,
     )
 
 
@@ -226,14 +230,15 @@ def _build_bills(
     warehouse: Warehouse, ours: Settings, billing_vars: BillingVars, dates: RuleRange
 ) -> None:
     """Build the bills of some dates from charged calls, which are there."""
-    window = _window(dates)
+    window = _window(dates, has_quantity_prices=has_quantity_prices(warehouse, dates.last))
     with warehouse.transaction():
         warehouse.execute("delete from ops.settlement_window")
         warehouse.insert("ops.settlement_window", [tuple(vars(window).values())])
     plan: Plan = load_plan(warehouse.layout, billing_vars, window)
     of_calls = [model.name for model in plan.models if model.by_bucket]
     write_seeds(warehouse, plan, ours.catalogue)
-    write_relations(warehouse, plan.leading_to(_BILLS, given=of_calls), window)
+    bills = plan.leading_to(_BILLS, given=of_calls)
+    write_relations(warehouse, bills, window, {"int_quantity_lines": count_quantities})
 
 
 def _asked(books: Terms, terms: Terms, what_if: WhatIf, given: Given) -> list[Remark]:
