@@ -36,7 +36,7 @@ RUN_ID = "simulation"
 _NOT_COPIED = (
     *("warehouse", "runs", "control_results", "unbilled_calls", "rejected_lines"),
     *("landing_entries", "landing_changes", "landing_manifests", "vendor_bills_loaded"),
-    *("settlement_window", "catalogue_rows"),
+    *("settlement_window", "catalogue_rows", "quantity_moves"),
 )
 _COLUMNS = """
     select schema_name, table_name, list(column_name)

@@ -167,6 +167,7 @@ def _said_together(why: Remark) -> Iterator[None]:
 
 
 def _window(dates: RuleRange, *, has_quantity_prices: bool = True) -> Window:
+    """A window for bills from calls that are there: what decides about calls does not matter."""
     return Window(
         dates.first,
         dates.last,
