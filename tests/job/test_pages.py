@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.commands import CALLBILL, callbill
+from tests.support.commands import callbill
 from tests.support.pages import commands_of, run_commands
 from tests.support.places import manifest, query
 from tests.support.project import PROJECT, SAMPLE_THROUGH
@@ -17,7 +17,7 @@ from tests.support.project import PROJECT, SAMPLE_THROUGH
 def test_the_quick_start_of_the_readme(tmp_path: Path) -> None:
     install, *blocks = commands_of("README.md", "## Quick start")
     assert "uv tool install" in install
-    shown = run_commands(blocks, tmp_path, CALLBILL.parent)
+    shown = run_commands(blocks, tmp_path)
     bill, rest = shown.split("Bill of account 100000004002, 2026-09 (CNY)")
     assert "Dry run: would settle 2026-09-02 to 2026-09-02; nothing was kept." in bill
     assert "deducted 0.24 − rated 0.24000000 = 0.00000000" in rest
@@ -27,7 +27,7 @@ def test_the_quick_start_of_the_readme(tmp_path: Path) -> None:
 
 def test_another_product_in_ten_minutes(tmp_path: Path) -> None:
     blocks = commands_of("docs/another-product.md")
-    run_commands(blocks, tmp_path, CALLBILL.parent)
+    run_commands(blocks, tmp_path)
     place = tmp_path / "acme"
     lines = "select product_code, component_name, calls, real_cost::varchar from billing.bill_lines"
     assert query(place, f"{lines} order by all") == [
@@ -51,7 +51,7 @@ def test_what_focus_wants_to_know_is_asked_for(tmp_path: Path) -> None:
     without = [b for b in blocks if "focus" not in b]
     assert len(without) == len(blocks) - 2
     asked = "callbill run --through 2026-09-02"
-    run_commands([*without, asked], tmp_path, CALLBILL.parent)
+    run_commands([*without, asked], tmp_path)
     ended = callbill("export", "--month=2026-09", "--layout=focus", cwd=tmp_path / "acme")
     assert ended.returncode == 2
     assert "focus_services.csv has no row for product ocr" in ended.stderr

@@ -7,8 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import date
 from functools import cache
 from multiprocessing import forkserver
@@ -33,6 +33,10 @@ CALLBILL = Path(sys.executable).with_name("callbill")
 
 _TRIED_SETTINGS = {f"CALLBILL_{name.upper()}" for name in settings.Settings.model_fields}
 
+# Several runs are at work at a time, and of so few rows two threads only take more processor time
+# than one. Whoever tries what threads may change says how many.
+_ONE_THREAD = {"CALLBILL_THREADS": "1"}
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -41,7 +45,7 @@ def _warm() -> multiprocessing.context.ForkServerContext:
     """A process to fork runs from, see tests/support/warm.py."""
     os.environ["TESTS_PARSED_MODELS"] = str(parsed_models())
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.support.warm"])
+    context.set_forkserver_preload(["tests.support.warm", __name__])
     # Whoever asks first may try a setting that is refused.
     tried = {k: os.environ.pop(k) for k in list(os.environ) if k in _TRIED_SETTINGS}
     forkserver.ensure_running()
@@ -63,7 +67,7 @@ def callbill(
             target=_command,
             args=(
                 command,
-                dict(os.environ),
+                _ONE_THREAD | dict(os.environ),
                 cwd,
                 project,
                 before,
@@ -104,6 +108,16 @@ def _command(
     if before is not None:
         before()
     main()
+
+
+@contextmanager
+def several_threads() -> Iterator[None]:
+    """Have the runs of this block, in which rows may come in any order, work on several threads."""
+    os.environ["CALLBILL_THREADS"] = "2"
+    try:
+        yield
+    finally:
+        del os.environ["CALLBILL_THREADS"]
 
 
 def run_job(
