@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import date
 from functools import cache
 from multiprocessing import forkserver
@@ -27,7 +26,6 @@ from callbill.warehouse import dbt
 from tests.support.parsed import lend, parsed_models
 from tests.support.places import places
 from tests.support.project import INGEST, PROJECT
-from tests.support.shared import shared_folder
 
 CALLBILL = Path(sys.executable).with_name("callbill")
 
@@ -126,21 +124,8 @@ def run_job(
     project: Path = PROJECT,
     before: Callable[[], None] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """`callbill run` with a folder's own landing, warehouse and published places.
-
-    It is lent what dbt wrote of the models, which takes seconds. What has changed since is written
-    anew.
-    """
-    docs = shared_folder() / "docs"
-    state = place / "warehouse.duckdb.files" / "dbt"
-    if docs.exists() and not state.exists():
-        shutil.copytree(docs, state / "docs")
-    ended = callbill("run", *places(place), *arguments, project=project, before=before)
-    if project == PROJECT and (state / "docs").exists() and not docs.exists():
-        copy = Path(shutil.copytree(state / "docs", docs.with_name(f"docs-{os.getpid()}")))
-        with suppress(OSError):  # another process was first
-            copy.rename(docs)
-    return ended
+    """`callbill run` with a folder's own landing, warehouse and published places."""
+    return callbill("run", *places(place), *arguments, project=project, before=before)
 
 
 def run_after(
