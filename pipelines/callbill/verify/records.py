@@ -6,6 +6,7 @@ stg_call_logs. It gives no reasons: only whether a row counts is held against th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 import polars as pl
@@ -44,8 +45,8 @@ def accepted_records(
     """The records among a call log's rows of texts.
 
     Columns: request_id, called_us (microseconds since 1970 UTC), usage_date, settled_on, owner_uin,
-    operate_uin, action, is_failure, is_too_old, and request_key and owner_key, the identifiers by
-    which records are matched. Files read by older rules have some that are not clean.
+    operate_uin, action, attributes, is_failure, is_too_old, and request_key and owner_key, the
+    identifiers by which records are matched. Files read by older rules have some that are unclean.
     """
     shape = shape_of(load.feed, load.format, load.reading_rules, load.declaration)
     naive_zone = billing_vars.zone if shape.naive_times_in_billing_timezone else None
@@ -93,6 +94,7 @@ def accepted_records(
             "owner_uin",
             pl.coalesce("operate_uin", "owner_uin"),
             "action",
+            _attributes(shape.attributes),
             "request_key",
             "owner_key",
             (
@@ -103,6 +105,16 @@ def accepted_records(
         )
         .collect()
     )
+
+
+def _attributes(names: Sequence[str]) -> pl.Expr:
+    """The attributes of a record as one text, such as edition=flagship;region=x."""
+    pairs = [
+        pl.lit(f"{name}=") + pl.col(f"attribute_{name}").str.replace_all(";", "%3B", literal=True)
+        for name in sorted(names)
+    ]
+    text = pl.concat_str(pairs, separator=";", ignore_nulls=True) if pairs else pl.lit("")
+    return text.alias("attributes")
 
 
 def floor_of(load: SourceLoad, line: int) -> date:
