@@ -14,7 +14,8 @@ from threading import Thread
 from tests.support.commands import callbill
 from tests.support.project import PROJECT
 
-_BLOCK = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# Those of commands name no language.
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def commands_of(page: str, heading: str = "") -> list[str]:
@@ -24,7 +25,7 @@ def commands_of(page: str, heading: str = "") -> list[str]:
         _before, _heading, text = text.partition(f"\n{heading}\n")
         assert text, f"{page} has no {heading}"
         text = text.partition("\n## ")[0]
-    return [match[1] for match in _BLOCK.finditer(text)]
+    return [match[2] for match in _BLOCK.finditer(text) if not match[1]]
 
 
 # Instead of the program: whoever reads `asked` runs the command.
