@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
@@ -110,8 +110,10 @@ def build_models(
     billing_vars: BillingVars,
     dates: RuleRange,
     workers: Workers,
+    targets: Collection[str] | None = None,
 ) -> Built:
-    """Build all models for a range of settlement dates with one version of the rules.
+    """Build all models for a range of settlement dates with one version of the rules, or only some
+    and what they read (`targets`, of which one is `calls`).
 
     The rows of these dates and of later ones, which an unpublished run may have left, are replaced.
     If the warehouse has several buckets, the calls of each are built by a task of its own.
@@ -140,9 +142,12 @@ def build_models(
         warehouse.execute("delete from ops.settlement_window")
         warehouse.insert("ops.settlement_window", [tuple(vars(window).values())])
     plan = load_plan(warehouse.layout, billing_vars, window)
+    if targets is not None:
+        plan = plan.leading_to(targets)
     write_seeds(warehouse, plan, settings.catalogue)
     warehouse.by_date.prepare(dates.first, dates.last)
-    _build_past(warehouse, billing_vars, window)
+    if targets is None:
+        _build_past(warehouse, billing_vars, window)
     built = Built()
     if warehouse.buckets > 1:
         values = variables(
