@@ -136,7 +136,7 @@ def build_models(
         has_cleaned_identifiers=has_cleaned,
         count_records_from=_count_records_from(warehouse, load_thresholds(settings), dates.first),
         has_attribute_claims=_has_attribute_claims(warehouse),
-        has_quantity_prices=bool(warehouse.value(_QUANTITY_PRICES, {"last": dates.last})),
+        has_quantity_prices=has_quantity_prices(warehouse, dates.last),
     )
     with warehouse.transaction():
         warehouse.execute("delete from ops.settlement_window")
@@ -154,7 +154,7 @@ def build_models(
             dates, billing_vars, load_thresholds(settings), has_catalogue_news=has_news
         )
         plan, built = _build_buckets(warehouse, settings, plan, window, values, workers)
-    write_relations(warehouse, plan, window, {"int_quantity_lines": count_quantities})
+    write_models(warehouse, plan, window)
     days = (dates.last - dates.first).days
     warehouse.by_date.complete(dates.first + timedelta(days=n) for n in range(days + 1))
     return built
@@ -326,6 +326,18 @@ def _has_catalogue_news(warehouse: Warehouse, dates: RuleRange) -> bool:
         },
     )
     return bool(has_news)
+
+
+def has_quantity_prices(warehouse: Warehouse, last: date) -> bool:
+    """Whether a price may depend on how much by a settlement date: a ladder, a package or a waiver
+    is known by then."""
+    return bool(warehouse.value(_QUANTITY_PRICES, {"last": last}))
+
+
+def write_models(warehouse: Warehouse, plan: Plan, window: Window) -> None:
+    """Write the models of a plan, and count what prices of some of them depend on. Raises
+    CallbillError if a model cannot be built."""
+    write_relations(warehouse, plan, window, {"int_quantity_lines": count_quantities})
 
 
 def _has_attribute_claims(warehouse: Warehouse) -> bool:

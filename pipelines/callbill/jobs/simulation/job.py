@@ -40,11 +40,11 @@ from callbill.jobs.simulation.terms import (
 from callbill.jobs.simulation.what_if import WhatIf
 from callbill.release.manifest import Manifest
 from callbill.release.store import published_by
-from callbill.tasks.build import build_models
+from callbill.tasks.build import build_models, has_quantity_prices, write_models
 from callbill.tasks.workers.in_process import InProcess
 from callbill.warehouse.layout import CALLS, Layout
 from callbill.warehouse.plan import Plan, Window, load_plan
-from callbill.warehouse.relations import write_relations, write_seeds
+from callbill.warehouse.relations import write_seeds
 from callbill.warehouse.warehouse import Warehouse
 
 # What is compared. The models that these read are built too.
@@ -166,7 +166,7 @@ def _said_together(why: Remark) -> Iterator[None]:
         raise UsageError(f"{reason[0].lower()}{reason[1:]}, and without it: {error}") from error
 
 
-def _window(dates: RuleRange) -> Window:
+def _window(dates: RuleRange, *, has_quantity_prices: bool = True) -> Window:
     return Window(
         dates.first,
         dates.last,
@@ -175,7 +175,7 @@ def _window(dates: RuleRange) -> Window:
         has_cleaned_identifiers=False,
         count_records_from=dates.first,
         has_attribute_claims=False,
-        has_quantity_prices=False,
+        has_quantity_prices=has_quantity_prices,
     )
 
 
@@ -228,14 +228,14 @@ def _build_bills(
     warehouse: Warehouse, ours: Settings, billing_vars: BillingVars, dates: RuleRange
 ) -> None:
     """Build the bills of some dates from charged calls, which are there."""
-    window = _window(dates)
+    window = _window(dates, has_quantity_prices=has_quantity_prices(warehouse, dates.last))
     with warehouse.transaction():
         warehouse.execute("delete from ops.settlement_window")
         warehouse.insert("ops.settlement_window", [tuple(vars(window).values())])
     plan: Plan = load_plan(warehouse.layout, billing_vars, window)
     of_calls = [model.name for model in plan.models if model.by_bucket]
     write_seeds(warehouse, plan, ours.catalogue)
-    write_relations(warehouse, plan.leading_to(_BILLS, given=of_calls), window)
+    write_models(warehouse, plan.leading_to(_BILLS, given=of_calls), window)
 
 
 def _asked(books: Terms, terms: Terms, what_if: WhatIf, given: Given) -> list[Remark]:
