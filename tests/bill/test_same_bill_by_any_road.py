@@ -20,7 +20,7 @@ import pytest
 from tests.bill.reference import landing, worlds
 from tests.bill.reference.inputs import File, World
 from tests.bill.reference.worlds import LAST_DAY
-from tests.support.commands import callbill, run_job, settle
+from tests.support.commands import callbill, run_job, settle, several_threads
 from tests.support.places import copy_of, figures, places
 from tests.support.shared import make_once
 
@@ -49,7 +49,8 @@ def once(world: World) -> Path:
 
     def make(place: Path) -> None:
         landing.write(world, place / "landing")
-        settle(place, LAST_DAY)
+        with several_threads():
+            settle(place, LAST_DAY)
         assert len(figures(place)["settlement_hashes"]) > 200
 
     return make_once("worlds-once", make)
@@ -62,7 +63,8 @@ def test_in_steps(world: World, once: Path, tmp_path: Path) -> None:
         due = [file for file in waiting if file.arrived_on <= through]
         waiting = [file for file in waiting if file.arrived_on > through]
         landing.write(replace(world, files=tuple(due)), tmp_path / "landing")
-        settle(tmp_path, through)
+        with several_threads():
+            settle(tmp_path, through)
     assert not waiting
     assert figures(tmp_path) == figures(once)
 

@@ -12,8 +12,8 @@ import pytest
 
 from tests.bill.reference import landing, worlds
 from tests.bill.reference.inputs import World
-from tests.bill.reference.worlds import LAST_DAY
 from tests.support.commands import settle
+from tests.support.places import query
 from tests.support.servers import (
     connect_server,
     dask_cluster,
@@ -23,16 +23,19 @@ from tests.support.servers import (
 )
 from tests.support.shared import make_once
 
-RUNS = (date(2024, 3, 4), LAST_DAY)
+# A settlement date is files for each bucket, and a store is asked for each: some days are enough.
+FIRST_DAY = date(2024, 2, 26)
+RUNS = (date(2024, 3, 4), date(2024, 3, 8))
 KINDS = {"master": spark_master, "connect": connect_server, "dask": dask_cluster}
 
 
 @pytest.fixture(scope="session")
 def world() -> World:
-    """Worlds whose files have dates."""
-    drawn = worlds.sample(count=15, seed=41, runs=[LAST_DAY])
+    """Worlds whose files have dates, around the end of a month. Their lines are of every type."""
+    drawn = worlds.sample(count=40, seed=45, runs=RUNS)
     dated = (file for file in drawn.files if "arrived_on=" in file.path)
-    return replace(drawn, files=tuple(file for file in dated if file.arrived_on <= LAST_DAY))
+    files = tuple(file for file in dated if FIRST_DAY <= file.arrived_on <= RUNS[-1])
+    return replace(drawn, files=files)
 
 
 def land(world: World, folder: Path, after: date, through: date) -> None:
@@ -57,6 +60,7 @@ def here(world: World) -> Path:
         for after, through in zip((date.min, *RUNS), RUNS, strict=False):
             land(world, place / "landing", after, through)
             settle(place, through)
+        assert query(place, "select count(distinct line_type) from billing.bill_lines") == [(4,)]
 
     return make_once("here", make)
 

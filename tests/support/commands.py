@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from functools import cache
 from multiprocessing import forkserver
@@ -27,11 +26,14 @@ from callbill.warehouse import dbt
 from tests.support.parsed import lend, parsed_models
 from tests.support.places import places
 from tests.support.project import INGEST, PROJECT
-from tests.support.shared import shared_folder
 
 CALLBILL = Path(sys.executable).with_name("callbill")
 
 _TRIED_SETTINGS = {f"CALLBILL_{name.upper()}" for name in settings.Settings.model_fields}
+
+# Several runs are at work at a time, and of so few rows two threads only take more processor time
+# than one. Whoever tries what threads may change says how many.
+_ONE_THREAD = {"CALLBILL_THREADS": "1"}
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -41,7 +43,7 @@ def _warm() -> multiprocessing.context.ForkServerContext:
     """A process to fork runs from, see tests/support/warm.py."""
     os.environ["TESTS_PARSED_MODELS"] = str(parsed_models())
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.support.warm"])
+    context.set_forkserver_preload(["tests.support.warm", __name__])
     # Whoever asks first may try a setting that is refused.
     tried = {k: os.environ.pop(k) for k in list(os.environ) if k in _TRIED_SETTINGS}
     forkserver.ensure_running()
@@ -63,7 +65,7 @@ def callbill(
             target=_command,
             args=(
                 command,
-                dict(os.environ),
+                _ONE_THREAD | dict(os.environ),
                 cwd,
                 project,
                 before,
@@ -106,27 +108,24 @@ def _command(
     main()
 
 
+@contextmanager
+def several_threads() -> Iterator[None]:
+    """Have the runs of this block, in which rows may come in any order, work on several threads."""
+    os.environ["CALLBILL_THREADS"] = "2"
+    try:
+        yield
+    finally:
+        del os.environ["CALLBILL_THREADS"]
+
+
 def run_job(
     place: Path,
     *arguments: object,
     project: Path = PROJECT,
     before: Callable[[], None] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """`callbill run` with a folder's own landing, warehouse and published places.
-
-    It is lent what dbt wrote of the models, which takes seconds. What has changed since is written
-    anew.
-    """
-    docs = shared_folder() / "docs"
-    state = place / "warehouse.duckdb.files" / "dbt"
-    if docs.exists() and not state.exists():
-        shutil.copytree(docs, state / "docs")
-    ended = callbill("run", *places(place), *arguments, project=project, before=before)
-    if project == PROJECT and (state / "docs").exists() and not docs.exists():
-        copy = Path(shutil.copytree(state / "docs", docs.with_name(f"docs-{os.getpid()}")))
-        with suppress(OSError):  # another process was first
-            copy.rename(docs)
-    return ended
+    """`callbill run` with a folder's own landing, warehouse and published places."""
+    return callbill("run", *places(place), *arguments, project=project, before=before)
 
 
 def run_after(

@@ -14,7 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from callbill.base.settings import BillingVars
+from callbill.release import site
 from callbill.release.site import dbt_docs
+from callbill.storage.files import link_or_copy
 from callbill.warehouse import dbt, plan
 from callbill.warehouse.layout import Layout
 from callbill.warehouse.plan import Plan, Window
@@ -25,6 +27,7 @@ from tests.support.shared import make_once
 _NAME = "partial_parse.msgpack"
 _compile_plan = plan.compile_plan
 _run_dbt = dbt.run_dbt
+_write_dbt_docs = dbt_docs.write_dbt_docs
 
 
 def parsed_models() -> Path:
@@ -64,8 +67,27 @@ def lend(parsed: Path) -> None:
             _keep(kept, plan.as_json(made).encode())
         return plan.from_json(kept.read_text())
 
+    def write_dbt_docs(layout: Layout, billing_vars: BillingVars, folder: Path) -> None:
+        """A page that was made is named by all that it depends on."""
+        own, lent = layout.dbt / "docs", parsed.with_name("docs")
+        own.mkdir(parents=True, exist_ok=True)
+        for page in lent.glob("*.html"):
+            if not (own / page.name).exists():
+                link_or_copy(page, own / page.name)
+        _write_dbt_docs(layout, billing_vars, folder)
+        lent.mkdir(exist_ok=True)
+        for page in own.glob("*.html"):
+            if not (lent / page.name).exists():
+                _keep(lent / page.name, page.read_bytes())
+
     plan.compile_plan = compile_plan
     plan.run_dbt = dbt_docs.run_dbt = run_dbt
+    site.write_dbt_docs = write_dbt_docs
+
+
+def lend_no_docs() -> None:
+    """Have dbt write of the models in this process."""
+    site.write_dbt_docs = _write_dbt_docs
 
 
 def _keep(file: Path, content: bytes) -> None:

@@ -53,7 +53,7 @@ def wait_until(holds: Callable[[], bool], what: str, seconds: float = 90) -> Non
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, f"{what}: not within {seconds} s"
-        time.sleep(0.1)
+        time.sleep(0.02)
 
 
 def listens(port: int) -> bool:

@@ -11,7 +11,7 @@ from tests.bill.reference import compare, landing, worlds
 from tests.bill.reference.inputs import Settings, World
 from tests.bill.reference.model import tables
 from tests.bill.reference.worlds import LAST_DAY
-from tests.support.commands import Run, callbill, run_job, succeed
+from tests.support.commands import Run, callbill, run_job, several_threads, succeed
 from tests.support.places import places, query
 from tests.support.project_copy import ProjectCopy
 from tests.support.shared import make_once
@@ -48,6 +48,11 @@ BILLED_OTHERWISE = """
 def check(place: Path, world: World, run: Run = run_job, seeds: Path | None = None) -> None:
     """Run worlds through their schedule and hold each release against the model. The catalogue of
     each run is written to the folder `seeds`, if one is given."""
+    with several_threads():
+        _check(place, world, run, seeds)
+
+
+def _check(place: Path, world: World, run: Run, seeds: Path | None) -> None:
     for number, through in enumerate(world.runs):
         landing.write(world, place / "landing", number)
         if seeds is not None:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import duckdb
 import duckdb_engine
 import great_expectations as gx
+from great_expectations.compatibility.pydantic import PrivateAttr
 from great_expectations.core import (
     ExpectationSuiteValidationResult,
     ExpectationValidationResult,
@@ -139,6 +140,16 @@ class ExpectControlToFindNothing(BatchExpectation):
 
     metric_dependencies: ClassVar[tuple[str, ...]] = ("control.outcome",)
     success_keys: ClassVar[tuple[str, ...]] = ("control_id", "sql", "sample_rows")
+
+    _configuration: ExpectationConfiguration | None = PrivateAttr(None)
+
+    @property
+    def configuration(self) -> ExpectationConfiguration:
+        """Great Expectations asks for it dozens of times for each control, and would make it anew
+        each time. The fields of a control do not change."""
+        if self._configuration is None:
+            self._configuration = super().configuration
+        return self._configuration
 
     def _validate(
         self,
