@@ -172,30 +172,31 @@ def _to_move(
     later: set[FileKey],
     before: date,
 ) -> tuple[list[tuple[LandingFile, FileKey]], list[tuple[str, str]]]:
-    """The landing files with the bytes of these loads, each with its load, and those that stay though they arrived
-    before the date. An archive (.zip) goes as a whole or not at all."""
+    """The landing files with the bytes of these loads, each with its load; and those that stay
+    though they arrived before the date, with why. A .zip goes as a whole or not at all."""
     shapes = frozenset(load.format for load in current.loads)
     listing = list_landing(settings.landing, shapes, load_vars(settings).zone)
-    stays: dict[Path, str] = {}
-    keys: dict[str, FileKey] = {}
     files = [file for file in listing.files if file.feed == _FEED]
-    for file in files:
-        if file.arrived_on >= before:
-            stays.setdefault(file.path, "")
-            continue
-        key = keys[file.name] = (_FEED, file.digest() or "")
-        if key in later:
-            stays[file.path] = "has records that are settled later"
-        elif key not in eligible:
-            stays[file.path] = "is not what was loaded, or was not loaded yet"
-    left = {
-        file.name: stays[file.path] for file in files if stays.get(file.path) and file.member is None
-    } | {
-        file.name: stays[file.path] or "is in an archive with files that arrived later"
+    keys: dict[str, FileKey] = {}
+    # By path, which is that of the .zip for all files in it.
+    stays = {
+        file.path: "is in an archive with files that arrived later"
         for file in files
-        if file.path in stays and file.member is not None and file.arrived_on < before
+        if file.arrived_on >= before
     }
+    for file in files:
+        if file.arrived_on < before:
+            key = keys[file.name] = (_FEED, file.digest() or "")
+            if key in later:
+                stays[file.path] = "has records that are settled later"
+            elif key not in eligible:
+                stays[file.path] = "is not what was loaded, or was not loaded yet"
     goes = [(file, keys[file.name]) for file in files if file.path not in stays]
+    left = {
+        file.path.relative_to(settings.landing).as_posix(): stays[file.path]
+        for file in files
+        if file.path in stays and file.arrived_on < before
+    }
     return goes, sorted(left.items())
 
 
@@ -240,9 +241,7 @@ def _check_hashes(settings: Settings, layout: Layout, current: Manifest) -> int:
         refresh_hashes(warehouse)
         # A warehouse that is made of it looks at all landing files anew.
         warehouse.execute("delete from ops.landing_entries")
-        hashes = dict(
-            warehouse.rows("select settled_on, content_hash from ops.settlement_hashes")
-        )
+        hashes = dict(warehouse.rows("select settled_on, content_hash from ops.settlement_hashes"))
         if hashes != current.settlement_hashes:
             raise CallbillError(
                 "the warehouse does not say what was sealed: `callbill rebuild` makes a new one, "
@@ -251,9 +250,7 @@ def _check_hashes(settings: Settings, layout: Layout, current: Manifest) -> int:
         return warehouse.buckets
 
 
-def _stored(
-    settings: Settings, files: Iterable[tuple[LandingFile, FileKey]]
-) -> dict[Path, str]:
+def _stored(settings: Settings, files: Iterable[tuple[LandingFile, FileKey]]) -> dict[Path, str]:
     """The files of the landing folder to move, each once, with the announcement beside it; and
     their names in that folder."""
     landing = settings.landing

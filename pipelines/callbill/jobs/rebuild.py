@@ -23,8 +23,8 @@ from callbill.base.progress import Reporter
 from callbill.base.settings import BillingVars, Settings
 from callbill.jobs.loading import load_landing
 from callbill.jobs.locks import run_lock
-from callbill.jobs.run import check_landing, settle_dates
 from callbill.jobs.restoring import restore_where_needed
+from callbill.jobs.run import check_landing, settle_dates
 from callbill.jobs.sealing import (
     adopted_warehouse,
     check_all_loaded,

@@ -81,7 +81,7 @@ def _candidates(published: Published) -> list[dict[str, str]]:
 
 
 def _archived(settings: Settings) -> dict[str, Any] | None:
-    """How many files were archived, and the last sealed date of the checkpoint that stands for them."""
+    """How many files were archived, and through which date the checkpoint is sealed."""
     checkpoint = newest_checkpoint(settings.published)
     if checkpoint is None:
         return None

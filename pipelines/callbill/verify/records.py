@@ -88,8 +88,11 @@ def accepted_records(
     return _as_records(accepted, billing_vars).collect()
 
 
-def records_as_read(rows: pl.DataFrame, load: SourceLoad, billing_vars: BillingVars) -> pl.DataFrame:
-    """The records of a load, as `accepted_records` has them, from what was once read of its file."""
+def records_as_read(
+    rows: pl.DataFrame, load: SourceLoad, billing_vars: BillingVars
+) -> pl.DataFrame:
+    """The records of a load in the form of `accepted_records`, from what was once read of its
+    file."""
     return _as_records(
         rows.lazy().with_columns(
             pl.col("called_at").dt.epoch("us").alias("called_us"),
