@@ -330,7 +330,7 @@ def test_a_file_that_comes_back_is_known_and_named(place: Path) -> None:
 
 
 def test_other_bytes_under_an_archived_name_are_a_file_of_its_own(place: Path) -> None:
-    land(place, "2026-03-03", *calls("b", 2), record("b-9", used(5)))
+    land(place, "2026-03-03", *calls("b", 2), record("b-9", used(4)))
     said = " ".join(run(place, "2026-03-07").split())
     assert "1 file(s) have the name of an archived one and other bytes" in said
     assert query(
