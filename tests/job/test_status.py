@@ -125,7 +125,12 @@ def test_it_names_what_waits_and_what_is_not_read(place: Path) -> None:
 def test_it_warns_of_what_controls_found_and_of_the_catalogue(place: Path) -> None:
     with (place / "catalogue/budgets.csv").open("a") as stream:
         stream.write(f"{OWNER},2026-03,0.10\n")
-    land(place, "2026-03-07", record("b-1", "2026-03-06T10:00:00+08:00", action="Unclaimed"))
+    land(
+        place,
+        "2026-03-07",
+        record("b-1", "2026-03-06T10:00:00+08:00", action="Unclaimed"),
+        record("b-2", "2026-03-06T10:00:00+08:00"),
+    )
     succeed(callbill("run", "--through", "2026-03-07", cwd=place))
     lines = status(place)
     assert "budgets_hold: 1 row(s)" in lines["warns"]

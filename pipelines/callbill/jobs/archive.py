@@ -241,7 +241,9 @@ def _check_hashes(settings: Settings, layout: Layout, current: Manifest) -> int:
         refresh_hashes(warehouse)
         # A warehouse that is made of it looks at all landing files anew.
         warehouse.execute("delete from ops.landing_entries")
-        hashes = dict(warehouse.rows("select settled_on, content_hash from ops.settlement_hashes"))
+        hashes: dict[date, str] = dict(
+            warehouse.rows("select settled_on, content_hash from ops.settlement_hashes")
+        )
         if hashes != current.settlement_hashes:
             raise CallbillError(
                 "the warehouse does not say what was sealed: `callbill rebuild` makes a new one, "

@@ -187,7 +187,8 @@ def _archived_that_came_back(
     contents: dict[str, str] = dict(
         warehouse.rows("select path, source_file_id from ops.landing_entries")
     )
-    back, others = [], []
+    back: list[str] = []
+    others: list[str] = []
     for file in files:
         sha256 = contents.get(file.name)
         if sha256 is None or file.name not in known_by_path:
