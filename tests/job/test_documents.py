@@ -62,5 +62,6 @@ def test_the_guides_python_runs(sample_place: Path, tmp_path: Path) -> None:
         assert any(figure in ended.stdout for figure in ("171.98", "17.15475966", "8.21008649"))
 
 
-def test_the_page_on_speed_is_made_of_the_results_that_are_kept() -> None:
-    assert (PROJECT / "docs" / "performance.md").read_text(encoding="utf-8") == page()
+@pytest.mark.parametrize("name", ["performance", "scale"])
+def test_the_pages_on_speed_are_made_of_the_results_that_are_kept(name: str) -> None:
+    assert (PROJECT / "docs" / f"{name}.md").read_text(encoding="utf-8") == page(name)
