@@ -99,6 +99,7 @@ NIGHTS: dict[str, list[str]] = {
     ],
     "2026-03-09": [
         record("a-2", used(1, 2)),
+        record("b-3", used(2, 3), **FAILED),
         record("c-2", used(3, 2), **FAILED),
         record("d-2", used(4, 2), **FAILED),
         record("e-1", used(5), **FAILED),
@@ -172,6 +173,8 @@ def test_the_nights_reach_into_what_was_archived(expected: dict[str, dict[str, A
     assert found["a-1"] == ["billed", "duplicate"]
     assert found["a-2"] == ["billed", "too_old"]
     assert found["b-1"] == found["c-2"] == ["reversed"]
+    # Linked by its second record alone, of 4 March.
+    assert found["b-3"] == ["reversed"]
     assert expected.keys() == NIGHTS.keys()
 
 
