@@ -49,7 +49,7 @@ def land_week(place: Path) -> None:
     folder.mkdir(parents=True)
     with zipfile.ZipFile(folder / "calls.zip", "w") as archive:
         archive.writestr("c.jsonl", "\n".join([*calls("c", 3), record("b-3", used(2, 3))]))
-    land(place, "2026-03-05", *calls("d", 4))
+    land(place, "2026-03-05", *calls("d", 4), record("a-3", used(1, 3)))
     for feed, name, content in (
         ("contracts", "contracts.csv", CONTRACT),
         (
@@ -99,7 +99,7 @@ NIGHTS: dict[str, list[str]] = {
     ],
     "2026-03-09": [
         record("a-2", used(1, 2)),
-        record("b-3", used(2, 3), **FAILED),
+        record("a-3", used(1, 3), **FAILED),
         record("c-2", used(3, 2), **FAILED),
         record("d-2", used(4, 2), **FAILED),
         record("e-1", used(5), **FAILED),
@@ -173,8 +173,9 @@ def test_the_nights_reach_into_what_was_archived(expected: dict[str, dict[str, A
     assert found["a-1"] == ["billed", "duplicate"]
     assert found["a-2"] == ["billed", "too_old"]
     assert found["b-1"] == found["c-2"] == ["reversed"]
-    # Linked by its second record alone, of 4 March.
-    assert found["b-3"] == ["reversed"]
+    # Linked by its second record alone, which was too old to be charged: the state of the call knows
+    # of the first.
+    assert found["a-3"] == ["billed", "duplicate", "reversed"]
     assert expected.keys() == NIGHTS.keys()
 
 
@@ -205,7 +206,7 @@ def test_late_records_of_archived_calls_come_to_the_same(
         assert settle_night(place, day) == expected[day]
         said = callbill("verify", cwd=place)
         assert said.returncode == 0, said.stderr
-        assert "4 files are archived and away. Their 17 records" in said.stdout
+        assert "4 files are archived and away. Their 18 records" in said.stdout
         assert "checkpoint through 2026-03-06" in said.stdout
 
 
