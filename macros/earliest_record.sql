@@ -1,11 +1,12 @@
 {#
     The order of a call's records on one settlement date. No two different records are equal in it,
-    so that nothing depends on the order of files. Texts compare by their bytes.
+    so that nothing depends on the order of files. Texts compare by their bytes. `claim_key` has the
+    action with its attributes, where records may differ in these.
 #}
-{% macro earliest_record_first() -%}
+{% macro earliest_record_first(claim_key='action') -%}
     called_at asc,
             operate_uin asc nulls first,
-            action asc nulls first,
+            {{ claim_key }} asc nulls first,
             region asc nulls first,
             error_code asc nulls first,
             cast(http_status as varchar) asc nulls first,

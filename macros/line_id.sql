@@ -1,6 +1,7 @@
 {#
-    A bill line's id: a hash of its key in stated text forms. The owner, the one text that comes
-    from outside, stands last, so that nothing in it can be taken for another field.
+    A bill line's id: a hash of its key in stated text forms. Step, package and waiver are part of it
+    where a line has one. The owner, the one text that comes from outside as it is, stands last, so
+    that nothing in it can be taken for another field.
 #}
 {% macro line_id() -%}
     md5(
@@ -13,6 +14,9 @@
             {{ price_text('list_price') }},
             coalesce({{ price_text('discount') }}, 'agreed'),
             {{ price_text('contract_price') }},
+            'step ' || tier_from,
+            'package ' || md5(package_id),
+            'waiver ' || md5(waiver_id),
             owner_uin
         )
     )

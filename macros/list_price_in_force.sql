@@ -9,7 +9,9 @@
         used.component_code,
         used.usage_date,
         used.known_on,
-        list_prices.list_price
+        list_prices.list_price,
+        list_prices.tier_period,
+        list_prices.steps
     from {{ usage }} as used
     inner join {{ list_prices_known }} as list_prices
         on

@@ -14,7 +14,7 @@
 {% macro settlement_window() %}
     {% if not execute %}
         {#- As if all were asked for, so that dbt learns of every reference. -#}
-        {{ return(['2000-01-01', '2000-01-01', 2, true, true, '2000-01-01']) }}
+        {{ return(['2000-01-01', '2000-01-01', 2, true, true, '2000-01-01', true, true]) }}
     {% endif %}
     {#- Asked once per model: a result can be loaded once, so it is stored again. -#}
     {% set window = load_result('settlement_window') %}
@@ -22,7 +22,8 @@
         {% call statement('settlement_window', fetch_result=True, auto_begin=False) -%}
             select
                 settle_from, settle_through, billing_rules, has_catalogue_news,
-                has_cleaned_identifiers, count_records_from
+                has_cleaned_identifiers, count_records_from, has_attribute_claims,
+                has_quantity_prices
             from {{ source('ops', 'settlement_window').render() }}
         {%- endcall %}
         {% set window = load_result('settlement_window') %}
@@ -49,9 +50,22 @@
     {{ return(settlement_window()[4] | default(false)) }}
 {%- endmacro %}
 
+{# Whether a claim asks for attributes: see macros/claims.sql. #}
+{% macro has_attribute_claims() -%}
+    {{ return(settlement_window()[6] | default(false)) }}
+{%- endmacro %}
+
 {# The first date whose records are counted by action; those of days before it were counted already. #}
 {% macro count_records_from() -%}
     date '{{ settlement_window()[5] | default(settlement_window()[0], true) }}'
+{%- endmacro %}
+
+{#
+    Whether a price may depend on how much: a ladder, a package or a waiver is known by these dates.
+    Without them there is nothing to count over.
+#}
+{% macro has_quantity_prices() -%}
+    {{ return(settlement_window()[7] | default(false)) }}
 {%- endmacro %}
 
 {# True for the rows that the run at hand settles. #}

@@ -2,12 +2,16 @@
 
 -- The bill: each line stands alone, with its own quantity, prices and costs.
 with charges as (
-    select * from {{ ref('int_charges') }}
-    where {{ is_due() }}
+    select * from {{ ref('int_charges') }} as charges
+    where {{ is_due() }} {{ and_not_counted('charges') }}
 ),
 
 reratings as (
     select * from {{ ref('int_reratings') }}
+),
+
+quantity_lines as (
+    select * from {{ ref('int_quantity_lines') }}
 ),
 
 prices as (
@@ -83,6 +87,8 @@ lines as (
         discount,
         contract_price
     from reratings
+    union all by name
+    select * from quantity_lines
 ),
 
 measured as (
@@ -119,7 +125,11 @@ bill_lines as (
         cast(contract_price as decimal(18, 8)) as contract_price,
         price_unit,
         {{ line_cost('used_amount', 'list_price') }} as list_cost,
-        {{ line_cost('used_amount', 'contract_price') }} as real_cost
+        {{ line_cost('used_amount', 'contract_price') }} as real_cost,
+        tier_from,
+        package_id,
+        waiver_id,
+        waiver_reason
     from measured
 )
 

@@ -22,6 +22,19 @@ rerated as (
     where line_type = 'rerating'
 ),
 
+{% if has_quantity_prices() %}
+-- What waivers take back: shared out by the net calls of the usage date to date.
+waived as (
+    select distinct
+        settled_on,
+        owner_uin,
+        component_code,
+        usage_date
+    from lines
+    where waiver_id is not null
+),
+{% endif %}
+
 callers as (
     select
         settled_on,
@@ -71,13 +84,121 @@ callers as (
         charges.operate_uin,
         charges.region
     having sum(charges.charged - charges.reversed) <> 0
+    {% if has_quantity_prices() %}
+    union all
+    select
+        waived.settled_on,
+        waived.owner_uin,
+        waived.component_code,
+        waived.usage_date,
+        'waiver' as kind,
+        charges.operate_uin,
+        charges.region,
+        sum(charges.charged - charges.reversed) as calls
+    from waived
+    inner join charges
+        on
+            waived.owner_uin = charges.owner_uin
+            and waived.component_code = charges.component_code
+            and waived.usage_date = charges.usage_date
+            and waived.settled_on >= charges.settled_on
+    group by
+        waived.settled_on,
+        waived.owner_uin,
+        waived.component_code,
+        waived.usage_date,
+        charges.operate_uin,
+        charges.region
+    having sum(charges.charged - charges.reversed) <> 0
+    {% endif %}
 ),
+
+lines_of_kinds as (
+    select
+        *,
+        case
+            {% if has_quantity_prices() -%}
+            when waiver_id is not null then 'waiver'
+            {% endif -%}
+            when line_type = 'rerating' then 'rerating'
+            when line_type = 'correction' then 'reversal'
+            else 'charge'
+        end as kind
+    from lines
+),
+
+{% if has_quantity_prices() %}
+-- A line on a step is of a part of the calls behind it. They are shared out too, in whole calls and
+-- by who made how many. If nobody's calls stand behind it any more, the account itself has it.
+callers_of_lines as (
+    select
+        lines_of_kinds.line_id,
+        coalesce(callers.operate_uin, lines_of_kinds.owner_uin) as operate_uin,
+        callers.region,
+        cast(coalesce(callers.calls, 1) as hugeint) as weight,
+        cast(abs(lines_of_kinds.calls) as hugeint) as line_calls,
+        cast(sum(coalesce(callers.calls, 1)) over (
+            partition by lines_of_kinds.line_id
+        ) as hugeint) as total
+    from lines_of_kinds
+    left join callers
+        on
+            lines_of_kinds.settled_on = callers.settled_on
+            and lines_of_kinds.owner_uin = callers.owner_uin
+            and lines_of_kinds.component_code = callers.component_code
+            and lines_of_kinds.usage_date = callers.usage_date
+            and lines_of_kinds.kind = callers.kind
+),
+
+whole_calls as (
+    select
+        *,
+        {{ whole_share('line_calls', 'weight', 'total') }} as call_share,
+        {{ lost_by_share('line_calls', 'weight', 'total') }} as call_lost
+    from callers_of_lines
+),
+
+ranked_calls as (
+    select
+        *,
+        line_calls - sum(call_share) over (partition by line_id) as calls_left,
+        row_number() over (
+            partition by line_id order by call_lost desc, operate_uin asc, region asc nulls first
+        ) as call_rank
+    from whole_calls
+),
+
+calls_of_callers as (
+    select
+        line_id,
+        operate_uin,
+        region,
+        call_share + case when call_rank <= calls_left then 1 else 0 end as calls
+    from ranked_calls
+),
+{% else %}
+calls_of_callers as (
+    select
+        lines_of_kinds.line_id,
+        callers.operate_uin,
+        callers.region,
+        callers.calls
+    from lines_of_kinds
+    inner join callers
+        on
+            lines_of_kinds.settled_on = callers.settled_on
+            and lines_of_kinds.owner_uin = callers.owner_uin
+            and lines_of_kinds.component_code = callers.component_code
+            and lines_of_kinds.usage_date = callers.usage_date
+            and lines_of_kinds.kind = callers.kind
+),
+{% endif %}
 
 weighed as (
     select
         lines.line_id,
-        callers.operate_uin,
-        callers.region,
+        calls_of_callers.operate_uin,
+        calls_of_callers.region,
         lines.settled_on,
         lines.bill_month,
         lines.usage_date,
@@ -85,22 +206,13 @@ weighed as (
         lines.component_code,
         lines.line_type,
         sign(lines.calls) as direction,
-        cast(callers.calls as hugeint) as calls,
+        cast(calls_of_callers.calls as hugeint) as calls,
         cast(abs(lines.calls) as hugeint) as line_calls,
         {{ units('lines.list_cost') }} as list_units,
         {{ units('lines.real_cost') }} as real_units
     from lines
-    inner join callers
-        on
-            lines.settled_on = callers.settled_on
-            and lines.owner_uin = callers.owner_uin
-            and lines.component_code = callers.component_code
-            and lines.usage_date = callers.usage_date
-            and callers.kind = case lines.line_type
-                when 'rerating' then 'rerating'
-                when 'correction' then 'reversal'
-                else 'charge'
-            end
+    inner join calls_of_callers on lines.line_id = calls_of_callers.line_id
+    where calls_of_callers.calls > 0
 ),
 
 shared as (

@@ -68,11 +68,23 @@ charges as (
             case shares.line_type
                 when 'usage' then 'Calls'
                 when 'late_usage' then 'Calls that became known late'
-                when 'correction' then 'Calls that turned out not to be billed'
+                when 'correction'
+                    then case
+                        when shares.waiver_id is null then 'Calls that turned out not to be billed'
+                        when shares.calls > 0 then 'Calls that are not waived any more'
+                        else concat('Calls that are waived (', shares.waiver_reason, ')')
+                    end
                 else 'Calls whose price became known otherwise'
             end,
-            ' (', shares.component_name, '), at ', {{ price_text('shares.contract_price') }},
-            ' ', shares.price_unit
+            ' (', shares.component_name, ')',
+            case
+                when shares.package_id is not null
+                    then concat(', from package ', shares.package_id)
+                else concat(
+                    ', at ', {{ price_text('shares.contract_price') }}, ' ', shares.price_unit,
+                    ', the step after ' || shares.tier_from || ' calls'
+                )
+            end
         ) as charge_description,
         'Usage-Based' as charge_frequency,
         shares.real_cost as billed_cost,

@@ -5,9 +5,7 @@ with call_logs as (
     select * from {{ source('raw', 'call_logs') }}
 ),
 
-component_claims as (
-    select * from {{ ref('stg_component_claims') }}
-),
+{{ claims_ctes() }}
 
 records as (
     select
@@ -17,8 +15,10 @@ records as (
         call_logs.owner_uin,
         {{ cleaned('owner_uin', 'call_logs.owner_uin') }} as owner_key,
         call_logs.operate_uin,
-        component_claims.component_code,
+        {{ claimed_component('call_logs.attributes') }} as component_code,
         call_logs.action,
+        {{ claim_key('call_logs.action', 'call_logs.attributes') }} as claim_key,
+        {{ asked_attributes('call_logs.attributes') }} as asked_attributes,
         call_logs.region,
         call_logs.error_code,
         call_logs.http_status,
@@ -37,15 +37,14 @@ records as (
         call_logs.settled_on - call_logs.usage_date
         > {{ var('max_usage_age_days') | int }} as is_too_old
     from call_logs
-    left join component_claims
-        on
-            call_logs.action = component_claims.action
-            and call_logs.usage_date >= component_claims.effective_from
-            and call_logs.usage_date < component_claims.effective_to
-            and call_logs.settled_on >= component_claims.known_from
-            and call_logs.settled_on < component_claims.known_to
     {{ join_cleaned('request_id', 'call_logs.request_id') }}
     {{ join_cleaned('owner_uin', 'call_logs.owner_uin') }}
+    {{ join_claims(
+        'call_logs.action',
+        cleaned('owner_uin', 'call_logs.owner_uin'),
+        'call_logs.usage_date',
+        'call_logs.settled_on'
+    ) }}
 )
 
 select * from records

@@ -53,6 +53,7 @@ def call_lines(name: str, call: dict[str, Any]) -> Iterator[str]:
             "action": call.get("action", "SearchByText"),
             "http_status": None if status == "none" else status,
             "error_code": call.get("failed"),
+            "edition": call.get("edition"),
         }
         yield json.dumps(said)
 
@@ -60,13 +61,49 @@ def call_lines(name: str, call: dict[str, Any]) -> Iterator[str]:
 def contract_line(name: str, contract: dict[str, Any]) -> str:
     said = {
         "owner_uin": account(name),
-        "component_code": "wimgs_search_by_text",
+        "component_code": contract.get("component", "wimgs_search_by_text"),
         "effective_from": str(contract["from"]),
         "effective_to": str(contract["to"]) if "to" in contract else None,
         "discount": contract.get("discount"),
         "contract_price": contract.get("price"),
     }
     return json.dumps(said)
+
+
+def package_line(name: str, package: dict[str, Any]) -> str:
+    said = {
+        "package_id": package["id"],
+        "owner_uin": account(name),
+        "component_code": package.get("component", "wimgs_search_by_text"),
+        "calls": package["calls"],
+        "valid_from": str(package["from"]),
+        "valid_to": str(package["to"]),
+    }
+    return json.dumps(said)
+
+
+def waiver_line(name: str, waiver: dict[str, Any]) -> str:
+    request_id = f"{name}/{waiver['request']}" if "request" in waiver else None
+    said = {
+        "waiver_id": waiver["id"],
+        "owner_uin": account(name),
+        "usage_date": str(waiver["of"]),
+        "component_code": waiver.get("component", "wimgs_search_by_text"),
+        "calls": waiver.get("calls"),
+        "request_id": request_id,
+        "reason": waiver["reason"],
+    }
+    return json.dumps(said)
+
+
+def attribute_line(name: str, said: dict[str, Any]) -> str:
+    line = {
+        "owner_uin": account(name),
+        "attribute": "edition",
+        "value": said["edition"],
+        "effective_from": str(said["from"]),
+    }
+    return json.dumps(line)
 
 
 def event_line(name: str, event: dict[str, Any]) -> str:
@@ -95,10 +132,11 @@ def write_catalogue(seeds: Path, *, late: bool) -> None:
                 rows["components"].append(f"{component},{name},wimgs,1000,千次,元/千次")
             dates = [row.get("from", "0001-01-01"), row.get("known from", "0001-01-01")]
             if "claims" in row:
-                claim = [row["claims"], component, *dates]
+                claim = [row["claims"], component, *dates, row.get("attributes", "")]
                 rows["component_actions"].append(",".join(map(str, claim)))
             else:
-                price = [component, *dates, row["price"]]
+                step = [row.get("after", ""), row.get("per", "")]
+                price = [component, *dates, row["price"], *step]
                 rows["list_prices"].append(",".join(map(str, price)))
     for seed, added in rows.items():
         shipped = (PROJECT / "seeds" / f"{seed}.csv").read_text("utf-8")
@@ -112,6 +150,9 @@ def land(place: Path, name: str, *, late: bool) -> None:
         lines = {
             "call_logs": [line for c in landed.get("calls", []) for line in call_lines(name, c)],
             "contracts": [contract_line(name, c) for c in landed.get("contracts", [])],
+            "packages": [package_line(name, p) for p in landed.get("packages", [])],
+            "waivers": [waiver_line(name, w) for w in landed.get("waivers", [])],
+            "account_attributes": [attribute_line(name, a) for a in landed.get("attributes", [])],
             "account_events": [event_line(name, e) for e in landed.get("events", [])],
         }
         assert any(lines.values())
@@ -165,6 +206,8 @@ def bill(con: duckdb.DuckDBPyConnection, owner: str, month: str, known_on: date)
         f"""
         select settled_on || ' ' || line_type || ' of ' || usage_date || ': ' || calls
             || ' calls at ' || contract_price || ' = ' || real_cost
+            || coalesce(' (step ' || tier_from || ')', ' (package ' || package_id || ')', '')
+            || coalesce(' (waiver ' || waiver_id || ': ' || waiver_reason || ')', '')
         from billing.bill_lines{known} where {wanted}
         order by settled_on, line_type, usage_date, calls
         """
@@ -203,6 +246,12 @@ def account_as_it_stands(con: duckdb.DuckDBPyConnection, owner: str) -> dict[str
             from billing.account_ledger
             where owner_uin = ? and entry_type in ('credit_grant', 'deduction') order by entry_no
         """,
+        "packages": """
+            select package_id || ': ' || calls || ' bought, ' || calls_drawn || ' drawn, '
+                || calls_given_back || ' given back, ' || calls_lost || ' lost, '
+                || calls_left || ' left' || if(is_expired, ', expired', '')
+            from billing.package_balances where owner_uin = ? order by package_id
+        """,
         "service": """
             select strftime(valid_from, '%Y-%m-%d %H:%M') || ' ' || status
             from billing.service_status where owner_uin = ? order by valid_from
@@ -234,6 +283,7 @@ def test_scenario(releases: dict[str, Path], name: str) -> None:
         stands = account_as_it_stands(con, account(name))
         said = {what: scenario[what] for what in stands if what in scenario}
         assert {what: stands[what] for what in said} == said
+        assert ("packages" in scenario) == bool(stands["packages"])
         assert ("ledger" in scenario and "service" in scenario) == bool(stands["service"])
         if "calls" in scenario:
             calls = con.execute(

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.worlds import (
     OTHER_VARS,
+    check_counted,
     check_growing,
     place_of_several_products,
     place_under_other_vars,
@@ -35,3 +36,7 @@ def test_worlds_of_several_products_and_changing_list_prices_equal_the_model() -
 
 def test_worlds_of_catalogues_that_grow_equal_the_model(tmp_path: Path) -> None:
     check_growing(tmp_path, count=40, seed=4)
+
+
+def test_worlds_of_ladders_packages_and_waivers_equal_the_model(tmp_path: Path) -> None:
+    check_counted(tmp_path, count=40, seed=5)

@@ -173,8 +173,7 @@ def test_the_nights_reach_into_what_was_archived(expected: dict[str, dict[str, A
     assert found["a-1"] == ["billed", "duplicate"]
     assert found["a-2"] == ["billed", "too_old"]
     assert found["b-1"] == found["c-2"] == ["reversed"]
-    # Linked by its second record alone, which was too old to be charged: the state of the call knows
-    # of the first.
+    # Linked by its second record alone, which was too old to be charged.
     assert found["a-3"] == ["billed", "duplicate", "reversed"]
     assert expected.keys() == NIGHTS.keys()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,31 @@ def test_another_product_in_ten_minutes(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     counts = {tuple(row["row"]): row["counts_from"] for row in manifest(place)["counts_from"]}
     assert counts["ocr_text", "2026-10-01", "2026-09-03", "8.00000000"] == "2026-09-03"
+
+
+def test_prices_that_depend_on_how_much(tmp_path: Path) -> None:
+    """The commands of the page come to the tables of the page."""
+    page = (PROJECT / "docs" / "prices.md").read_text("utf-8")
+    run_commands(commands_of("docs/prices.md"), tmp_path, CALLBILL.parent)
+    accounts = re.findall(r"^Lines of account (\d+):\n\n((?:\|.*\n)+)", page, re.MULTILINE)
+    assert len(accounts) == 5
+    for owner, table in accounts:
+        _header, _rule, *rows = table.splitlines()
+        shown = [tuple(cell.strip() for cell in row[1:-1].split("|")) for row in rows]
+        lines = query(
+            tmp_path / "prices",
+            f"""
+            select settled_on::varchar, usage_date::varchar, line_type,
+                coalesce('after ' || tier_from, package_id, waiver_id, ''), calls,
+                contract_price, real_cost
+            from billing.bill_lines where owner_uin = '{owner}'
+            order by settled_on, usage_date, package_id nulls last, tier_from
+            """,
+        )
+        assert [
+            (*row[:4], str(row[4]), *(f"{value.normalize():f}" for value in row[5:]))
+            for row in lines
+        ] == shown
 
 
 def test_what_focus_wants_to_know_is_asked_for(tmp_path: Path) -> None:

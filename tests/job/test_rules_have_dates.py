@@ -47,8 +47,8 @@ def rebuilt_hashes(
 # --- reading rules -------------------------------------------------------------------------------
 
 
-def read_by_version_3() -> None:
-    rules.READING_RULES = 3
+def read_by_version_4() -> None:
+    rules.READING_RULES = 4
 
 
 def test_a_file_is_read_by_the_rules_that_it_was_first_read_by(tmp_path: Path) -> None:
@@ -56,19 +56,19 @@ def test_a_file_is_read_by_the_rules_that_it_was_first_read_by(tmp_path: Path) -
     project.edit(
         "pipelines/callbill/ingest/feeds/call_logs/judge.sql",
         "        action,\n        region,",
-        "        {{ \"'SearchByText' as action\" if reading_rules >= 3 else 'action' }},\n"
+        "        {{ \"'SearchByText' as action\" if reading_rules >= 4 else 'action' }},\n"
         "        region,",
     )
     place = tmp_path / "place"
     land(place, 2, "a", action="searchbytext")
     succeed(project.run_job(place, "--through", "2026-03-02"))
     land(place, 3, "b", action="searchbytext")
-    succeed(project.run_after(read_by_version_3, place, "--through", "2026-03-03"))
+    succeed(project.run_after(read_by_version_4, place, "--through", "2026-03-03"))
     dispositions = "select request_id, disposition from billing.calls order by all"
     assert query(place, dispositions) == [("a-2", "unrated"), ("b-3", "billed")]
     sealed = manifest(place)
-    assert [load["reading_rules"] for load in sealed["loads"]] == [2, 3]
-    assert rebuilt_hashes(place, project, read_by_version_3) == sealed["settlement_hashes"]
+    assert [load["reading_rules"] for load in sealed["loads"]] == [3, 4]
+    assert rebuilt_hashes(place, project, read_by_version_4) == sealed["settlement_hashes"]
 
 
 def test_lines_read_again_are_read_by_the_rules_of_that_day(tmp_path: Path) -> None:
@@ -82,18 +82,18 @@ def test_lines_read_again_are_read_by_the_rules_of_that_day(tmp_path: Path) -> N
     project.edit(
         "pipelines/callbill/ingest/feeds/call_logs/judge.sql",
         "usage_date > arrived_on + 1 then",
-        "usage_date > arrived_on + {{ 7 if reading_rules >= 3 else 1 }} then",
+        "usage_date > arrived_on + {{ 7 if reading_rules >= 4 else 1 }} then",
     )
     retry = ("retry", path.relative_to(place / "landing"), *places(place))
-    ended = callbill(*retry, project=project.folder, before=read_by_version_3)
+    ended = callbill(*retry, project=project.folder, before=read_by_version_4)
     assert ended.returncode == 0, ended.stderr
     assert "1 are accepted" in ended.stdout
-    succeed(project.run_after(read_by_version_3, place, "--through", "2026-03-05"))
+    succeed(project.run_after(read_by_version_4, place, "--through", "2026-03-05"))
     [load] = manifest(place)["loads"]
-    assert load["reading_rules"] == 2
-    assert [retry["reading_rules"] for retry in load["retries"]] == [3]
+    assert load["reading_rules"] == 3
+    assert [retry["reading_rules"] for retry in load["retries"]] == [4]
     sealed = manifest(place)["settlement_hashes"]
-    assert rebuilt_hashes(place, project, read_by_version_3) == sealed
+    assert rebuilt_hashes(place, project, read_by_version_4) == sealed
 
 
 def test_a_load_keeps_the_hash_of_its_shape(sample_place: Path) -> None:
@@ -111,18 +111,18 @@ def test_a_load_keeps_the_hash_of_its_shape(sample_place: Path) -> None:
 # --- billing rules -------------------------------------------------------------------------------
 
 
-def bill_by_version_3() -> None:
-    rules.BILLING_RULES = 3
+def bill_by_version_4() -> None:
+    rules.BILLING_RULES = 4
 
 
 @pytest.fixture
 def stricter(tmp_path: Path) -> ProjectCopy:
-    """A project in whose version 3 usage is too old after a day."""
+    """A project in whose version 4 usage is too old after a day."""
     project = ProjectCopy.in_folder(tmp_path / "project")
     project.edit(
         "models/staging/stg_call_logs.sql",
         "{{ var('max_usage_age_days') | int }} as is_too_old",
-        "{{ 1 if billing_rules() >= 3 else var('max_usage_age_days') | int }} as is_too_old",
+        "{{ 1 if billing_rules() >= 4 else var('max_usage_age_days') | int }} as is_too_old",
     )
     return project
 
@@ -137,7 +137,7 @@ def test_a_sealed_date_is_billed_by_the_rules_it_was_sealed_with(
     succeed(stricter.run_job(place, "--through", "2026-03-03"))
     land(place, 4, "a")
     land(place, 4, "late", **late)
-    succeed(stricter.run_after(bill_by_version_3, place, "--through", "2026-03-05"))
+    succeed(stricter.run_after(bill_by_version_4, place, "--through", "2026-03-05"))
     dispositions = "select request_id, disposition from billing.calls order by all"
     assert query(place, dispositions) == [
         ("a-2", "billed"),
@@ -147,10 +147,10 @@ def test_a_sealed_date_is_billed_by_the_rules_it_was_sealed_with(
     ]
     sealed = manifest(place)
     assert sealed["rules"] == [
-        {"from": "2026-03-02", "billing_rules": 2, "hash_recipe": 1},
-        {"from": "2026-03-04", "billing_rules": 3, "hash_recipe": 1},
+        {"from": "2026-03-02", "billing_rules": 3, "hash_recipe": 1},
+        {"from": "2026-03-04", "billing_rules": 4, "hash_recipe": 1},
     ]
-    assert rebuilt_hashes(place, stricter, bill_by_version_3) == sealed["settlement_hashes"]
+    assert rebuilt_hashes(place, stricter, bill_by_version_4) == sealed["settlement_hashes"]
     results = "select count(*), bool_and(passed) from ops.control_results where severity = 'error'"
     with duckdb.connect(str(place / "warehouse.duckdb"), read_only=True) as con:
         last_run = "run_id = (select max(run_id) from ops.runs)"
@@ -295,7 +295,7 @@ def test_a_price_that_is_added_late_re_rates_from_then_on(
     ("seed", "old", "new"),
     [
         ("list_prices", "60.00000000", "61.00000000"),
-        ("component_actions", "SearchByText,wimgs_search_by_text,,\n", ""),
+        ("component_actions", "SearchByText,wimgs_search_by_text,,,\n", ""),
         ("components", "1000,", "100,"),
     ],
 )

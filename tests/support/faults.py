@@ -89,6 +89,19 @@ def contract(owner: str, **terms: str) -> dict[str, object]:
     return {**parties, **dates, "discount": "", "contract_price": "", **terms}
 
 
+def package(owner: str) -> dict[str, object]:
+    parties = {"owner_uin": owner, "component_code": "wimgs_search_by_text"}
+    dates = {"valid_from": "2026-03-01", "valid_to": "2026-05-01"}
+    return {"package_id": "P1", **parties, "calls": "1", **dates}
+
+
+def waiver(owner: str, calls: str) -> dict[str, object]:
+    """Of calls of the last day but one, which are settled."""
+    parties = {"owner_uin": owner, "component_code": "wimgs_search_by_text"}
+    used_on = SEALED - timedelta(days=1)
+    return {"waiver_id": "W1", **parties, "usage_date": used_on, "calls": calls, "reason": "test"}
+
+
 def event(event_id: str, kind: str, amount: str | None, owner: str = PREPAID) -> dict[str, object]:
     at = "2026-03-20T00:00:00+08:00"
     return {"event_id": event_id, "owner_uin": owner, "occurred_at": at, "event_type": kind,
@@ -253,6 +266,61 @@ FAULTS = {
             "'direction * (real_share +",
             "'(real_share +",
         ),
+    ),
+    "calls_are_on_their_steps": Fault(
+        "all calls are on the first step",
+        both(
+            [
+                model(
+                    "seeds/list_prices.csv",
+                    "60.00000000,,\n",
+                    "60.00000000,,\n"
+                    f"wimgs_search_by_text,{SEALED},{NIGHT},60,0,month\n"
+                    f"wimgs_search_by_text,{SEALED},{NIGHT},50,1,month\n",
+                ),
+                model(
+                    "models/intermediate/pricing/int_quantity_lines.sql",
+                    "        moves.tier_from,\n",
+                    "        0 * moves.tier_from as tier_from,\n",
+                ),
+                model(
+                    "models/intermediate/pricing/int_quantity_lines.sql",
+                    "and moves.tier_from is not distinct",
+                    "and 0 * moves.tier_from is not distinct",
+                ),
+            ]
+        ),
+    ),
+    "packages_hold_their_draws": Fault(
+        "a package has more than was bought",
+        both(
+            [
+                landed(f"packages/arrived_on={NIGHT}/packages.csv", csv_file([package(PREPAID)])),
+                model(
+                    "models/intermediate/pricing/int_packages_known.sql",
+                    "        calls,\n        valid_from,",
+                    "        calls + 1000 as calls,\n        valid_from,",
+                ),
+            ]
+        ),
+    ),
+    "waivers_take_back_what_stands": Fault(
+        "what is waived is taken back twice",
+        both(
+            [
+                landed(f"waivers/arrived_on={NIGHT}/waivers.csv", csv_file([waiver(THIRD, "1")])),
+                model(
+                    "models/intermediate/pricing/int_quantity_lines.sql",
+                    "        moves.calls,\n",
+                    "        case when moves.waiver_id is null then 1 else 2 end * moves.calls"
+                    " as calls,\n",
+                ),
+            ]
+        ),
+    ),
+    "waivers_find_their_calls": Fault(
+        "a waiver names more calls than there were",
+        landed(f"waivers/arrived_on={NIGHT}/waivers.csv", csv_file([waiver(THIRD, "100")])),
     ),
     "settlements_are_their_lines": Fault(
         "fen are cut, as another var would have it",

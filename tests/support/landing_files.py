@@ -42,6 +42,7 @@ RECORD = (
     "http_status",
     "error_code",
     "latency_ms",
+    "attributes",
     "usage_date",
     "settled_on",
     "settlement_floor",

@@ -49,7 +49,7 @@ def check(seed: int, folder: Path) -> None:
     assert read.counts.rejected == file.bad, (seed, file.name)
     load = SourceLoad(
         "f" * 64, "call_logs", landed.name, file.shape, date(2026, 12, 1), date(2026, 12, 1),
-        reading_rules=2,
+        reading_rules=3,
     )  # fmt: skip
     texts = pl.concat([rows for rows, _part in texts_of(path, load, folder, landed.member)])
     assert len(texts) == len(file.calls) + file.bad, (seed, file.name)

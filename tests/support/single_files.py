@@ -131,7 +131,7 @@ def contents(feed: str, shape: str, kind: str, lines: Iterable[Line]) -> bytes:
 
 
 def read(
-    folder: Path, feed: str, shape: str, kind: str, content: bytes, reading_rules: int = 2
+    folder: Path, feed: str, shape: str, kind: str, content: bytes, reading_rules: int = 3
 ) -> Read:
     suffix = {"json": "jsonl"}.get(kind, kind)
     path = folder / f"file.{suffix}"
@@ -189,7 +189,7 @@ def _rows(con: duckdb.DuckDBPyConnection, parts: list[str]) -> list[dict[str, An
 
 
 def verified(
-    folder: Path, feed: str, shape: str, kind: str, reading_rules: int = 2
+    folder: Path, feed: str, shape: str, kind: str, reading_rules: int = 3
 ) -> pl.DataFrame:
     """The lines of the file that was read last, as verify reads them."""
     suffix = {"json": "jsonl"}.get(kind, kind)

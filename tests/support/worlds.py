@@ -71,6 +71,16 @@ def check_growing(place: Path, count: int, seed: int) -> None:
         succeed(callbill(command, *places(place), project=project.folder))
 
 
+def check_counted(place: Path, count: int, seed: int) -> None:
+    """Worlds whose prices depend on how much, against the model, `verify` and a rebuild."""
+    project = ProjectCopy.in_folder(place / "project")
+    runs = [_FIRST_RUN, date(2024, 3, 6), date(2024, 4, 1), LAST_DAY]
+    world = worlds.counted(count=count, seed=seed, runs=runs)
+    check(place, world, project.run_job, project.folder / "seeds")
+    for command in ("verify", "rebuild"):
+        succeed(callbill(command, *places(place), project=project.folder))
+
+
 # --- what the tests of the bill and those of `verify` hold against it; nobody changes a place ---
 
 

@@ -84,7 +84,8 @@ call_records as (
         owner_uin,
         owner_key,
         operate_uin,
-        action,
+        -- With the record's attributes, from here on and in what is kept: claims look at both.
+        claim_key as action,
         component_code,
         region,
         error_code,
@@ -100,7 +101,7 @@ call_records as (
     from judged_records
     window earliest_first as (
         partition by request_key, settled_on
-        order by {{ earliest_record_first() }}
+        order by {{ earliest_record_first('claim_key') }}
         rows unbounded preceding
     )
 )

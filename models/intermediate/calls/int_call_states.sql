@@ -18,9 +18,7 @@ waiting_charges as (
 ),
 
 {% if billing_rules() >= 2 %}
-component_claims as (
-    select * from {{ ref('stg_component_claims') }}
-),
+{{ claims_ctes() }}
 {% endif %}
 
 events as (
@@ -124,16 +122,17 @@ disagreed as (
         not compared.is_state
         and (
             compared.own_first_component <> compared.own_last_component
-            or compared.own_first_component <> coalesce(component_claims.component_code, '')
+            or compared.own_first_component <> coalesce(
+                {{ claimed_component(attributes_of('compared.standing_action')) }}, ''
+            )
         ) as disagrees_on_component
     from compared
-    left join component_claims
-        on
-            compared.standing_action = component_claims.action
-            and compared.standing_usage_date >= component_claims.effective_from
-            and compared.standing_usage_date < component_claims.effective_to
-            and compared.settled_on >= component_claims.known_from
-            and compared.settled_on < component_claims.known_to
+    {{ join_claims(
+        action_of('compared.standing_action'),
+        'compared.first_owner',
+        'compared.standing_usage_date',
+        'compared.settled_on'
+    ) }}
 ),
 {%- else -%}
 -- By the components that were claimed on the dates of the records.

@@ -20,9 +20,7 @@ waiting_charges as (
 ),
 
 {% if billing_rules() >= 2 %}
-component_claims as (
-    select * from {{ ref('stg_component_claims') }}
-),
+{{ claims_ctes() }}
 {% endif %}
 
 first_list_prices as (
@@ -84,18 +82,14 @@ claimed as (
         shown.* replace (
             case
                 when shown.charged_on is null and not shown.is_state
-                    then component_claims.component_code
+                    then {{ claimed_component(attributes_of('shown.action')) }}
                 else shown.component_code
             end as component_code
         )
     from shown
-    left join component_claims
-        on
-            shown.action = component_claims.action
-            and shown.usage_date >= component_claims.effective_from
-            and shown.usage_date < component_claims.effective_to
-            and shown.settled_on >= component_claims.known_from
-            and shown.settled_on < component_claims.known_to
+    {{ join_claims(
+        action_of('shown.action'), 'shown.first_owner', 'shown.usage_date', 'shown.settled_on'
+    ) }}
 ),
 {% else %}
 claimed as (

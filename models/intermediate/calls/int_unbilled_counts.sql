@@ -79,7 +79,8 @@ actions as (
     select
         request_id,
         settled_on,
-        min_by(action, (called_at, action)) as action
+        min_by(action, (called_at, claim_key)) as action,
+        min_by(asked_attributes, (called_at, claim_key)) as attributes
     from due_records
     where request_id in (select unbilled.request_id from unbilled)
     group by request_id, settled_on
@@ -95,11 +96,13 @@ waiting as (
         owner_uin,
         component_code,
         'waiting' as reason,
-        action
+        action,
+        asked_attributes as attributes
     from waiting_records
     qualify
         row_number() over (
-            partition by request_id order by settled_on asc, {{ earliest_record_first() }}
+            partition by request_id
+            order by settled_on asc, {{ earliest_record_first('claim_key') }}
         ) = 1
         and not bool_or(is_failure) over (partition by request_id)
 ),
@@ -113,11 +116,13 @@ unbilled_counts as (
         component_code,
         reason,
         action,
+        attributes,
         count(*) as calls
     from (
         select
             unbilled.*,
-            actions.action
+            actions.action,
+            actions.attributes
         from unbilled
         left join actions
             on

@@ -12,9 +12,7 @@ earlier_states as (
     select * from {{ ref('int_earlier_states') }}
 ),
 
-component_claims as (
-    select * from {{ ref('stg_component_claims') }}
-),
+{{ claims_ctes() }}
 
 events as (
     {{ call_events('call_records', 'earlier_states') }}
@@ -88,13 +86,12 @@ void_by_events as (
             chargeable.request_key = numbered.request_key
             and chargeable.call_no = numbered.call_no
             and chargeable.rated_on >= numbered.settled_on
-    left join component_claims
-        on
-            chargeable.earliest_action = component_claims.action
-            and chargeable.earliest_usage_date >= component_claims.effective_from
-            and chargeable.earliest_usage_date < component_claims.effective_to
-            and numbered.settled_on >= component_claims.known_from
-            and numbered.settled_on < component_claims.known_to
+    {{ join_claims(
+        action_of('chargeable.earliest_action'),
+        'chargeable.owner_key',
+        'chargeable.earliest_usage_date',
+        'numbered.settled_on'
+    ) }}
     group by chargeable.request_key, chargeable.call_no
     having
         bool_or(numbered.has_failure or numbered.void_on is not null)
@@ -102,7 +99,9 @@ void_by_events as (
         or coalesce(
             bool_or(
                 numbered.first_component <> numbered.last_component
-                or numbered.first_component <> coalesce(component_claims.component_code, '')
+                or numbered.first_component <> coalesce(
+                    {{ claimed_component(attributes_of('chargeable.earliest_action')) }}, ''
+                )
             ) filter (where not numbered.is_state),
             false
         )
@@ -123,14 +122,15 @@ void_by_claims as (
                 call_records.settled_on between chargeable.first_on and chargeable.last_on
                 or (call_records.is_in_state and chargeable.has_state)
             )
-    left join component_claims
-        on
-            call_records.action = component_claims.action
-            and call_records.usage_date >= component_claims.effective_from
-            and call_records.usage_date < component_claims.effective_to
-            and chargeable.rated_on >= component_claims.known_from
-            and chargeable.rated_on < component_claims.known_to
-    where coalesce(component_claims.component_code, '') <> chargeable.rated_component
+    {{ join_claims(
+        action_of('call_records.action'),
+        'call_records.owner_key',
+        'call_records.usage_date',
+        'chargeable.rated_on'
+    ) }}
+    where
+        coalesce({{ claimed_component(attributes_of('call_records.action')) }}, '')
+        <> chargeable.rated_component
 ),
 
 charges as (

@@ -6,7 +6,8 @@ with records as (
     select
         request_hash,
         component_code,
-        action,
+        claim_key as action,
+        owner_key,
         usage_date,
         settled_on
     from {{ ref('stg_call_logs') }}

@@ -9,6 +9,8 @@ list_prices_known as (
         component_code,
         effective_from,
         list_price,
+        tier_period,
+        steps,
         known_from,
         coalesce(
             lead(known_from) over (

@@ -1,8 +1,8 @@
 -- The price in force for a usage date as known on a date, for every pair that the due lines need:
 -- the contract covering the usage date with the latest effective_from, otherwise the list price.
 with charges as (
-    select * from {{ ref('int_charges') }}
-    where {{ is_due() }}
+    select * from {{ ref('int_charges') }} as charges
+    where {{ is_due() }} {{ and_not_counted('charges') }}
 ),
 
 repriced_usage as (

@@ -46,25 +46,30 @@ affected as (
             and new_prices.known_from > charges.settled_on
 ),
 
+repriced as (
+    select * from affected
+    where true {{ and_not_counted('affected') }}
+),
+
 repriced_usage as (
     select
-        affected.settled_on,
-        affected.owner_uin,
-        affected.component_code,
-        affected.usage_date,
+        repriced.settled_on,
+        repriced.owner_uin,
+        repriced.component_code,
+        repriced.usage_date,
         cast(sum(charges.charged - charges.reversed) as bigint) as calls
-    from affected
+    from repriced
     inner join charges
         on
-            affected.owner_uin = charges.owner_uin
-            and affected.component_code = charges.component_code
-            and affected.usage_date = charges.usage_date
-            and affected.settled_on > charges.settled_on
+            repriced.owner_uin = charges.owner_uin
+            and repriced.component_code = charges.component_code
+            and repriced.usage_date = charges.usage_date
+            and repriced.settled_on > charges.settled_on
     group by
-        affected.settled_on,
-        affected.owner_uin,
-        affected.component_code,
-        affected.usage_date
+        repriced.settled_on,
+        repriced.owner_uin,
+        repriced.component_code,
+        repriced.usage_date
     having sum(charges.charged - charges.reversed) <> 0
 )
 

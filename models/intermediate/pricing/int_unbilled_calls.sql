@@ -33,6 +33,7 @@ unbilled_calls as (
         counted.owner_uin,
         counted.action,
         counted.component_code,
+        counted.attributes,
         counted.calls,
         {{ line_cost(
             used_amount('counted.calls', 'components.calls_per_price_unit'),

@@ -1,6 +1,8 @@
--- Our lines of accounts that have a vendor's bill, and whether that bill can hold each line.
+-- Our lines of accounts that have a vendor's bill, and whether that bill can hold each line. What
+-- packages cover is not in the vendor's quantities, and so not in ours here.
 with lines as (
     select * from {{ ref('bill_lines') }}
+    where package_id is null
 ),
 
 vendor_lines as (

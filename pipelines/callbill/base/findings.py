@@ -43,7 +43,8 @@ class UnbilledCalls:
     reason: str
     """unrated, too_old, conflict or waiting."""
     action: str | None
-    """None for all actions but those with the most calls."""
+    """With the attributes that claims of it ask for, if any. None for all actions but those with
+    the most calls."""
     calls: int
     accounts: int
     cost: Decimal | None

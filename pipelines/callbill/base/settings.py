@@ -238,7 +238,8 @@ _RESERVED_NAMES = (
 COLUMNS_OF_FILES = frozenset(
     (
         *("request_id", "called_at", "owner_uin", "operate_uin", "action", "region"),
-        *("http_status", "error_code", "latency_ms", "source_file_id", "usage_date", "settled_on"),
+        *("http_status", "error_code", "latency_ms", "attributes", "source_file_id", "usage_date"),
+        "settled_on",
         *("settlement_floor", "component_code", "records", "disposition", "calls_billed"),
         *("request_hash", "has_failure", "first_owner", "last_owner", "first_component"),
         *("last_component", "void_on", "chargeable_on", "chargeable_is_rated", "outcome"),

@@ -11,7 +11,8 @@ A new feed is a new folder.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -65,6 +66,15 @@ class Feed:
         """The table of accepted records as they were loaded, if the feed is kept as a table."""
         return f"raw.{self.name}_loaded" if self.latest_counts else f"raw.{self.name}"
 
+    def with_attributes(self, names: Iterable[str]) -> Feed:
+        """The feed with a field for each of these attributes, which are cleaned like codes."""
+        fields = [attribute_field(name) for name in names]
+        return replace(
+            self,
+            fields=self.fields | dict.fromkeys(fields, "text"),
+            identifiers=self.identifiers | dict.fromkeys(fields, "code"),
+        )
+
     @property
     def text_fields(self) -> list[str]:
         return [name for name, kind in self.fields.items() if kind == "text"]
@@ -72,6 +82,11 @@ class Feed:
     @property
     def exact_fields(self) -> list[str]:
         return [name for name, kind in self.fields.items() if kind == "exact"]
+
+
+def attribute_field(name: str) -> str:
+    """The field that a reader puts the value of an attribute into."""
+    return f"attribute_{name}"
 
 
 @cache

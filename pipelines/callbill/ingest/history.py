@@ -1,8 +1,8 @@
 """History: files without a date that are loaded before anything is sealed.
 
 Their records settle on the day after their usage, so history is billed in the months that it
-belongs to. Their contracts and account events count from the first settlement date. After the first
-seal such files are late like any other, and a run warns of them.
+belongs to. Their contracts, packages, waivers and account events count from the first settlement
+date. After the first seal such files are late like any other, and a run warns of them.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ _LATE_TERMS = """
 
 
 def date_history(warehouse: Warehouse) -> None:
-    """Let contracts and account events of history count from the first settlement date, as it is
-    known by now."""
+    """Let contracts, packages, waivers and events of history count from the first settlement date,
+    as it is known by now."""
     files = warehouse.rows(
         "select feed, source_file_id from ops.loaded_files"
         " where arrival = 'history' and feed <> 'call_logs'"
@@ -78,7 +78,13 @@ def date_history(warehouse: Warehouse) -> None:
                 )
 
 
-_TABLES = {"contracts": "raw.contracts_loaded", "account_events": "raw.account_events"}
+_TABLES = {
+    "contracts": "raw.contracts_loaded",
+    "packages": "raw.packages_loaded",
+    "waivers": "raw.waivers_loaded",
+    "account_attributes": "raw.account_attributes_loaded",
+    "account_events": "raw.account_events",
+}
 
 
 def first_settlement_date(warehouse: Warehouse) -> date | None:

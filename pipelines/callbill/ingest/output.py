@@ -19,6 +19,7 @@ from callbill.ingest.readers.lines import BadLine
 from callbill.ingest.relation import Relation
 from callbill.ingest.templates import identifier_rules
 from callbill.warehouse.by_date import PARQUET
+from callbill.warehouse.layout import WITH_ATTRIBUTES
 
 
 class Output:
@@ -141,7 +142,8 @@ class Output:
 
     @property
     def _part(self) -> str:
-        return f"{self.name}-{self.parts_begun - 1:03d}"
+        part = f"{self.name}-{self.parts_begun - 1:03d}"
+        return f"{WITH_ATTRIBUTES}{part}" if self.is_partitioned else part
 
     def finish(
         self,

@@ -21,6 +21,7 @@ import duckdb
 
 from callbill.base.errors import CallbillError
 from callbill.base.machine import machine_fault
+from callbill.ingest.feed import attribute_field
 from callbill.ingest.judge import Judge
 from callbill.ingest.line_by_line import LineReader
 from callbill.ingest.output import Output
@@ -32,7 +33,7 @@ from callbill.ingest.readers.opening import Plain, open_plain
 from callbill.ingest.readers.parquet_pages import check_pages
 from callbill.ingest.relation import Relation
 from callbill.ingest.shapes import shape_of
-from callbill.ingest.templates import identifier_rules
+from callbill.ingest.templates import attribute_value, identifier_rules
 from callbill.storage.folder import at_hand
 from callbill.warehouse.loads import ALL_LINES
 
@@ -262,11 +263,18 @@ class _Reading:
         or values have no texts of their own, and the file is read line by line."""
         kinds = self.feed.identifiers
         oddities = []
+        values = {
+            attribute_field(name): attribute_value("attributes", name)
+            for name in self.shape.attributes
+        }
         for name in self.shape.checked_when_written:
+            value = values.get(name, name)
             if name in kinds:
-                oddities.append(f"not {identifier_rules().is_plain(name, kinds[name])}")
+                oddity = f"not {identifier_rules().is_plain(value, kinds[name])}"
+                # Not every record has each attribute.
+                oddities.append(f"{value} is not null and {oddity}" if name in values else oddity)
             if layout.kind == "json":
-                oddities.append(json_lines.may_be_no_text(name))
+                oddities.append(json_lines.may_be_no_text(value))
         return oddities
 
     def _oddity(self, name: str, *, is_json: bool) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from callbill.base.attributes import ATTRIBUTE_NAME
 from callbill.base.errors import UsageError
 from callbill.base.text import closest
 from callbill.base.yaml_files import parse_yaml
@@ -20,6 +21,7 @@ from callbill.ingest.readers.columns import plain_name
 from callbill.ingest.shapes import DIRECTIVES, Shape, call_log_shapes, shape_of
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_ATTRIBUTE = re.compile(ATTRIBUTE_NAME)
 
 
 def load_shapes(folder: Path | None) -> dict[str, Shape]:
@@ -115,13 +117,18 @@ def _check_together(declared: dict[str, Any]) -> None:
                 f"{' or '.join(alternatives)}, in fields or in constants"
             )
     pattern = declared.get("pattern")
+    mapped = [
+        (f"{key}.{name}", paths)
+        for key in ("fields", "attributes")
+        for name, paths in (declared.get(key) or {}).items()
+    ]
     if pattern is not None:
         groups = set(re.compile(pattern).groupindex)
-        for name, paths in declared["fields"].items():
+        for name, paths in mapped:
             for path in _as_list(paths):
                 if path not in groups:
                     raise _FaultError(
-                        f"fields.{name} names {path}, but the pattern has the groups "
+                        f"{name} names {path}, but the pattern has the groups "
                         f"{', '.join(sorted(groups)) or 'of no name'}"
                     )
         for key in ("records", "json_text", "key_value_lists", "columns"):
@@ -131,11 +138,11 @@ def _check_together(declared: dict[str, Any]) -> None:
         raise _FaultError("files says lines: then pattern has to say how a line is read")
     if "columns" in declared:
         columns = {plain_name(str(name)).lower() for name in declared["columns"]}
-        for name, paths in declared["fields"].items():
+        for name, paths in mapped:
             if not any(
                 str(path).replace("\\.", ".").lower() in columns for path in _as_list(paths)
             ):
-                raise _FaultError(f"fields.{name} names none of the columns")
+                raise _FaultError(f"{name} names none of the columns")
 
 
 def _text(value: Any) -> None:
@@ -181,6 +188,21 @@ def _fields(value: Any) -> None:
                     f".error_code has {'.'.join(path)} and {'.'.join(other)}: one cannot be both a "
                     "value and an object"
                 )
+
+
+def _attributes(value: Any) -> None:
+    if not isinstance(value, dict):
+        raise _FaultError(f" must map names to paths, not {_shown(value)}")
+    for name, paths in value.items():
+        if not isinstance(name, str) or not _ATTRIBUTE.fullmatch(name):
+            raise _FaultError(
+                f".{name} is no name of an attribute: write small letters, digits and _, such as "
+                "edition"
+            )
+        try:
+            _paths(paths)
+        except _FaultError as fault:
+            raise _FaultError(f".{name}{fault}") from None
 
 
 def _path(path: Any) -> None:
@@ -268,6 +290,7 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     "source": _text,
     "files": _one_of("json", "csv", "lines"),
     "fields": _fields,
+    "attributes": _attributes,
     "constants": _constants,
     "no_error_codes": _codes,
     "implied_http_status": _status,

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import Any
 
+from callbill.base.rules import ATTRIBUTES_SINCE
 from callbill.base.yaml_files import parse_yaml
-from callbill.ingest.feed import FEEDS, Feed, feeds
+from callbill.ingest.feed import FEEDS, Feed, attribute_field, feeds
 
 SHAPES = FEEDS / "call_logs" / "shapes"
 # The directives that a time format may have, each with a pattern of what it stands for. All others
@@ -54,6 +55,9 @@ class Shape:
     name: str
     feed: Feed
     fields: dict[str, tuple[str, ...]]
+    # Names of what else a record says of its call, which claims may tell components apart by, in
+    # order. Readers take each like a field (`attribute_field`).
+    attributes: tuple[str, ...] = ()
     # Texts of error_code that mean success.
     no_error_codes: tuple[str, ...] = ()
     # Values of fields that a line has no value for.
@@ -186,6 +190,8 @@ def shape_of(feed: str, name: str, reading_rules: int = 1, declaration: str = ""
     if it is not callbill's own."""
     if feed == "call_logs":
         shape = _declared_shape(name, declaration) if declaration else call_log_shapes()[name]
+        if reading_rules < ATTRIBUTES_SINCE:
+            shape = _without_attributes(shape)
         return replace(shape, reading_rules=reading_rules)
     declared = feeds()[feed]
     file = declared.folder / "shape.yml"
@@ -195,6 +201,12 @@ def shape_of(feed: str, name: str, reading_rules: int = 1, declaration: str = ""
     else:
         paths, sha256 = {field: (field,) for field in declared.fields}, None
     return Shape(name, declared, paths, reading_rules=reading_rules, sha256=sha256)
+
+
+def _without_attributes(shape: Shape) -> Shape:
+    feed = feeds()[shape.feed.name]
+    fields = {name: paths for name, paths in shape.fields.items() if name in feed.fields}
+    return replace(shape, feed=feed, fields=fields, attributes=())
 
 
 @cache
@@ -217,10 +229,13 @@ def parse_shape(name: str, text: str) -> Shape:
     )
     for key in ("no_error_codes", "time_formats", "records", "json_text", "key_value_lists"):
         declared[key] = _texts(declared.get(key, ()))
+    attributes = _paths(sorted((declared.pop("attributes", None) or {}).items()))
+    of_attributes = {attribute_field(key): paths for key, paths in attributes.items()}
     return Shape(
         name=name,
-        feed=feeds()["call_logs"],
-        fields=_paths(declared.pop("fields").items()),
+        feed=feeds()["call_logs"].with_attributes(attributes),
+        fields=_paths(declared.pop("fields").items()) | of_attributes,
+        attributes=tuple(attributes),
         constants=constants,
         csv=form,
         sha256=_sha256(text),

@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 
 import jinja2
 
+from callbill.base.attributes import ATTRIBUTE_NAME
 from callbill.base.sql import identifier, literal
-from callbill.ingest.feed import FEEDS
+from callbill.ingest.feed import FEEDS, attribute_field, feeds
 from callbill.ingest.shapes import DIRECTIVES, Shape
 
 TEMPLATES = jinja2.Environment(  # noqa: S701  SQL, not HTML
@@ -47,12 +48,13 @@ def judging_query(
     """
     relation = "dated" if shape.feed.name == "call_logs" else "texts"
     cleaned = "null::varchar[]"
+    kept_fields = feeds()[shape.feed.name].fields
     if reading_rules >= 2 and not are_plain:
-        kept = _kept_fields("read_texts", shape.feed.fields) if keep_fields else "null::varchar"
+        kept = _kept_fields("read_texts", kept_fields) if keep_fields else "null::varchar"
         texts = identifier_rules().cleaned_texts(texts, shape.feed.identifiers, kept)
         fields, cleaned = "fields", "cleaned"
     elif keep_fields:
-        fields = _kept_fields(relation, shape.feed.fields)
+        fields = _kept_fields(relation, kept_fields)
     else:
         fields = "null::varchar"
     return TEMPLATES.get_template(f"{shape.feed.name}/judge.sql").render(
@@ -70,6 +72,8 @@ def judging_query(
         first_instant=f"timestamptz '{_FIRST_YEAR[min(reading_rules, 2)]}-01-01 00:00:00+00'",
         kept_fields=fields,
         cleaned_fields=cleaned,
+        attributes=_attributes(shape),
+        attribute_name=ATTRIBUTE_NAME,
     )
 
 
@@ -104,6 +108,22 @@ def pages_query(shape: Shape, lines: str) -> str:
     return TEMPLATES.get_template(f"{shape.feed.name}/pages.sql").render(
         json_lines=lines, reading_rules=shape.reading_rules
     )
+
+
+def _attributes(shape: Shape) -> str:
+    """SQL for the attributes of a record as one text (base/attributes.py), null without any."""
+    if not shape.attributes:
+        return "null::varchar"
+    pairs = ", ".join(
+        f"{literal(name + '=')} || replace({attribute_field(name)}, ';', '%3B')"
+        for name in shape.attributes
+    )
+    return f"nullif(concat_ws(';', {pairs}), '')"
+
+
+def attribute_value(attributes: str, name: str) -> str:
+    """SQL for the value of an attribute in the text of a record's attributes, null without it."""
+    return f"nullif(regexp_extract({attributes}, '(?:^|;){name}=([^;]*)', 1), '')"
 
 
 def _kept_fields(relation: str, fields: Iterable[str]) -> str:

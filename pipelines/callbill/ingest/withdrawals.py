@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
 from callbill.ingest.feed import feeds
+from callbill.warehouse.layout import WITH_ATTRIBUTES
 from callbill.warehouse.loads import SourceLoad
 from callbill.warehouse.warehouse import Row, Warehouse
 
@@ -109,8 +110,9 @@ def withdraw_retries(
             counted += len(numbers)
             # A retry writes Parquet files of its own, whose names begin with its run id.
             parts += warehouse.rows(
-                "delete from ops.raw_files where contains(file_name, ?) returning file_name",
-                [f"/{run_id}-"],
+                "delete from ops.raw_files where contains(file_name, ?) or contains(file_name, ?)"
+                " returning file_name",
+                [f"/{run_id}-", f"/{WITH_ATTRIBUTES}{run_id}-"],
             )
             if is_table:
                 warehouse.execute(

@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 
 from callbill.base import rules
+from callbill.base.attributes import attribute_pairs
 from callbill.base.catalogue import figure_seeds
 from callbill.base.errors import CallbillError, ControlFailedError, UsageError
 from callbill.base.places import shown
@@ -227,7 +228,9 @@ def _run(
                     "new in the catalogue", seed=seed, row=",".join(row), counts_from=counts_from
                 )
             summary.new_claims = [
-                (row[0], day) for seed, row, day in news if seed == "component_actions"
+                (row[0], attribute_pairs("".join(row[4:])), day)
+                for seed, row, day in news
+                if seed == "component_actions"
             ]
             _settle(
                 warehouse,

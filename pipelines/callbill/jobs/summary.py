@@ -63,7 +63,7 @@ class RunSummary:
     unbilled_to_date: int | None = None
     data_docs: str = ""
     # Actions that a component claims since this run, and the dates from which that counts.
-    new_claims: list[tuple[str, date]] = field(default_factory=list)
+    new_claims: list[tuple[str, tuple[str, ...], date]] = field(default_factory=list)
     # Whether there was a release, and the warehouse had to be made anew from it.
     is_remade: bool = False
     # What the warehouse was made of, if landing files were archived and are away.

@@ -12,11 +12,16 @@ from callbill.warehouse.warehouse import Warehouse
 
 # Of each reason so many actions are named. A sender can write any text as an action.
 _MOST_ACTIONS = 20
-_HAS_TABLE = """
-    select 1 from duckdb_tables() where schema_name = 'ops' and table_name = 'unbilled_calls'
+_COLUMNS = """
+    select column_name from duckdb_columns()
+    where schema_name = 'ops' and table_name = 'unbilled_calls'
 """
+# An action and, where its claims ask for attributes, their values.
+_WITH_ATTRIBUTES = "concat(action, ' (' || attributes || ')')"
 _BY_ACTION = f"""
-    with of_run as (from ops.unbilled_calls where run_id = ?),
+    with of_run as (
+        select * replace ({{action}} as action) from ops.unbilled_calls where run_id = ?
+    ),
 
     ranked as (
         select reason, action, row_number() over by_calls <= {_MOST_ACTIONS} as is_named
@@ -40,7 +45,9 @@ _BY_ACTION = f"""
 _LEFT = """
     with ids as (
         select distinct request_id from raw.call_logs
-        where action = $action and settled_on < $counts_from
+        where
+            action = $action and settled_on < $counts_from
+            and list_has_all(string_split(coalesce(attributes, ''), ';'), $attributes::varchar[])
     ),
 
     last_rows as (
@@ -72,10 +79,13 @@ def keep_unbilled_calls(warehouse: Warehouse, run_id: str) -> None:
 
 def unbilled_calls_of(con: duckdb.DuckDBPyConnection, run_id: str) -> list[UnbilledCalls]:
     """The calls that a run left out of the bill, by reason and action, from a warehouse or a
-    release. A release that is older than the table has none."""
-    if not con.execute(_HAS_TABLE).fetchall():
+    release. A release that is older than the table has none, and one that is older than its column
+    of attributes does not name these."""
+    columns = {name for (name,) in con.execute(_COLUMNS).fetchall()}
+    if not columns:
         return []
-    return [UnbilledCalls(*row) for row in con.execute(_BY_ACTION, [run_id]).fetchall()]
+    query = _BY_ACTION.format(action=_WITH_ATTRIBUTES if "attributes" in columns else "action")
+    return [UnbilledCalls(*row) for row in con.execute(query, [run_id]).fetchall()]
 
 
 def unbilled_to_date(con: duckdb.DuckDBPyConnection) -> int:
@@ -88,15 +98,19 @@ def unbilled_to_date(con: duckdb.DuckDBPyConnection) -> int:
 
 
 def left_by_claims(
-    warehouse: Warehouse, claims: Iterable[tuple[str, date]], through: date
+    warehouse: Warehouse, claims: Iterable[tuple[str, tuple[str, ...], date]], through: date
 ) -> list[str]:
     """A warning for each action that a component claims since this settlement, if earlier calls of
-    it are still not in the bill. Each claim is the action and the date from which it counts."""
+    it are still not in the bill. Each claim is the action, the attributes that it asks for, and the
+    date from which it counts."""
     warnings = []
-    for action, counts_from in claims:
+    for action, attributes, counts_from in claims:
         if counts_from > through:
             continue
-        calls = warehouse.value(_LEFT, {"action": action, "counts_from": counts_from})
+        calls = warehouse.value(
+            _LEFT,
+            {"action": action, "attributes": list(attributes), "counts_from": counts_from},
+        )
         if calls:
             warnings.append(
                 f"{calls} earlier call(s) of the action {action} stay out of the bill, although a "

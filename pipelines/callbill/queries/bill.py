@@ -20,10 +20,17 @@ _LINES = """
     select
         settled_on, usage_date, line_type, component_name, component_code, calls, list_price,
         coalesce(cast(discount as varchar), 'agreed'), contract_price, price_unit, used_amount,
-        used_amount_unit, list_cost, real_cost, line_id
-    from billing.bill_lines_known_on($known_on)
+        used_amount_unit, list_cost, real_cost, line_id, tier_from, package_id, waiver_id
+    from (
+        from billing.bill_lines_known_on($known_on)
+        -- A release of before 0.7 does not have these columns.
+        union all by name
+        select null::bigint as tier_from, null::varchar as package_id, null::varchar as waiver_id
+        where false
+    )
     where owner_uin = $owner and bill_month = $month
-    order by settled_on, usage_date, line_type, contract_price, line_id
+    order by
+        settled_on, usage_date, line_type, package_id nulls last, tier_from, contract_price, line_id
 """
 _SETTLEMENTS = """
     select settled_on, product_code, rated_amount, deducted_amount, residual_amount
@@ -54,6 +61,16 @@ class BillLine(NamedTuple):
     list_cost: Decimal
     real_cost: Decimal
     line_id: str
+    tier_from: int | None
+    package_id: str | None
+    waiver_id: str | None
+
+    @property
+    def stands(self) -> str:
+        """Where its calls stand, for prices that depend on how much: on the step after so many
+        calls, in a package, under a waiver."""
+        step = None if self.tier_from is None else f"after {self.tier_from}"
+        return ", ".join(filter(None, (step, self.package_id, self.waiver_id)))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 - The text of a row is the texts of its columns in order, joined by the unit separator (0x1F), and
   then the byte lengths of its text columns. So no two different rows have the same text.
+- Some columns, such as the step of a ladder, are part of the text only if one of them has a value.
 - The text of a date is YYYY-MM-DD, of an instant the microseconds since 1970 in UTC, of a decimal
   all digits of its declared scale, of a boolean true or false, of null \\N.
 - The hash of a row is the lower 64 bits of the MD5 of its text.
@@ -41,6 +42,10 @@ NAMES_FROM_SEEDS = frozenset(
 # the first recipe that covers it.
 LATER_COLUMNS: dict[str, dict[str, int]] = {}
 
+# Columns that enter a row's text only if one of them has a value: a line whose price does not
+# depend on how much is hashed as it was before there were others.
+_ONLY_WITH_A_VALUE = frozenset({"tier_from", "package_id", "waiver_id", "waiver_reason"})
+
 _SEPARATOR = "\x1f"
 # How the hash of a date begins whose calls are hashed in groups.
 _GROUPED = "2:"
@@ -51,10 +56,20 @@ _DAYS_AT_ONCE = 31
 
 def row_hash_sql(columns: Sequence[tuple[str, str]]) -> str:
     """SQL for the 64-bit hash of a row, from the names and types of its columns."""
+    figures = [column for column in columns if column[0] not in NAMES_FROM_SEEDS]
+    always = _texts_of_row([column for column in figures if column[0] not in _ONLY_WITH_A_VALUE])
+    others = [column for column in figures if column[0] in _ONLY_WITH_A_VALUE]
+    if others:
+        has_value = " or ".join(f"{identifier(name)} is not null" for name, _type in others)
+        joined = f"concat_ws({literal(_SEPARATOR)}, {', '.join(_texts_of_row(others))})"
+        always.append(f"case when {has_value} then {joined} end")
+    return _hash_sql(f"concat_ws({literal(_SEPARATOR)}, {', '.join(always)})")
+
+
+def _texts_of_row(columns: Sequence[tuple[str, str]]) -> list[str]:
+    """SQL for the texts of columns, and behind them the lengths of those that are texts."""
     texts, lengths = [], []
     for name, type_ in columns:
-        if name in NAMES_FROM_SEEDS:
-            continue
         column = identifier(name)
         if type_ == "TIMESTAMP WITH TIME ZONE":
             texts.append(f"coalesce(cast(epoch_us({column}) as varchar), '\\N')")
@@ -63,7 +78,7 @@ def row_hash_sql(columns: Sequence[tuple[str, str]]) -> str:
             lengths.append(f"coalesce(cast(strlen({column}) as varchar), '-')")
         else:
             texts.append(f"coalesce(cast({column} as varchar), '\\N')")
-    return _hash_sql(f"concat_ws({literal(_SEPARATOR)}, {', '.join(texts + lengths)})")
+    return texts + lengths
 
 
 def _hash_sql(text: str) -> str:

@@ -24,7 +24,7 @@ from callbill.tasks.connection import connect
 from callbill.tasks.exchange import Workplace, workplace
 from callbill.warehouse.by_date import name_in_bucket
 from callbill.warehouse.dbt import one_line
-from callbill.warehouse.layout import CALL_STATES, CALLS, Layout
+from callbill.warehouse.layout import CALL_STATES, CALLS, WITH_ATTRIBUTES, Layout
 from callbill.warehouse.plan import Model, Window, from_json
 from callbill.warehouse.relations import write_relations
 from callbill.warehouse.warehouse import Warehouse
@@ -37,7 +37,7 @@ _RECORDS = """
     select {columns}, settlement_floor
     from read_parquet(
         {files}, hive_partitioning = true, hive_types = {{'settlement_floor': date}},
-        explicit_cardinality = {records}
+        explicit_cardinality = {records}, union_by_name = {has_older}
     )
     where source_file_id not in (select unnest({withdrawn}))
 """
@@ -210,6 +210,7 @@ def _create_sources(
             columns=", ".join(row[0] for row in columns),
             files=f"[{', '.join(map(literal, names))}]",
             records=max(records, 1),
+            has_older=any(not path.name.startswith(WITH_ATTRIBUTES) for path in files),
             withdrawn=f"[{', '.join(map(literal, item['withdrawn']))}]::varchar[]",
         )
     )

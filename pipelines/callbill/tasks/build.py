@@ -18,6 +18,7 @@ from callbill.tasks import bucket
 from callbill.tasks.connection import share_of_machine
 from callbill.tasks.exchange import Exchange
 from callbill.tasks.identifiers import clean_identifiers
+from callbill.tasks.quantities import count_quantities
 from callbill.tasks.workers import Workers
 from callbill.warehouse.layout import CALL_STATES, CALLS
 from callbill.warehouse.plan import Plan, Window, as_json, load_plan
@@ -32,8 +33,19 @@ _NEWS = """
         from ops.catalogue_rows
         where seed in ('component_actions', 'list_prices') and counts_from between $first and $last
     ) or exists (
+        from raw.account_attributes
+        where settlement_floor between $first and $last and $has_attribute_claims
+    ) or exists (
         from ops.sealed_settlements where settled_on = $day_before and billing_rules < $rules
     )
+"""
+# A row of a list price that is a step of a ladder has the step and its period behind the others.
+_QUANTITY_PRICES = """
+    select exists (
+        from ops.catalogue_rows
+        where seed = 'list_prices' and len(row) > 4 and counts_from <= $last
+    ) or exists (from raw.packages where settlement_floor <= $last)
+    or exists (from raw.waivers where settlement_floor <= $last)
 """
 # Up to 0.6 a call with several records was passed on without the action of its record.
 _STATES_WITHOUT_ACTION = """
@@ -73,7 +85,12 @@ _WITH_ACTIONS = """
 _MODELS_WITH_A_PAST = (("intermediate", "int_charges_by_caller"), ("billing", "cost_allocation"))
 
 # Tables of the job that the models of a bucket read.
-_GIVEN = ("ops.catalogue_rows", "ops.cleaned_identifiers", "ops.sealed_settlements")
+_GIVEN = (
+    "ops.catalogue_rows",
+    "ops.cleaned_identifiers",
+    "ops.sealed_settlements",
+    "raw.account_attributes",
+)
 
 
 @dataclass
@@ -116,6 +133,8 @@ def build_models(
         has_catalogue_news=has_news,
         has_cleaned_identifiers=has_cleaned,
         count_records_from=_count_records_from(warehouse, load_thresholds(settings), dates.first),
+        has_attribute_claims=_has_attribute_claims(warehouse),
+        has_quantity_prices=bool(warehouse.value(_QUANTITY_PRICES, {"last": dates.last})),
     )
     with warehouse.transaction():
         warehouse.execute("delete from ops.settlement_window")
@@ -130,7 +149,7 @@ def build_models(
             dates, billing_vars, load_thresholds(settings), has_catalogue_news=has_news
         )
         plan, built = _build_buckets(warehouse, settings, plan, window, values, workers)
-    write_relations(warehouse, plan, window)
+    write_relations(warehouse, plan, window, {"int_quantity_lines": count_quantities})
     days = (dates.last - dates.first).days
     warehouse.by_date.complete(dates.first + timedelta(days=n) for n in range(days + 1))
     return built
@@ -289,8 +308,8 @@ def _count_records_from(warehouse: Warehouse, thresholds: Thresholds, first: dat
 
 
 def _has_catalogue_news(warehouse: Warehouse, dates: RuleRange) -> bool:
-    """Whether calls may be charged now that had no price before: a claim or a price begins to count
-    on one of the dates, or the rules by which calls wait begin."""
+    """Whether calls may be charged now that had no price before: a claim, a price or an attribute
+    of an account begins to count on one of the dates, or the rules by which calls wait begin."""
     [(has_news,)] = warehouse.rows(
         _NEWS,
         {
@@ -298,9 +317,18 @@ def _has_catalogue_news(warehouse: Warehouse, dates: RuleRange) -> bool:
             "last": dates.last,
             "day_before": dates.first - timedelta(days=1),
             "rules": _CALLS_WAIT_SINCE,
+            "has_attribute_claims": _has_attribute_claims(warehouse),
         },
     )
     return bool(has_news)
+
+
+def _has_attribute_claims(warehouse: Warehouse) -> bool:
+    """Whether a claim of the catalogue, even a future one, asks for attributes."""
+    [(has_claims,)] = warehouse.rows(
+        "select exists (from ops.catalogue_rows where seed = 'component_actions' and len(row) = 5)"
+    )
+    return bool(has_claims)
 
 
 def _add_actions(warehouse: Warehouse, horizon: date, last: date) -> None:

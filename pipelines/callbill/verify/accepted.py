@@ -3,10 +3,11 @@ file were read and accepted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -14,9 +15,17 @@ from callbill.base.errors import UsageError
 from callbill.base.progress import Advance
 from callbill.base.settings import BillingVars
 from callbill.ingest.landing import LandingFile
+from callbill.verify.account_attributes import accepted_attributes
 from callbill.verify.calls import Spill
 from callbill.verify.contracts import ContractTerms, contract_terms
-from callbill.verify.prices import Contract
+from callbill.verify.prices import AccountAttribute, Contract
+from callbill.verify.quantity_feeds import (
+    Known,
+    PackageTerms,
+    WaiverTerms,
+    package_terms,
+    waiver_terms,
+)
 from callbill.verify.records import accepted_records, floor_of
 from callbill.verify.texts import texts_of
 from callbill.warehouse.loads import ALL_LINES, SourceLoad
@@ -31,12 +40,25 @@ class FileCounts:
     accepted: int
 
 
+_Terms = ContractTerms | PackageTerms | WaiverTerms
+_TERMS: dict[str, Callable[[dict[str, Any]], _Terms | None]] = {
+    "contracts": contract_terms,
+    "packages": package_terms,
+    "waivers": waiver_terms,
+}
+# The feeds that a bill is made of.
+FEEDS = ("call_logs", "account_attributes", *_TERMS)
+
+
 @dataclass
 class Accepted:
     """What was accepted of all files. Records are put aside: there may be too many for memory."""
 
     records: Spill
     contracts: list[Contract] = field(default_factory=list)
+    packages: list[Known] = field(default_factory=list)
+    waivers: list[Known] = field(default_factory=list)
+    account_attributes: list[AccountAttribute] = field(default_factory=list)
     files: list[FileCounts] = field(default_factory=list)
 
     @property
@@ -56,8 +78,8 @@ def read_files(
     Raises UsageError if a file changes meanwhile.
     """
     accepted = Accepted(records)
-    # Files of contracts may be delivered again every night: each is read once.
-    read: dict[object, tuple[FileCounts, list[tuple[ContractTerms, int]]]] = {}
+    # Files of terms may be delivered again every night: each is read once.
+    read: dict[object, tuple[FileCounts, list[tuple[_Terms, int]]]] = {}
     for load, file in files:
         key = (
             load.feed,
@@ -67,15 +89,15 @@ def read_files(
             load.rejected_lines,
             load.declaration,
         )
-        if load.feed == "contracts" and key in read and not load.retries:
+        if load.feed in _TERMS and key in read and not load.retries:
             counts, terms = read[key]
             accepted.files.append(replace(counts, load=load))
-            accepted.contracts += _known_contracts(terms, load)
+            _keep_terms(accepted, terms, load)
             advance(file.size)
             continue
         rejected = load.rejected
         lines_read = lines_accepted = 0
-        terms_of_lines: list[tuple[ContractTerms, int]] = []
+        terms_of_lines: list[tuple[_Terms, int]] = []
         for load_by_rules, texts in _read_by_rules(load, file, scratch, advance):
             lines_read += len(texts)
             if rejected:
@@ -84,12 +106,16 @@ def read_files(
                 some_records = accepted_records(texts, load_by_rules, billing_vars)
                 records.add(some_records)
                 lines_accepted += len(some_records)
+            elif load.feed == "account_attributes":
+                said = accepted_attributes(texts, load)
+                accepted.account_attributes += said
+                lines_accepted += len(said)
             else:
-                terms_of_lines += _accepted_contracts(texts)
+                terms_of_lines += _accepted_terms(texts, load.feed)
                 lines_accepted = len(terms_of_lines)
         if not file.is_unchanged():
             raise UsageError(f"{file.name} changed while it was read: verify again")
-        accepted.contracts += _known_contracts(terms_of_lines, load)
+        _keep_terms(accepted, terms_of_lines, load)
         accepted.files.append(FileCounts(load, lines_read, lines_accepted))
         if not load.retries:
             read[key] = accepted.files[-1], terms_of_lines
@@ -140,20 +166,27 @@ def _read_texts(
     advance(file.size - done)
 
 
-def _accepted_contracts(texts: pl.DataFrame) -> list[tuple[ContractTerms, int]]:
+def _accepted_terms(texts: pl.DataFrame, feed: str) -> list[tuple[_Terms, int]]:
     """The terms in rows of texts that are accepted, with their lines."""
-    rows = ((contract_terms(row), row["line"]) for row in texts.to_dicts())
+    rows = ((_TERMS[feed](row), row["line"]) for row in texts.to_dicts())
     return [(terms, line) for terms, line in rows if terms is not None]
 
 
-def _known_contracts(
-    terms_of_lines: Iterable[tuple[ContractTerms, int]], load: SourceLoad
-) -> list[Contract]:
-    """The contracts that a delivery makes known."""
-    return [
-        Contract(terms, floor_of(load, line), load.source_file_id, _arrival_of(load, line))
-        for terms, line in terms_of_lines
-    ]
+def _keep_terms(
+    accepted: Accepted, terms_of_lines: Iterable[tuple[_Terms, int]], load: SourceLoad
+) -> None:
+    """Keep what a delivery makes known. Of packages and waivers the last line of a file counts."""
+    last: dict[object, Known] = {}
+    for terms, line in terms_of_lines:
+        floor, arrived_on = floor_of(load, line), _arrival_of(load, line)
+        if isinstance(terms, ContractTerms):
+            accepted.contracts.append(Contract(terms, floor, load.source_file_id, arrived_on))
+        else:
+            known = Known(terms, floor, load.arrived_on, load.source_file_id)
+            last[floor, terms.key] = known
+    for known in last.values():
+        kept = accepted.packages if isinstance(known.terms, PackageTerms) else accepted.waivers
+        kept.append(known)
 
 
 def _arrival_of(load: SourceLoad, line: int) -> date | None:

@@ -20,7 +20,7 @@ from callbill.warehouse.loads import SourceLoad
 _ROWS_AT_ONCE = 250_000
 _COLUMNS = (
     *("request_id", "called_at", "owner_uin", "operate_uin", "action", "http_status"),
-    *("error_code", "usage_date", "settled_on", "source_file_id"),
+    *("error_code", "attributes", "usage_date", "settled_on", "source_file_id"),
 )
 
 
@@ -36,7 +36,10 @@ def read_archived(
     counts: Counter[str] = Counter()
     checkpoint.check(checkpoint.records)
     for path in checkpoint.records:
-        file = pl.scan_parquet(path, glob=False, hive_partitioning=False).select(_COLUMNS)
+        file = pl.scan_parquet(path, glob=False, hive_partitioning=False)
+        if "attributes" not in file.collect_schema().names():  # written before 0.7
+            file = file.with_columns(attributes=pl.lit(None, pl.String))
+        file = file.select(_COLUMNS)
         offset = 0
         while len(rows := file.slice(offset, _ROWS_AT_ONCE).collect()):
             offset += len(rows)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from callbill.verify.calls import Charges, Usage
+from callbill.verify.calls import Charges, Requests, Usage
 from callbill.verify.money import CNY, divide, round_to_fen
 from callbill.verify.prices import Price, PriceBook
+from callbill.verify.quantities import Account
+from callbill.verify.quantity_feeds import Known, versions
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,10 @@ class BillLine:
     price: Price
     list_cost: int
     real_cost: int
+    tier_from: int | None = None
+    package_id: str | None = None
+    waiver_id: str | None = None
+    waiver_reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,11 +62,35 @@ class MonthTotal:
     deducted: int
 
 
-def bill_lines(charges: Charges, book: PriceBook, through: date) -> list[BillLine]:
-    """The bill through a settlement date, in no order."""
+def bill_lines(
+    charges: Charges,
+    book: PriceBook,
+    through: date,
+    packages: Iterable[Known] = (),
+    waivers: Iterable[Known] = (),
+    requests: Requests | None = None,
+) -> list[BillLine]:
+    """The bill through a settlement date, in no order. `requests` has what became of waived request
+    ids."""
     lines: list[BillLine] = []
+    by_account = _accounts(charges, book, through, packages, waivers, requests or {})
+    for account in by_account.values():
+        for counted, calls in account.lines(through).items():
+            usage = account.owner_uin, account.component_code, counted.usage_date
+            line = _line(book, usage, counted.settled_on, counted.line_type, calls, counted.price)
+            lines.append(
+                replace(
+                    line,
+                    tier_from=counted.tier_from,
+                    package_id=counted.package_id,
+                    waiver_id=counted.waiver_id,
+                    waiver_reason=counted.reason,
+                )
+            )
     for usage, counts_by_date in charges.items():
-        _, _, usage_date = usage
+        owner_uin, component_code, usage_date = usage
+        if (owner_uin, component_code) in by_account:
+            continue
         for settled_on, (charged, taken_back) in counts_by_date.items():
             price = book.price(*usage, settled_on)
             line_type = "usage" if settled_on - usage_date == timedelta(1) else "late_usage"
@@ -70,6 +100,48 @@ def bill_lines(charges: Charges, book: PriceBook, through: date) -> list[BillLin
                 lines.append(_line(book, usage, settled_on, "correction", -taken_back, price))
         lines += _reratings(book, usage, counts_by_date, through)
     return lines
+
+
+def _accounts(
+    charges: Charges,
+    book: PriceBook,
+    through: date,
+    packages: Iterable[Known],
+    waivers: Iterable[Known],
+    requests: Requests,
+) -> dict[tuple[str, str], Account]:
+    """The accounts and components whose prices depend on how much."""
+    known_packages, known_waivers = versions(packages), versions(waivers)
+    with_terms = {
+        (known.terms.owner_uin, known.terms.component_code)
+        for known in (*known_packages, *known_waivers)
+        if known.known_from <= through
+    }
+    charged: defaultdict[tuple[str, str], dict[date, dict[date, list[int]]]] = defaultdict(dict)
+    for (owner_uin, component_code, usage_date), by_date in charges.items():
+        account = owner_uin, component_code
+        if account in with_terms or book.has_ladder(component_code, through):
+            charged[account][usage_date] = by_date
+    return {
+        (owner_uin, component_code): Account(
+            owner_uin,
+            component_code,
+            book,
+            by_usage_date,
+            _of_account(known_packages, owner_uin, component_code),
+            _of_account(known_waivers, owner_uin, component_code),
+            requests,
+        )
+        for (owner_uin, component_code), by_usage_date in charged.items()
+    }
+
+
+def _of_account(known: Iterable[Known], owner_uin: str, component_code: str) -> list[Known]:
+    return [
+        one
+        for one in known
+        if (one.terms.owner_uin, one.terms.component_code) == (owner_uin, component_code)
+    ]
 
 
 def _reratings(

@@ -34,6 +34,8 @@ _BYTES_A_BUCKET = 64 * 1024 * 1024
 Usage = tuple[str, str, date]
 # By settlement date: calls charged, calls taken back.
 Charges = dict[Usage, dict[date, list[int]]]
+# Of some request ids: by what was charged, 1 on the date of a charge, -1 on that of its reversal.
+Requests = dict[str, dict[Usage, dict[date, int]]]
 
 
 class Spill:
@@ -92,20 +94,36 @@ class Rules:
     horizon_days: int
     calls_wait_from: date
     through: date
+    requests: Requests
 
     @cached_property
-    def news(self) -> list[date]:
-        """The settlement dates on which calls may be charged that had no price before."""
-        dates = {*self.book.catalogue_dates(), self.calls_wait_from}
+    def _news_for_all(self) -> list[date]:
+        return self._news_of("")
+
+    def _news_of(self, owner: str) -> list[date]:
+        dates = {*self.book.catalogue_dates(owner), self.calls_wait_from}
         return sorted(day for day in dates if self.calls_wait_from <= day <= self.through)
 
-    def charged_on(self, action: str, usage_date: date, settled_on: date) -> date | None:
+    def news(self, owner: str) -> list[date]:
+        """The settlement dates on which calls of an account may be charged that had no price
+        before."""
+        has_own = owner in self.book.account_attributes
+        return self._news_of(owner) if has_own else self._news_for_all
+
+    def charged_on(
+        self, action: str, usage_date: date, settled_on: date, attributes: str, owner: str
+    ) -> date | None:
         """When a success is charged that was not too old on its own date, if nothing voids it: on
         that date, or on the first one on which the catalogue rates it."""
-        if self.book.rated_component(action, usage_date, settled_on) is not None:
+
+        def is_rated(day: date) -> bool:
+            book = self.book
+            return book.rated_component(action, usage_date, day, attributes, owner) is not None
+
+        if is_rated(settled_on):
             return settled_on
-        for day in self.news:
-            if day > settled_on and self.book.rated_component(action, usage_date, day) is not None:
+        for day in self.news(owner):
+            if day > settled_on and is_rated(day):
                 return day if (day - usage_date).days <= self.max_age_days else None
         return None
 
@@ -116,16 +134,20 @@ def charges_of(
     billing_vars: BillingVars,
     through: date,
     calls_wait_from: date = date.min,
+    requests: Requests | None = None,
 ) -> Charges:
     """The calls charged and taken back on settlement dates up to `through`. A call is in one bucket
-    only."""
+    only. What becomes of the request ids in `requests` is written there too."""
+    requests = {} if requests is None else requests
     charges: Charges = defaultdict(lambda: defaultdict(lambda: [0, 0]))
     horizon_days = max(billing_vars.dedup_horizon_days, billing_vars.max_usage_age_days)
-    rules = Rules(book, billing_vars.max_usage_age_days, horizon_days, calls_wait_from, through)
+    rules = Rules(
+        book, billing_vars.max_usage_age_days, horizon_days, calls_wait_from, through, requests
+    )
     for bucket in buckets:
         # A record that is delivered again for the same date adds nothing.
         records = bucket.filter(pl.col("settled_on") <= through).unique()
-        is_single = pl.col("request_key").is_unique()
+        is_single = pl.col("request_key").is_unique() & ~pl.col("request_key").is_in(list(requests))
         _charge_calls_of_one_record(records.filter(is_single), rules, charges)
         _charge_calls_of_several_records(records.filter(~is_single), rules, charges)
     return charges
@@ -135,24 +157,25 @@ def _charge_calls_of_one_record(records: pl.DataFrame, rules: Rules, charges: Ch
     """A call of one record is charged if it is a success, is young enough, and has a price."""
     counts = (
         records.filter(~pl.col("is_failure") & ~pl.col("is_too_old"))
-        .group_by("owner_uin", "action", "usage_date", "settled_on")
+        .group_by("owner_uin", "owner_key", "action", "attributes", "usage_date", "settled_on")
         .len()
     )
-    for owner_uin, action, usage_date, settled_on, calls in counts.iter_rows():
-        day = rules.charged_on(action, usage_date, settled_on)
-        component = day and rules.book.rated_component(action, usage_date, day)
+    for owner_uin, owner, action, attributes, usage_date, settled_on, calls in counts.iter_rows():
+        day = rules.charged_on(action, usage_date, settled_on, attributes, owner)
+        component = day and rules.book.rated_component(action, usage_date, day, attributes, owner)
         if day and component:
             charges[owner_uin, component, usage_date][day][0] += calls
 
 
 class _Record(NamedTuple):
-    """Up to its action, what tells which record of a call is its earliest."""
+    """Up to its attributes, what tells which record of a call is its earliest."""
 
     request_key: str
     settled_on: date
     called_us: int
     operate_uin: str
     action: str
+    attributes: str
     usage_date: date
     request_id: str
     owner_uin: str
@@ -249,13 +272,14 @@ class _Call:
             self._is_void = True
             if self._charged is not None:
                 self._counts(self._charged)[day][1] += 1
+                self._tell(self._charged, day, -1)
         self._charge(day)
 
     def charge_by(self, last: date) -> None:
         """Charge the call if it has waited for a date up to this one."""
         success = self._success()
         if success is not None:
-            day = self._rules.charged_on(success.action, success.usage_date, success.settled_on)
+            day = self._when_charged(success)
             if day is not None and day <= last:
                 self._charge(day)
 
@@ -263,12 +287,21 @@ class _Call:
         """The record that the call is charged for, unless something voids it."""
         return next((r for r in self.records if not r.is_failure and not r.is_too_old), None)
 
+    def _when_charged(self, success: _Record) -> date | None:
+        return self._rules.charged_on(
+            success.action,
+            success.usage_date,
+            success.settled_on,
+            success.attributes,
+            success.owner_key,
+        )
+
     def _charge(self, day: date) -> None:
         success = self._success()
         if success is None or self._charged or self._is_void or self._waits_for_nothing:
             return
         rules = self._rules
-        if rules.charged_on(success.action, success.usage_date, success.settled_on) != day:
+        if self._when_charged(success) != day:
             return
         self._waits_for_nothing = True
         component = self._component_on(success, day)
@@ -280,6 +313,7 @@ class _Call:
             return
         self._charged, self._component, self._charged_on = success, component, day
         self._counts(success)[day][0] += 1
+        self._tell(success, day, 1)
 
     def _is_voided_by(self, day: date, records: list[_Record]) -> bool:
         """Whether a record of the date failed, or names another account or component than those
@@ -299,7 +333,19 @@ class _Call:
         )
 
     def _component_on(self, record: _Record, day: date) -> str:
-        return self._rules.book.component(record.action, record.usage_date, day) or ""
+        return (
+            self._rules.book.component(
+                record.action, record.usage_date, day, record.attributes, record.owner_key
+            )
+            or ""
+        )
 
     def _counts(self, charged: _Record) -> dict[date, list[int]]:
         return self._charges[charged.owner_uin, self._component, charged.usage_date]
+
+    def _tell(self, charged: _Record, day: date, calls: int) -> None:
+        """Note what becomes of the request id, if that is asked for."""
+        if charged.request_key in self._rules.requests:
+            usage = charged.owner_uin, self._component, charged.usage_date
+            by_usage = self._rules.requests[charged.request_key]
+            by_usage.setdefault(usage, {})[day] = calls

@@ -16,7 +16,7 @@ from callbill.base.errors import UsageError
 from callbill.base.findings import TableDifference
 from callbill.base.sql import literal
 from callbill.release.release import Release
-from callbill.verify.accepted import FileCounts
+from callbill.verify.accepted import FEEDS, FileCounts
 from callbill.verify.bill import BillLine, MonthTotal, Settlement, next_month
 from callbill.verify.money import decimal_text
 
@@ -36,8 +36,9 @@ class Comparison:
 BILL_LINES = Comparison(
     "billing.bill_lines",
     ("settled_on", "owner_uin", "component_code", "usage_date", "line_type", "list_price",
-     "discount", "contract_price"),
-    ("bill_month", "product_code", "calls", "used_amount", "list_cost", "real_cost"),
+     "discount", "contract_price", "tier_from", "package_id", "waiver_id"),
+    ("bill_month", "product_code", "calls", "used_amount", "list_cost", "real_cost",
+     "waiver_reason"),
 )  # fmt: skip
 SETTLEMENTS = Comparison(
     "billing.settlements",
@@ -53,7 +54,7 @@ FILES = Comparison(
     "ops.source_files",
     ("feed", "path", "source_file_id"),
     ("lines_read", "records_accepted", "records_rejected"),
-    "feed in ('call_logs', 'contracts')",
+    f"feed in {FEEDS}",
 )
 
 
@@ -80,10 +81,13 @@ class PublishedTables:
         return rows_by_source
 
     def _rows(self, comparison: Comparison, relation: str, condition: str) -> list[Row]:
-        columns = ", ".join(
-            f"cast({name} as varchar)" for name in (*comparison.keys, *comparison.values)
-        )
         try:
+            known = {name for name, *_ in self._con.execute(f"describe from {relation}").fetchall()}
+            # A release does not have columns that came later. They have no value in it.
+            columns = ", ".join(
+                f"cast({name} as varchar)" if name in known else "null"
+                for name in (*comparison.keys, *comparison.values)
+            )
             return self._con.execute(
                 f"select {columns} from {relation} where {comparison.condition} and {condition}"
             ).fetchall()
@@ -173,12 +177,16 @@ def bill_line_rows(lines: Iterable[BillLine]) -> list[Row]:
             decimal_text(line.price.list_price, 8),
             None if line.price.discount is None else decimal_text(line.price.discount * 100, 8),
             decimal_text(line.price.contract_price, 8),
+            None if line.tier_from is None else str(line.tier_from),
+            line.package_id,
+            line.waiver_id,
             str(line.bill_month),
             line.product_code,
             str(line.calls),
             decimal_text(line.used_amount, 8),
             decimal_text(line.list_cost, 8),
             decimal_text(line.real_cost, 8),
+            line.waiver_reason,
         )
         for line in lines
     ]

@@ -43,22 +43,23 @@ def contract_terms(row: dict[str, Any]) -> ContractTerms | None:
         return None
     if pl.select(is_mangled(pl.lit(owner_uin))).item():
         return None
-    effective_from = _parse_date(row["effective_from"])
-    effective_to = _parse_date(row["effective_to"] or _NEVER)
+    effective_from = parse_date(row["effective_from"])
+    effective_to = parse_date(row["effective_to"] or _NEVER)
     if effective_from is None or effective_to is None or effective_to < effective_from:
         return None
     if (row["discount"] is None) == (row["contract_price"] is None):
         return None
-    discount = _parse_number(row["discount"], decimals=6)
+    discount = parse_number(row["discount"], decimals=6)
     if row["discount"] is not None and (discount is None or not 0 < discount <= WHOLE_DISCOUNT):
         return None
-    price = _parse_number(row["contract_price"], decimals=8)
+    price = parse_number(row["contract_price"], decimals=8)
     if row["contract_price"] is not None and (price is None or not 0 <= price < _PRICE_LIMIT):
         return None
     return ContractTerms(owner_uin, component_code, effective_from, effective_to, discount, price)
 
 
-def _parse_date(text: str | None) -> date | None:
+def parse_date(text: str | None) -> date | None:
+    """A date without a time of day; None if the text is none."""
     match = _DATE.fullmatch(text or "")
     try:
         return date.fromisoformat(match[1]) if match else None
@@ -66,7 +67,7 @@ def _parse_date(text: str | None) -> date | None:
         return None
 
 
-def _parse_number(text: str | None, *, decimals: int) -> int | None:
+def parse_number(text: str | None, *, decimals: int) -> int | None:
     """A number in units of its last decimal; None if the text is no number, or needs more
     decimals."""
     if text is None or len(text) > _MOST_CHARACTERS:

@@ -37,6 +37,8 @@ _KINDS = {
     "operate_uin": "number",
     "action": "code",
     "component_code": "code",
+    "attribute": "code",
+    "value": "code",
 }
 # Texts that surely are identifiers as they are.
 _USUAL = {
@@ -86,7 +88,8 @@ def cleaned(texts: pl.DataFrame) -> pl.DataFrame:
     """Rows of texts with identifiers as they count. A row with one that cannot be an identifier is
     malformed."""
     malformed = texts["malformed"]
-    for field, kind in _KINDS.items():
+    attributes = {name: "code" for name in texts.columns if name.startswith("attribute_")}
+    for field, kind in (_KINDS | attributes).items():
         if field not in texts.columns:
             continue
         column = texts[field]

@@ -24,7 +24,7 @@ from callbill.release.store import published_by
 from callbill.tasks.look import look_at
 from callbill.tasks.workers import Workers, workers_for
 from callbill.verify import compare
-from callbill.verify.accepted import Accepted, FileCounts, read_files
+from callbill.verify.accepted import FEEDS, Accepted, FileCounts, read_files
 from callbill.verify.archived import read_archived
 from callbill.verify.bill import (
     BillLine,
@@ -34,9 +34,10 @@ from callbill.verify.bill import (
     next_month,
     settlements,
 )
-from callbill.verify.calls import Spill, buckets_for, charges_of
+from callbill.verify.calls import Requests, Spill, buckets_for, charges_of
 from callbill.verify.landing_files import find_landing_files
 from callbill.verify.prices import PriceBook
+from callbill.verify.quantity_feeds import WaiverTerms
 from callbill.verify.tasks import verify_tasks
 from callbill.warehouse.loads import FileKey, SourceLoad
 
@@ -98,7 +99,7 @@ def verify_job(settings: Settings, month: date | None = None) -> Verification:
     loads = [
         load
         for load in manifest.loads
-        if load.feed in ("call_logs", "contracts")
+        if load.feed in FEEDS
         and load.settlement_floor <= through
         and load.quarantine_reason is None
     ]
@@ -167,8 +168,8 @@ def _compute_bill(
     claims = claims_as_counted(manifest.seeds, manifest.counts_from)
     waiting_since = _calls_wait_from(manifest)
     advance = reporter.track_bytes(total_bytes)
-    # Tasks read call logs. Contracts are few, and are read here. So is everything if records come
-    # from the checkpoint, which workers may not see.
+    # Tasks read call logs. The other files are few, and are read here. So is everything if records
+    # come from the checkpoint, which workers may not see.
     is_all_here = workers.is_this_process or bool(away)
     here = [n for n, load in enumerate(loads) if is_all_here or load.feed != "call_logs"]
     there = [n for n in range(len(loads)) if n not in set(here)]
@@ -182,7 +183,13 @@ def _compute_bill(
             read_archived(checkpoint, away, spill, billing_vars) if checkpoint and away else []
         )
         accepted.files += archived
-        book = PriceBook(seeds, accepted.contracts, claims)
+        said = accepted.account_attributes
+        book = PriceBook(seeds, accepted.contracts, claims, said)
+        requests: Requests = {
+            waiver.terms.request_id: {}
+            for waiver in accepted.waivers
+            if isinstance(waiver.terms, WaiverTerms) and waiver.terms.request_id
+        }
         if there:
             tasks = stack.enter_context(
                 verify_tasks(
@@ -193,10 +200,12 @@ def _compute_bill(
                 )
             )
             accepted.files += tasks.read([loads[n] for n in there], [files[n] for n in there])
-            charges = tasks.charge(seeds, claims, through, waiting_since)
+            charges = tasks.charge(seeds, claims, said, through, waiting_since, requests)
         else:
-            charges = charges_of(spill.buckets(), book, billing_vars, through, waiting_since)
-    lines = bill_lines(charges, book, through)
+            charges = charges_of(
+                spill.buckets(), book, billing_vars, through, waiting_since, requests
+            )
+    lines = bill_lines(charges, book, through, accepted.packages, accepted.waivers, requests)
     settled = settlements(lines, billing_vars.deduction_rounding)
     return _Bill(lines, settled, accepted, archived, checkpoint if away else None)
 

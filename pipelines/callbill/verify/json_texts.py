@@ -11,13 +11,13 @@ from callbill.ingest.readers.lines import BadLine, Line
 from callbill.ingest.shapes import Shape, parent_of, parts_of
 from callbill.verify.identifiers import says_zero, strip_name
 from callbill.verify.rows import (
-    NAMES,
     UNREADABLE,
     Row,
     code_paths,
     emptiness,
     error_parents,
     malformed_row,
+    names_something,
     row_of_texts,
 )
 
@@ -174,7 +174,7 @@ def _row_maker(shape: Shape) -> Callable[[JsonObject, int], Row | None]:
         (
             [(parent_of(path), parts_of(path)[-1]) for path in shape.fields.get(field, ())],
             emptiness(shape, field),
-            field in NAMES,
+            names_something(field),
             field in _EXACT,
         )
         for field in shape.feed.fields

@@ -9,7 +9,7 @@ import polars as pl
 
 from callbill.ingest.shapes import Shape, parts_of
 from callbill.verify.identifiers import name_rule, says_zero
-from callbill.verify.rows import NAMES, UNREADABLE, code_paths, emptiness, error_parents
+from callbill.verify.rows import UNREADABLE, code_paths, emptiness, error_parents, names_something
 
 
 def parquet_texts(
@@ -30,7 +30,7 @@ def parquet_texts(
                 continue
             value, dtype = column
             if dtype.is_nested() or dtype in (pl.Boolean, pl.Duration):
-                if field in NAMES:
+                if names_something(field):
                     malformed.append(value.is_not_null())
                 text: pl.Expr = pl.when(value.is_not_null()).then(pl.lit(UNREADABLE))
             else:

@@ -6,6 +6,7 @@ stg_call_logs. It gives no reasons: only whether a row counts is held against th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 import polars as pl
@@ -44,8 +45,8 @@ def accepted_records(
     """The records among a call log's rows of texts.
 
     Columns: request_id, called_us (microseconds since 1970 UTC), usage_date, settled_on, owner_uin,
-    operate_uin, action, is_failure, is_too_old, and request_key and owner_key, the identifiers by
-    which records are matched. Files read by older rules have some that are not clean.
+    operate_uin, action, attributes, is_failure, is_too_old, and request_key and owner_key, the
+    identifiers by which records are matched. Files read by older rules have some that are unclean.
     """
     shape = shape_of(load.feed, load.format, load.reading_rules, load.declaration)
     naive_zone = billing_vars.zone if shape.naive_times_in_billing_timezone else None
@@ -85,7 +86,7 @@ def accepted_records(
             settled_on=pl.max_horizontal(pl.col("usage_date").dt.offset_by("1d"), _floors(load))
         )
     )
-    return _as_records(accepted, billing_vars).collect()
+    return _as_records(accepted, _attributes(shape.attributes), billing_vars).collect()
 
 
 def records_as_read(
@@ -100,11 +101,14 @@ def records_as_read(
             _key(rows, "request_id", load).alias("request_key"),
             _key(rows, "owner_uin", load).alias("owner_key"),
         ),
+        pl.col("attributes").fill_null(""),
         billing_vars,
     ).collect()
 
 
-def _as_records(accepted: pl.LazyFrame, billing_vars: BillingVars) -> pl.LazyFrame:
+def _as_records(
+    accepted: pl.LazyFrame, attributes: pl.Expr, billing_vars: BillingVars
+) -> pl.LazyFrame:
     age = (pl.col("settled_on") - pl.col("usage_date")).dt.total_days()
     return accepted.select(
         "request_id",
@@ -114,6 +118,7 @@ def _as_records(accepted: pl.LazyFrame, billing_vars: BillingVars) -> pl.LazyFra
         "owner_uin",
         pl.coalesce("operate_uin", "owner_uin"),
         "action",
+        attributes,
         "request_key",
         "owner_key",
         (
@@ -122,6 +127,16 @@ def _as_records(accepted: pl.LazyFrame, billing_vars: BillingVars) -> pl.LazyFra
         ).alias("is_failure"),
         (age > billing_vars.max_usage_age_days).alias("is_too_old"),
     )
+
+
+def _attributes(names: Sequence[str]) -> pl.Expr:
+    """The attributes of a record as one text, such as edition=flagship;region=x."""
+    pairs = [
+        pl.lit(f"{name}=") + pl.col(f"attribute_{name}").str.replace_all(";", "%3B", literal=True)
+        for name in sorted(names)
+    ]
+    text = pl.concat_str(pairs, separator=";", ignore_nulls=True) if pairs else pl.lit("")
+    return text.alias("attributes")
 
 
 def floor_of(load: SourceLoad, line: int) -> date:

@@ -15,6 +15,12 @@ Row = tuple[str | bool | int | None, ...]
 NAMES = {"request_id", "owner_uin", "operate_uin", "action", "region", "error_code"}
 NAMES |= {"component_code"}
 UNREADABLE = "{}"
+_ATTRIBUTE = "attribute_"
+
+
+def names_something(field: str) -> bool:
+    """Whether a field names something, as those of NAMES and attributes do."""
+    return field in NAMES or field.startswith(_ATTRIBUTE)
 
 
 def emptiness(shape: Shape, field: str) -> Callable[[str], bool]:

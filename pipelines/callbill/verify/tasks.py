@@ -22,13 +22,14 @@ from callbill.ingest.landing import LandingFile
 from callbill.tasks.exchange import Exchange, workplace
 from callbill.tasks.workers import Workers, evenly
 from callbill.verify.accepted import FileCounts, read_files
-from callbill.verify.calls import Charges, Spill, charges_of
-from callbill.verify.prices import PriceBook
+from callbill.verify.calls import Charges, Requests, Spill, charges_of
+from callbill.verify.prices import AccountAttribute, PriceBook
 from callbill.warehouse.loads import SourceLoad
 
 _LOADS = TypeAdapter(list[SourceLoad])
 _FILES = TypeAdapter(list[LandingFile])
 _CLAIMS = TypeAdapter(list[Claim])
+_ACCOUNT_ATTRIBUTES = TypeAdapter(list[AccountAttribute])
 # By bucket: the names of the files with its records, and how many those are.
 _Parts = dict[int, list[tuple[str, int]]]
 
@@ -86,7 +87,15 @@ class VerifyTasks:
                 self._parts[bucket].append((name, records))
         return [counts[n] for n in range(len(loads))]
 
-    def charge(self, seeds: Seeds, claims: Sequence[Claim], through: date, wait: date) -> Charges:
+    def charge(
+        self,
+        seeds: Seeds,
+        claims: Sequence[Claim],
+        account_attributes: Sequence[AccountAttribute],
+        through: date,
+        wait: date,
+        requests: Requests,
+    ) -> Charges:
         """The calls charged and taken back through a settlement date; see `charges_of`.
 
         Raises as `run` does.
@@ -100,9 +109,13 @@ class VerifyTasks:
                 "parts": parts,
                 "seeds": seeds,
                 "claims": _CLAIMS.dump_python(list(claims), mode="json"),
+                "account_attributes": _ACCOUNT_ATTRIBUTES.dump_python(
+                    list(account_attributes), mode="json"
+                ),
                 "vars": asdict(self._vars),
                 "through": str(through),
                 "calls_wait_from": str(wait),
+                "requests": sorted(requests),
             }
             for bucket, parts in sorted(self._parts.items())
         ]
@@ -120,6 +133,9 @@ class VerifyTasks:
                 counts = charges[key][date.fromisoformat(day)]
                 counts[0] += charged
                 counts[1] += taken_back
+            for request_id, *usage, day, calls in answer["requests"]:
+                key = usage[0], usage[1], date.fromisoformat(usage[2])
+                requests[request_id].setdefault(key, {})[date.fromisoformat(day)] = calls
         return charges
 
 
@@ -167,12 +183,19 @@ def _charge(item: dict[str, Any]) -> dict[str, Any]:
     with workplace(item["root"], f"{item['folder']}/charge") as place:
         paths = place.at_hand(name for name, _rows in item["parts"])
         records = pl.read_parquet(list(paths.values()), glob=False)
+        requests: Requests = {request_id: {} for request_id in item["requests"]}
         charges = charges_of(
             [records],
-            PriceBook(item["seeds"], (), _CLAIMS.validate_python(item["claims"])),
+            PriceBook(
+                item["seeds"],
+                (),
+                _CLAIMS.validate_python(item["claims"]),
+                _ACCOUNT_ATTRIBUTES.validate_python(item["account_attributes"]),
+            ),
             BillingVars(**item["vars"]),
             date.fromisoformat(item["through"]),
             date.fromisoformat(item["calls_wait_from"]),
+            requests,
         )
     return {
         "bucket": item["bucket"],
@@ -181,5 +204,11 @@ def _charge(item: dict[str, Any]) -> dict[str, Any]:
             (owner_uin, component_code, str(usage_date), str(day), charged, taken_back)
             for (owner_uin, component_code, usage_date), by_day in charges.items()
             for day, (charged, taken_back) in by_day.items()
+        ],
+        "requests": [
+            (request_id, owner_uin, component_code, str(usage_date), str(day), calls)
+            for request_id, by_usage in requests.items()
+            for (owner_uin, component_code, usage_date), by_day in by_usage.items()
+            for day, calls in by_day.items()
         ],
     }

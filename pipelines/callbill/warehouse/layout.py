@@ -32,6 +32,9 @@ FOLDERS_OF_TASKS = ("raw", CALLS, CALL_STATES, "loading", "building")
 # even if there is no other file. It has the columns of those files.
 EMPTY_DATE = date.min
 EMPTY_FILE = "empty.parquet"
+# The names of files of accepted records begin so if these have the column `attributes`. Those of
+# before have it not, and cannot be read in one go with the others.
+WITH_ATTRIBUTES = "a."
 
 
 @dataclass(frozen=True)

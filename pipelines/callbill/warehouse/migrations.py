@@ -14,6 +14,8 @@ Schema versions:
 7  0.7: the states of calls that are passed to the next run are in files; from which date on a night
    counts records by action; buckets, and what the files of records hold
 8  0.7: the log shapes of a place's own that files were read by
+9  0.7: attributes of records and of accounts, and claims that ask for them; packages, waivers, and
+   lines of the bill with the step, package and waiver of their calls
 
 Only the job's own tables are migrated. Every run builds dbt's models again, except rows that are
 kept by settlement date.
@@ -23,7 +25,7 @@ from __future__ import annotations
 
 import duckdb
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 # Since this version the tables that commands read have had their names and columns.
 READABLE_SINCE = 4
 
@@ -68,6 +70,14 @@ _OLD_MODELS = (
     ("table", "int_vendor_bills_priced"),
 )
 
+# Columns that the marts kept by settlement date did not have. Their rows have no value in them.
+_NEW_COLUMNS_OF_MARTS = (
+    ("bill_lines", "tier_from", "bigint"),
+    ("bill_lines", "package_id", "varchar"),
+    ("bill_lines", "waiver_id", "varchar"),
+    ("bill_lines", "waiver_reason", "varchar"),
+)
+
 _NAMES = """
     select concat_ws('.', schema_name, table_name) from duckdb_tables()
     where database_name = current_database() and not temporary
@@ -106,6 +116,9 @@ def migrate(con: duckdb.DuckDBPyConnection, tables: str, views: str) -> None:
         con.execute(f"drop table before_{n}")
     for kind, name in _OLD_MODELS:
         con.execute(f"drop {kind} if exists intermediate.{name}")
+    for table, column, type_ in _NEW_COLUMNS_OF_MARTS:
+        if _has_column(con, "billing", table, "line_id"):
+            con.execute(f"alter table billing.{table} add column if not exists {column} {type_}")
     con.execute(views)
     con.execute("update ops.warehouse set schema_version = ?", [SCHEMA_VERSION])
     con.commit()

@@ -24,7 +24,7 @@ from callbill.warehouse.dbt import files_hash, run_dbt
 from callbill.warehouse.layout import Layout
 
 # Part of a plan's key: a plan that an older version of this module wrote is not read.
-_FORMAT = 2
+_FORMAT = 3
 _COMPILED = ("models/**/*", "macros/**/*", "seeds/*.yml", "dbt_project.yml", "profiles.yml")
 
 Kept = Literal["table", "view", "incremental", "settlement_partitions", "statements"]
@@ -45,6 +45,10 @@ class Window:
     has_cleaned_identifiers: bool
     # The first date whose records are counted by action: those before it were counted already.
     count_records_from: date
+    # Whether a claim of the catalogue asks for attributes of records.
+    has_attribute_claims: bool
+    # Whether a price may depend on how much: a ladder, a package or a waiver is known by then.
+    has_quantity_prices: bool
 
 
 # The dates that plans are compiled with.
@@ -156,7 +160,13 @@ def load_plan(layout: Layout, billing_vars: BillingVars, window: Window) -> Plan
 def plan_name(billing_vars: BillingVars, window: Window) -> str:
     """The name of a plan's file: the hash of all that the compiled SQL depends on, and the kind of
     night."""
-    kind = (window.billing_rules, window.has_catalogue_news, window.has_cleaned_identifiers)
+    kind = (
+        window.billing_rules,
+        window.has_catalogue_news,
+        window.has_cleaned_identifiers,
+        window.has_attribute_claims,
+        window.has_quantity_prices,
+    )
     return f"{project_hash(billing_vars)}-{'-'.join(str(int(value)) for value in kind)}.json"
 
 

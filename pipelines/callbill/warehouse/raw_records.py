@@ -17,7 +17,7 @@ import duckdb
 from callbill.base.errors import UsageError
 from callbill.base.sql import literal
 from callbill.storage.files import sync_folder
-from callbill.warehouse.layout import EMPTY_DATE, EMPTY_FILE, Layout
+from callbill.warehouse.layout import EMPTY_DATE, EMPTY_FILE, WITH_ATTRIBUTES, Layout
 
 
 class RawRecords:
@@ -53,16 +53,27 @@ class RawRecords:
             "select coalesce(sum(records_accepted), 0) from ops.source_files"
             " where feed = 'call_logs'"
         ).fetchall()
-        self.con.execute(
-            f"""
-            create or replace view raw.call_logs_loaded as
-            select {columns}, settlement_floor
-            from read_parquet(
-                {literal(str(folder / "*" / ("*" if self.buckets > 1 else "") / "*.parquet"))},
-                hive_partitioning = true, hive_types = {{'settlement_floor': date}},
-                explicit_cardinality = {max(records, 1)}
-            )
+        all_files = folder / "*" / ("*" if self.buckets > 1 else "")
+
+        def records_in(names: str, columns: str) -> str:
+            return f"""
+                select {columns}, settlement_floor
+                from read_parquet(
+                    {literal(str(all_files / names))},
+                    hive_partitioning = true, hive_types = {{'settlement_floor': date}},
+                    explicit_cardinality = {max(records, 1)}
+                )
             """
+
+        parts = [records_in(f"{WITH_ATTRIBUTES}*.parquet", columns)]
+        if self._has_older_files():
+            older = ", ".join(
+                "null::varchar as attributes" if row[0] == "attributes" else row[0]
+                for row in described
+            )
+            parts.append(records_in(f"[!{WITH_ATTRIBUTES[0]}]*.parquet", older))
+        self.con.execute(
+            f"create or replace view raw.call_logs_loaded as {' union all '.join(parts)}"
         )
         withdrawn = self.con.execute(
             "select source_file_id from ops.source_files"
@@ -110,7 +121,7 @@ class RawRecords:
         committed = self._committed_files()
         present = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.parquet")}
         for name, path in present.items():
-            if name not in committed and path.name != EMPTY_FILE:
+            if name not in committed and path.name not in (EMPTY_FILE, self.empty.name):
                 target = self.layout.unknown / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 path.replace(target)
@@ -127,7 +138,8 @@ class RawRecords:
         """The file that the columns are taken from. A floor has a folder, and in it each bucket if
         there are several."""
         folder = self.layout.raw("call_logs") / f"settlement_floor={EMPTY_DATE}"
-        return folder / ("bucket=0" if self.buckets > 1 else "") / EMPTY_FILE
+        name = f"{WITH_ATTRIBUTES}{EMPTY_FILE}"
+        return folder / ("bucket=0" if self.buckets > 1 else "") / name
 
     def files_of(self, bucket: int, floor: date) -> list[tuple[str, int, int]]:
         """The files of a bucket from a settlement floor on: name, records, bytes."""
@@ -147,6 +159,13 @@ class RawRecords:
         """Into how many buckets calls are divided. Records of one request id are in one bucket."""
         [(buckets,)] = self.con.execute("select buckets from ops.warehouse").fetchall()
         return int(buckets)
+
+    def _has_older_files(self) -> bool:
+        """Whether there are files without the column `attributes`."""
+        older = "not contains(file_name, ?)"
+        query = f"select exists (from ops.raw_files where {older})"
+        [(has_older,)] = self.con.execute(query, [f"/{WITH_ATTRIBUTES}"]).fetchall()
+        return bool(has_older)
 
     def _committed_files(self) -> set[str]:
         rows = self.con.execute("select file_name from ops.raw_files").fetchall()

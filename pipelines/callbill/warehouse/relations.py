@@ -7,6 +7,7 @@ settlement_partitions.sql, for whoever works on models.
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import duckdb
@@ -25,8 +26,14 @@ _SEED_FORMAT = (
 )
 
 
-def write_relations(warehouse: Warehouse, plan: Plan, window: Window) -> None:
-    """Write all models of a plan for these dates, which read its seeds.
+def write_relations(
+    warehouse: Warehouse,
+    plan: Plan,
+    window: Window,
+    before: Mapping[str, Callable[[Warehouse, Window], None]] | None = None,
+) -> None:
+    """Write all models of a plan for these dates, which read its seeds. `before` has what is to be
+    done before a model is written, by the model's name.
 
     Raises CallbillError if a model cannot be built, or has not the columns of its contract.
     """
@@ -39,6 +46,8 @@ def write_relations(warehouse: Warehouse, plan: Plan, window: Window) -> None:
         )
     )
     for model in plan.models:
+        if before and model.name in before:
+            before[model.name](warehouse, window)
         try:
             _write_model(warehouse, model, window, exists=(model.schema, model.name) in existing)
         except duckdb.Error as error:

@@ -138,6 +138,9 @@ create table if not exists ops.unbilled_calls (
     owner_uin varchar not null,
     action varchar not null,
     component_code varchar,
+    -- Where claims of the action ask for attributes: those that they ask for, with the values of the
+    -- calls. A value that no record and no account has is empty.
+    attributes varchar,
     calls bigint not null,
     -- What they would have cost, in CNY. Null if no price is known.
     unbilled_cost decimal(38, 8)
@@ -164,7 +167,34 @@ create table if not exists ops.settlement_window (
     -- Whether records are matched by cleaned identifiers that differ from their texts.
     has_cleaned_identifiers boolean not null default false,
     -- The first date whose records are counted by action.
-    count_records_from date
+    count_records_from date,
+    -- Whether a claim of the catalogue asks for attributes of records.
+    has_attribute_claims boolean not null default false,
+    -- Whether a price may depend on how much: a ladder, a package or a waiver is known.
+    has_quantity_prices boolean not null default false
+);
+
+-- How settlements move calls between the steps of ladders, packages and waivers, for prices that
+-- depend on how much. pipelines/callbill/tasks/quantities.py writes it, the model
+-- int_quantity_lines prices it.
+create table if not exists ops.quantity_moves (
+    settled_on date not null,
+    owner_uin varchar not null,
+    component_code varchar not null,
+    usage_date date not null,
+    line_type varchar not null,
+    -- The period that a ladder counts over, and the step. Null for calls on no step.
+    tier_period varchar,
+    tier_from bigint,
+    -- The package that calls are drawn from, or given back to.
+    package_id varchar,
+    -- The waiver that takes calls back, or gives up some of them.
+    waiver_id varchar,
+    -- The date whose knowledge of prices counts.
+    known_on date not null,
+    calls bigint not null,
+    -- Whether the calls were given back to a package that had expired.
+    is_lost boolean not null
 );
 
 -- Request ids and account numbers of files read by version 1 of the reading rules, where taking off

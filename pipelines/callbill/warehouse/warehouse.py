@@ -1,8 +1,8 @@
 """The warehouse: opening it, querying it, and which settlement dates it has.
 
-The tables that the job itself keeps are in tables.sql and views.sql, those of the marts in dbt's
-models. `opening` checks the file, `layout` has the paths, `raw_records` the accepted records,
-`by_date` the models that are kept as Parquet.
+The tables that the job itself keeps are in tables.sql, views.sql and deliveries.sql, those of the
+marts in dbt's models. `opening` checks the file, `layout` has the paths, `raw_records` the accepted
+records, `by_date` the models that are kept as Parquet.
 """
 
 from __future__ import annotations
@@ -32,7 +32,14 @@ from callbill.warehouse.opening import (
 from callbill.warehouse.raw_records import RawRecords
 
 TABLES = (Path(__file__).parent / "tables.sql").read_text(encoding="utf-8")
-VIEWS = (Path(__file__).parent / "views.sql").read_text(encoding="utf-8")
+# The feeds of which the latest delivery counts, and that have one view in common.
+_FEEDS_BY_DELIVERY = ("contracts", "packages", "waivers")
+VIEWS = (Path(__file__).parent / "views.sql").read_text(encoding="utf-8") + "".join(
+    (Path(__file__).parent / "deliveries.sql")
+    .read_text(encoding="utf-8")
+    .replace("{{ feed }}", feed)
+    for feed in _FEEDS_BY_DELIVERY
+)
 
 Row = tuple[Any, ...]
 Record = dict[str, Any]

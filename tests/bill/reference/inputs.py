@@ -23,7 +23,8 @@ class Line:
 class File:
     """A landed file: the bytes that lie in the folder, and the lines that they say."""
 
-    feed: str  # call_logs or contracts
+    # call_logs, contracts, account_attributes, packages or waivers
+    feed: str
     path: str  # below the landing folder
     arrived_on: date
     content: bytes
@@ -58,16 +59,21 @@ class ListPrice:
     effective_from: date
     known_from: date
     list_price: Decimal
+    # Of a step of a ladder: the calls before it, and the period that they are counted over.
+    tier_from: int | None = None
+    tier_period: str | None = None
 
 
 @dataclass(frozen=True)
 class Claim:
-    """Of an action by a component, for usage from a date on (None: all), known from a date on."""
+    """Of an action by a component, for usage from a date on (None: all), known from a date on. With
+    attributes, only of records that have these values."""
 
     action: str
     component_code: str
     effective_from: date | None = None
     known_from: date = date.min
+    attributes: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ CALL_LOG_COLUMNS = (
     "http_status",
     "error_code",
     "latency_ms",
+    "edition",
     "note",  # unknown to the warehouse, which ignores it
 )
 CONTRACT_COLUMNS = (
@@ -39,6 +40,31 @@ CONTRACT_COLUMNS = (
     "discount",
     "contract_price",
 )
+ATTRIBUTE_COLUMNS = ("owner_uin", "attribute", "value", "effective_from")
+PACKAGE_COLUMNS = (
+    "package_id",
+    "owner_uin",
+    "component_code",
+    "calls",
+    "valid_from",
+    "valid_to",
+)
+WAIVER_COLUMNS = (
+    "waiver_id",
+    "owner_uin",
+    "usage_date",
+    "component_code",
+    "calls",
+    "request_id",
+    "reason",
+)
+COLUMNS = {
+    "call_logs": CALL_LOG_COLUMNS,
+    "contracts": CONTRACT_COLUMNS,
+    "packages": PACKAGE_COLUMNS,
+    "waivers": WAIVER_COLUMNS,
+    "account_attributes": ATTRIBUTE_COLUMNS,
+}
 INTEGER_COLUMNS = {"http_status", "latency_ms"}
 ZSTD_BLOCK_BYTES = 128 * 1024
 
@@ -59,7 +85,7 @@ def make_file(
     modification date is to say when it arrived.
     """
     kind, _, compression = container.partition(".")
-    columns = CALL_LOG_COLUMNS if feed == "call_logs" else CONTRACT_COLUMNS
+    columns = COLUMNS[feed]
     if kind == "parquet":
         lines = [Line(number, row) for number, row in enumerate(rows, start=1)]
         content = parquet_bytes(columns, mappings(rows))
@@ -185,16 +211,19 @@ def write_seeds(folder: Path, seeds: Seeds) -> None:
                "unit", "CNY/unit") for one in seeds.components),
         ],
         "component_actions": [
-            ("action", "component_code", "effective_from", "known_from"),
-            *((action, one.component_code, None, None)
+            ("action", "component_code", "effective_from", "known_from", "attributes"),
+            *((action, one.component_code, None, None, None)
               for one in seeds.components for action in one.actions),
             *((one.action, one.component_code, one.effective_from,
-               None if one.known_from == date.min else one.known_from) for one in seeds.claims),
+               None if one.known_from == date.min else one.known_from,
+               ";".join(f"{name}={value}" for name, value in sorted(one.attributes)))
+              for one in seeds.claims),
         ],
         "list_prices": [
-            ("component_code", "effective_from", "known_from", "list_price"),
-            *((one.component_code, one.effective_from, one.known_from, one.list_price)
-              for one in seeds.list_prices),
+            ("component_code", "effective_from", "known_from", "list_price", "tier_from",
+             "tier_period"),
+            *((one.component_code, one.effective_from, one.known_from, one.list_price,
+               one.tier_from, one.tier_period) for one in seeds.list_prices),
         ],
     }  # fmt: skip
     for name, rows in contents.items():

@@ -7,6 +7,7 @@ neither code nor SQL with the product.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,18 @@ from functools import lru_cache
 from typing import Any
 
 from .inputs import Claim, Component, ListPrice, Seeds, Settings, World
-from .reading import ONE_DAY, ContractRow, FileCount, Record, Reject, read_world
+from .quantities import QuantityAccount
+from .reading import (
+    ONE_DAY,
+    AttributeRow,
+    ContractRow,
+    FileCount,
+    PackageRow,
+    Record,
+    Reject,
+    WaiverRow,
+    read_world,
+)
 
 # Far more digits than any sum here needs, so that only the stated roundings round.
 WORKING_DIGITS = 100
@@ -73,6 +85,10 @@ class BillLine:
     contract_price: Decimal
     list_cost: Decimal
     real_cost: Decimal
+    tier_from: int | None = None
+    package_id: str | None = None
+    waiver_id: str | None = None
+    waiver_reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -132,10 +148,10 @@ def tables(world: World) -> Tables:
             return Tables((), (), (), (), (), (), reading.files, reading.rejects, None)
         # Records that settle after the last through date wait.
         settled = [record for record in reading.records if record.settled_on <= sealed]
-        book = PriceBook(reading.seeds, reading.contract_rows)
+        book = PriceBook(reading.seeds, reading.contract_rows, reading.attribute_rows)
         calls = split_into_calls(settled, book, world.settings)
         rows = [row for call in calls for row in rows_of_call(call, sealed, book, world.settings)]
-        lines = bill_lines(rows, book, sealed)
+        lines = bill_lines(rows, book, sealed, reading.packages, reading.waivers)
         settlements = settle(lines, world.settings)
         return Tables(
             calls=tuple(sorted(rows, key=lambda row: (row.settled_on, row.request_id))),
@@ -160,16 +176,29 @@ class Price:
     contract_price: Decimal
 
 
+@dataclass(frozen=True)
+class Ladder:
+    period: str
+    tiers: tuple[int, ...]
+    prices: tuple[Decimal, ...]
+
+
 class PriceBook:
     """Seeds and contract rows, asked for the price of a usage date as known on another date."""
 
-    def __init__(self, seeds: Seeds, contract_rows: Iterable[ContractRow]) -> None:
+    def __init__(
+        self,
+        seeds: Seeds,
+        contract_rows: Iterable[ContractRow],
+        attribute_rows: Iterable[AttributeRow] = (),
+    ) -> None:
         self.components: dict[str, Component] = {c.component_code: c for c in seeds.components}
         self.list_prices: tuple[ListPrice, ...] = seeds.list_prices
         self.claims: tuple[Claim, ...] = seeds.claims
-        # The dates on which a claim or a list price becomes known.
+        self.attribute_rows = tuple(attribute_rows)
+        # The dates on which a claim, a list price or what an account is becomes known.
         self.dates_of_the_catalogue = sorted(
-            {row.known_from for row in (*seeds.claims, *seeds.list_prices)}
+            {row.known_from for row in (*seeds.claims, *seeds.list_prices, *self.attribute_rows)}
         )
         self.contract_rows: dict[tuple[str, str], list[ContractRow]] = {}
         for row in contract_rows:
@@ -177,27 +206,60 @@ class PriceBook:
         # Only to be quick: a price depends on nothing but its arguments.
         self.price = lru_cache(maxsize=None)(self._price)
 
-    def component(self, action: str, usage_date: date, known_on: date) -> str | None:
-        """The component that claims an action, or None."""
+    def component(self, record: Record, known_on: date) -> str | None:
+        """The component that claims a record, or None."""
         claims = [
             row
             for row in self.claims
-            if row.action == action
-            and (row.effective_from or date.min) <= usage_date
+            if row.action == record.action
+            and (row.effective_from or date.min) <= record.usage_date
             and row.known_from <= known_on
         ]
-        if not claims:
+        # Of the claims of one set of attributes the last one is in force.
+        in_force: dict[frozenset[tuple[str, str]], Claim] = {}
+        for row in sorted(claims, key=lambda row: (row.effective_from or date.min, row.known_from)):
+            in_force[row.attributes] = row
+        values = self.attributes(record, known_on)
+        fitting = [row for row in in_force.values() if row.attributes <= set(values.items())]
+        if not fitting:
             return None
-        last = max(claims, key=lambda row: (row.effective_from or date.min, row.known_from))
-        return last.component_code
+        return max(fitting, key=lambda row: len(row.attributes)).component_code
 
-    def is_rated(self, action: str, usage_date: date, known_on: date) -> bool:
-        component_code = self.component(action, usage_date, known_on)
+    def attributes(self, record: Record, known_on: date) -> dict[str, str]:
+        """What a record says of itself, and for what it does not say what its account says."""
+        values = {}
+        for name in sorted({row.attribute for row in self.attribute_rows}):
+            rows = [
+                row
+                for row in self.attribute_rows
+                if row.owner_uin == record.owner_uin
+                and row.attribute == name
+                and row.effective_from <= record.usage_date
+                and row.known_from <= known_on
+            ]
+            if not rows:
+                continue
+            begins = max(row.effective_from for row in rows)
+            rows = [row for row in rows if row.effective_from == begins]
+            newest = max((row.known_from, row.arrived_on) for row in rows)
+            last_of_file = {
+                row.file_id: row.value
+                for row in sorted(rows, key=lambda row: row.line_number)
+                if (row.known_from, row.arrived_on) == newest
+            }
+            values[name] = min(last_of_file.values())
+        return values | dict(record.attributes)
+
+    def is_rated(self, record: Record, known_on: date) -> bool:
+        component_code = self.component(record, known_on)
         if component_code is None:
             return False
-        return self.list_price(component_code, usage_date, known_on) is not None
+        return self.list_price(component_code, record.usage_date, known_on) is not None
 
-    def list_price(self, component_code: str, usage_date: date, known_on: date) -> Decimal | None:
+    def list_prices_in_force(
+        self, component_code: str, usage_date: date, known_on: date
+    ) -> list[ListPrice]:
+        """The list price in force: one row, or the steps of a ladder in order."""
         candidates = [
             row
             for row in self.list_prices
@@ -206,8 +268,47 @@ class PriceBook:
             and row.known_from <= known_on
         ]
         if not candidates:
+            return []
+        last = max((row.effective_from, row.known_from) for row in candidates)
+        rows = [row for row in candidates if (row.effective_from, row.known_from) == last]
+        return sorted(rows, key=lambda row: row.tier_from or 0)
+
+    def list_price(self, component_code: str, usage_date: date, known_on: date) -> Decimal | None:
+        """Of a ladder the price of the first step that costs."""
+        rows = self.list_prices_in_force(component_code, usage_date, known_on)
+        if not rows:
             return None
-        return max(candidates, key=lambda row: (row.effective_from, row.known_from)).list_price
+        return next((row.list_price for row in rows if row.list_price), ZERO)
+
+    def ladder(self, component_code: str, usage_date: date, known_on: date) -> Ladder | None:
+        rows = self.list_prices_in_force(component_code, usage_date, known_on)
+        if not rows or rows[0].tier_period is None:
+            return None
+        return Ladder(
+            rows[0].tier_period,
+            tuple(row.tier_from or 0 for row in rows),
+            tuple(row.list_price for row in rows),
+        )
+
+    def step_price(
+        self,
+        owner_uin: str,
+        component_code: str,
+        usage_date: date,
+        known_on: date,
+        tier_from: int | None,
+    ) -> Price | None:
+        """The price of a step; without one, the price of calls that are on none."""
+        price = self.price(owner_uin, component_code, usage_date, known_on)
+        ladder = self.ladder(component_code, usage_date, known_on)
+        if price is None or ladder is None or tier_from is None or price.discount is None:
+            return price
+        list_price = ladder.prices[ladder.tiers.index(tier_from)]
+        return Price(list_price, price.discount, round8(list_price * price.discount))
+
+    def free(self) -> Price:
+        """What a call costs that a package covers."""
+        return Price(ZERO, Decimal(1), ZERO)
 
     def _price(
         self, owner_uin: str, component_code: str, usage_date: date, known_on: date
@@ -317,7 +418,7 @@ def charge_of(
     first = earliest(chargeable)
     days = [first.settled_on]
     days += [day for day in book.dates_of_the_catalogue if day > first.settled_on]
-    day = next((d for d in days if book.is_rated(first.action, first.usage_date, d)), None)
+    day = next((d for d in days if book.is_rated(first, d)), None)
     if day is None or day > known_on:
         return None
     if (day - first.usage_date).days > settings.max_usage_age_days:
@@ -328,9 +429,9 @@ def charge_of(
     if day > first.settled_on:
         # What its records say is looked at once more, with the catalogue of that date.
         looked_at = [r for r in by_then if (day - r.settled_on).days <= horizon_days(settings)]
-        if len({book.component(r.action, r.usage_date, day) for r in looked_at}) > 1:
+        if len({book.component(r, day) for r in looked_at}) > 1:
             return None
-    component_code = book.component(first.action, first.usage_date, day)
+    component_code = book.component(first, day)
     assert component_code is not None
     return Charge(day, first, component_code)
 
@@ -354,16 +455,12 @@ def state_on(
     known = [record for record in call if record.settled_on <= known_on]
     charge = charge_of(known, known_on, book, settings)
     speaker = earliest(known) if charge is None else charge.record
-    component_code = (
-        book.component(speaker.action, speaker.usage_date, known_on)
-        if charge is None
-        else charge.component_code
-    )
+    component_code = book.component(speaker, known_on) if charge is None else charge.component_code
     return CallState(
         voided_on=void_date(known, charge, book),
         charged_on=None if charge is None else charge.day,
         has_failure=any(record.is_failure for record in known),
-        is_unrated=not book.is_rated(speaker.action, speaker.usage_date, known_on),
+        is_unrated=not book.is_rated(speaker, known_on),
         speaker=speaker,
         component_code=component_code,
         source_file_ids=frozenset(r.file_id for r in known if order(r) == order(speaker)),
@@ -380,7 +477,7 @@ def void_date(known: Sequence[Record], charge: Charge | None, book: PriceBook) -
         standing = charge.record if charge is not None and is_charged else earliest(by_then)
         compared = [standing, *(record for record in known if record.settled_on == day)]
         # An action that nobody claims is a component of its own kind: it agrees with no other.
-        if len({book.component(r.action, r.usage_date, day) for r in compared}) > 1:
+        if len({book.component(r, day) for r in compared}) > 1:
             return day
     return None
 
@@ -399,6 +496,8 @@ def order(record: Record) -> tuple[Any, ...]:
         record.called_at,
         record.operate_uin,
         record.action,
+        # In the order of their text, such as edition=flagship. Without any comes first.
+        ";".join(sorted(f"{name}={value}" for name, value in record.attributes)),
         nulls_first(record.region),
         nulls_first(record.error_code),
         nulls_first(None if record.http_status is None else str(record.http_status)),
@@ -489,8 +588,58 @@ def daily_usage(
 # Bill
 
 
-def bill_lines(rows: Sequence[CallRow], book: PriceBook, sealed: date) -> list[BillLine]:
+def bill_lines(
+    rows: Sequence[CallRow],
+    book: PriceBook,
+    sealed: date,
+    packages: Sequence[PackageRow] = (),
+    waivers: Sequence[WaiverRow] = (),
+) -> list[BillLine]:
     lines: list[BillLine] = []
+    counted = {
+        (row.owner_uin, row.component_code)
+        for row in rows
+        if row.component_code is not None
+        and row.calls_billed
+        and (
+            any(
+                price.tier_period
+                for price in book.list_prices
+                if price.component_code == row.component_code and price.known_from <= sealed
+            )
+            or any(
+                (known.owner_uin, known.component_code) == (row.owner_uin, row.component_code)
+                and known.known_from <= sealed
+                for known in (*packages, *waivers)
+            )
+        )
+    }
+    for owner_uin, component_code in sorted(counted):
+        assert component_code is not None
+        own = [r for r in rows if (r.owner_uin, r.component_code) == (owner_uin, component_code)]
+        account = QuantityAccount(owner_uin, component_code, book, own, packages, waivers)
+        for key, calls in account.through(sealed).items():
+            if calls:
+                component = book.components[component_code]
+                priced = line(
+                    key.settled_on,
+                    key.usage_date,
+                    owner_uin,
+                    component,
+                    key.line_type,
+                    calls,
+                    key.price,
+                )
+                lines.append(
+                    dataclasses.replace(
+                        priced,
+                        tier_from=key.tier_from,
+                        package_id=key.package_id,
+                        waiver_id=key.waiver_id,
+                        waiver_reason=key.waiver_reason,
+                    )
+                )
+    rows = [row for row in rows if (row.owner_uin, row.component_code) not in counted]
     first = min((row.settled_on for row in rows), default=sealed + ONE_DAY)
     for offset in range((sealed - first).days + 1):
         day = first + timedelta(days=offset)

@@ -46,6 +46,7 @@ class Record:
     error_code: str | None
     settled_on: date
     file_id: str
+    attributes: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_failure(self) -> bool:
@@ -65,6 +66,58 @@ class ContractRow:
     arrived_on: date
     file_id: str
     line_number: int
+
+
+@dataclass(frozen=True)
+class AttributeRow:
+    """What an account is from a usage date on, as a file says."""
+
+    owner_uin: str
+    attribute: str
+    value: str
+    effective_from: date
+    known_from: date
+    arrived_on: date
+    file_id: str
+    line_number: int
+
+
+@dataclass(frozen=True)
+class PackageRow:
+    package_id: str
+    owner_uin: str
+    component_code: str
+    calls: int
+    valid_from: date
+    valid_to: date
+    known_from: date
+    arrived_on: date
+    file_id: str
+    line_number: int
+
+    @property
+    def rank(self) -> tuple[object, ...]:
+        return self.calls, self.valid_to, self.valid_from
+
+
+@dataclass(frozen=True)
+class WaiverRow:
+    waiver_id: str
+    owner_uin: str
+    usage_date: date
+    component_code: str
+    calls: int | None
+    request_id: str | None
+    waiver_reason: str
+    known_from: date
+    arrived_on: date
+    file_id: str
+    line_number: int
+
+    @property
+    def rank(self) -> tuple[object, ...]:
+        calls = 1 if self.calls is None else self.calls
+        return calls, self.request_id is None, self.request_id or "", self.waiver_reason
 
 
 @dataclass(frozen=True)
@@ -104,16 +157,22 @@ class FileCount:
 class Reading:
     records: tuple[Record, ...]
     contract_rows: tuple[ContractRow, ...]
+    attribute_rows: tuple[AttributeRow, ...]
     rejects: tuple[Reject, ...]
     files: tuple[FileCount, ...]
     sealed_through: date | None
     seeds: Seeds  # each row known from the date that it counts from
+    packages: tuple[PackageRow, ...] = ()
+    waivers: tuple[WaiverRow, ...] = ()
 
 
 def read_world(world: World) -> Reading:
     loads, sealed_through, first_open = load_files(world)
     records: list[Record] = []
     contract_rows: list[ContractRow] = []
+    packages: list[PackageRow] = []
+    waivers: list[WaiverRow] = []
+    attribute_rows: list[AttributeRow] = []
     rejects: list[Reject] = []
     counts: list[FileCount] = []
     for load in loads:
@@ -124,14 +183,22 @@ def read_world(world: World) -> Reading:
         if load.file.lines is None:
             rejects.append(Reject(load.file.file_id, None, ("unreadable_file",)))
         for line in lines:
-            read_line = {"call_logs": read_record, "contracts": read_contract}[load.file.feed]
-            outcome = read_line(line, load, world.settings)
+            outcome = READERS[load.file.feed](line, load, world.settings)
             if isinstance(outcome, Record):
                 records.append(outcome)
                 accepted += 1
                 settled_on.add(outcome.settled_on)
             elif isinstance(outcome, ContractRow):
                 contract_rows.append(outcome)
+                accepted += 1
+            elif isinstance(outcome, PackageRow):
+                packages.append(outcome)
+                accepted += 1
+            elif isinstance(outcome, WaiverRow):
+                waivers.append(outcome)
+                accepted += 1
+            elif isinstance(outcome, AttributeRow):
+                attribute_rows.append(outcome)
                 accepted += 1
             else:
                 rejects.append(Reject(load.file.file_id, line.number, outcome))
@@ -151,10 +218,13 @@ def read_world(world: World) -> Reading:
     return Reading(
         tuple(records),
         tuple(contract_rows),
+        tuple(attribute_rows),
         tuple(rejects),
         tuple(counts),
         sealed_through,
         counted_seeds(world, first_open),
+        tuple(packages),
+        tuple(waivers),
     )
 
 
@@ -178,9 +248,9 @@ def load_files(world: World) -> tuple[list[Load], date | None, dict[int, date]]:
             floor = file.arrived_on if sealed is None else max(file.arrived_on, sealed + ONE_DAY)
             is_dated = "arrived_on=" in file.path
             known = loads[file.feed, file.file_id]
-            # Of contracts the latest counts: content that comes again later is told again.
+            # Of terms the latest counts: content that comes again later is told again.
             is_told_again = (
-                file.feed == "contracts"
+                file.feed != "call_logs"
                 and is_dated
                 and file.arrived_on > max(known, default=date.min)
             )
@@ -212,15 +282,17 @@ def counted_seeds(world: World, first_open: dict[int, date]) -> Seeds:
         else:
             claim = dataclasses.replace(later.row, known_from=known_from)
             claims.append((later.row.known_from, claim))
-    last_prices = {
-        (row.component_code, row.effective_from, row.known_from): row
-        for _, row in sorted(prices, key=lambda pair: pair[0])
-    }
+    # A ladder is replaced whole.
+    ladders: dict[tuple[str, date, date], dict[date, list[ListPrice]]] = {}
+    for own_known_from, row in prices:
+        ladder = ladders.setdefault((row.component_code, row.effective_from, row.known_from), {})
+        ladder.setdefault(own_known_from, []).append(row)
+    last_prices = [row for versions in ladders.values() for row in versions[max(versions)]]
     last_claims = {
-        (row.action, row.effective_from or date.min, row.known_from): row
+        (row.action, row.attributes, row.effective_from or date.min, row.known_from): row
         for _, row in sorted(claims, key=lambda pair: pair[0])
     }
-    return Seeds(world.seeds.components, tuple(last_prices.values()), tuple(last_claims.values()))
+    return Seeds(world.seeds.components, tuple(last_prices), tuple(last_claims.values()))
 
 
 def is_read(path: str) -> bool:
@@ -259,6 +331,7 @@ def envelope(raw: Fields) -> Fields:
         "action": raw.get("action"),
         "error_code": inner(response, "Error").get("Code"),
         "http_status": 200,
+        "edition": response.get("Version"),
     }
 
 
@@ -334,6 +407,37 @@ def read_record(line: Line, load: Load, settings: Settings) -> Record | tuple[st
         if load.is_history
         else max(usage_date + ONE_DAY, load.floor),
         file_id=load.file.file_id,
+        attributes=(("edition", edition),) if (edition := text(fields.get("edition"))) else (),
+    )
+
+
+# What accounts are
+
+
+def read_attribute(line: Line, load: Load, settings: Settings) -> AttributeRow | tuple[str, ...]:
+    """What a line says of an account, or the reasons why it says nothing."""
+    raw = parsed(line)
+    if raw is None:
+        return ("unparseable_line",)
+    reasons = [
+        f"missing_{name}"
+        for name in ("owner_uin", "attribute", "value", "effective_from")
+        if text(raw.get(name)) is None
+    ]
+    effective_from = calendar_date(raw.get("effective_from"))
+    if effective_from is None and text(raw.get("effective_from")) is not None:
+        reasons.append("bad_effective_from")
+    if reasons or effective_from is None:
+        return tuple(reasons)
+    return AttributeRow(
+        owner_uin=required(raw, "owner_uin"),
+        attribute=required(raw, "attribute"),
+        value=required(raw, "value"),
+        effective_from=effective_from,
+        known_from=load.floor,
+        arrived_on=load.file.arrived_on,
+        file_id=load.file.file_id,
+        line_number=line.number,
     )
 
 
@@ -385,7 +489,84 @@ def read_contract(line: Line, load: Load, settings: Settings) -> ContractRow | t
     )
 
 
+# Packages and waivers
+
+
+def read_package(line: Line, load: Load, settings: Settings) -> PackageRow | tuple[str, ...]:
+    """The version of a package in a line, or the reasons why it has none."""
+    raw = parsed(line)
+    if raw is None:
+        return ("unparseable_line",)
+    names = ("package_id", "owner_uin", "component_code", "calls", "valid_from", "valid_to")
+    reasons = [f"missing_{name}" for name in names if text(raw.get(name)) is None]
+    calls = whole(raw.get("calls"))
+    valid_from, valid_to = calendar_date(raw.get("valid_from")), calendar_date(raw.get("valid_to"))
+    if calls is None or valid_from is None or valid_to is None or valid_to < valid_from:
+        reasons.append("bad_terms")
+    if reasons or calls is None or valid_from is None or valid_to is None:
+        return tuple(reasons)
+    return PackageRow(
+        required(raw, "package_id"),
+        required(raw, "owner_uin"),
+        required(raw, "component_code"),
+        calls,
+        valid_from,
+        valid_to,
+        load.floor,
+        load.file.arrived_on,
+        load.file.file_id,
+        line.number,
+    )
+
+
+def read_waiver(line: Line, load: Load, settings: Settings) -> WaiverRow | tuple[str, ...]:
+    """The version of a waiver in a line, or the reasons why it has none."""
+    raw = parsed(line)
+    if raw is None:
+        return ("unparseable_line",)
+    names = ("waiver_id", "owner_uin", "component_code", "usage_date", "reason")
+    reasons = [f"missing_{name}" for name in names if text(raw.get(name)) is None]
+    usage_date = calendar_date(raw.get("usage_date"))
+    calls, request_id = whole(raw.get("calls")), text(raw.get("request_id"))
+    has_calls = text(raw.get("calls")) is not None
+    if (
+        usage_date is None
+        or has_calls == (request_id is not None)
+        or has_calls != (calls is not None)
+    ):
+        reasons.append("bad_terms")
+    if reasons or usage_date is None:
+        return tuple(reasons)
+    return WaiverRow(
+        required(raw, "waiver_id"),
+        required(raw, "owner_uin"),
+        usage_date,
+        required(raw, "component_code"),
+        calls,
+        request_id,
+        required(raw, "reason"),
+        load.floor,
+        load.file.arrived_on,
+        load.file.file_id,
+        line.number,
+    )
+
+
+READERS: dict[str, Callable[[Line, Load, Settings], Any]] = {
+    "call_logs": read_record,
+    "contracts": read_contract,
+    "packages": read_package,
+    "waivers": read_waiver,
+    "account_attributes": read_attribute,
+}
+
 # Values
+
+
+def whole(value: Any) -> int | None:
+    """A number of calls."""
+    number = decimal(value)
+    return int(number) if number is not None and number >= 0 and places(number) == 0 else None
 
 
 def inner(raw: Mapping[str, Any], name: str) -> Mapping[str, Any]:

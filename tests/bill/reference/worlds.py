@@ -8,6 +8,7 @@ runs.
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -146,6 +147,72 @@ LATER_PRICES = (
     list_price("ocr_page", "2023-12-01", "2024-04-20", "0.004"),
     list_price("ocr_page", "2024-02-01", "2024-01-01", "0.006"),
 )
+
+
+def ladder(
+    component_code: str, effective_from: str, known_from: str, period: str, **prices: str
+) -> tuple[ListPrice, ...]:
+    """The steps of a ladder: `from_3="60"` is the price of calls after three."""
+    flat = list_price(component_code, effective_from, known_from, "0")
+    return tuple(
+        dataclasses.replace(
+            flat,
+            list_price=Decimal(price),
+            tier_from=int(name.removeprefix("from_")),
+            tier_period=period,
+        )
+        for name, price in prices.items()
+    )
+
+
+# Prices that depend on how much. The numbers are small, as worlds are.
+LADDER_SEEDS = Seeds(
+    components=ROUGH_SEEDS.components,
+    list_prices=(
+        *SHIPPED_SEEDS.list_prices,
+        *ladder("wimgs_search_by_text", "2024-02-01", "2024-02-20", "month",
+                from_0="0", from_3="60", from_12="50"),
+        *ladder("wimgs_search_by_text", "2024-03-01", "2024-03-20", "month",
+                from_0="58.5", from_5="40"),
+        *ladder("wimgs_image_to_image_search", "2024-01-01", "2024-02-02", "day",
+                from_0="7.77777777", from_2="5"),
+        *ladder("ocr_page", "2023-12-01", "2024-01-01", "ever",
+                from_0="0", from_4="0.005", from_9="0.003"),
+    ),
+)  # fmt: skip
+# What becomes known of them while worlds are settled: other steps for what is settled, another
+# period, one price for all again.
+LATER_LADDERS = (
+    ladder("wimgs_search_by_text", "2024-02-15", "2024-01-01", "month", from_0="61", from_6="30"),
+    ladder("wimgs_search_by_text", "2024-02-01", "2024-03-25", "month", from_0="0", from_4="60"),
+    ladder("wimgs_search_by_text", "2024-02-28", "2024-03-02", "day", from_0="59", from_2="1"),
+    (list_price("wimgs_search_by_text", "2024-03-02", "2024-03-28", "33"),),
+    ladder("wimgs_image_to_image_search", "2024-01-01", "2024-03-03", "month",
+           from_0="7.77777777", from_2="5", from_30="4"),
+    ladder("ocr_page", "2024-02-01", "2024-03-10", "ever", from_0="0.004"),
+)  # fmt: skip
+PACKAGE_CONTAINERS = ("csv", "jsonl", "parquet")
+
+
+def claim_by(action: str, component_code: str, known_from: date = date.min, **values: str) -> Claim:
+    return Claim(
+        action, component_code, known_from=known_from, attributes=frozenset(values.items())
+    )
+
+
+# Claims that ask for attributes. Calls without an edition of their own have that of their account.
+# Of most actions another claim has the rest; some are known late or move.
+ATTRIBUTE_CLAIMS = (
+    claim_by("SearchByText", "wimgs_image_to_image_search", edition="flagship"),
+    claim_by("SearchByText", "ocr_page", edition="standard", plan="gold"),
+    claim_by("SearchByText", "wimgs_image_to_image_search", edition="trial"),
+    claim_by("SearchByText", "ocr_page", date(2024, 3, 20), edition="trial"),
+    claim_by("SearchByImage", "wimgs_search_by_text", edition="standard"),
+    claim_by("SearchByImage", "ocr_page", date(2024, 3, 10), edition="standard", plan="gold"),
+    claim_by("ReadPage", "wimgs_search_by_text", date(2024, 3, 2), edition="flagship"),
+    claim_by("ReadPages", "ocr_page", edition="lite", plan="silver"),
+)
+EDITIONS = (None, "standard", "flagship", "lite", "trial")
 CALL_LOG_CONTAINERS = ("jsonl", "csv", "jsonl.gz", "parquet", "ndjson", "jsonl.zst", "csv.gz")
 CONTRACT_CONTAINERS = ("csv", "jsonl", "parquet", "csv.gz", "jsonl.zst")
 
@@ -158,6 +225,7 @@ class PlannedRecord:
     operator: int  # 0: left out, 1: the owner named, others: sub-accounts
     action: int  # 0: the call's own; others reach the other components and the unclaimed
     region: str | None
+    edition: int  # 0: the call's own; others reach the other editions
     outcome: str
     written: str
     owner_as_number: bool
@@ -199,12 +267,29 @@ class PlannedContractFile:
 
 
 @dataclass(frozen=True)
+class PlannedAttribute:
+    owner: int
+    attribute: str
+    value: str
+    begins: int  # days after the base day
+
+
+@dataclass(frozen=True)
+class PlannedAttributeFile:
+    arrival: int  # an index into the plan's contract arrivals
+    container: str
+    rows: tuple[PlannedAttribute, ...]
+    runs_late: int
+
+
+@dataclass(frozen=True)
 class Plan:
     base_day: date
     moments: tuple[tuple[int, time], ...]
     files: tuple[PlannedFile, ...]
     contract_arrivals: tuple[int, ...]  # days after the base day: few, so that files tie
     contract_files: tuple[PlannedContractFile, ...]
+    attribute_files: tuple[PlannedAttributeFile, ...] = ()
 
 
 def mostly(usual: Any, *others: Any) -> st.SearchStrategy[Any]:
@@ -221,6 +306,7 @@ def planned_records() -> st.SearchStrategy[PlannedRecord]:
         operator=st.sampled_from((0, 0, 1, 2, 2, 3)),
         action=st.sampled_from((0,) * 22 + (1, 2)),
         region=st.sampled_from(("ap-guangzhou", "ap-guangzhou", "ap-beijing", None)),
+        edition=mostly(0, 1, 2),
         outcome=st.sampled_from(("success",) * 30 + tuple(OUTCOMES)),
         written=st.sampled_from(WRITTEN_FORMS),
         owner_as_number=st.booleans(),
@@ -273,6 +359,26 @@ def planned_contract_files() -> st.SearchStrategy[PlannedContractFile]:
     )
 
 
+def planned_attribute_files() -> st.SearchStrategy[PlannedAttributeFile]:
+    said = st.one_of(
+        st.tuples(st.just("edition"), st.sampled_from(EDITIONS[1:])),
+        st.tuples(st.just("plan"), st.sampled_from(("gold", "silver"))),
+    )
+    row = st.builds(
+        lambda owner, pair, begins: PlannedAttribute(owner, *pair, begins),
+        st.sampled_from((0, 0, 0, 1)),
+        said,
+        st.sampled_from((-40, -40, 0, 1, 30)),
+    )
+    return st.builds(
+        PlannedAttributeFile,
+        arrival=st.integers(0, 2),
+        container=st.sampled_from(CONTRACT_CONTAINERS),
+        rows=st.lists(row, min_size=1, max_size=3).map(tuple),
+        runs_late=st.sampled_from((0, 0, 0, 1)),
+    )
+
+
 def plans() -> st.SearchStrategy[Plan]:
     moment = st.tuples(st.sampled_from(USAGE_LAGS), st.sampled_from(CLOCKS))
     return st.builds(
@@ -284,6 +390,7 @@ def plans() -> st.SearchStrategy[Plan]:
             *(st.sampled_from((-40, 0, 1, 1, 2, 3, 3, 31, 32, 64, 100)) for _ in range(3))
         ),
         contract_files=st.lists(planned_contract_files(), max_size=5).map(tuple),
+        attribute_files=st.lists(planned_attribute_files(), max_size=3).map(tuple),
     )
 
 
@@ -303,7 +410,7 @@ def schedules(max_runs: int = 5, min_runs: int = 1) -> st.SearchStrategy[tuple[d
 
 def later_rows(runs: int) -> st.SearchStrategy[tuple[LaterRow, ...]]:
     """Rows that are added to the catalogue before some of the runs."""
-    rows = st.sampled_from((*LATER_CLAIMS, *LATER_PRICES))
+    rows = st.sampled_from((*LATER_CLAIMS, *ATTRIBUTE_CLAIMS, *LATER_PRICES))
     added = st.builds(LaterRow, st.integers(0, runs - 1), rows)
     # No two of them may be rows of one key.
     return st.lists(added, max_size=6, unique_by=lambda later: row_key(later.row)).map(tuple)
@@ -311,7 +418,8 @@ def later_rows(runs: int) -> st.SearchStrategy[tuple[LaterRow, ...]]:
 
 def row_key(row: Claim | ListPrice) -> tuple[object, ...]:
     name = row.action if isinstance(row, Claim) else row.component_code
-    return type(row).__name__, name, row.effective_from, row.known_from
+    attributes = row.attributes if isinstance(row, Claim) else None
+    return type(row).__name__, name, row.effective_from, row.known_from, attributes
 
 
 def build(
@@ -349,6 +457,8 @@ def build(
             files.append(copy_of(files[-1], planned.copy_lag_days, runs))
     for index, planned_contracts_file in enumerate(plan.contract_files):
         files.append(contract_file(plan, planned_contracts_file, number, index, runs, seeds))
+    for index, planned_attributes in enumerate(plan.attribute_files):
+        files.append(attribute_file(plan, planned_attributes, number, index, runs))
     return tuple(files)
 
 
@@ -403,6 +513,8 @@ def call_log_row(
         "operate_uin": (None, owner, *sub_accounts(number))[record.operator],
         "action": action(seeds, record.call, record.action),
         "region": record.region,
+        # Like its action, the records of a call mostly agree on it.
+        "edition": EDITIONS[(record.call + record.edition) % len(EDITIONS)],
         **OUTCOMES[record.outcome],
         **(FLAWS[record.flaw] if record.flaw else {}),
         "latency_ms": 120,
@@ -459,6 +571,8 @@ def shaped(row: dict[str, Any], shape: str, called_at: datetime) -> dict[str, An
             response["Error"] = {"Code": error, "Message": "for people"}
         else:
             response["Images"] = ["left alone"]
+        if row.get("edition"):
+            response["Version"] = row["edition"]
         fields = ("called_at", "owner_uin", "operate_uin", "action")
         return {**{name: row.get(name) for name in fields}, "Response": response}
     stamp = row["called_at"]
@@ -507,6 +621,29 @@ def contract_file(
     return make_file(
         "contracts",
         f"w{number:04d}-contracts-{index}",
+        arrived_on,
+        rows,
+        container=planned.container,
+        placed_run=placing_run(runs, arrived_on, planned.runs_late),
+    )
+
+
+def attribute_file(
+    plan: Plan, planned: PlannedAttributeFile, number: int, index: int, runs: Sequence[date]
+) -> File:
+    arrived_on = plan.base_day + timedelta(days=plan.contract_arrivals[planned.arrival])
+    rows = [
+        {
+            "owner_uin": owner_uin(number, row.owner),
+            "attribute": row.attribute,
+            "value": row.value,
+            "effective_from": (plan.base_day + timedelta(days=row.begins)).isoformat(),
+        }
+        for row in planned.rows
+    ]
+    return make_file(
+        "account_attributes",
+        f"w{number:04d}-attributes-{index}",
         arrived_on,
         rows,
         container=planned.container,
@@ -563,10 +700,93 @@ def growing(count: int, seed: int, runs: Sequence[date]) -> World:
     first, *others = ROUGH_SEEDS.components
     unclaimed = [dataclasses.replace(component, actions=()) for component in others]
     seeds = dataclasses.replace(ROUGH_SEEDS, components=(first, *unclaimed))
-    claims = [Claim(name, one.component_code) for one in others for name in one.actions]
+    # An action of which only one edition is claimed, ever.
+    only_by_edition = "ReadPage"
+    claims = [
+        Claim(name, one.component_code)
+        for one in others
+        for name in one.actions
+        if name != only_by_edition
+    ]
     drawn = max(collected(later_rows(len(runs)), 60, seed), key=len)
     added = [LaterRow((n + seed) % len(runs), claim) for n, claim in enumerate(claims)]
-    return dataclasses.replace(world, seeds=seeds, later_rows=(*added, *drawn))
+    of_attributes = [
+        LaterRow((n + seed) % len(runs), claim) for n, claim in enumerate(ATTRIBUTE_CLAIMS)
+    ]
+    there = {row_key(later.row) for later in (*added, *of_attributes)}
+    others = [later for later in drawn if row_key(later.row) not in there]
+    return dataclasses.replace(world, seeds=seeds, later_rows=(*added, *of_attributes, *others))
+
+
+def counted(count: int, seed: int, runs: Sequence[date]) -> World:
+    """Many worlds whose prices depend on how much, with packages and waivers, and with ladders that
+    are replaced between the runs."""
+    plans_to_share = collected(plans(), count, seed)
+    world = merged(plans_to_share, runs, LADDER_SEEDS)
+    chance = random.Random(seed)
+    files = [
+        file
+        for number, plan in enumerate(plans_to_share)
+        for feed in ("packages", "waivers")
+        for file in quantity_files(feed, plan, number, runs, chance)
+    ]
+    # A ladder is replaced whole, so all its steps come before one run.
+    later = [
+        LaterRow(run, row)
+        for steps in chance.sample(LATER_LADDERS, 4)
+        for run in [chance.randrange(len(runs))]
+        for row in steps
+    ]
+    return dataclasses.replace(world, files=(*world.files, *files), later_rows=tuple(later))
+
+
+def quantity_files(
+    feed: str, plan: Plan, number: int, runs: Sequence[date], chance: random.Random
+) -> list[File]:
+    """Files of packages or waivers of a world, with few ids, so that they come in versions."""
+    components = [component.component_code for component in LADDER_SEEDS.components]
+    days = [plan.base_day + timedelta(days=lag) for lag, _clock in plan.moments]
+    files = []
+    for index in range(chance.choice((0, 1, 1, 2, 3))):
+        arrived_on = chance.choice(days) + timedelta(days=chance.choice((-3, 0, 1, 1, 2, 3, 30)))
+        rows: list[dict[str, Any] | str] = []
+        for _ in range(chance.choice((1, 1, 2))):
+            row: dict[str, Any] = {
+                "owner_uin": owner_uin(number, chance.choice((0, 0, 0, 1))),
+                "component_code": chance.choice((components[0], *components)),
+            }
+            if feed == "packages":
+                begins = chance.choice(days) - timedelta(days=chance.choice((0, 0, 1, 5)))
+                row |= {
+                    "package_id": f"p{number:04d}-{chance.randrange(3)}",
+                    "calls": str(chance.choice((0, 1, 2, 3, 5, 20))),
+                    "valid_from": begins.isoformat(),
+                    "valid_to": (
+                        begins + timedelta(days=chance.choice((0, 1, 2, 3, 31, 62)))
+                    ).isoformat(),
+                }
+            else:
+                row |= {
+                    "waiver_id": f"v{number:04d}-{chance.randrange(3)}",
+                    "usage_date": chance.choice(days).isoformat(),
+                    "reason": chance.choice(("test traffic", "goodwill", "测试")),
+                }
+                if chance.random() < 0.4:
+                    row["request_id"] = f"w{number:04d}-{chance.randrange(5)}"
+                else:
+                    row["calls"] = str(chance.choice((0, 1, 1, 2, 4, 100)))
+            rows.append(row)
+        files.append(
+            make_file(
+                feed,
+                f"w{number:04d}-{feed}-{index}",
+                arrived_on,
+                rows,
+                container=chance.choice(PACKAGE_CONTAINERS),
+                placed_run=placing_run(runs, arrived_on, chance.choice((0, 0, 0, 1))),
+            )
+        )
+    return files
 
 
 def collected(strategy: st.SearchStrategy[Any], count: int, seed: int) -> list[Any]:

@@ -89,7 +89,7 @@ def test_verify_reads_an_example_alike(tmp_path: Path, example: Example) -> None
     shape = load_shapes(settings.shapes)[example.shape]
     load = SourceLoad(
         "f" * 64, "call_logs", f"call_logs/format={example.shape}/{example.file}", example.shape,
-        date(2026, 9, 2), date(2026, 9, 2), reading_rules=2, declaration=shape.declaration,
+        date(2026, 9, 2), date(2026, 9, 2), reading_rules=3, declaration=shape.declaration,
     )  # fmt: skip
     rows = pl.concat([rows for rows, _part in texts_of(file, load, tmp_path)])
     assert len(rows) == len(example.expected)

@@ -97,6 +97,7 @@ def test_the_list_price_that_began_last_of_those_known(books: Books) -> None:
         "known_on": SETTLED,
         "list_price": {
             "list_price": Decimal("50.00000000"),
+            "tier_period": None,
             "effective_from": date(2026, 3, 10),
             "known_from": SETTLED,
         },

@@ -69,6 +69,7 @@ def charges(folder: Path, *records: Record, callers: str = "") -> dict[int, tupl
                     "owner_uin": "2" if about == "other owner" else "1",
                     "owner_key": "2" if about == "other owner" else "1",
                     "action": ACTIONS.get(about, "C"),
+                    "attributes": "",
                     "is_failure": about == "failure",
                     "is_too_old": about == "too old",
                 }
@@ -145,6 +146,7 @@ def test_what_is_settled_later_does_not_count_yet(tmp_path: Path) -> None:
                 "owner_uin": ["1"],
                 "owner_key": ["1"],
                 "action": ["C"],
+                "attributes": [""],
                 "is_failure": [False],
                 "is_too_old": [False],
             }

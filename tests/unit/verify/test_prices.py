@@ -6,9 +6,10 @@ from datetime import date
 from typing import Any
 
 import pytest
+from callbill.base.catalogue import Claim
 from callbill.verify.contracts import ContractTerms
 from callbill.verify.money import CNY
-from callbill.verify.prices import Contract, Price, PriceBook
+from callbill.verify.prices import AccountAttribute, Contract, Price, PriceBook
 
 MARCH = date(2026, 3, 1)
 USED = date(2026, 3, 10)
@@ -147,3 +148,60 @@ def test_usage_before_the_first_list_price_is_not_rated() -> None:
     assert book().is_rated("c", date(2026, 1, 1), KNOWN)
     with pytest.raises(LookupError):
         price(book(), usage_date=before)
+
+
+# --- which component -----------------------------------------------------------------------------
+
+
+def claiming(*said: AccountAttribute) -> PriceBook:
+    seeds = {"products": [], "components": [], "component_actions": [], "list_prices": []}
+    claims = [
+        Claim("A", "any", date.min, date.min),
+        Claim("A", "old flagship", date.min, date.min, ("edition=flagship",)),
+        Claim("A", "flagship", MARCH, date.min, ("edition=flagship",)),
+        Claim("A", "gold", date.min, date.min, ("edition=flagship", "plan=gold")),
+    ]
+    return PriceBook(seeds, (), claims, said)
+
+
+def said_of_1(name: str, value: str, **changed: Any) -> AccountAttribute:
+    usual = {
+        "effective_from": MARCH, "known_from": MARCH, "arrived_on": MARCH, "source_file_id": "a",
+        "line": 1,
+    }  # fmt: skip
+    return AccountAttribute("1", name, value, **(usual | changed))
+
+
+def test_the_claim_that_asks_for_most_counts() -> None:
+    claimed = claiming().component
+    assert claimed("A", USED, KNOWN) == "any"
+    assert claimed("A", USED, KNOWN, "edition=flagship") == "flagship"
+    assert claimed("A", date(2026, 2, 1), KNOWN, "edition=flagship") == "old flagship"
+    assert claimed("A", USED, KNOWN, "edition=flagship;plan=gold") == "gold"
+    assert claimed("A", USED, KNOWN, "edition=trial;plan=gold") == "any"
+    assert claimed("B", USED, KNOWN, "edition=flagship") is None
+
+
+def test_the_record_counts_before_its_account() -> None:
+    claimed = claiming(said_of_1("edition", "flagship"), said_of_1("plan", "gold")).component
+    assert claimed("A", USED, KNOWN, "", "1") == "gold"
+    assert claimed("A", USED, KNOWN, "plan=silver", "1") == "flagship"
+    assert claimed("A", USED, KNOWN, "", "2") == "any"
+    assert claimed("A", date(2026, 2, 1), KNOWN, "", "1") == "any"
+    assert claimed("A", USED, date(2026, 2, 28), "", "1") == "any"
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        {"effective_from": date(2026, 3, 2)},
+        {"known_from": date(2026, 3, 2)},
+        {"arrived_on": date(2026, 3, 2)},
+        {"line": 2},
+    ],
+)
+def test_the_later_word_on_an_account_counts(later: dict[str, Any]) -> None:
+    for first, last in (("lite", "flagship"), ("flagship", "lite")):
+        book = claiming(said_of_1("edition", first), said_of_1("edition", last, **later))
+        found = book.component("A", USED, KNOWN, "", "1")
+        assert found == ("flagship" if last == "flagship" else "any")

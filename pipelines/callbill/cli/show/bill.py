@@ -16,9 +16,11 @@ from callbill.cli.show.console import narrow_table_of, open_console, table_of
 from callbill.queries.bill import Bill, BillLine, PrecisionAdjustment
 
 _LINES = ("usage", "settled", "line", "#calls", "#刊例价", "#折后", "#原价", "#优惠后总价")
+# With a column for the step, package or waiver, if a line has one.
+_LINES_BY_STEP = (*_LINES[:3], "step", *_LINES[3:])
 _ALL = (
     *("settled", "usage", "line", "组件名称", "#calls", "#刊例价", "#折扣率", "#优惠后单价"),
-    *("价格单位", "#用量", "单位", "#原价", "#优惠后总价", "#line id"),
+    *("价格单位", "#用量", "单位", "#原价", "#优惠后总价", "#line id", "step, package or waiver"),
 )
 _SETTLEMENTS = ("settled", "product", "#rated", "#扣费 deducted", "#difference")
 
@@ -29,7 +31,7 @@ def show_bill(bill: Bill, *, ids: bool = False) -> None:
     as_of = f" as known on {bill.known_on}" if bill.known_on else ""
     title = f"Bill of account {printable(bill.owner_uin)}, {bill.month:%Y-%m}{as_of} (CNY)"
     if ids:
-        rows = [(*line[:4], *line[5:]) for line in bill.lines]
+        rows = [(*line[:4], *line[5:15], printable(line.stands)) for line in bill.lines]
         console.print(table_of(title, _ALL, rows))
     else:
         console.print(title, soft_wrap=True)
@@ -47,11 +49,13 @@ def _show_lines(console: Console, lines: list[BillLine]) -> None:
 
     for code, group in groupby(sorted(lines, key=component), key=component):
         of_component = list(group)
+        by_step = any(line.stands for line in of_component)
         rows: list[tuple[object, ...]] = [
             (
                 line.usage_date,
                 line.settled_on,
                 line.line_type,
+                *([printable(line.stands)] if by_step else []),
                 line.calls,
                 _short(line.list_price),
                 _short(line.contract_price),
@@ -65,13 +69,13 @@ def _show_lines(console: Console, lines: list[BillLine]) -> None:
             sum(line.list_cost for line in of_component),
             sum(line.real_cost for line in of_component),
         )
-        rows.append(("total", "", "", calls, "", "", *costs))
+        rows.append(("total", "", "", *([""] if by_step else []), calls, "", "", *costs))
         first = of_component[0]
         title = (
             f"{printable(first.component_name)} {printable(code)}, prices in"
             f" {printable(first.price_unit)}"
         )
-        console.print(narrow_table_of(title, _LINES, rows))
+        console.print(narrow_table_of(title, _LINES_BY_STEP if by_step else _LINES, rows))
 
 
 def _short(price: Decimal) -> str:

@@ -41,7 +41,12 @@ def show_explained_line(facts: Facts) -> None:
     _show_price(console, line, facts["price"])
     console.print(
         table_of(
-            f"Calls behind it: {facts['calls_in_all']}",
+            f"Calls behind it: {facts['calls_in_all']}"
+            + (
+                f", of which the line has {abs(line['calls'])}"
+                if facts["calls_in_all"] != abs(line["calls"])
+                else ""
+            ),
             ["request id", "called", "by", "record of", "outcome", "file"],
             [
                 (
@@ -66,7 +71,21 @@ def _show_price(console: Console, line: Facts, price: Facts) -> None:
             f"  {cost_name}: {line['calls']} calls × {line[price_name]:f} ÷ {unit}"
             f" = {line[cost_name]:f} CNY" + ("" if is_exact else ", rounded to 8 decimals")
         )
+    if line.get("package_id"):
+        console.print(
+            f"  drawn from package {printable(line['package_id'])}, which was paid for when it was"
+            " bought"
+        )
+        return
     list_price = price["list_price"]
+    if line.get("tier_from") is not None:
+        console.print(
+            f"  the step after {line['tier_from']} calls, counted by {list_price['tier_period']}"
+        )
+    if line.get("waiver_id"):
+        console.print(
+            f"  waiver {printable(line['waiver_id'])}: {printable(line['waiver_reason'])}"
+        )
     console.print(
         f"  list price {list_price['list_price']:f}: in force from {list_price['effective_from']}"
         f" on, known from {list_price['known_from']} on (catalogue/list_prices.csv)"

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from callbill.cli.show.console import open_console, table_of
+from callbill.ingest.feed import attribute_field
 from callbill.ingest.shapes import Shape
 from callbill.queries.try_file import Trial
 
@@ -25,6 +26,7 @@ def show_shapes(shapes: Mapping[str, Shape]) -> None:
     )
     rows = []
     for name, shape in shapes.items():
+        labels = {attribute_field(one): f"{one} (attribute)" for one in shape.attributes}
         for field in shape.feed.fields:
             where = list(shape.fields.get(field, ()))
             if field in shape.constants:
@@ -34,7 +36,7 @@ def show_shapes(shapes: Mapping[str, Shape]) -> None:
                     else "otherwise " + shape.constants[field]
                 )
             if where:
-                rows.append([name, field, ", ".join(where)])
+                rows.append([name, labels.get(field, field), ", ".join(where)])
     console.print(table_of("What each maps", ["shape", "field", "from"], rows))
 
 

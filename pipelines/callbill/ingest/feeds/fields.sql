@@ -111,3 +111,11 @@ case
                 then try_cast({{ text }} as decimal(38, 22))
         end
 {%- endmacro %}
+
+{# A date without a time of day, which would need a time zone. #}
+{% macro plain_date(text) -%}
+case
+            when regexp_full_match({{ text }}, '\d{4}-\d{2}-\d{2}( 00:00:00)?')
+                then try_cast(left({{ text }}, 10) as date)
+        end
+{%- endmacro %}

@@ -17,6 +17,8 @@ lines as (
         component_code,
         sum(calls) as calls
     from billing.bill_lines
+    -- A waived call was made and charged all the same.
+    where waiver_id is null
     group by usage_date, owner_uin, component_code
 )
 

@@ -19,7 +19,8 @@ where
         or case line_type
             when 'usage' then settled_on <> usage_date + 1 or calls <= 0
             when 'late_usage' then settled_on <= usage_date + 1 or calls <= 0
-            when 'correction' then calls >= 0
+            -- A waiver may give up calls that turned out to be void.
+            when 'correction' then calls = 0 or (calls > 0 and waiver_id is null)
             when 'rerating' then calls = 0
             else true
         end

@@ -20,7 +20,10 @@ in_lines as (
         usage_date,
         sum(calls) as calls
     from billing.bill_lines
-    where settled_on between date '{{ settle_from }}' and date '{{ settle_through }}'
+    where
+        settled_on between date '{{ settle_from }}' and date '{{ settle_through }}'
+        -- Waivers are another control's.
+        and waiver_id is null
     group by settled_on, owner_uin, component_code, usage_date
 )
 

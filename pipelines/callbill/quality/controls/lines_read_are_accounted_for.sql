@@ -15,6 +15,27 @@ with accepted as (
     group by source_file_id
     union all
     select
+        source_file_id,
+        'packages' as feed,
+        count(*) as records
+    from raw.packages_loaded
+    group by source_file_id
+    union all
+    select
+        source_file_id,
+        'waivers' as feed,
+        count(*) as records
+    from raw.waivers_loaded
+    group by source_file_id
+    union all
+    select
+        source_file_id,
+        'account_attributes' as feed,
+        count(*) as records
+    from raw.account_attributes_loaded
+    group by source_file_id
+    union all
+    select
         account_events.source_file_id,
         'account_events' as feed,
         count(*) as records

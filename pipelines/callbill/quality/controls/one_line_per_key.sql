@@ -8,6 +8,9 @@ select
     list_price,
     discount,
     contract_price,
+    tier_from,
+    package_id,
+    waiver_id,
     count(*) as line_count,
     count(distinct line_id) as line_ids
 from billing.bill_lines

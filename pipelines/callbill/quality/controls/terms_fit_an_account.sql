@@ -9,6 +9,22 @@ with named as (
     from raw.contracts
     union all
     select
+        'packages' as feed,
+        owner_uin,
+        settlement_floor,
+        source_file_id,
+        line_number
+    from raw.packages
+    union all
+    select
+        'waivers' as feed,
+        owner_uin,
+        settlement_floor,
+        source_file_id,
+        line_number
+    from raw.waivers
+    union all
+    select
         'account_events' as feed,
         owner_uin,
         settlement_floor,
@@ -80,6 +96,24 @@ named_components as (
         source_file_id,
         line_number
     from raw.contracts
+    union all
+    select
+        'packages' as feed,
+        component_code,
+        component_code in (select components.component_code from seeds.components) as is_known,
+        settlement_floor,
+        source_file_id,
+        line_number
+    from raw.packages
+    union all
+    select
+        'waivers' as feed,
+        component_code,
+        component_code in (select components.component_code from seeds.components) as is_known,
+        settlement_floor,
+        source_file_id,
+        line_number
+    from raw.waivers
     union all
     select
         'vendor_bills' as feed,

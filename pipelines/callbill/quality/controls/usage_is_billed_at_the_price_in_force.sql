@@ -1,15 +1,18 @@
 -- Restates which price is in force, on purpose: a control does not trust what it checks. Prices
 -- are whole numbers of 10^-8 CNY here (`_e8`), discounts of 10^-6, rounded half away from zero.
+-- Calls that a package covers have no price.
 with billed as (
     select
         owner_uin,
         component_code,
         usage_date,
+        tier_from,
         list_price,
         contract_price,
         sum(calls) as calls
     from billing.bill_lines
-    group by owner_uin, component_code, usage_date, list_price, contract_price
+    where package_id is null
+    group by owner_uin, component_code, usage_date, tier_from, list_price, contract_price
     having sum(calls) <> 0
 ),
 
@@ -34,7 +37,10 @@ list_prices as (
         usage_days.usage_date,
         max_by(
             list_prices.list_price, (list_prices.effective_from, list_prices.known_from)
-        ) as list_price
+        ) as list_price,
+        max_by(
+            list_prices.steps, (list_prices.effective_from, list_prices.known_from)
+        ) as steps
     from usage_days
     inner join checks.list_prices on usage_days.component_code = list_prices.component_code
     where
@@ -72,7 +78,7 @@ offers as (
         account_usage_days.component_code,
         account_usage_days.usage_date,
         versions.effective_from,
-        -- Of versions of one floor the lowest price counts, then the earliest end.
+        -- Of versions of one floor the lowest price counts, then the earliest end, then a discount.
         min(
             (
                 coalesce(
@@ -83,9 +89,10 @@ offers as (
                         + 500000
                     ) // 1000000
                 ),
-                coalesce(versions.effective_to, date '9999-12-31')
+                coalesce(versions.effective_to, date '9999-12-31'),
+                coalesce((versions.discount * 1000000::decimal(19, 0))::bigint, 1000001)
             )
-        ) as price_e8_and_end
+        ) as price_end_and_discount
     from account_usage_days
     inner join list_prices
         on
@@ -108,25 +115,29 @@ contracts as (
         owner_uin,
         component_code,
         usage_date,
-        max_by(price_e8_and_end[1], effective_from) as contract_price_e8
+        max_by(price_end_and_discount, effective_from)[1] as contract_price_e8,
+        -- Null for an agreed price.
+        nullif(max_by(price_end_and_discount, effective_from)[3], 1000001) as discount_e6
     from offers
-    where usage_date < price_e8_and_end[2]
+    where usage_date < price_end_and_discount[2]
     group by owner_uin, component_code, usage_date
 ),
 
-compared as (
+in_force as (
     select
         billed.owner_uin,
         billed.component_code,
         billed.usage_date,
         billed.calls,
+        billed.tier_from,
         billed.list_price,
         billed.contract_price,
-        list_prices.list_price as list_price_in_force,
-        coalesce(
-            contracts.contract_price_e8,
-            (list_prices.list_price * 100000000::decimal(19, 0))::hugeint
-        ) as contract_price_in_force_in_1e8ths
+        contracts.contract_price_e8,
+        contracts.discount_e6,
+        contracts.contract_price_e8 is not null and contracts.discount_e6 is null as is_agreed,
+        -- Without a ladder the one price has the key -1.
+        list_prices.steps[coalesce(billed.tier_from, -1)] as price_of_step,
+        list_prices.list_price as one_price
     from billed
     left join list_prices
         on
@@ -137,6 +148,31 @@ compared as (
             billed.owner_uin = contracts.owner_uin
             and billed.component_code = contracts.component_code
             and billed.usage_date = contracts.usage_date
+),
+
+compared as (
+    select
+        owner_uin,
+        component_code,
+        usage_date,
+        calls,
+        tier_from,
+        list_price,
+        contract_price,
+        -- At an agreed price no call is on a step, and so has no price there.
+        case
+            when not is_agreed then price_of_step
+            when tier_from is null then one_price
+        end as list_price_in_force,
+        case
+            when is_agreed then contract_price_e8
+            when discount_e6 is not null
+                then (
+                    (price_of_step * 100000000::decimal(19, 0))::hugeint * discount_e6 + 500000
+                ) // 1000000
+            else (price_of_step * 100000000::decimal(19, 0))::hugeint
+        end as contract_price_in_force_in_1e8ths
+    from in_force
 )
 
 select *

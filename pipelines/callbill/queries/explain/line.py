@@ -31,6 +31,8 @@ _CALLS_RERATED = """
     group by request_id
     having sum(calls_billed) > 0
 """
+# A waiver takes back calls that stand charged on its date.
+_CALLS_WAIVED = _CALLS_RERATED.replace("settled_on <", "settled_on <=")
 _NO_LIMIT = 1 << 62
 
 
@@ -62,6 +64,8 @@ def _calls_of_line(books: Books, line: Record, limit: int | None) -> tuple[list[
     """The calls that a line charges, takes back or re-rates, and how many there are."""
     if line["line_type"] == "rerating":
         query = _CALLS_RERATED
+    elif line.get("waiver_id"):
+        query = _CALLS_WAIVED
     else:
         query = _CALLS_TAKEN_BACK if line["calls"] < 0 else _CALLS_CHARGED
     key = ("settled_on", "owner_uin", "component_code", "usage_date")

@@ -137,7 +137,11 @@ _QUERIES = {
             reason as unbilled_reason, action, owner_uin, sum(calls)::bigint as calls_unbilled,
             min(usage_date) as first_usage_date, max(usage_date) as last_usage_date,
             sum(unbilled_cost) as unbilled_cost
-        from ops.unbilled_calls where run_id = $run_id group by reason, action, owner_uin
+        from (
+            select * replace (concat(action, ' (' || attributes || ')') as action)
+            from ops.unbilled_calls where run_id = $run_id
+        ) as named
+        group by reason, action, owner_uin
         order by list_position({_REASONS}, reason), calls_unbilled desc, action, owner_uin
     """,
     "controls": """

@@ -48,6 +48,7 @@ typed as (
         status as http_status,
         error_code,
         try_cast(latency_ms as integer) as latency_ms,
+        {{ attributes }} as attributes,
         usage_date,
         -- The settlement date of a record. Nothing else in the warehouse determines it.
         greatest(usage_date + 1, settlement_floor) as settled_on,

@@ -10,6 +10,8 @@ select
     null::integer as http_status,
     null::varchar as error_code,
     null::integer as latency_ms,
+    -- Such as edition=flagship;region=ap-guangzhou, see base/attributes.py.
+    null::varchar as attributes,
     null::date as usage_date,
     null::date as settled_on,
     null::varchar as source_file_id

@@ -1,4 +1,4 @@
-{% from 'fields.sql' import is_mangled_number, exact_number with context %}
+{% from 'fields.sql' import is_mangled_number, exact_number, plain_date with context %}
 -- One row per line of a contracts file: typed values, and the reason if the line is rejected.
 with texts as (
     {{ texts }}
@@ -12,15 +12,8 @@ typed as (
         line_number,
         owner_uin,
         component_code,
-        -- Only plain dates, because a time of day would need a time zone.
-        case
-            when regexp_full_match(effective_from, '\d{4}-\d{2}-\d{2}( 00:00:00)?')
-                then try_cast(left(effective_from, 10) as date)
-        end as effective_from,
-        case
-            when regexp_full_match(effective_to, '\d{4}-\d{2}-\d{2}( 00:00:00)?')
-                then try_cast(left(effective_to, 10) as date)
-        end as effective_to,
+        {{ plain_date('effective_from') }} as effective_from,
+        {{ plain_date('effective_to') }} as effective_to,
         effective_to as effective_to_text,
         effective_from as effective_from_text,
         discount as discount_text,

@@ -1,0 +1,143 @@
+-- The prices that calls may have of accounts whose prices depend on how much: a row for each step
+-- of the ladder in force for a usage date, as known on a date. Without a ladder, and at an agreed
+-- price, it is one row without a step.
+with charges as (
+    select * from {{ ref('int_charges') }}
+),
+
+quantity_accounts as (
+    select * from {{ ref('int_quantity_accounts') }}
+),
+
+quantity_news as (
+    select * from {{ ref('int_quantity_news') }}
+),
+
+waivers_known as (
+    select * from {{ ref('int_waivers_known') }}
+),
+
+counted as (
+    select
+        charges.owner_uin,
+        charges.component_code,
+        charges.usage_date,
+        charges.settled_on
+    from charges
+    inner join quantity_accounts
+        on
+            charges.owner_uin = quantity_accounts.owner_uin
+            and charges.component_code = quantity_accounts.component_code
+),
+
+wanted as (
+    select
+        counted.owner_uin,
+        counted.component_code,
+        counted.usage_date,
+        counted.settled_on as known_on
+    from counted
+    where {{ is_due('counted.settled_on') }}
+    union
+    select
+        counted.owner_uin,
+        counted.component_code,
+        counted.usage_date,
+        waivers_known.known_from as known_on
+    from counted
+    inner join waivers_known
+        on
+            counted.owner_uin = waivers_known.owner_uin
+            and counted.component_code = waivers_known.component_code
+            and counted.usage_date = waivers_known.usage_date
+            and counted.settled_on <= waivers_known.known_from
+    where {{ is_due('waivers_known.known_from') }}
+    union
+    -- What re-rating takes back, at the price as it was known until the day before, and charges
+    -- again.
+    select
+        counted.owner_uin,
+        counted.component_code,
+        counted.usage_date,
+        quantity_news.settled_on - days_before.n as known_on
+    from counted
+    inner join quantity_news
+        on
+            counted.owner_uin = quantity_news.owner_uin
+            and counted.component_code = quantity_news.component_code
+            and counted.settled_on < quantity_news.settled_on
+    cross join (values (0), (1)) as days_before (n)
+),
+
+list_prices_in_force as (
+    {{ list_prices_in_force('wanted', ref('int_list_prices_known')) }}
+),
+
+contracts_in_force as (
+    {{ contracts_in_force('list_prices_in_force', ref('int_contracts_known')) }}
+),
+
+terms as (
+    select
+        list_prices_in_force.owner_uin,
+        list_prices_in_force.component_code,
+        list_prices_in_force.usage_date,
+        list_prices_in_force.known_on,
+        list_prices_in_force.list_price,
+        list_prices_in_force.tier_period,
+        list_prices_in_force.steps,
+        contracts_in_force.discount,
+        contracts_in_force.contract_price,
+        contracts_in_force.contract_price is not null
+        and contracts_in_force.discount is null as is_agreed
+    from list_prices_in_force
+    left join contracts_in_force
+        on
+            list_prices_in_force.owner_uin = contracts_in_force.owner_uin
+            and list_prices_in_force.component_code = contracts_in_force.component_code
+            and list_prices_in_force.usage_date = contracts_in_force.usage_date
+            and list_prices_in_force.known_on = contracts_in_force.known_on
+),
+
+with_steps as (
+    select
+        terms.* exclude (steps, list_price),
+        unnest(terms.steps, recursive := true)
+    from terms
+    where terms.steps is not null and not terms.is_agreed
+),
+
+quantity_prices as (
+    select
+        owner_uin,
+        component_code,
+        usage_date,
+        known_on,
+        is_agreed,
+        tier_period,
+        tier_from,
+        list_price,
+        coalesce(discount, cast(1 as decimal(9, 6))) as discount,
+        case
+            when discount is null then list_price
+            else {{ discounted_price('list_price', 'discount') }}
+        end as contract_price
+    from with_steps
+    union all
+    select
+        owner_uin,
+        component_code,
+        usage_date,
+        known_on,
+        is_agreed,
+        null as tier_period,
+        null as tier_from,
+        list_price,
+        case when is_agreed then discount else coalesce(discount, cast(1 as decimal(9, 6))) end
+            as discount,
+        coalesce(contract_price, list_price) as contract_price
+    from terms
+    where steps is null or is_agreed
+)
+
+select * from quantity_prices

@@ -1,0 +1,625 @@
+"""Prices that depend on how much: how settlements move calls between steps, packages and waivers.
+
+All of it is about whole numbers of calls; the model int_quantity_lines adds prices. Accounts are
+gone through settlement date by settlement date. What stands at the end of one date is what the next
+begins with, so what was counted on sealed dates is read from `ops.quantity_moves` and not counted
+again. On each date, in this order:
+
+1. Re-rating, if a price becomes known otherwise: the calls of the periods that it touches are taken
+   back at the old prices and charged at the new, in order of usage date.
+2. Waivers that no longer find as many calls give up the rest.
+3. Reversals: each takes the topmost call of its period.
+4. Charges, in order of usage date: from packages first, then on the steps.
+5. Waivers take back calls, as reversals do.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from callbill.base.errors import CallbillError
+from callbill.warehouse.plan import Window
+from callbill.warehouse.warehouse import Warehouse
+
+_DAY = timedelta(days=1)
+
+
+class Slot(NamedTuple):
+    """Where a call stands: on a step of a ladder, in a package, or, with neither, at a price that
+    does not depend on how much."""
+
+    tier_period: str | None = None
+    tier_from: int | None = None
+    package_id: str | None = None
+
+
+_NO_SLOT = Slot()
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What is in force for a usage date as known on a date: the steps, in order, and the prices by
+    which it is seen whether anything changed."""
+
+    tier_period: str | None
+    tiers: tuple[int, ...]
+    prices: tuple[tuple[Decimal, Decimal], ...]
+    is_agreed: bool
+
+    def differ(self, other: Terms) -> bool:
+        """Whether a call costs otherwise. The way to an equal price does not matter."""
+        mine = (self.tier_period, self.tiers, self.prices)
+        return mine != (other.tier_period, other.tiers, other.prices)
+
+
+@dataclass(frozen=True)
+class Package:
+    """A version of a package, known on settlement dates from `known_from` up to `known_to`."""
+
+    package_id: str
+    calls: int
+    valid_from: date
+    valid_to: date
+    known_from: date
+    known_to: date
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """A version of a waiver. With `calls` it waives so many of the usage date, without it the call
+    whose charges are in `charged`, by settlement date."""
+
+    waiver_id: str
+    usage_date: date
+    calls: int | None
+    first_known_from: date
+    known_from: date
+    known_to: date
+    charged: Mapping[date, int] = field(default_factory=dict)
+
+    def wants(self, known_on: date) -> int:
+        """How many calls it would take back, if so many stand charged."""
+        if self.calls is not None:
+            return self.calls
+        return sum(calls for day, calls in self.charged.items() if day <= known_on)
+
+
+class Move(NamedTuple):
+    """A row of `ops.quantity_moves`."""
+
+    settled_on: date
+    owner_uin: str
+    component_code: str
+    usage_date: date
+    line_type: str
+    tier_period: str | None
+    tier_from: int | None
+    package_id: str | None
+    waiver_id: str | None
+    known_on: date
+    calls: int
+    is_lost: bool
+
+
+class Account:
+    """The calls of one account and component that stand charged, and how settlements move them."""
+
+    def __init__(
+        self, owner_uin: str, component_code: str, terms: Mapping[tuple[date, date], Terms]
+    ) -> None:
+        self.owner_uin = owner_uin
+        self.component_code = component_code
+        # By usage date and the date as of which they are known.
+        self.terms = terms
+        self.packages: list[Package] = []
+        self.waivers: list[Waiver] = []
+        # Calls charged less calls reversed, by usage date and settlement date.
+        self.net_charges: dict[date, dict[date, int]] = {}
+        self.moves: list[Move] = []
+        self._standing: defaultdict[date, defaultdict[Slot, int]] = defaultdict(
+            lambda: defaultdict(int)
+        )
+        # The calls on the steps of a period.
+        self._on_steps: defaultdict[tuple[str, date], int] = defaultdict(int)
+        # The calls that a package has given less those that it got back in time.
+        self._drawn: defaultdict[str, int] = defaultdict(int)
+        self._waived: defaultdict[tuple[date, str], int] = defaultdict(int)
+
+    def stand(
+        self,
+        usage_date: date,
+        slot: Slot,
+        calls: int,
+        *,
+        waiver_id: str | None = None,
+        is_lost: bool = False,
+    ) -> None:
+        """Add calls to what stands charged."""
+        self._standing[usage_date][slot] += calls
+        if slot.tier_period is not None:
+            self._on_steps[slot.tier_period, _start(slot.tier_period, usage_date)] += calls
+        if slot.package_id is not None and not is_lost:
+            self._drawn[slot.package_id] += calls
+        if waiver_id is not None:
+            self._waived[usage_date, waiver_id] -= calls
+
+    def settle(
+        self,
+        settled_on: date,
+        charged: Mapping[date, int],
+        reversed_: Mapping[date, int],
+        *,
+        has_news: bool,
+    ) -> None:
+        """Settle a date: `charged` and `reversed_` have numbers of calls by usage date."""
+        if has_news:
+            self._rerate(settled_on)
+        waived = self._changes_of_waivers(settled_on)
+        for usage_date, waiver_id, calls in waived:
+            if calls < 0:
+                self._put(settled_on, usage_date, -calls, "correction", waiver_id)
+        for usage_date in sorted(reversed_):
+            self._take(settled_on, usage_date, reversed_[usage_date], "correction")
+        for usage_date in sorted(charged):
+            line_type = "usage" if settled_on - usage_date == _DAY else "late_usage"
+            calls = charged[usage_date]
+            if not self._terms(usage_date, settled_on).is_agreed:
+                calls = self._draw(settled_on, usage_date, calls, line_type)
+            self._put(settled_on, usage_date, calls, line_type)
+        for usage_date, waiver_id, calls in waived:
+            if calls > 0:
+                self._take(settled_on, usage_date, calls, "correction", waiver_id)
+
+    def _terms(self, usage_date: date, known_on: date) -> Terms:
+        try:
+            return self.terms[usage_date, known_on]
+        except KeyError:
+            raise CallbillError(
+                f"{self.component_code} has no price for usage of {usage_date} by "
+                f"{self.owner_uin}, as known on {known_on}"
+            ) from None
+
+    def _rerate(self, settled_on: date) -> None:
+        # Calls drawn from packages stay there.
+        priced = {
+            usage_date: [slot for slot, calls in slots.items() if calls and not slot.package_id]
+            for usage_date, slots in self._standing.items()
+        }
+        dates = sorted(usage_date for usage_date, slots in priced.items() if slots)
+        old = {usage_date: self._terms(usage_date, settled_on - _DAY) for usage_date in dates}
+        new = {usage_date: self._terms(usage_date, settled_on) for usage_date in dates}
+        for usage_date in _touched(dates, old, new):
+            for slot in priced[usage_date]:
+                calls = self._standing[usage_date][slot]
+                self._move(
+                    settled_on, usage_date, slot, -calls, "rerating", known_on=settled_on - _DAY
+                )
+        again = [
+            (usage_date, -sum(move.calls for move in moves))
+            for usage_date, moves in _by_usage_date(self.moves, settled_on).items()
+        ]
+        for usage_date, calls in again:
+            if calls > 0:
+                self._put(settled_on, usage_date, calls, "rerating")
+        for usage_date, calls in again:
+            if calls < 0:
+                self._take_from_steps(settled_on, usage_date, -calls, "rerating", to_the_end=True)
+
+    def _changes_of_waivers(self, settled_on: date) -> list[tuple[date, str, int]]:
+        """How many calls more, or less, each waiver takes back from this date on. Together they
+        never take more than the net calls of their usage date."""
+        known = [w for w in self.waivers if w.known_from <= settled_on < w.known_to]
+        room: dict[date, int] = {}
+        changes = []
+        for waiver in sorted(known, key=lambda w: (w.first_known_from, w.waiver_id)):
+            usage_date = waiver.usage_date
+            if usage_date not in room:
+                charges = self.net_charges.get(usage_date, {})
+                room[usage_date] = sum(n for day, n in charges.items() if day <= settled_on)
+            calls = max(0, min(waiver.wants(settled_on), room[usage_date]))
+            room[usage_date] -= calls
+            change = calls - self._waived[usage_date, waiver.waiver_id]
+            if change:
+                changes.append((usage_date, waiver.waiver_id, change))
+        return changes
+
+    def _draw(self, settled_on: date, usage_date: date, calls: int, line_type: str) -> int:
+        """Draw calls from packages, as far as they have some. Returns how many are left."""
+        open_ = [
+            package
+            for package in self.packages
+            if package.known_from <= settled_on < package.known_to
+            and package.valid_from <= usage_date < package.valid_to
+        ]
+        for package in sorted(open_, key=lambda p: (p.valid_to, p.package_id)):
+            drawn = min(calls, max(0, package.calls - self._drawn[package.package_id]))
+            slot = Slot(package_id=package.package_id)
+            self._move(settled_on, usage_date, slot, drawn, line_type)
+            calls -= drawn
+        return calls
+
+    def _put(
+        self,
+        settled_on: date,
+        usage_date: date,
+        calls: int,
+        line_type: str,
+        waiver_id: str | None = None,
+    ) -> None:
+        """Charge calls at the end of their period, each at its own step's price."""
+        terms = self._terms(usage_date, settled_on)
+        if terms.tier_period is None:
+            self._move(settled_on, usage_date, _NO_SLOT, calls, line_type, waiver_id)
+            return
+        period = (terms.tier_period, _start(terms.tier_period, usage_date))
+        ends = (*terms.tiers[1:], None)
+        for tier_from, tier_to in zip(terms.tiers, ends, strict=True):
+            place = max(self._on_steps[period], 0)
+            fitting = calls if tier_to is None else min(calls, max(0, tier_to - place))
+            slot = Slot(terms.tier_period, tier_from)
+            self._move(settled_on, usage_date, slot, fitting, line_type, waiver_id)
+            calls -= fitting
+
+    def _take(
+        self,
+        settled_on: date,
+        usage_date: date,
+        calls: int,
+        line_type: str,
+        waiver_id: str | None = None,
+    ) -> None:
+        """Take calls back: from the steps first, then from packages."""
+        calls = self._take_from_steps(settled_on, usage_date, calls, line_type, waiver_id)
+        calls = self._give_back(settled_on, usage_date, calls, line_type, waiver_id)
+        if calls:
+            raise CallbillError(
+                f"{calls} calls of {self.component_code} by {self.owner_uin} on {usage_date} are "
+                f"to be taken back on {settled_on} and do not stand charged"
+            )
+
+    def _take_from_steps(
+        self,
+        settled_on: date,
+        usage_date: date,
+        calls: int,
+        line_type: str,
+        waiver_id: str | None = None,
+        *,
+        to_the_end: bool = False,
+    ) -> int:
+        """Take the topmost calls of the period. Returns how many there were too few; with
+        `to_the_end` those are taken from the lowest step all the same."""
+        terms = self._terms(usage_date, settled_on)
+        if terms.tier_period is None:
+            standing = self._standing[usage_date][_NO_SLOT]
+            taken = calls if to_the_end else min(calls, max(0, standing))
+            self._move(settled_on, usage_date, _NO_SLOT, -taken, line_type, waiver_id)
+            return calls - taken
+        period = (terms.tier_period, _start(terms.tier_period, usage_date))
+        for tier_from in reversed(terms.tiers):
+            is_last = to_the_end and tier_from == terms.tiers[0]
+            above = max(0, self._on_steps[period] - tier_from)
+            taken = calls if is_last else min(calls, above)
+            slot = Slot(terms.tier_period, tier_from)
+            self._move(settled_on, usage_date, slot, -taken, line_type, waiver_id)
+            calls -= taken
+        return calls
+
+    def _give_back(
+        self,
+        settled_on: date,
+        usage_date: date,
+        calls: int,
+        line_type: str,
+        waiver_id: str | None,
+    ) -> int:
+        """Give calls back to the packages that calls of the same period were drawn from, the one
+        last in use first. Returns how many are left."""
+        period = self._terms(usage_date, settled_on).tier_period or "day"
+        start = _start(period, usage_date)
+        drawn: defaultdict[str, int] = defaultdict(int)
+        for other, slots in self._standing.items():
+            if _start(period, other) == start:
+                for slot, standing in slots.items():
+                    if slot.package_id is not None:
+                        drawn[slot.package_id] += standing
+        known = {p.package_id: p for p in self.packages if p.known_from <= settled_on < p.known_to}
+        in_use = [known[package_id] for package_id in drawn]
+        for package in sorted(in_use, key=lambda p: (p.valid_to, p.package_id), reverse=True):
+            given = min(calls, max(0, drawn[package.package_id]))
+            self._move(
+                settled_on,
+                usage_date,
+                Slot(package_id=package.package_id),
+                -given,
+                line_type,
+                waiver_id,
+                is_lost=settled_on >= package.valid_to,
+            )
+            calls -= given
+        return calls
+
+    def _move(
+        self,
+        settled_on: date,
+        usage_date: date,
+        slot: Slot,
+        calls: int,
+        line_type: str,
+        waiver_id: str | None = None,
+        *,
+        known_on: date | None = None,
+        is_lost: bool = False,
+    ) -> None:
+        if not calls:
+            return
+        self.stand(usage_date, slot, calls, waiver_id=waiver_id, is_lost=is_lost)
+        self.moves.append(
+            Move(
+                settled_on,
+                self.owner_uin,
+                self.component_code,
+                usage_date,
+                line_type,
+                *slot,
+                waiver_id,
+                known_on or settled_on,
+                calls,
+                is_lost,
+            )
+        )
+
+
+def _start(period: str, usage_date: date) -> date:
+    """The first day of the period that a usage date is in."""
+    if period == "day":
+        return usage_date
+    return usage_date.replace(day=1) if period == "month" else date.min
+
+
+def _touched(
+    dates: Sequence[date], old: Mapping[date, Terms], new: Mapping[date, Terms]
+) -> list[date]:
+    """The usage dates whose prices change, and those that share a period with one of them, by the
+    old terms or by the new."""
+    periods: defaultdict[tuple[str | None, date], set[date]] = defaultdict(set)
+    for usage_date in dates:
+        for terms in (old[usage_date], new[usage_date]):
+            start = _start(terms.tier_period or "day", usage_date)
+            periods[terms.tier_period, start].add(usage_date)
+    touched = {day for day in dates if old[day].differ(new[day])}
+    before = 0
+    while len(touched) > before:
+        before = len(touched)
+        for together in periods.values():
+            if together & touched:
+                touched |= together
+    return sorted(touched)
+
+
+def _by_usage_date(moves: Iterable[Move], settled_on: date) -> dict[date, list[Move]]:
+    by_date: defaultdict[date, list[Move]] = defaultdict(list)
+    for move in moves:
+        if move.settled_on == settled_on:
+            by_date[move.usage_date].append(move)
+    return dict(sorted(by_date.items()))
+
+
+_ACCOUNTS = """
+    create or replace temp table quantity_accounts as
+    with due as (
+        select owner_uin, component_code, usage_date
+        from intermediate.int_charges
+        where settled_on between $first and $last
+        union all
+        select owner_uin, component_code, usage_date
+        from intermediate.int_waivers_known
+        where known_from between $first and $last
+    ),
+
+    news as (
+        select distinct owner_uin, component_code
+        from intermediate.int_quantity_news
+    )
+
+    select
+        accounts.owner_uin,
+        accounts.component_code,
+        accounts.counted_from,
+        news.owner_uin is not null as has_news,
+        min(date_trunc('month', due.usage_date))::date as first_used,
+        last_day(max(due.usage_date)) as last_used
+    from intermediate.int_quantity_accounts as accounts
+    left join due using (owner_uin, component_code)
+    left join news using (owner_uin, component_code)
+    where due.owner_uin is not null or news.owner_uin is not null
+    group by all
+"""
+# What of the account's past matters: all of it if it may be re-rated, otherwise the months of the
+# usage at hand, periods without an end, and packages.
+_IS_NEEDED = "(accounts.has_news or usage_date between accounts.first_used and accounts.last_used)"
+_STANDING = f"""
+    select owner_uin, component_code, usage_date, tier_period, tier_from, package_id, waiver_id,
+        is_lost, sum(calls)::bigint
+    from ops.quantity_moves
+    inner join quantity_accounts as accounts using (owner_uin, component_code)
+    where {_IS_NEEDED} or tier_period = 'ever' or package_id is not null
+    group by all
+    having sum(calls) <> 0
+    union all
+    -- What was charged before anything was counted here.
+    select owner_uin, component_code, usage_date, null, null, null, null, false,
+        sum(charged - reversed)::bigint
+    from intermediate.int_charges
+    inner join quantity_accounts as accounts using (owner_uin, component_code)
+    where settled_on < accounts.counted_from and {_IS_NEEDED}
+    group by all
+    having sum(charged - reversed) <> 0
+"""
+_TERMS = """
+    select owner_uin, component_code, usage_date, known_on, tier_period, is_agreed,
+        list(tier_from order by tier_from) filter (where tier_from is not null),
+        list((list_price, contract_price) order by tier_from)
+    from intermediate.int_quantity_prices
+    group by all
+"""
+_PACKAGES = """
+    select owner_uin, component_code, package_id, calls, valid_from, valid_to, known_from, known_to
+    from intermediate.int_packages_known
+    inner join quantity_accounts using (owner_uin, component_code)
+    where known_from <= $last
+"""
+_WAIVERS = """
+    select owner_uin, component_code, waiver_id, usage_date, calls, first_known_from, known_from,
+        known_to, request_id
+    from intermediate.int_waivers_known
+    inner join quantity_accounts using (owner_uin, component_code)
+    where known_from <= $last
+"""
+_NET_CHARGES = """
+    select charges.owner_uin, charges.component_code, charges.usage_date, charges.settled_on,
+        (charges.charged - charges.reversed)::bigint
+    from intermediate.int_charges as charges
+    semi join intermediate.int_waivers_known as waivers
+        on charges.owner_uin = waivers.owner_uin
+            and charges.component_code = waivers.component_code
+            and charges.usage_date = waivers.usage_date
+    inner join quantity_accounts using (owner_uin, component_code)
+"""
+# Calls of waived request ids, wherever they were charged and reversed.
+_WAIVED_REQUESTS = """
+    select request_id, owner_uin, component_code, usage_date, settled_on, calls_billed
+    from intermediate.int_calls
+    where settled_on between $earliest and $last and calls_billed <> 0
+        and request_id in (
+            select request_id from intermediate.int_waivers_known where known_from <= $last
+        )
+"""
+_DUE = """
+    select charges.settled_on, charges.owner_uin, charges.component_code, charges.usage_date,
+        charges.charged, charges.reversed
+    from intermediate.int_charges as charges
+    inner join quantity_accounts as accounts using (owner_uin, component_code)
+    where charges.settled_on between greatest($first, accounts.counted_from) and $last
+"""
+_DATES_OF_WAIVERS = """
+    select distinct waivers.known_from, owner_uin, component_code
+    from intermediate.int_waivers_known as waivers
+    inner join quantity_accounts using (owner_uin, component_code)
+    where waivers.known_from between $first and $last
+"""
+
+
+def count_quantities(warehouse: Warehouse, window: Window) -> None:
+    """Write the rows of `ops.quantity_moves` for the dates of a window, in place of those that an
+    unpublished run may have left for them or for later dates. Raises CallbillError if calls are to
+    be taken back that do not stand charged."""
+    dates = {"first": window.settle_from, "last": window.settle_through}
+    moves: list[Move] = []
+    warehouse.execute("delete from ops.quantity_moves where settled_on >= ?", [window.settle_from])
+    if window.has_quantity_prices:
+        warehouse.execute(_ACCOUNTS, dates)
+        for account, events in _accounts(warehouse, window).values():
+            for settled_on in sorted(events):
+                event = events[settled_on]
+                account.settle(settled_on, event.charged, event.reversed, has_news=event.has_news)
+            moves += account.moves
+    warehouse.insert("ops.quantity_moves", moves)
+
+
+@dataclass
+class _Event:
+    """What a settlement date brings an account."""
+
+    charged: dict[date, int] = field(default_factory=dict)
+    reversed: dict[date, int] = field(default_factory=dict)
+    has_news: bool = False
+
+
+_Accounts = dict[tuple[str, str], tuple[Account, defaultdict[date, _Event]]]
+
+
+def _accounts(warehouse: Warehouse, window: Window) -> _Accounts:
+    """The accounts with something due: as they stood before the window, and what it brings."""
+    first, last = {"first": window.settle_from}, {"last": window.settle_through}
+    terms: defaultdict[tuple[str, str], dict[tuple[date, date], Terms]] = defaultdict(dict)
+    for *key, usage_date, known_on, period, is_agreed, tiers, prices in warehouse.rows(_TERMS):
+        terms[key[0], key[1]][usage_date, known_on] = Terms(
+            period, tuple(tiers or ()), tuple(tuple(pair) for pair in prices), is_agreed
+        )
+    accounts: _Accounts = {
+        (owner_uin, component_code): (
+            Account(owner_uin, component_code, terms[owner_uin, component_code]),
+            defaultdict(_Event),
+        )
+        for owner_uin, component_code in warehouse.rows(
+            "select owner_uin, component_code from quantity_accounts order by all"
+        )
+    }
+    for (
+        *key,
+        usage_date,
+        period,
+        tier_from,
+        package_id,
+        waiver_id,
+        is_lost,
+        calls,
+    ) in warehouse.rows(_STANDING):
+        account, _events = accounts[key[0], key[1]]
+        slot = Slot(period, tier_from, package_id)
+        account.stand(usage_date, slot, calls, waiver_id=waiver_id, is_lost=is_lost)
+    for *key, package_id, calls, valid_from, valid_to, known_from, known_to in warehouse.rows(
+        _PACKAGES, last
+    ):
+        account, _events = accounts[key[0], key[1]]
+        account.packages.append(
+            Package(package_id, calls, valid_from, valid_to, known_from, known_to)
+        )
+    _add_waivers(warehouse, window, accounts)
+    for settled_on, *key, usage_date, charged, reversed_ in warehouse.rows(_DUE, first | last):
+        event = accounts[key[0], key[1]][1][settled_on]
+        if charged:
+            event.charged[usage_date] = charged
+        if reversed_:
+            event.reversed[usage_date] = reversed_
+    for settled_on, *key in warehouse.rows(_DATES_OF_WAIVERS, first | last):
+        accounts[key[0], key[1]][1][settled_on] = accounts[key[0], key[1]][1][settled_on]
+    for *key, settled_on in warehouse.rows(
+        "select owner_uin, component_code, settled_on from intermediate.int_quantity_news"
+    ):
+        accounts[key[0], key[1]][1][settled_on].has_news = True
+    return accounts
+
+
+def _add_waivers(warehouse: Warehouse, window: Window, accounts: _Accounts) -> None:
+    last = {"last": window.settle_through}
+    rows = warehouse.rows(_WAIVERS, last)
+    charged: defaultdict[tuple[str, str, date, str], dict[date, int]] = defaultdict(dict)
+    of_requests = [row[3] for row in rows if row[-1] is not None]
+    if of_requests:
+        for request_id, *key, usage_date, settled_on, calls in warehouse.rows(
+            _WAIVED_REQUESTS, last | {"earliest": min(of_requests)}
+        ):
+            charged[key[0], key[1], usage_date, request_id][settled_on] = calls
+    for *key, waiver_id, usage_date, calls, first_known, known_from, known_to, request_id in rows:
+        account, _events = accounts[key[0], key[1]]
+        account.waivers.append(
+            Waiver(
+                waiver_id,
+                usage_date,
+                calls,
+                first_known,
+                known_from,
+                known_to,
+                charged.get((key[0], key[1], usage_date, request_id or ""), {}),
+            )
+        )
+    for *key, usage_date, settled_on, calls in warehouse.rows(_NET_CHARGES):
+        account, _events = accounts[key[0], key[1]]
+        account.net_charges.setdefault(usage_date, {})[settled_on] = calls

@@ -1,0 +1,295 @@
+"""Calls on the steps of ladders, in packages and under waivers, counted once more.
+
+A copy on purpose of tasks/quantities.py. That one goes through the steps that calls move over. Here
+a function says how many of so many calls are on each step, and a line is the difference between
+what it says before and after.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from callbill.verify.calls import Requests
+from callbill.verify.prices import Price, PriceBook, PriceTerms
+from callbill.verify.quantity_feeds import Known, PackageTerms, WaiverTerms
+
+ONE_DAY = timedelta(1)
+_FREE = Price(0, 10**6, 0)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Calls of a line, with the step, package and waiver that they belong to."""
+
+    settled_on: date
+    usage_date: date
+    line_type: str
+    price: Price
+    tier_from: int | None = None
+    package_id: str | None = None
+    waiver_id: str | None = None
+    reason: str | None = None
+
+
+@dataclass
+class Account:
+    """What is known of an account and component: terms, and calls by usage and settlement date."""
+
+    owner_uin: str
+    component_code: str
+    book: PriceBook
+    # By usage date and settlement date: calls charged, calls taken back.
+    charges: Mapping[date, Mapping[date, Sequence[int]]]
+    packages: list[Known] = field(default_factory=list)
+    waivers: list[Known] = field(default_factory=list)
+    # What became of waived requests.
+    requests: Requests = field(default_factory=dict)
+
+    def lines(self, through: date) -> Counter[Counted]:
+        """The calls of all lines through a settlement date."""
+        self._lines: Counter[Counted] = Counter()
+        # How many calls stand outside packages, by usage date and step; None without a step.
+        self._priced: defaultdict[date, Counter[int | None]] = defaultdict(Counter)
+        self._height: Counter[tuple[str, date]] = Counter()
+        self._drawn: defaultdict[date, Counter[str]] = defaultdict(Counter)
+        self._spent: Counter[str] = Counter()
+        self._waived: Counter[tuple[object, ...]] = Counter()
+        news = set(self.book.dates_of_news(self.owner_uin, self.component_code))
+        days = {day for by_day in self.charges.values() for day in by_day}
+        days |= news | {waiver.known_from for waiver in self.waivers}
+        for day in sorted(days):
+            if day <= through:
+                self._settle(day, has_news=day in news)
+        return Counter({line: calls for line, calls in self._lines.items() if calls})
+
+    def _settle(self, day: date, *, has_news: bool) -> None:
+        if has_news:
+            self._rerate(day)
+        changes = list(self._waiver_changes(day))
+        for usage_date, waiver_id, reason, more in changes:
+            if more < 0:
+                self._climb(day, usage_date, -more, "correction", waiver_id, reason)
+        today = {u: by_day[day] for u, by_day in sorted(self.charges.items()) if day in by_day}
+        for usage_date, (_charged, taken_back) in today.items():
+            self._descend(day, usage_date, taken_back, "correction")
+        for usage_date, (charged, _taken_back) in today.items():
+            line_type = "usage" if day - usage_date == ONE_DAY else "late_usage"
+            if charged:
+                left = charged - self._draw(day, usage_date, charged, line_type)
+                self._climb(day, usage_date, left, line_type)
+        for usage_date, waiver_id, reason, more in changes:
+            if more > 0:
+                self._descend(day, usage_date, more, "correction", waiver_id, reason)
+
+    def _terms(self, usage_date: date, known_on: date) -> PriceTerms:
+        return self.book.terms(self.owner_uin, self.component_code, usage_date, known_on)
+
+    def _rerate(self, day: date) -> None:
+        standing = {
+            usage_date: steps
+            for usage_date, steps in sorted(self._priced.items())
+            if any(steps.values())
+        }
+        old = {usage_date: self._terms(usage_date, day - ONE_DAY) for usage_date in standing}
+        new = {usage_date: self._terms(usage_date, day) for usage_date in standing}
+        group = {u: {old[u].group(u), new[u].group(u)} for u in standing}
+        again = {u for u in standing if old[u].costs != new[u].costs}
+        while more := {
+            u for u in standing if u not in again and any(group[u] & group[o] for o in again)
+        }:
+            again |= more
+        calls_again = {}
+        for usage_date in sorted(again):
+            calls_again[usage_date] = sum(standing[usage_date].values())
+            for step, calls in [*standing[usage_date].items()]:
+                if not calls:
+                    continue  # of an earlier ladder
+                self._count(day, usage_date, step, -calls, "rerating", day - ONE_DAY)
+                if step is not None:
+                    self._height[old[usage_date].group(usage_date)] -= calls
+        for usage_date, calls in calls_again.items():
+            if calls > 0:
+                self._climb(day, usage_date, calls, "rerating")
+        for usage_date, calls in calls_again.items():
+            if calls < 0:
+                # Its calls lie in packages, and those that were taken back were others'.
+                self._lower(day, usage_date, -calls, "rerating", None, None)
+
+    def _waiver_changes(self, day: date) -> Iterator[tuple[date, str, str, int]]:
+        latest: dict[object, WaiverTerms] = {}
+        first: dict[object, date] = {}
+        for waiver in self.waivers:
+            if waiver.known_from <= day and isinstance(waiver.terms, WaiverTerms):
+                latest[waiver.terms.key] = waiver.terms
+                first.setdefault(waiver.terms.key, waiver.known_from)
+        left: dict[date, int] = {}
+        in_order = sorted(latest, key=lambda key: (first[key], latest[key].waiver_id))
+        for key in in_order:
+            waiver_terms = latest[key]
+            usage_date = waiver_terms.usage_date
+            left.setdefault(
+                usage_date,
+                sum(
+                    charged - taken_back
+                    for settled_on, (charged, taken_back) in self.charges.get(
+                        usage_date, {}
+                    ).items()
+                    if settled_on <= day
+                ),
+            )
+            wanted = waiver_terms.calls
+            if wanted is None:
+                of_request = self.requests.get(waiver_terms.request_id or "", {})
+                by_day = of_request.get((self.owner_uin, self.component_code, usage_date), {})
+                wanted = sum(calls for on, calls in by_day.items() if on <= day)
+            waived = max(min(wanted, left[usage_date]), 0)
+            left[usage_date] -= waived
+            more = waived - self._waived[waiver_terms.key]
+            self._waived[waiver_terms.key] = waived
+            if more:
+                yield usage_date, waiver_terms.waiver_id, waiver_terms.reason, more
+
+    def _draw(self, day: date, usage_date: date, calls: int, line_type: str) -> int:
+        """How many calls packages take."""
+        if self._terms(usage_date, day).discount is None:
+            return 0
+        drawn = 0
+        for package in sorted(
+            self._packages(day), key=lambda package: (package.valid_to, package.package_id)
+        ):
+            if package.valid_from <= usage_date < package.valid_to:
+                left = max(package.calls - self._spent[package.package_id], 0)
+                part = min(calls - drawn, left)
+                self._count_package(day, usage_date, package.package_id, part, line_type)
+                self._spent[package.package_id] += part
+                drawn += part
+        return drawn
+
+    def _packages(self, day: date) -> list[PackageTerms]:
+        latest: dict[object, PackageTerms] = {}
+        for package in self.packages:
+            if package.known_from <= day and isinstance(package.terms, PackageTerms):
+                latest[package.terms.key] = package.terms
+        return list(latest.values())
+
+    def _climb(
+        self,
+        day: date,
+        usage_date: date,
+        calls: int,
+        line_type: str,
+        waiver_id: str | None = None,
+        reason: str | None = None,
+    ) -> None:
+        terms = self._terms(usage_date, day)
+        if terms.period is None:
+            self._count(day, usage_date, None, calls, line_type, day, waiver_id, reason)
+            return
+        group = terms.group(usage_date)
+        before, after = self._height[group], self._height[group] + calls
+        for step, number in _difference(terms, before, after):
+            self._count(day, usage_date, step, number, line_type, day, waiver_id, reason)
+        self._height[group] = after
+
+    def _descend(
+        self,
+        day: date,
+        usage_date: date,
+        calls: int,
+        line_type: str,
+        waiver_id: str | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Take calls back, from the steps as far as there are some, the rest from packages."""
+        if not calls:
+            return
+        terms = self._terms(usage_date, day)
+        on_steps = (
+            self._priced[usage_date][None]
+            if terms.period is None
+            else self._height[terms.group(usage_date)]
+        )
+        part = min(calls, max(on_steps, 0))
+        self._lower(day, usage_date, part, line_type, waiver_id, reason)
+        calls -= part
+        packages = {package.package_id: package for package in self._packages(day)}
+        group = terms.group(usage_date)[1]
+        together = [u for u in self._drawn if terms.group(u)[1] == group]
+        drawn = sum((self._drawn[u] for u in together), Counter[str]())
+        for package_id in sorted(
+            drawn, key=lambda name: (packages[name].valid_to, name), reverse=True
+        ):
+            part = min(calls, drawn[package_id])
+            self._count_package(day, usage_date, package_id, -part, line_type, waiver_id, reason)
+            if day < packages[package_id].valid_to:
+                self._spent[package_id] -= part
+            calls -= part
+
+    def _lower(
+        self,
+        day: date,
+        usage_date: date,
+        calls: int,
+        line_type: str,
+        waiver_id: str | None,
+        reason: str | None,
+    ) -> None:
+        terms = self._terms(usage_date, day)
+        if terms.period is None:
+            self._count(day, usage_date, None, -calls, line_type, day, waiver_id, reason)
+            return
+        group = terms.group(usage_date)
+        before, after = self._height[group], self._height[group] - calls
+        for step, number in _difference(terms, before, after):
+            self._count(day, usage_date, step, number, line_type, day, waiver_id, reason)
+        self._height[group] = after
+
+    def _count(
+        self,
+        day: date,
+        usage_date: date,
+        step: int | None,
+        calls: int,
+        line_type: str,
+        known_on: date,
+        waiver_id: str | None = None,
+        reason: str | None = None,
+    ) -> None:
+        price = self._terms(usage_date, known_on).price_of(step)
+        line = Counted(day, usage_date, line_type, price, step, None, waiver_id, reason)
+        self._lines[line] += calls
+        self._priced[usage_date][step] += calls
+
+    def _count_package(
+        self,
+        day: date,
+        usage_date: date,
+        package_id: str,
+        calls: int,
+        line_type: str,
+        waiver_id: str | None = None,
+        reason: str | None = None,
+    ) -> None:
+        line = Counted(day, usage_date, line_type, _FREE, None, package_id, waiver_id, reason)
+        self._lines[line] += calls
+        self._drawn[usage_date][package_id] += calls
+
+
+def _difference(terms: PriceTerms, before: int, after: int) -> list[tuple[int, int]]:
+    """How many calls more, or fewer, each step has after than before."""
+    steps_before, steps_after = _by_step(terms, before), _by_step(terms, after)
+    return [(step, steps_after[step] - steps_before[step]) for step in terms.tiers]
+
+
+def _by_step(terms: PriceTerms, calls: int) -> dict[int, int]:
+    """How many of so many calls are on each step. Fewer than none are on the first."""
+    by_step = {}
+    for step, end in zip(terms.tiers, [*terms.tiers[1:], None], strict=True):
+        upto = calls if end is None else min(calls, end)
+        by_step[step] = max(upto - step, 0)
+    if calls < 0:
+        by_step[terms.tiers[0]] = calls
+    return by_step
