@@ -18,12 +18,12 @@ from tests.support.project import PROJECT
 
 PAGES = {path.stem: path for path in (PROJECT / "docs").glob("*.md")}
 # Those whose queries and commands are about the sample.
-ANSWERED = ("analysts", "exports", "reconciliation")
+ANSWERED = ("analysts", "exports", "reconciliation", "simulate")
 
 
 def answered(text: str, place: Path, work: Path) -> str:
     """The page with each query's and command's answer behind it, in a place where the sample was
-    run; commands write into `work`."""
+    run; commands write into `work`, where the page's files are."""
     text = re.sub(r"\n```text\n.*?```\n", "", text, flags=re.DOTALL)
     release = place / "published" / "current" / "callbill.duckdb"
     with duckdb.connect(str(release), read_only=True) as con:
@@ -35,6 +35,10 @@ def answered(text: str, place: Path, work: Path) -> str:
 
         text = re.sub(r"```sql\n(.*?)```\n", answer, text, flags=re.DOTALL)
     (work / "data").symlink_to(place.absolute())
+    for name, content in re.findall(r"```csv (\S+)\n(.*?)```\n", text, flags=re.DOTALL):
+        file = work / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content, encoding="utf-8")
     return re.sub(r"```console\n(.*?)```\n", _said_in(work), text, flags=re.DOTALL)
 
 

@@ -29,11 +29,12 @@ from callbill.cli.file_commands import fetch, shapes, try_
 from callbill.cli.history_commands import diff, open_, rejects, runs, status
 from callbill.cli.job_commands import archive, drill, rebuild, run, seal
 from callbill.cli.place_commands import config, init
+from callbill.cli.simulation_commands import simulate
 
 # The commands as `callbill --help` groups them.
 _GROUPS: dict[str, tuple[click.Command, ...]] = {
     "Run": (init, config, fetch, run, seal, archive),
-    "Look": (status, bill, arrears, export, explain, runs, rejects, diff, open_),
+    "Look": (status, bill, arrears, export, explain, simulate, runs, rejects, diff, open_),
     "Check": (shapes, try_, verify, reconcile, drill),
     "Mend": (quarantine, retry, rebuild),
 }

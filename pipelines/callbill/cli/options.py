@@ -51,10 +51,15 @@ def owner_option(*, help: str, required: bool = False) -> Decorator:  # noqa: A0
     )
 
 
-def month_option(*, help: str, required: bool = False) -> Decorator:  # noqa: A002  as click has it
+def month_option(
+    name: str = "--month",
+    *,
+    help: str,  # noqa: A002  as click has it
+    required: bool = False,
+) -> Decorator:
     """A bill month; the command gets its 1st."""
     return click.option(
-        "--month",
+        name,
         required=required,
         type=click.DateTime(["%Y-%m"]),
         callback=_as_date,

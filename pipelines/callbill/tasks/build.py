@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
@@ -110,8 +110,10 @@ def build_models(
     billing_vars: BillingVars,
     dates: RuleRange,
     workers: Workers,
+    targets: Collection[str] | None = None,
 ) -> Built:
-    """Build all models for a range of settlement dates with one version of the rules.
+    """Build all models for a range of settlement dates with one version of the rules, or only some
+    and what they read (`targets`, of which one is `calls`).
 
     The rows of these dates and of later ones, which an unpublished run may have left, are replaced.
     If the warehouse has several buckets, the calls of each are built by a task of its own.
@@ -134,22 +136,25 @@ def build_models(
         has_cleaned_identifiers=has_cleaned,
         count_records_from=_count_records_from(warehouse, load_thresholds(settings), dates.first),
         has_attribute_claims=_has_attribute_claims(warehouse),
-        has_quantity_prices=bool(warehouse.value(_QUANTITY_PRICES, {"last": dates.last})),
+        has_quantity_prices=has_quantity_prices(warehouse, dates.last),
     )
     with warehouse.transaction():
         warehouse.execute("delete from ops.settlement_window")
         warehouse.insert("ops.settlement_window", [tuple(vars(window).values())])
     plan = load_plan(warehouse.layout, billing_vars, window)
+    if targets is not None:
+        plan = plan.leading_to(targets)
     write_seeds(warehouse, plan, settings.catalogue)
     warehouse.by_date.prepare(dates.first, dates.last)
-    _build_past(warehouse, billing_vars, window)
+    if targets is None:
+        _build_past(warehouse, billing_vars, window)
     built = Built()
     if warehouse.buckets > 1:
         values = variables(
             dates, billing_vars, load_thresholds(settings), has_catalogue_news=has_news
         )
         plan, built = _build_buckets(warehouse, settings, plan, window, values, workers)
-    write_relations(warehouse, plan, window, {"int_quantity_lines": count_quantities})
+    write_models(warehouse, plan, window)
     days = (dates.last - dates.first).days
     warehouse.by_date.complete(dates.first + timedelta(days=n) for n in range(days + 1))
     return built
@@ -321,6 +326,18 @@ def _has_catalogue_news(warehouse: Warehouse, dates: RuleRange) -> bool:
         },
     )
     return bool(has_news)
+
+
+def has_quantity_prices(warehouse: Warehouse, last: date) -> bool:
+    """Whether a price may depend on how much by a settlement date: a ladder, a package or a waiver
+    is known by then."""
+    return bool(warehouse.value(_QUANTITY_PRICES, {"last": last}))
+
+
+def write_models(warehouse: Warehouse, plan: Plan, window: Window) -> None:
+    """Write the models of a plan, and count what prices of some of them depend on. Raises
+    CallbillError if a model cannot be built."""
+    write_relations(warehouse, plan, window, {"int_quantity_lines": count_quantities})
 
 
 def _has_attribute_claims(warehouse: Warehouse) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import date
@@ -116,6 +117,14 @@ class Plan:
         built = tuple(model for name, model in models.items() if name in needed)
         read = {name for model in built for name in model.reads}
         return Plan(tuple(seed for seed in self.seeds if seed.name in read), built)
+
+    def leading_to(self, targets: Collection[str], *, given: Collection[str] = ()) -> Plan:
+        """Some models, and what they read, but not those that are given: they are there already."""
+        needed = set(targets)
+        for model in reversed(self.models):
+            if model.name in needed:
+                needed |= set(model.reads) - set(given)
+        return replace(self, models=tuple(m for m in self.models if m.name in needed - set(given)))
 
     def beside_buckets(self, merged: dict[str, str]) -> Plan:
         """What is built once. `merged` has SQL for the models that add up what the buckets gave."""

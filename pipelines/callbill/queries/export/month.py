@@ -95,7 +95,7 @@ def export_month(
                 if layout == "vendor" and _has_accounts(con)
                 else {}
             )
-            _write_whole(path, partial(write_workbook, con, sheets))
+            write_whole(path, partial(write_workbook, con, sheets))
             return [ExportedFile(path, sum(rows.values()))]
         written = []
         for name, query in queries.items():
@@ -103,9 +103,9 @@ def export_month(
             write = (
                 partial(write_csv, is_marked=layout == "vendor")
                 if format_ == "csv"
-                else _write_parquet
+                else write_parquet
             )
-            _write_whole(path, partial(write, con, query))
+            write_whole(path, partial(write, con, query))
             written.append(ExportedFile(path, rows[name]))
         return written
 
@@ -136,7 +136,7 @@ def _write_statements(
     written = []
     for statement in statements(con, month, owner, release.manifest.through, release.run_id):
         path = folder / f"callbill-{month:%Y-%m}-{safe_name(statement.owner)}.pdf"
-        _write_whole(path, partial(write_statement, statement))
+        write_whole(path, partial(write_statement, statement))
         written.append(ExportedFile(path, len(statement.lines)))
     return written
 
@@ -156,11 +156,12 @@ def _has_accounts(con: duckdb.DuckDBPyConnection) -> bool:
     )
 
 
-def _write_parquet(con: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
+def write_parquet(con: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
+    """Write a query's rows, with DECIMAL types."""
     con.execute(f"copy ({query}) to {literal(str(path))} (format parquet, compression zstd)")
 
 
-def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Write a file that appears as a whole, or not at all. Another export may write it at the same
     time."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")

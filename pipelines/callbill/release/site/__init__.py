@@ -7,6 +7,7 @@ data.py      the scripts in data/, from the .sql files here
 pages.py     the pages, from page.html.j2, assets/ and the tables of the overview
 terms.yml    what the pages call figures and states, in English and Chinese
 texts.yml    the sentences of the pages, likewise
+simulation.py, remarks.yml   the page of a simulation, and what it says of itself
 dbt_docs.py  dbt's own site of the models
 vendor/      Preact, Chart.js and fflate
 """

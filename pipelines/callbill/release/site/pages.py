@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -21,10 +22,11 @@ _PAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "index": (
         ("chart", "charts", "index"),
         ("totals", "used", "days", "changes", "arrears", "unbilled", "unbilled_to_date",
-         "controls", "budgets"),
+         "controls", "budgets", "reconciled"),
     ),
     "bills": (("bills",), ()),
     "bill": (("chart", "charts", "standing", "bill"), ()),
+    "reconciliation": (("reconciliation",), ("reconciled",)),
     "accounts": (("accounts",), ()),
     "account": (("chart", "charts", "standing", "account"), ("totals",)),
     "runs": (
@@ -35,7 +37,7 @@ _PAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "checks": (("dictionary",), ()),
 }  # fmt: skip
 # The pages of a site for one customer.
-_CUSTOMER_PAGES = ("bill", "account")
+_CUSTOMER_PAGES = ("bill", "account", "reconciliation")
 # How many of the last runs are shown.
 _LAST_RUNS = 30
 # How many rows a table has that may grow with the number of accounts.
@@ -161,6 +163,18 @@ _QUERIES = {
         from billing.budget_status where state <> 'within'
         order by bill_month desc, used_percent desc, owner_uin
     """,
+    # The vendor's bills beside ours, by month.
+    "reconciled": """
+        select
+            strftime(bill_month, '%Y-%m') as bill_month, count(distinct owner_uin) as accounts,
+            count(distinct owner_uin) filter (where category <> 'none') as differing_accounts,
+            count(distinct owner_uin) filter (where unexplained_difference <> 0)
+                as unexplained_accounts,
+            sum(real_cost) as real_cost, sum(vendor_cost) as vendor_cost,
+            sum(cost_difference) as cost_difference
+        from billing.reconciliation group by billing.reconciliation.bill_month
+        order by bill_month desc
+    """,
     "rejected": """
         select
             feed, reason, count(*) as lines, count(distinct source_file_id) as files
@@ -195,24 +209,11 @@ class Facts:
 def write_pages(con: duckdb.DuckDBPyConnection, facts: Facts, site: Path, data: Data) -> None:
     """Write the pages, their scripts and their styles. `write_data` comes first."""
     names = _CUSTOMER_PAGES if facts.customer else tuple(_PAGES)
-    (site / "assets").mkdir()
-    scripts = {f"{script}.js" for name in names for script in _PAGES[name][0]}
-    for folder in ("assets", "vendor"):
-        for asset in (_FOLDER / folder).iterdir():
-            # The content alone: where callbill is installed read-only, files and folders are too.
-            if asset.suffix != ".js" or asset.name in scripts | _COMMON:
-                shutil.copyfile(asset, site / "assets" / asset.name)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    copy_assets(site, {script for name in names for script in _PAGES[name][0]})
     billed = [row[0] for row in con.execute(
         "select distinct strftime(bill_month, '%Y-%m') from billing.monthly_bills order by 1 desc"
     ).fetchall()]  # fmt: skip
-    # What the scripts of the pages need to know: site.js reads it as `facts`.
+    # What the scripts of the pages need to know.
     shared = {
         "release": facts.run_id,
         "through": str(facts.through),
@@ -225,12 +226,14 @@ def write_pages(con: duckdb.DuckDBPyConnection, facts: Facts, site: Path, data: 
         "written": data.written,
         "lists": data.lists,
         "months": [f"{month:%Y-%m}" for month in data.months],
+        "reconciled": [f"{month:%Y-%m}" for month in data.reconciled],
+        "found": data.found,
         "billed": billed,
         "lastEntries": LAST_ENTRIES,
         "columns": COLUMNS,
-        "components": {row["component_code"]: row for row in _rows(con, _COMPONENTS)},
+        "components": {row["component_code"]: row for row in rows_of(con, _COMPONENTS)},
         "terms": terms(),
-        "texts": _yaml("texts.yml"),
+        "texts": texts(),
         "sentences": _yaml("sentences.yml"),
     }
     values = {"through": facts.through, "run_id": facts.run_id}
@@ -242,17 +245,38 @@ def write_pages(con: duckdb.DuckDBPyConnection, facts: Facts, site: Path, data: 
         for table in tables:
             query = _QUERIES[table]
             used = {key: value for key, value in values.items() if f"${key}" in query}
-            rows = _rows(con, query, used)
+            rows = rows_of(con, query, used)
             page_facts["rows"][table] = len(rows)
             page_facts["tables"][table] = rows[:_MOST_ROWS] if table in _CUT else rows
-        page = environment.get_template("page.html.j2").render(
-            facts=page_facts, scripts=("htm-preact", "fflate", "site", "download", *page_scripts)
-        )
         file = "index" if facts.customer and name == "account" else name
-        (site / f"{file}.html").write_text(page + "\n", encoding="utf-8")
+        page = rendered(page_facts, page_scripts)
+        (site / f"{file}.html").write_text(page, encoding="utf-8")
 
 
-_COMMON = {"htm-preact.js", "fflate.js", "site.js", "download.js"}
+_COMMON = ("htm-preact", "fflate", "site", "download")
+
+
+def copy_assets(site: Path, scripts: Collection[str]) -> None:
+    """Copy styles and the common scripts, and of the others those that pages of the site have."""
+    (site / "assets").mkdir()
+    for folder in ("assets", "vendor"):
+        for asset in (_FOLDER / folder).iterdir():
+            # The content alone: where callbill is installed read-only, files and folders are too.
+            if asset.suffix != ".js" or asset.stem in (*_COMMON, *scripts):
+                shutil.copyfile(asset, site / "assets" / asset.name)
+
+
+def rendered(facts: Mapping[str, Any], scripts: Sequence[str]) -> str:
+    """A page: a frame with what its scripts need to know, which site.js reads as `facts`."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("page.html.j2")
+    return page.render(facts=facts, scripts=(*_COMMON, *scripts)) + "\n"
 
 
 def terms() -> dict[str, list[str]]:
@@ -260,11 +284,16 @@ def terms() -> dict[str, list[str]]:
     return dict(_yaml("terms.yml"))
 
 
+def texts() -> dict[str, list[str]]:
+    """The sentences of the pages, in English and Chinese."""
+    return dict(_yaml("texts.yml"))
+
+
 def _yaml(name: str) -> Any:
     return read_yaml(_FOLDER / name)
 
 
-def _rows(
+def rows_of(
     con: duckdb.DuckDBPyConnection, query: str, values: dict[str, object] | None = None
 ) -> list[dict[str, Any]]:
     """Rows with their values as texts, so that no digit is lost on the way; truth as truth."""

@@ -1,0 +1,708 @@
+"""`callbill simulate`: the bills that would have been, beside those that were."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from decimal import Decimal
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import openpyxl
+import pytest
+import yaml
+
+from tests.bill.reference import landing, worlds
+from tests.bill.reference.inputs import Settings
+from tests.support.commands import CALLBILL, callbill, run_job, settle, succeed
+from tests.support.places import (
+    copy_of,
+    lose_warehouse,
+    places,
+    query,
+    query_warehouse,
+    unpublishable,
+)
+from tests.support.project import PROJECT, SAMPLE
+from tests.support.project_copy import ProjectCopy
+from tests.support.releases_of_0_6_0 import unpack
+from tests.support.shared import make_once
+from tests.support.site import facts_of
+from tests.support.story import OWNER, land, land_story, record
+from tests.support.worlds import place_of_several_products, place_under_other_vars, worlds_place
+
+COMPONENT = "wimgs_search_by_text"
+# A line of the books and its twin: the columns that both have.
+FIGURES = ("calls", "list_price", "discount", "contract_price", "list_cost", "real_cost")
+TERMS = "owner_uin,component_code,effective_from,effective_to,discount,contract_price\n"
+
+
+def simulate(place: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return callbill("simulate", *places(place), *arguments)
+
+
+def answer(place: Path, folder: Path, *arguments: object, code: int = 0) -> dict[str, Any]:
+    """What a simulation writes as JSON."""
+    folder.mkdir(parents=True, exist_ok=True)
+    output = folder / "answer.json"
+    ended = simulate(place, *arguments, "--format=json", f"--output={output}")
+    assert ended.returncode == code, ended.stdout + ended.stderr
+    content: dict[str, Any] = json.loads(output.read_text())
+    return content
+
+
+def check_gives_the_books(place: Path, said: dict[str, Any]) -> None:
+    """That a simulation came to the books, to the last digit, and left nothing out."""
+    [(lines,)] = query(place, "select count(*) from billing.bill_lines")
+    assert lines == len(said["lines"]) > 0
+    for line in said["lines"]:
+        assert line["comparison"] == "same", line
+        assert line["line_id"] == line["simulated_line_id"]
+        assert all(line[name] == line[f"simulated_{name}"] for name in FIGURES)
+    [(bills,)] = query(place, "select count(*) from billing.monthly_bills")
+    assert bills == len(said["bills"])
+    for bill in said["bills"]:
+        for name in ("calls", "list_cost", "rated_amount", "adjustment_amount", "deducted_amount"):
+            assert bill[name] == bill[f"simulated_{name}"], bill
+    for row in said["unrated"]:
+        assert row["calls"] == row["simulated_calls"]
+
+
+def simulated_lines(said: dict[str, Any]) -> list[tuple[Any, ...]]:
+    return sorted(
+        (line["simulated_line_id"], line["simulated_calls"], line["simulated_real_cost"])
+        for line in said["lines"]
+        if line["simulated_line_id"]
+    )
+
+
+def lines_of(place: Path) -> list[tuple[Any, ...]]:
+    return sorted(query(place, "select line_id, calls, real_cost::varchar from billing.bill_lines"))
+
+
+def deductions(said: dict[str, Any]) -> dict[tuple[str, str], str]:
+    return {
+        (bill["owner_uin"], bill["bill_month"][:7]): bill["simulated_deducted_amount"]
+        for bill in said["bills"]
+    }
+
+
+def catalogue_with_an_unused_claim(place: Path, folder: Path) -> Path:
+    """No bill depends on it. But another claim can change which calls are charged, so calls are
+    judged anew."""
+    folder.mkdir(parents=True)
+    release = place / "published" / "current" / "callbill.duckdb"
+    file = folder / "component_actions.csv"
+    with duckdb.connect(str(release), read_only=True) as con:
+        [(component,)] = con.execute("select min(component_code) from seeds.components").fetchall()
+        con.execute(
+            "copy (from seeds.component_actions union all by name"
+            f" select 'NoSuchAction' as action, '{component}' as component_code)"
+            f" to '{file}' (header)"
+        )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def story() -> Path:
+    """Calls with a history, in a place that was settled night by night."""
+
+    def make(place: Path) -> None:
+        land_story(place)
+        for through in ("2026-03-02", "2026-03-03", "2026-03-04", "2026-03-06"):
+            settle(place, through)
+
+    return make_once("simulated-story", make)
+
+
+# --- the books' own terms give the books ---
+
+
+def growing() -> Path:
+    """Worlds whose catalogue grows from run to run: rows count from later than they say."""
+
+    def make(place: Path) -> None:
+        project = ProjectCopy.in_folder(place / "project")
+        runs = [worlds.LAST_DAY.replace(month=3, day=4), worlds.LAST_DAY.replace(month=3, day=6)]
+        world = worlds.growing(count=25, seed=5, runs=[*runs, worlds.LAST_DAY])
+        for number, through in enumerate(world.runs):
+            landing.write(world, place / "landing", number)
+            landing.write_seeds(project.folder / "seeds", world.seeds_before(number))
+            succeed(project.run_job(place, "--through", through))
+
+    return make_once("simulated-growing", make)
+
+
+PLACES = {
+    "worlds": worlds_place,
+    "other vars": lambda: place_under_other_vars("rounding down"),
+    "another time zone": lambda: place_under_other_vars("another time zone"),
+    "several products": place_of_several_products,
+    "a catalogue that grows": growing,
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_generated_worlds_come_out_as_they_are_in_the_books(name: str, tmp_path: Path) -> None:
+    place = PLACES[name]()
+    check_gives_the_books(place, answer(place, tmp_path / "prices"))
+    unused = catalogue_with_an_unused_claim(place, tmp_path / "catalogue")
+    said = answer(place, tmp_path / "calls", f"--catalogue={unused}")
+    assert any("NoSuchAction" in sentence for sentence in said["asked"])
+    check_gives_the_books(place, said)
+
+
+def test_the_sample_comes_out_as_it_is_in_the_books(sample_place: Path, tmp_path: Path) -> None:
+    said = answer(sample_place, tmp_path / "1")
+    assert said["asked"] == ["nothing is otherwise than in the books"]
+    check_gives_the_books(sample_place, said)
+    said = answer(sample_place, tmp_path / "2", f"--catalogue={SAMPLE / 'catalogue'}")
+    assert said["asked"] == ["nothing is otherwise than in the books"]
+    check_gives_the_books(sample_place, said)
+    unused = catalogue_with_an_unused_claim(sample_place, tmp_path / "catalogue")
+    check_gives_the_books(
+        sample_place, answer(sample_place, tmp_path / "3", f"--catalogue={unused}")
+    )
+
+
+@pytest.mark.parametrize("name", ["clean", "dirty"])
+def test_places_of_0_6_0_come_out_as_they_are(name: str, tmp_path: Path) -> None:
+    """Before a run of today, when the landing folder has to be read again, and after one."""
+    place = unpack(f"callbill-0.6.0-{name}.tar.zst", tmp_path)
+    said = answer(place, tmp_path / "before")
+    assert said["notes"] == [
+        "The warehouse was written by an older callbill: the landing folder was read again."
+    ]
+    check_gives_the_books(place, said)
+    shutil.copytree(place / "next-night" / "landing", place / "landing", dirs_exist_ok=True)
+    settle(place, "2026-09-07")
+    check_gives_the_books(place, answer(place, tmp_path / "after"))
+    unused = catalogue_with_an_unused_claim(place, tmp_path / "catalogue")
+    check_gives_the_books(place, answer(place, tmp_path / "calls", f"--catalogue={unused}"))
+
+
+def test_a_place_of_0_1_0_comes_out_as_it_is(tmp_path: Path) -> None:
+    """Its release does not have the catalogue that it was made with: that of today is taken."""
+    place = unpack("callbill-0.1.0.tar.zst", tmp_path)
+    said = answer(place, tmp_path / "answer")
+    assert said["notes"] == [
+        "The warehouse was written by an older callbill: the landing folder was read again."
+    ]
+    check_gives_the_books(place, said)
+
+
+def test_calls_in_several_buckets_come_out_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLBILL_BUCKETS", "3")
+    place = tmp_path / "place"
+    land_story(place)
+    for through in ("2026-03-04", "2026-03-06"):
+        settle(place, through)
+    monkeypatch.delenv("CALLBILL_BUCKETS")
+    check_gives_the_books(place, answer(place, tmp_path / "1"))
+    unused = catalogue_with_an_unused_claim(place, tmp_path / "catalogue")
+    check_gives_the_books(place, answer(place, tmp_path / "2", f"--catalogue={unused}"))
+
+
+# --- other terms give what a run by them gives ---
+
+
+def test_other_vars_give_what_runs_by_them_give(tmp_path: Path) -> None:
+    """The same files, settled by the vars that ship, and simulated by those of another place."""
+    expected = place_under_other_vars("rounding down")
+    world = worlds.sample(
+        count=30, seed=2, runs=[worlds.LAST_DAY.replace(month=3, day=4), worlds.LAST_DAY],
+        settings=Settings(deduction_rounding="down", max_usage_age_days=3, dedup_horizon_days=31),
+    )  # fmt: skip
+    place = tmp_path / "place"
+    for number, through in enumerate(world.runs):
+        landing.write(world, place / "landing", number)
+        settle(place, through)
+    assert lines_of(place) != lines_of(expected)
+    said = answer(
+        place,
+        tmp_path,
+        *("--var", "deduction_rounding=down", "--var", "max_usage_age_days=3"),
+        *("--var", "dedup_horizon_days=31"),
+    )
+    assert simulated_lines(said) == lines_of(expected)
+    totals = query(
+        expected,
+        "select owner_uin, strftime(bill_month, '%Y-%m'), sum(deducted_amount)::varchar"
+        " from billing.monthly_bills group by all",
+    )
+    for owner, month, amount in totals:
+        assert deductions(said)[owner, month] == amount
+
+
+def test_another_catalogue_gives_what_runs_with_it_give(tmp_path: Path) -> None:
+    """Prices, first days of prices, and claims are others; some calls are unrated in the books."""
+    expected = place_of_several_products()
+    rough = worlds.ROUGH_SEEDS
+    prices = [
+        replace(price, list_price=price.list_price + Decimal("1.5"))
+        for number, price in enumerate(rough.list_prices)
+        if number != 1
+    ]
+    components = [
+        replace(one, actions=one.actions[:1] if one.actions else ()) for one in rough.components
+    ]
+    project = ProjectCopy.in_folder(tmp_path / "project")
+    others = replace(rough, list_prices=tuple(prices), components=tuple(components))
+    landing.write_seeds(project.folder / "seeds", others)
+    place = tmp_path / "place"
+    runs = [
+        worlds.LAST_DAY.replace(month=3, day=4), worlds.LAST_DAY.replace(month=4, day=1),
+        worlds.LAST_DAY,
+    ]  # fmt: skip
+    world = worlds.sample(count=40, seed=3, runs=runs, seeds=rough)
+    for number, through in enumerate(world.runs):
+        landing.write(world, place / "landing", number)
+        succeed(project.run_job(place, "--through", through))
+    assert lines_of(place) != lines_of(expected)
+    catalogue = tmp_path / "catalogue"
+    catalogue.mkdir()
+    landing.write_seeds(catalogue, rough)
+    said = answer(place, tmp_path, f"--catalogue={catalogue}")
+    assert simulated_lines(said) == lines_of(expected)
+
+
+# --- worked by hand: the story ---
+#
+# Usage of 1 March: s-1, s-2, s-5; s-2 is reversed on the 5th, s-5 is late. s-3 of the 2nd, s-4 of
+# the 3rd. The contract of 0.855 is known on the 4th. Of March 4 calls remain, deducted by night:
+# 0.12 on the 2nd; 0.06 on the 3rd; on the 4th −0.12 + 2 × 0.0513 − 0.06 + 0.0513 + 0.0513 = 0.0252,
+# so 0.03; on the 5th nothing: −0.0513 + 0.0513.
+
+
+def test_the_story_is_billed_as_told(story: Path) -> None:
+    bill = query(
+        story, "select calls, rated_amount::varchar, deducted_amount::varchar"
+        " from billing.monthly_bills"
+    )  # fmt: skip
+    assert bill == [(4, "0.20520000", "0.21")]
+
+
+def given(folder: Path, *rows: str, arrived_on: str | None = None) -> Path:
+    folder = folder / f"arrived_on={arrived_on}" if arrived_on else folder
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "given.csv"
+    file.write_text(TERMS + "".join(f"{row}\n" for row in rows))
+    return file
+
+
+def bill_of(said: dict[str, Any]) -> tuple[str, str]:
+    [bill] = said["bills"]
+    return bill["simulated_rated_amount"], bill["simulated_deducted_amount"]
+
+
+def test_a_list_price_that_had_been_another_all_along(story: Path, tmp_path: Path) -> None:
+    """At 50 a call is 0.05 and 0.04275: 0.10, 0.05, then −0.15 + 4 × 0.04275 = 0.021, so 0.02."""
+    (tmp_path / "list_prices.csv").write_text(
+        "component_code,effective_from,known_from,list_price\n"
+        f"{COMPONENT},2020-01-01,2020-01-01,50\n"
+    )
+    said = answer(story, tmp_path / "out", f"--catalogue={tmp_path}")
+    assert said["asked"] == [
+        f"list_prices.csv: without {COMPONENT},2020-01-01,2020-01-01,60.00000000",
+        f"list_prices.csv: with {COMPONENT},2020-01-01,2020-01-01,50.00000000, which counts from"
+        " 2020-01-01 on",
+    ]
+    assert bill_of(said) == ("0.17100000", "0.17")
+    assert {line["comparison"] for line in said["lines"]} == {"other"}
+
+
+def test_rounding_down(story: Path, tmp_path: Path) -> None:
+    said = answer(story, tmp_path, "--var", "deduction_rounding=down")
+    assert bill_of(said) == ("0.20520000", "0.20")
+    assert {line["comparison"] for line in said["lines"]} == {"same"}
+    assert said["bills"][0]["difference"] == "-0.01"
+    assert said["asked"] == ["deduction_rounding is down; in the books half_up"]
+
+
+def test_a_contract_counts_from_the_first_settlement_unless_its_file_says_otherwise(
+    story: Path, tmp_path: Path
+) -> None:
+    """It stands instead of the books' version of the same contract: nothing is re-rated."""
+    row = f"{OWNER},{COMPONENT},2026-03-01,,,30"
+    said = answer(story, tmp_path / "1", "--contracts", given(tmp_path, row))
+    assert bill_of(said) == ("0.12000000", "0.12")
+    assert "rerating" not in {
+        line["line_type"] for line in said["lines"] if line["simulated_calls"]
+    }
+    # Known on the 3rd: the first night costs 0.12, the next −0.12 + 0.06 + 0.03; and on the 4th the
+    # books' version is the later one.
+    said = answer(
+        story, tmp_path / "2", "--contracts", given(tmp_path, row, arrived_on="2026-03-03")
+    )
+    assert "known from 2026-03-03 on" in said["asked"][0]
+    assert bill_of(said) == ("0.20520000", "0.21")
+    rated = {
+        (line["settled_on"], line["line_type"], line["simulated_calls"]): line[
+            "simulated_real_cost"
+        ]
+        for line in said["lines"]
+    }
+    assert rated["2026-03-03", "rerating", -2] == "-0.12000000"
+    assert rated["2026-03-03", "rerating", 2] == "0.06000000"
+    assert rated["2026-03-03", "usage", 1] == "0.03000000"
+    # With no other contract it stays.
+    arguments = (
+        "--contracts",
+        given(tmp_path, row, arrived_on="2026-03-03"),
+        "--replace-contracts",
+    )
+    assert bill_of(answer(story, tmp_path / "3", *arguments))[0] == "0.12000000"
+
+
+def test_without_the_contracts_of_the_books(story: Path, tmp_path: Path) -> None:
+    said = answer(story, tmp_path, "--replace-contracts")
+    assert bill_of(said) == ("0.24000000", "0.24")
+    assert said["asked"] == ["without the contracts of the books"]
+    only_there = [line for line in said["lines"] if line["comparison"] == "only_in_books"]
+    assert {line["line_type"] for line in only_there} == {"rerating"}
+
+
+def test_a_contract_that_the_books_know_already_may_be_given(story: Path, tmp_path: Path) -> None:
+    """The same bytes, and known from the first settlement: re-rating was what came of it late."""
+    file = story / "landing/contracts/arrived_on=2026-03-04/contracts.csv"
+    undated = tmp_path / "contracts.csv"
+    shutil.copy(file, undated)
+    said = answer(story, tmp_path / "out", "--contracts", undated)
+    assert bill_of(said)[0] == "0.20520000"
+    said = answer(story, tmp_path / "out", "--contracts", file)
+    check_gives_the_books(story, said)
+
+
+def test_calls_that_would_have_no_price_are_counted(story: Path, tmp_path: Path) -> None:
+    for name, header in (
+        ("components", "component_code,component_name,product_code,calls_per_price_unit,"
+         "used_amount_unit,price_unit"),
+        ("component_actions", "action,component_code,effective_from,known_from"),
+        ("list_prices", "component_code,effective_from,known_from,list_price"),
+    ):  # fmt: skip
+        (tmp_path / f"{name}.csv").write_text(header + "\n")
+    output = tmp_path / "answer.json"
+    ended = simulate(story, f"--catalogue={tmp_path}", "--format=json", f"--output={output}")
+    succeed(ended)
+    # Of five calls one failed.
+    sentence = (
+        "Without a price, and in no bill: 4 call(s) that no component claims; in the books 0."
+    )
+    assert sentence in ended.stdout
+    said = json.loads(output.read_text())
+    assert said["unrated"] == [{"component_code": None, "calls": 0, "simulated_calls": 4}]
+    assert bill_of(said) == ("0.00000000", "0.00")
+
+
+def test_a_price_that_begins_later_leaves_calls_without_one(story: Path, tmp_path: Path) -> None:
+    (tmp_path / "list_prices.csv").write_text(
+        "component_code,effective_from,known_from,list_price\n"
+        f"{COMPONENT},2026-03-02,2020-01-01,60\n"
+    )
+    said = answer(story, tmp_path / "out", f"--catalogue={tmp_path}", "--replace-contracts")
+    assert said["unrated"] == [{"component_code": COMPONENT, "calls": 0, "simulated_calls": 2}]
+    assert bill_of(said) == ("0.12000000", "0.12")
+
+
+# --- the books are left alone ---
+
+
+def bytes_of(place: Path) -> dict[str, tuple[object, ...]]:
+    """Every file and folder: kind, permissions, time of change, content."""
+    found: dict[str, tuple[object, ...]] = {}
+    for path in sorted(place.rglob("*")):
+        entry = path.lstat()
+        content = ""
+        if path.is_symlink():
+            content = str(path.readlink())
+        elif path.is_file():
+            content = sha256(path.read_bytes()).hexdigest()
+        found[path.relative_to(place).as_posix()] = (entry.st_mode, entry.st_mtime_ns, content)
+    return found
+
+
+def test_nothing_of_the_books_is_touched(story: Path, tmp_path: Path) -> None:
+    place = copy_of(story, tmp_path)
+    unused = catalogue_with_an_unused_claim(place, tmp_path / "catalogue")
+    contract = given(tmp_path, f"{OWNER},{COMPONENT},2026-03-01,,,30")
+    before = bytes_of(place)
+    assert len(before) > 50
+    answer(place, tmp_path / "1", "--var", "deduction_rounding=down", "--contracts", contract)
+    answer(place, tmp_path / "2", f"--catalogue={unused}", f"--site={tmp_path / 'site'}")
+    assert simulate(place, "--contracts", tmp_path / "none.csv").returncode == 2
+    assert simulate(place, "--from-month=2027-01").returncode == 2
+    assert bytes_of(place) == before
+
+
+def test_the_folder_that_it_works_in_is_removed(story: Path, tmp_path: Path) -> None:
+    """In a process of its own: that of other tests remembers where temporary files go."""
+    for arguments, code in ((["--var=deduction_rounding=down"], 0), (["--owner=1"], 2)):
+        ended = subprocess.run(
+            [str(CALLBILL), "simulate", *places(story), *arguments],
+            env=os.environ | {"TMPDIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == code, ended.stderr
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_sealed_does_not_count(story: Path, tmp_path: Path) -> None:
+    """A run that failed has loaded files and built bills that are not published."""
+    place = copy_of(story, tmp_path)
+    folder = place / "landing/contracts/arrived_on=2026-03-07"
+    folder.mkdir(parents=True)
+    (folder / "next.csv").write_text(TERMS + f"{OWNER},{COMPONENT},2026-03-01,,0.5,\n")
+    land(place, "2026-03-07", record("s-9", "2026-03-06T10:00:00+08:00"))
+    with unpublishable(place):
+        assert run_job(place, "--through", "2026-03-07").returncode == 1
+    charges = "select count(*) from intermediate.int_charges where settled_on = '2026-03-07'"
+    assert query_warehouse(place, charges) == [(1,)]
+    check_gives_the_books(place, answer(place, tmp_path / "1"))
+    unused = catalogue_with_an_unused_claim(place, tmp_path / "catalogue")
+    check_gives_the_books(place, answer(place, tmp_path / "2", f"--catalogue={unused}"))
+
+
+@contextmanager
+def in_use(place: Path) -> Iterator[None]:
+    """Another process has the warehouse open for writing, as a run has."""
+    code = (
+        "import duckdb, sys; con = duckdb.connect(sys.argv[1]); print('open', flush=True);"
+        " sys.stdin.readline()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(place / "warehouse.duckdb")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as holder:  # fmt: skip
+        assert holder.stdout is not None and holder.stdout.readline() == "open\n"
+        try:
+            yield
+        finally:
+            holder.communicate("\n")
+
+
+def test_a_run_at_work_does_not_matter(story: Path, tmp_path: Path) -> None:
+    place = copy_of(story, tmp_path)
+    with in_use(place):
+        said = answer(place, tmp_path / "1")
+        assert said["notes"] == [
+            "The warehouse is in use by a run: the landing folder was read again."
+        ]
+        check_gives_the_books(place, said)
+        shutil.rmtree(place / "landing" / "call_logs" / "arrived_on=2026-03-03")
+        ended = simulate(place)
+    assert ended.returncode == 2
+    assert "the warehouse is in use by a run, and without it: 1 file(s)" in ended.stderr
+    assert "arrived_on=2026-03-03/calls.jsonl among them" in ended.stderr
+    # With the warehouse, files that were moved away are not needed.
+    check_gives_the_books(place, answer(place, tmp_path / "2"))
+
+
+def test_a_warehouse_that_is_no_use_does_not_matter(story: Path, tmp_path: Path) -> None:
+    """One that lacks the dates of a sealed candidate, a damaged one, a lost one."""
+    place = copy_of(story, tmp_path)
+    land(place, "2026-03-07", record("s-9", "2026-03-06T10:00:00+08:00"))
+    succeed(run_job(place, "--through", "2026-03-07", "--candidate"))
+    [candidate] = (place / "published" / "candidates").iterdir()
+    succeed(callbill("seal", *places(place), candidate.name))
+    said = answer(place, tmp_path / "behind")
+    assert said["notes"] == [
+        "The warehouse is behind the release: the landing folder was read again."
+    ]
+    check_gives_the_books(place, said)
+    with (place / "warehouse.duckdb").open("r+b") as stream:
+        stream.write(b"damaged " * 4000)
+    said = answer(place, tmp_path / "damaged")
+    assert said["notes"] == ["The warehouse is damaged: the landing folder was read again."]
+    check_gives_the_books(place, said)
+    lose_warehouse(place)
+    said = answer(place, tmp_path / "1")
+    assert said["notes"] == ["The warehouse is not there: the landing folder was read again."]
+    check_gives_the_books(place, said)
+    assert not (place / "warehouse.duckdb").exists()
+
+
+# --- what is asked wrongly ---
+
+
+def test_a_place_without_a_release_has_nothing_to_simulate(tmp_path: Path) -> None:
+    (tmp_path / "landing").mkdir()
+    ended = simulate(tmp_path)
+    assert ended.returncode == 2
+    assert "there is nothing to simulate before `callbill run` has sealed something" in ended.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["landing"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--from-month=2026-05"], "there is no bill from 2026-05: those that are sealed are of"
+         " 2026-03 to 2026-03"),
+        (["--owner=1"], "no bill of account 1 is sealed"),
+        (["--from-month=2026-04", "--to-month=2026-03"], "--from-month lies after --to-month"),
+        (["--var=rounding=down"], "the nearest one is deduction_rounding"),
+        (["--var=deduction_rounding"], "--var takes NAME=VALUE"),
+        (["--var=deduction_rounding=up"], "'up' is neither half_up nor down"),
+        (["--var=max_usage_age_days=few"], "'few' is not a number of days"),
+        (["--var=billing_timezone=UTC"], "billing_timezone cannot be simulated"),
+        (["--format=csv"], "--format csv needs --output FILE"),
+        (["--output=x.csv"], "--output needs a --format"),
+        (["--catalogue=nowhere"], "nowhere has no file of a catalogue"),
+        (["--contracts=nowhere.csv"], "nowhere.csv cannot be read: No such file or directory"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_answered_is_one_sentence(
+    story: Path, arguments: list[str], sentence: str
+) -> None:
+    ended = simulate(story, *arguments)
+    assert ended.returncode == 2
+    assert sentence in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_row_of_the_catalogue_that_is_not_valid_is_named(story: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "dearer"
+    folder.mkdir()
+    (folder / "list_prices.csv").write_text(
+        "component_code,effective_from,known_from,list_price\n"
+        f"{COMPONENT},2020-01-01,2020-01-01,sixty\n"
+    )
+    ended = simulate(story, f"--catalogue={folder}")
+    assert ended.returncode == 2
+    assert "dearer/list_prices.csv, line 2, column list_price: sixty is not a price" in ended.stderr
+
+
+def test_rejected_lines_are_shown_and_end_with_1(story: Path, tmp_path: Path) -> None:
+    file = given(
+        tmp_path,
+        f"{OWNER},{COMPONENT},2026-03-01,,,30",
+        f"{OWNER},{COMPONENT},2026-03-02,,1.5,",
+        f"100000000099,{COMPONENT},2026-03-02,,0.5,",
+        f"{OWNER},no_such_component,2026-03-02,,0.5,",
+    )
+    said = answer(story, tmp_path / "1", "--contracts", file, code=1)
+    assert bill_of(said) == ("0.12000000", "0.12")
+    [reject] = said["rejected_lines"]
+    assert (reject["line"], reject["reason"]) == (3, "invalid_discount")
+    assert said["notes"] == [
+        "contracts: account 100000000099 has no calls, its lines change nothing.",
+        "contracts: the catalogue has no component no_such_component, its lines change nothing.",
+    ]
+    ended = simulate(story, "--contracts", file)
+    assert ended.returncode == 1
+    assert f"Rejected: {file}, line 3: invalid_discount" in ended.stdout
+    assert "1 line(s) of the given files were rejected" in ended.stderr
+    none = given(tmp_path / "none", f"{OWNER},{COMPONENT},2026-03-01,,7,")
+    ended = simulate(story, "--contracts", none)
+    assert ended.returncode == 2
+    assert "has no line that can be read: line 2 is rejected (invalid_discount)" in ended.stderr
+
+
+def test_nothing_is_written_among_the_books(story: Path, tmp_path: Path) -> None:
+    for option in (
+        f"--site={story / 'published' / 'what-if'}",
+        f"--output={story / 'landing' / 'x.csv'}",
+        f"--output={story / 'warehouse.duckdb'}",
+    ):
+        ended = simulate(story, option, *(["--format=csv"] if "output" in option else []))
+        assert ended.returncode == 2
+        assert "the books" in ended.stderr or "is the warehouse" in ended.stderr
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "mine.txt").write_text("kept")
+    ended = simulate(story, f"--site={full}")
+    assert ended.returncode == 2
+    assert "there is something already" in ended.stderr
+    assert (full / "mine.txt").read_text() == "kept"
+
+
+# --- what it shows ---
+
+
+def test_months_and_accounts_can_be_chosen(sample_place: Path, tmp_path: Path) -> None:
+    arguments = ("--var", "deduction_rounding=down")
+    said = answer(sample_place, tmp_path, *arguments)
+    assert {month["bill_month"][:7] for month in said["months"]} == {
+        "2026-08",
+        "2026-09",
+        "2026-10",
+    }
+    some = answer(
+        sample_place, tmp_path, *arguments, "--from-month=2026-08", "--to-month=2026-09",
+        "--owner=100000000002",
+    )  # fmt: skip
+    assert [(bill["bill_month"][:7], bill["owner_uin"]) for bill in some["bills"]] == [
+        ("2026-08", "100000000002"),
+        ("2026-09", "100000000002"),
+    ]
+    assert some["bills"] == [b for b in said["bills"] if b in some["bills"]]
+    assert {line["owner_uin"] for line in some["lines"]} == {"100000000002"}
+
+
+def test_every_format_says_the_same(story: Path, tmp_path: Path) -> None:
+    arguments = ("--replace-contracts", "--var", "deduction_rounding=down")
+    said = answer(story, tmp_path, *arguments)
+    shown = {}
+    for form in ("csv", "parquet", "xlsx"):
+        ended = simulate(story, *arguments, "--format", form, f"--output={tmp_path / 'w'}.{form}")
+        succeed(ended)
+        shown[form] = ended.stdout
+    with (tmp_path / "w-lines.csv").open(encoding="utf-8-sig", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert rows == [
+        {name: "" if value is None else str(value) for name, value in line.items()}
+        for line in said["lines"]
+    ]
+    types = duckdb.sql(f"describe from '{tmp_path / 'w.parquet'}'").fetchall()
+    assert dict(row[:2] for row in types)["simulated_rated_amount"] == "DECIMAL(38,8)"
+    amounts = duckdb.sql(
+        f"select difference::varchar from '{tmp_path / 'w-lines.parquet'}'"
+    ).fetchall()
+    assert [row[0] for row in amounts] == [line["difference"] for line in said["lines"]]
+    book = openpyxl.load_workbook(tmp_path / "w.xlsx")
+    assert book.sheetnames == ["bills", "lines"]
+    assert book["lines"].max_row == len(said["lines"]) + 1
+    assert f"{tmp_path / 'w-lines.csv'}\n" in shown["csv"]
+
+
+def test_the_page_has_the_figures_and_both_languages(story: Path, tmp_path: Path) -> None:
+    site = tmp_path / "what-if"
+    ended = simulate(story, "--replace-contracts", f"--site={site}")
+    succeed(ended)
+    assert ended.stdout.endswith(f"{site / 'index.html'}\n")
+    facts = facts_of(site / "index.html")
+    [bill] = facts["tables"]["bills"]
+    assert (bill["deducted_amount"], bill["simulated_deducted_amount"]) == ("0.21", "0.24")
+    assert facts["asked"] == [{"key": "no_contracts", "values": {}}]
+    for remark in (*facts["asked"], *facts["notes"], *facts["leftOut"]):
+        english, chinese = facts["texts"][f"remark_{remark['key']}"]
+        assert english and chinese != english
+    page = (site / "index.html").read_text()
+    for script in ("site", "simulation", "download", "htm-preact"):
+        assert f'src="assets/{script}.js' in page
+        assert (site / "assets" / f"{script}.js").exists()
+    assert not (site / "assets" / "bill.js").exists()
+
+
+def test_what_a_simulation_says_of_itself_is_said_in_both_languages() -> None:
+    said = yaml.safe_load(
+        (PROJECT / "pipelines/callbill/release/site/remarks.yml").read_text(encoding="utf-8")
+    )
+    code = "".join(
+        path.read_text() for path in (PROJECT / "pipelines/callbill/jobs/simulation").glob("*.py")
+    )
+    for key, (english, chinese) in said.items():
+        assert english != chinese
+        assert f'remark("{key}"' in code or f'"{key}"' in code or f'"{key}",' in code, key
