@@ -109,9 +109,13 @@ def test_examples_for_schedulers_are_parsed_by_them(file: str, check: str, tmp_p
     run(python, "-c", code, env=environment, cwd=tmp_path)
 
 
+@needs("hadolint")
+def test_the_image_is_described_as_it_should_be() -> None:
+    assert run("hadolint", DEPLOY / "Dockerfile") == ""
+
+
 def test_the_image_runs_as_nobody_with_a_place_of_its_own() -> None:
-    """Where there is no daemon to build it, its steps are those that the test of the wheel takes:
-    a fresh environment with locked versions, read-only, without a home, started by anybody."""
+    """Where there is no daemon to build it, tests/job/test_wheel.py takes its steps in a folder."""
     lines = (DEPLOY / "Dockerfile").read_text().splitlines()
     assert "USER 10001:10001" in lines
     assert "VOLUME /place" in lines

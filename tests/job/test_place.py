@@ -174,3 +174,26 @@ def test_a_changed_figure_var_is_refused_also_when_nothing_is_due(place: Path) -
         ended = callbill("run", "--through", through, cwd=place)
         assert ended.returncode == 2
         assert "var deduction_rounding is 'down'" in ended.stderr
+
+
+def test_a_file_in_the_landing_folder_is_tried_as_what_its_path_says(place: Path) -> None:
+    (place / "shapes/ours.yml").write_text(
+        "fields: {request_id: id, owner_uin: account, called_at: at, action: api}\n"
+        "constants: {http_status: 200}\n"
+    )
+    file = place / "landing/call_logs/format=ours/arrived_on=2026-03-07/calls.jsonl"
+    file.parent.mkdir(parents=True)
+    file.write_text(
+        '{"id": "t-1", "account": "100000000071", "at": "2026-03-06T10:00:00+08:00",'
+        ' "api": "SearchByText"}\n'
+    )
+    ended = callbill("try", file, cwd=place)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("calls.jsonl as ours: 1 records accepted")
+    contracts = "landing/contracts/arrived_on=2026-03-04/contracts.csv"
+    ended = callbill("try", contracts, cwd=place)
+    assert ": 1 records accepted, 0 rejected" in ended.stdout
+    assert "0.855" in ended.stdout
+    # Elsewhere it is guessed, or named.
+    ended = callbill("try", "calls.jsonl", cwd=file.parent.rename(place / "elsewhere"))
+    assert "as ours (a guess" in ended.stdout

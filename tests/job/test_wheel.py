@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -290,3 +292,171 @@ def test_what_was_installed_is_left_as_it_was(installed: Installed, wheel: Path)
             if name.startswith("callbill/")
         }
     assert installed.content() == held
+
+
+# --- installed by other tools, with other Pythons, for other users ---
+
+# The first Python that is supported, and those after it.
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+# Nobody in particular: it has no name here, and no home.
+ANYBODY = 10001
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """uv and pipx, in an environment of their own."""
+    environment = tmp_path_factory.mktemp("tools")
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    install = [environment / "bin" / "python", *PIP_INSTALL, "uv", "pipx"]
+    subprocess.run(install, check=True)
+    return environment / "bin"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that every user can look into, as /opt is."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+        allow_writing(Path(name), True)
+
+
+def python_at_hand(version: str) -> str | None:
+    """A Python of that version, or None: a shim may stand for one that is not there."""
+    for name in (f"/usr/bin/python{version}", f"python{version}"):
+        path = shutil.which(name)
+        if path is None:
+            continue
+        ask = "import ensurepip, sys; print(*sys.version_info[:2], sep='.')"
+        said = subprocess.run([path, "-c", ask], capture_output=True, text=True, check=False)
+        if said.stdout.strip() == version:
+            return path
+    return None
+
+
+def shown_by_quick_start(programs: Path, work: Path) -> str:
+    _install, *blocks = commands_of("README.md", "## Quick start")
+    return run_commands(blocks, work, programs)
+
+
+@pytest.mark.wheel
+@pytest.mark.parametrize("version", PYTHONS)
+def test_uv_installs_it_for_each_python(
+    wheel: Path, tools: Path, folder: Path, tmp_path: Path, version: str
+) -> None:
+    """As README has it, with the newest versions of what it needs."""
+    python = python_at_hand(version)
+    if python is None:
+        pytest.skip(f"there is no Python {version}")
+    environment = {
+        **os.environ,
+        "UV_TOOL_DIR": str(folder / "tools"),
+        "UV_TOOL_BIN_DIR": str(folder / "bin"),
+    }
+    uv = [tools / "uv", "tool", "install", "--quiet", "--python", python]
+    subprocess.run([*uv, wheel], env=environment, check=True)
+    allow_writing(folder / "tools", False)
+    assert "deducted 0.24 − rated 0.24000000" in shown_by_quick_start(folder / "bin", tmp_path)
+
+
+@pytest.mark.wheel
+def test_pipx_installs_it(wheel: Path, tools: Path, folder: Path, tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "PIPX_HOME": str(folder / "pipx"),
+        "PIPX_BIN_DIR": str(folder / "bin"),
+        "PIPX_DEFAULT_PYTHON": sys.executable,
+    }
+    subprocess.run([tools / "pipx", "install", "--quiet", wheel], env=environment, check=True)
+    assert "deducted 0.24 − rated 0.24000000" in shown_by_quick_start(folder / "bin", tmp_path)
+
+
+def steps_of_dockerfile() -> list[tuple[str, str]]:
+    """Instructions and what they say, lines that go on joined."""
+    text = (PROJECT / "deploy" / "Dockerfile").read_text()
+    text = re.sub(r"^#.*\n", "", text, flags=re.MULTILINE).replace("\\\n", "")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return [(name, said) for name, _, said in (line.partition(" ") for line in lines)]
+
+
+@pytest.mark.wheel
+@pytest.mark.skipif(not is_root(), reason="only root becomes another user")
+def test_the_steps_of_the_image_give_a_command_for_anybody(
+    wheel: Path, folder: Path, tmp_path: Path
+) -> None:
+    """In a folder that stands for the root of the image. What the second stage copies is all that
+    is left of the first; who runs it owns the place and nothing else."""
+    python = python_at_hand("{}.{}".format(*sys.version_info[:2]))
+    assert python is not None
+    root, programs = folder / "root", folder / "programs"
+    programs.mkdir()
+    (programs / "python").symlink_to(python)
+    stages: list[list[tuple[str, str]]] = []
+    for name, said in steps_of_dockerfile():
+        if name == "FROM":
+            stages.append([])
+        else:
+            stages[-1].append((name, said))
+
+    def here(text: str) -> str:
+        return re.sub(r"(?<![\w.])/(opt|build|place)\b", rf"{root}/\1", text)
+
+    build, image = stages
+    for name, said in build:
+        if name == "COPY":
+            *sources, target = said.split()
+            Path(here(target)).mkdir(parents=True)
+            for source in sources:
+                path = wheel if source.startswith("dist/") else PROJECT / source
+                shutil.copy(path, here(target))
+        else:
+            assert name == "RUN"
+            path_of = {"PATH": f"{programs}:/usr/bin:/bin"}
+            subprocess.run(
+                ["sh", "-euc", here(said)], check=True, env=path_of, stdout=subprocess.DEVNULL
+            )
+    root.rename(folder / "built")
+    environment: dict[str, str] = {}
+    user = entrypoint = work = ""
+    for name, said in image:
+        if name == "COPY":
+            source, target = said.removeprefix("--from=build ").split()
+            Path(here(target)).parent.mkdir(parents=True)
+            Path(f"{folder}/built{source}").rename(here(target))
+        elif name == "ENV":
+            environment |= dict(pair.split("=", 1) for pair in here(said).split())
+        elif name == "USER":
+            user = said
+        elif name == "WORKDIR":
+            work = here(said)
+        elif name == "ENTRYPOINT":
+            [entrypoint] = re.findall(r'"(.*)"', said)
+    shutil.rmtree(folder / "built")
+    environment["PATH"] = environment["PATH"].replace("$PATH", "/usr/bin:/bin")
+    place = Path(work)
+    place.mkdir()
+    uid, gid = map(int, user.split(":"))
+    assert uid == gid == ANYBODY
+    os.chown(place, uid, gid)
+
+    def command(*arguments: object) -> str:
+        as_user = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
+        ended = subprocess.run(
+            [*as_user, "env", entrypoint, *map(str, arguments)],
+            cwd=place,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return ended.stdout
+
+    before = {path: path.lstat().st_mtime_ns for path in (root / "opt").rglob("*")}
+    command("init", place)
+    shutil.copytree(PROJECT / "sample" / "landing", place / "landing", dirs_exist_ok=True)
+    command("run", "--through", SAMPLE_THROUGH)
+    assert differences(place / "published", read(FIXTURES / "sample-0.6.0.json")) == []
+    assert f"through {SAMPLE_THROUGH}" in command("status")
+    assert {path.stat().st_uid for path in (place / "published").rglob("*")} == {uid}
+    assert {path: path.lstat().st_mtime_ns for path in (root / "opt").rglob("*")} == before

@@ -37,6 +37,7 @@ VERIFY_MAY_IMPORT = (
     "callbill.ingest.readers.unpacking",
     "callbill.ingest.readers.workbooks",
     "callbill.ingest.shapes",
+    "callbill.release.checkpoint",
     "callbill.release.manifest",
     "callbill.release.release",
     "callbill.release.store",

@@ -27,10 +27,12 @@ def shapes(**places: str) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--format", "shape", metavar="NAME", help="The log shape; guessed if not given.")
 @click.option(
-    "--feed", default="call_logs", show_default=True, help="The feed that the file is for."
+    "--feed",
+    metavar="FEED",
+    help="The feed that the file is for  [the one whose folder it lies in, call_logs]",
 )
 @limit_option(5, help="How many records and rejects are shown.")
-def try_(file: Path, shape: str | None, feed: str, limit: int, **places: str) -> None:
+def try_(file: Path, shape: str | None, feed: str | None, limit: int, **places: str) -> None:
     """Read FILE as a run would, and keep nothing: its first records, and what is rejected and why.
 
     Exit code 1 if not a single record of a file can be read.

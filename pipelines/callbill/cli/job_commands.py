@@ -1,4 +1,4 @@
-"""run, seal, rebuild and drill: the commands that settle dates."""
+"""run, seal, archive, rebuild and drill: the commands that settle dates, and keep them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import date
+from pathlib import Path
 
 import click
 
@@ -144,6 +145,43 @@ def rebuild(reporter: Reporter, /, workers: str | None, json_logs: bool, **place
 
 
 @click.command()
+@place_options
+@date_option("--before", required=True, help="Call logs that arrived before this date.")
+@click.option(
+    "--to",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Move the files into this folder. Without it they are only named as archived.",
+)
+@json_logs_option
+@click.pass_obj
+def archive(
+    reporter: Reporter, /, before: date, to: Path | None, json_logs: bool, **places: str
+) -> None:
+    """Archive call logs of sealed dates.
+
+    What was read of them is kept in a checkpoint, in the published folder. Then they may be away:
+    runs know them, and a lost warehouse is made from the checkpoint. Other feeds stay where they
+    are.
+    """
+    from callbill.cli.show.archive import show_archived
+    from callbill.jobs.archive import archive_job
+
+    archived = archive_job(checked_settings(**places), before, to, reporter)
+    if json_logs:
+        reporter.log(
+            "end",
+            exit_code=0,
+            checkpoint=archived.checkpoint.through,
+            named=len(archived.named),
+            moved=len(archived.moved),
+            left=len(archived.left),
+        )
+    else:
+        _show(show_archived, archived, to)
+
+
+@click.command()
 @click.argument("backup", metavar="BACKUP")
 @json_logs_option
 @click.pass_obj
@@ -163,7 +201,7 @@ def drill(reporter: Reporter, /, backup: str, json_logs: bool) -> None:
     if json_logs:
         reporter.log("end", exit_code=0, **summary.log_fields())
     else:
-        show_drill(summary.loaded.files, verification)
+        show_drill(summary, verification)
 
 
 def _show(show: Callable[..., None], *outcome: object) -> None:

@@ -27,13 +27,13 @@ from callbill.cli.correction_commands import quarantine, retry
 from callbill.cli.errors import STOPPED, sentence_and_exit_code
 from callbill.cli.file_commands import fetch, shapes, try_
 from callbill.cli.history_commands import diff, open_, rejects, runs, status
-from callbill.cli.job_commands import drill, rebuild, run, seal
+from callbill.cli.job_commands import archive, drill, rebuild, run, seal
 from callbill.cli.place_commands import config, init
 from callbill.cli.simulation_commands import simulate
 
 # The commands as `callbill --help` groups them.
 _GROUPS: dict[str, tuple[click.Command, ...]] = {
-    "Run": (init, config, fetch, run, seal),
+    "Run": (init, config, fetch, run, seal, archive),
     "Look": (status, bill, arrears, export, explain, simulate, runs, rejects, diff, open_),
     "Check": (shapes, try_, verify, reconcile, drill),
     "Mend": (quarantine, retry, rebuild),

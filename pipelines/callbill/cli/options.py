@@ -67,8 +67,14 @@ def month_option(
     )
 
 
-def date_option(name: str, *, help: str) -> Decorator:  # noqa: A002  as click has it
-    return click.option(name, type=click.DateTime(["%Y-%m-%d"]), callback=_as_date, help=help)
+def date_option(name: str, *, help: str, required: bool = False) -> Decorator:  # noqa: A002
+    return click.option(
+        name,
+        required=required,
+        type=click.DateTime(["%Y-%m-%d"]),
+        callback=_as_date,
+        help=help,
+    )
 
 
 workers_option = click.option(

@@ -16,6 +16,7 @@ from datetime import date
 from itertools import groupby
 
 from callbill.base import rules
+from callbill.base.errors import UsageError
 from callbill.base.places import is_in_store
 from callbill.ingest.feed import feeds
 from callbill.ingest.landing import LandingFile, Skipped, Waiting
@@ -144,6 +145,7 @@ def list_incoming(
     released: Mapping[FileKey, SourceLoad],
     digest_all: Callable[[Sequence[LandingFile]], Mapping[str, str | None]],
     declarations: Mapping[str, str],
+    archived: Set[FileKey] = frozenset(),
 ) -> Found:
     """The files to load, and the files that are skipped or wait.
 
@@ -151,7 +153,7 @@ def list_incoming(
     `first_open` is the first settlement date that is not sealed. `released` has the loads that the
     current release names: they keep their arrival date, settlement floor, shape and reading rules.
     `digest_all` gives the SHA-256 of files by name, None for one that cannot be read.
-    `declarations` has the texts of a place's own shapes, by name.
+    `declarations` has the texts of a place's own shapes, by name. Files in `archived` may be away.
     """
     entries = _entries(warehouse)
     deliveries = _Deliveries(warehouse, released)
@@ -162,7 +164,7 @@ def list_incoming(
             lost[load.feed, load.sha256].append(load)
     found = Found(
         waiting=waiting_files(warehouse, files, through, first_open, released),
-        missed=missed_files(warehouse, files),
+        missed=missed_files(warehouse, files, archived),
     )
     if lost:
         found.missed = found.missed or [load.path for load in released.values()]
@@ -226,10 +228,12 @@ def _entries(warehouse: Warehouse) -> dict[tuple[str, int, int, int], str]:
     }
 
 
-def missed_files(warehouse: Warehouse, files: Sequence[LandingFile]) -> list[str]:
+def missed_files(
+    warehouse: Warehouse, files: Sequence[LandingFile], archived: Set[FileKey] = frozenset()
+) -> list[str]:
     """The paths of the loaded files that were there last time, if not one of them is there now,
-    under any name."""
-    counted = _counted_files(warehouse)
+    under any name. Archived ones may be away."""
+    counted = _counted_files(warehouse) - archived
     expected = {
         path
         for path, sha256 in warehouse.rows("select path, source_file_id from ops.landing_entries")
@@ -287,6 +291,46 @@ def incoming_retries(
         if file.key in released
         for retry in released[file.key].retries
     ]
+
+
+def lacking_retries(
+    warehouse: Warehouse, files: Sequence[LandingFile], released: Mapping[FileKey, SourceLoad]
+) -> list[Incoming]:
+    """The lines that were read again, by the current release, of files that a warehouse older than
+    the release has loaded.
+
+    Raises UsageError if such a file is not in the landing folder.
+    """
+    loaded = set(warehouse.rows("select feed, source_file_id from ops.loaded_files"))
+    done = {
+        (feed, source_file_id, floor, tuple(sorted(lines)))
+        for feed, source_file_id, floor, lines in warehouse.rows(
+            "select feed, source_file_id, settlement_floor, line_numbers from ops.retries"
+        )
+    }
+    lacking = []
+    for load in released.values():
+        retries = tuple(
+            retry
+            for retry in load.retries
+            if (*load.key, retry.settlement_floor, tuple(sorted(retry.line_numbers))) not in done
+        )
+        if retries and load.key in loaded and load.quarantine_reason is None:
+            lacking.append(replace(load, retries=retries))
+    if not lacking:
+        return []
+    contents = {path: sha256 for (path, *_entry), sha256 in _entries(warehouse).items()}
+    present = {(file.feed, contents.get(file.name)): file for file in files}
+    again = []
+    for load in lacking:
+        file = present.get((load.feed, load.sha256))
+        if file is None:
+            raise UsageError(
+                f"lines of {load.path} were read again since, and the file is not in the landing "
+                f"folder (SHA-256 {load.sha256}): put it back"
+            )
+        again += incoming_retries(_as_released(file, [load]), {load.key: load})
+    return again
 
 
 def settlement_floor(arrived_on: date, first_open: date | None) -> date:
@@ -385,15 +429,20 @@ def _record_entries(
     )
 
 
-def record_missing_files(warehouse: Warehouse, listed: Set[str], through: date) -> None:
+def record_missing_files(
+    warehouse: Warehouse,
+    listed: Set[str],
+    through: date,
+    archived: Set[FileKey] = frozenset(),
+) -> None:
     """Record the loaded files that have vanished since the last run. A file that has only another
-    name now has not vanished."""
+    name now has not vanished, and an archived one may be away."""
     entries = warehouse.rows("select path, source_file_id, size_bytes from ops.landing_entries")
     gone = [entry for entry in entries if entry[0] not in listed]
     if not gone:
         return
     present = {source_file_id for path, source_file_id, _size in entries if path in listed}
-    counted = _counted_files(warehouse)
+    counted = _counted_files(warehouse) - archived
     for path, source_file_id, size in gone:
         if source_file_id not in present and (path.split("/")[0], source_file_id) in counted:
             warehouse.execute(

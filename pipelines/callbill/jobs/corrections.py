@@ -29,6 +29,7 @@ from callbill.jobs.loading import load_batches
 from callbill.jobs.locks import run_lock
 from callbill.jobs.sealing import adopted_warehouse, check_figures_unchanged
 from callbill.jobs.summary import record_correction
+from callbill.release.checkpoint import archived_file
 from callbill.release.release import new_run_id
 from callbill.release.store import published_by
 from callbill.tasks.workers.in_process import InProcess
@@ -276,7 +277,9 @@ def _find_in_landing(settings: Settings, file: LoadedFile) -> LandingFile:
     for candidate in same_path_first:
         if candidate.feed == file.feed and candidate.digest() == file.sha256:
             return replace(candidate, name=file.path, shape=file.format, arrived_on=file.arrived_on)
+    archived = archived_file(settings.published, file.sha256)
+    where = f" It is archived in {archived.moved_to}" if archived and archived.moved_to else ""
     raise UsageError(
         f"{file.path} is no longer in the landing folder as it was loaded "
-        f"(SHA-256 {file.sha256}): put it back"
+        f"(SHA-256 {file.sha256}): put it back.{where}".removesuffix(".")
     )

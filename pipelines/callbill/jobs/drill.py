@@ -33,6 +33,7 @@ def restored(settings: Settings, reporter: Reporter) -> Iterator[tuple[Settings,
         published.mkdir()
         (published / "releases").symlink_to(release.folder.parent)
         (published / "current").symlink_to(f"releases/{release.run_id}")
+        (published / "checkpoints").symlink_to(Published(settings.published).checkpoints.absolute())
         scratch = settings.model_copy(
             update={"warehouse": Path(folder, "warehouse.duckdb"), "published": published}
         )

@@ -24,6 +24,7 @@ from callbill.ingest.incoming import (
     Incoming,
     batches,
     incoming_retries,
+    lacking_retries,
     list_incoming,
     missed_files,
     record_missing_files,
@@ -32,6 +33,7 @@ from callbill.ingest.incoming import (
 from callbill.ingest.landing import LandingFile, Skipped, Waiting, list_landing
 from callbill.ingest.shape_files import declarations_of, load_shapes, shape_names
 from callbill.ingest.withdrawals import withdraw_as_released
+from callbill.release.checkpoint import ArchivedFile, newest_checkpoint
 from callbill.tasks.connection import share_of_machine
 from callbill.tasks.digest import digest_all
 from callbill.tasks.exchange import Exchange
@@ -66,6 +68,8 @@ def load_landing(
     one, CallbillError as `load_batches` does.
     """
     landing = settings.landing
+    checkpoint = newest_checkpoint(settings.published)
+    away = checkpoint.archived_by_key if checkpoint else {}
     own_shapes = load_shapes(settings.shapes)
     # A file of the release is known, also if its shape is declared no longer.
     names = shape_names(own_shapes)
@@ -79,16 +83,18 @@ def load_landing(
         released,
         partial(digest_all, workers),
         declarations_of(own_shapes),
+        away.keys(),
     )
     if not archived:
         _check_is_landing(landing, listing.skipped, found.missed)
-    record_missing_files(warehouse, {file.name for file in listing.files}, through)
+    record_missing_files(warehouse, {file.name for file in listing.files}, through, away.keys())
     report = LoadReport(
         skipped=[*listing.skipped, *found.skipped], waiting=[*found.waiting, *listing.waiting]
     )
     if is_in_store(landing) and not (listing.files or listing.skipped or listing.waiting):
         # A store has no folders: one that is empty and a mistyped one look alike.
         report.warnings.append(f"nothing lies below {shown(landing)}")
+    report.warnings += _archived_that_came_back(warehouse, listing.files, away)
     keep_announcements(warehouse, listing.announcements, through)
     incoming = []
     for file in found.incoming:
@@ -119,6 +125,8 @@ def load_landing(
             report.count_file(outcome)
             advance(file.file.size)
     load(([retry] for retry in incoming_retries(incoming, released)), lambda _bytes: None)
+    again = lacking_retries(warehouse, listing.files, released)
+    load(([retry] for retry in again), lambda _bytes: None)
     withdraw_as_released(warehouse, released.values(), run_id)
     warehouse.raw_records.create_views()
     if first_open is None and not only_released:
@@ -149,8 +157,10 @@ def list_unread(
     landing = settings.landing
     names = shape_names(load_shapes(settings.shapes))
     listing = list_landing(landing, names, billing_vars.zone)
+    checkpoint = newest_checkpoint(settings.published)
+    away = checkpoint.archived_by_key.keys() if checkpoint else frozenset()
     if not archived:
-        _check_is_landing(landing, listing.skipped, missed_files(warehouse, listing.files))
+        _check_is_landing(landing, listing.skipped, missed_files(warehouse, listing.files, away))
     waiting = waiting_files(warehouse, listing.files, through, first_open, released)
     return LoadReport(skipped=listing.skipped, waiting=[*waiting, *listing.waiting])
 
@@ -163,6 +173,39 @@ def _check_is_landing(landing: Path, skipped: Sequence[Skipped], missed: Sequenc
             f"loaded from it before, such as {missed[0]}: name the right folder with --landing, "
             "or say --archived if they were moved away on purpose"
         )
+
+
+def _archived_that_came_back(
+    warehouse: Warehouse, files: Sequence[LandingFile], archived: Mapping[FileKey, ArchivedFile]
+) -> list[str]:
+    """Warnings if files that were moved to the archive are here again, or others of their names."""
+    known_by_path = {
+        file.path: file.source_file_id for file in archived.values() if file.moved_to is not None
+    }
+    if not known_by_path:
+        return []
+    contents: dict[str, str] = dict(
+        warehouse.rows("select path, source_file_id from ops.landing_entries")
+    )
+    back: list[str] = []
+    others: list[str] = []
+    for file in files:
+        sha256 = contents.get(file.name)
+        if sha256 is None or file.name not in known_by_path:
+            continue
+        (back if known_by_path[file.name] == sha256 else others).append(file.name)
+    warnings = []
+    if back:
+        warnings.append(
+            f"{len(back)} archived file(s) are in the landing folder again, {back[0]} among them:"
+            " they are known, and are not read again"
+        )
+    if others:
+        warnings.append(
+            f"{len(others)} file(s) have the name of an archived one and other bytes, {others[0]}"
+            " among them: each is a file of its own"
+        )
+    return warnings
 
 
 def _history_left_out(

@@ -2,7 +2,8 @@
 
 Settlement floors, vars, seeds and rules are those that the release names, so the figures must be
 the same. If a sealed date would change, the rebuild fails and the old warehouse is put back. A
-rebuild publishes nothing.
+rebuild publishes nothing. Where landing files were archived and are away, it goes on from the
+checkpoint (`restoring`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from callbill.base.progress import Reporter
 from callbill.base.settings import BillingVars, Settings
 from callbill.jobs.loading import load_landing
 from callbill.jobs.locks import run_lock
+from callbill.jobs.restoring import restore_where_needed
 from callbill.jobs.run import check_landing, settle_dates
 from callbill.jobs.sealing import (
     adopted_warehouse,
@@ -115,6 +117,7 @@ def _rebuild(
 ) -> None:
     current = release.manifest
     billing_vars = BillingVars(**current.vars)
+    summary.checkpoint = restore_where_needed(settings, current, reporter)
     with adopted_warehouse(settings, current) as warehouse, workers_for(settings) as workers:
         record_start(warehouse, summary)
         if not workers.is_this_process:
@@ -140,7 +143,8 @@ def _rebuild(
         settle_from = warehouse.first_due(current.through)
         if settle_from is None:
             raise CallbillError("the current release names no file, and yet settled something")
-        settle_dates(warehouse, settings, billing_vars, summary, reporter, settle_from, workers)
+        if settle_from <= current.through:
+            settle_dates(warehouse, settings, billing_vars, summary, reporter, settle_from, workers)
         check_figures_unchanged(warehouse, settings, current, billing_vars)
         _check_nothing_changed(warehouse, release, summary)
         warehouse.built_through = current.through

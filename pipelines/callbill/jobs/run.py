@@ -36,6 +36,7 @@ from callbill.jobs.imports_ahead import import_ahead
 from callbill.jobs.loading import list_unread, load_landing
 from callbill.jobs.locks import run_lock
 from callbill.jobs.notices import notify
+from callbill.jobs.restoring import restore_where_needed
 from callbill.jobs.sealing import (
     adopt,
     adopted_warehouse,
@@ -212,6 +213,7 @@ def _run(
     candidate: bool,
 ) -> None:
     current = published.current_manifest()
+    summary.checkpoint = restore_where_needed(settings, current, reporter)
     with adopted_warehouse(settings, current) as warehouse, workers_for(settings) as workers:
         summary.sealed_through = current.through if current else None
         record_start(warehouse, summary)

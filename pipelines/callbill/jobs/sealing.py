@@ -270,15 +270,18 @@ def copy_release_history(warehouse: Warehouse, release: Release) -> None:
     release.attach(warehouse.con, "sealed")
     try:
         warehouse.execute("insert or ignore into ops.runs by name from sealed.ops.runs")
-        warehouse.execute("insert into ops.control_results by name from sealed.ops.control_results")
+        # A warehouse that is older than the release has what was found before.
+        new = (
+            "insert into ops.{0} by name from sealed.ops.{0} as released"
+            " where released.run_id not in (select run_id from ops.{0})"
+        )
+        warehouse.execute(new.format("control_results"))
         if _any(  # releases before 0.7 have none
             warehouse,
             "select 1 from duckdb_tables() where database_name = ? and table_name = ?",
             ["sealed", "unbilled_calls"],
         ):
-            warehouse.execute(
-                "insert into ops.unbilled_calls by name from sealed.ops.unbilled_calls"
-            )
+            warehouse.execute(new.format("unbilled_calls"))
         warehouse.execute(
             """
             update ops.loaded_files set run_id = released.run_id, loaded_at = released.loaded_at

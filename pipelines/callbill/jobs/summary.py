@@ -16,6 +16,7 @@ from callbill.base.findings import ControlResult, UnbilledCalls
 from callbill.base.machine import machine_fault
 from callbill.base.stopping import stop_requested
 from callbill.ingest.committing import LoadReport
+from callbill.release.checkpoint import Checkpoint
 from callbill.release.release import Release
 from callbill.warehouse.warehouse import Warehouse
 
@@ -65,6 +66,8 @@ class RunSummary:
     new_claims: list[tuple[str, tuple[str, ...], date]] = field(default_factory=list)
     # Whether there was a release, and the warehouse had to be made anew from it.
     is_remade: bool = False
+    # What the warehouse was made of, if landing files were archived and are away.
+    checkpoint: Checkpoint | None = None
     trial: Trial | None = None
     # If nothing was sealed before, and the run settles several dates: what it bills.
     first_bills: list[FirstBills] = field(default_factory=list)
@@ -90,6 +93,7 @@ class RunSummary:
             "files_loaded": self.loaded.files,
             "records_accepted": self.loaded.accepted,
             "records_rejected": self.loaded.rejected,
+            "from_checkpoint": self.checkpoint.through if self.checkpoint else None,
         }
 
 

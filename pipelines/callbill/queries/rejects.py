@@ -19,6 +19,7 @@ from callbill.ingest.readers.opening import open_plain
 from callbill.ingest.readers.unpacking import unpack
 from callbill.ingest.shapes import shape_of
 from callbill.queries.reading import open_warehouse_or_release
+from callbill.release.checkpoint import archived_file
 from callbill.storage.archives import DamagedArchiveError, list_members
 from callbill.storage.folder import at_hand, digest_of
 
@@ -76,10 +77,14 @@ def load_rejects(
 
 
 def read_rejected_line(
-    landing: Path, reject: Reject, line_number: int, shapes: Mapping[str, str]
+    settings: Settings, reject: Reject, line_number: int, shapes: Mapping[str, str]
 ) -> str:
-    """A rejected line from its file in the landing folder, or why it cannot be read again. `shapes`
-    has the texts of a place's own log shapes, by name."""
+    """A rejected line from its file in the landing folder or the archive, or why it cannot be read
+    again. `shapes` has the texts of a place's own log shapes, by name."""
+    landing = settings.landing
+    archived = archived_file(settings.published, reject.source_file_id)
+    if archived and archived.moved_to and not (landing / reject.path).exists():
+        landing = Path(archived.moved_to)
     with TemporaryDirectory() as folder:
         scratch = Path(folder)
         try:
@@ -88,7 +93,9 @@ def read_rejected_line(
                 return "(the file was changed since)"
             return _line_of(path, member, reject, line_number, shapes, scratch)
         except OSError as error:
-            return f"(the file cannot be read: {error.strerror or error})"
+            where = f" in {archived.moved_to}" if archived and archived.moved_to else ""
+            is_archived = f"; it is archived{where}" if archived else ""
+            return f"(the file cannot be read: {error.strerror or error}{is_archived})"
         except (DamagedArchiveError, UnreadableFileError) as error:
             return f"(the file {error})"
 

@@ -14,7 +14,8 @@ from callbill.base.catalogue import check_catalogue
 from callbill.base.errors import UsageError
 from callbill.base.places import shown
 from callbill.base.settings import Settings, today_or_utc
-from callbill.release.release import Release
+from callbill.release.checkpoint import newest_checkpoint
+from callbill.release.release import Published, Release
 from callbill.release.store import published_by
 
 _WARNINGS = """
@@ -45,6 +46,8 @@ def load_status(settings: Settings) -> dict[str, Any]:
         "files_not_read": last_run.get("files_not_read", []),
         "warnings": [*last_run.get("warnings", []), *_faults_of(settings)],
         "controls_failed": [],
+        "candidates": _candidates(Published(settings.published)),
+        "archived": _archived(settings),
         "unbilled_calls_to_date": last_run.get("unbilled_calls_to_date"),
     }
     if release is not None:
@@ -65,6 +68,24 @@ def _controls_failed(release: Release) -> list[dict[str, Any]]:
         {"control": control, "severity": severity, "rows": count}
         for control, severity, count in rows
     ]
+
+
+def _candidates(published: Published) -> list[dict[str, str]]:
+    """The releases that wait for their seal. One that is not finished is none."""
+    candidates = []
+    for candidate in published.candidates():
+        with suppress(UsageError):
+            through = str(candidate.manifest.through)
+            candidates.append({"run_id": candidate.run_id, "through": through})
+    return candidates
+
+
+def _archived(settings: Settings) -> dict[str, Any] | None:
+    """How many files were archived, and through which date the checkpoint is sealed."""
+    checkpoint = newest_checkpoint(settings.published)
+    if checkpoint is None:
+        return None
+    return {"files": len(checkpoint.archived), "checkpoint_through": str(checkpoint.through)}
 
 
 def _faults_of(settings: Settings) -> list[str]:

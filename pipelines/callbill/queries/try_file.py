@@ -61,13 +61,17 @@ def all_shapes(settings: Settings) -> dict[str, Shape]:
 
 
 def try_file(
-    settings: Settings, path: Path, *, feed: str, shape: str | None, limit: int
+    settings: Settings, path: Path, *, feed: str | None, shape: str | None, limit: int
 ) -> list[Trial]:
-    """Read a file of a feed as a run would. `limit` is how many records and rejects are shown.
+    """Read a file of a feed as a run would. `limit` is how many records and rejects are shown. A
+    file that lies in the landing folder is of the feed and shape that its path says.
 
     Raises UsageError if the file cannot be read, or the shape or feed is not known.
     """
     shapes = all_shapes(settings)
+    landed_feed, landed_shape = _as_landed(settings.landing, path)
+    if feed is None:
+        feed, shape = landed_feed, shape or landed_shape
     if feed not in feeds():
         raise UsageError(f"there is no feed {feed}: known are {', '.join(feeds())}")
     if shape is not None and shape not in shapes:
@@ -87,6 +91,16 @@ def try_file(
             elif isinstance(one, Skipped):
                 trials.append(Trial(one.name, "", 0, 0, 0, one.why, [], [], []))
     return [replace(trial, name=_shown(trial.name)) for trial in trials]
+
+
+def _as_landed(landing: Path, path: Path) -> tuple[str, str | None]:
+    """The feed and shape of a file by its path in the landing folder."""
+    try:
+        feed, *folders, _name = path.resolve().relative_to(landing.resolve()).parts
+    except ValueError:  # it lies elsewhere, or in no feed's folder
+        return "call_logs", None
+    shapes = [part.removeprefix("format=") for part in folders if part.startswith("format=")]
+    return feed, shapes[-1] if shapes and feed == "call_logs" else None
 
 
 def stored_file(path: Path, feed: str, shape: str | None) -> StoredFile:

@@ -7,6 +7,7 @@ data/published/
         parquet/                     the marts as Parquet; calls only here, a folder per date
         site/                        the pages
         manifest.json                what the release was made from, and its hashes
+    checkpoints/<sealed date>/       warehouses of before landing files were archived (`checkpoint`)
     status/                          the status of the last run
 
 No other module knows these names. `writing` writes a release.
@@ -117,6 +118,10 @@ class Published:
     @property
     def status(self) -> Path:
         return self.folder / "status"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
 
     @property
     def lock(self) -> Path:

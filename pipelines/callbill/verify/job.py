@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,12 +18,14 @@ from callbill.base.settings import BillingVars, Settings
 from callbill.base.sql import literal
 from callbill.ingest.landing import list_landing
 from callbill.ingest.shapes import call_log_shapes
+from callbill.release.checkpoint import Checkpoint, newest_checkpoint
 from callbill.release.manifest import Manifest
 from callbill.release.store import published_by
 from callbill.tasks.look import look_at
 from callbill.tasks.workers import Workers, workers_for
 from callbill.verify import compare
-from callbill.verify.accepted import FEEDS, Accepted, read_files
+from callbill.verify.accepted import FEEDS, Accepted, FileCounts, read_files
+from callbill.verify.archived import read_archived
 from callbill.verify.bill import (
     BillLine,
     Settlement,
@@ -37,7 +39,7 @@ from callbill.verify.landing_files import find_landing_files
 from callbill.verify.prices import PriceBook
 from callbill.verify.quantity_feeds import WaiverTerms
 from callbill.verify.tasks import verify_tasks
-from callbill.warehouse.loads import SourceLoad
+from callbill.warehouse.loads import FileKey, SourceLoad
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ class Verification:
     accounts: int
     rated: int
     deducted: int
+    # Archived files that are away: their records were taken as they were once read.
+    archived_files: int = 0
+    archived_records: int = 0
+    checkpoint: date | None = None
 
 
 @dataclass(frozen=True)
@@ -62,15 +68,20 @@ class _Bill:
     lines: list[BillLine]
     settlements: list[Settlement]
     accepted: Accepted
+    # Of the files, those that were taken from the checkpoint.
+    archived: Sequence[FileCounts] = ()
+    checkpoint: Checkpoint | None = None
 
     def of_month(self, month: date | None) -> _Bill:
         """The part that is billed in a month; all of it without one."""
         if month is None:
             return self
-        return _Bill(
-            [line for line in self.lines if line.bill_month == month],
-            [settlement for settlement in self.settlements if settlement.bill_month == month],
-            self.accepted,
+        return replace(
+            self,
+            lines=[line for line in self.lines if line.bill_month == month],
+            settlements=[
+                settlement for settlement in self.settlements if settlement.bill_month == month
+            ],
         )
 
 
@@ -120,6 +131,9 @@ def verify_job(settings: Settings, month: date | None = None) -> Verification:
         accounts=len({settlement.owner_uin for settlement in bill.settlements}),
         rated=sum(settlement.rated for settlement in bill.settlements),
         deducted=sum(settlement.deducted for settlement in bill.settlements),
+        archived_files=len(bill.archived),
+        archived_records=sum(file.accepted for file in bill.archived),
+        checkpoint=bill.checkpoint.through if bill.checkpoint else None,
     )
 
 
@@ -136,16 +150,28 @@ def _compute_bill(
     # A file of any shape may be one that the release was made from.
     names = frozenset(call_log_shapes()) | {load.format for load in loads}
     landing = list_landing(settings.landing, names, billing_vars.zone)
-    files = find_landing_files(landing.files, loads, reporter, workers)
+    checkpoint = newest_checkpoint(settings.published)
+    found = find_landing_files(
+        landing.files,
+        loads,
+        reporter,
+        workers,
+        _archived(checkpoint, loads),
+    )
+    away = [load for load, file in zip(loads, found, strict=True) if file is None]
+    loads = [load for load, file in zip(loads, found, strict=True) if file is not None]
+    files = [file for file in found if file is not None]
     total_bytes = sum(file.size for file in files)
+    if checkpoint and away:
+        total_bytes += sum(checkpoint.archived_by_key[load.key].size_bytes for load in away)
     seeds = as_counted(manifest.seeds, manifest.counts_from)
     claims = claims_as_counted(manifest.seeds, manifest.counts_from)
     waiting_since = _calls_wait_from(manifest)
     advance = reporter.track_bytes(total_bytes)
-    # Tasks read call logs. The other files are few, and are read here.
-    here = [
-        n for n, load in enumerate(loads) if workers.is_this_process or load.feed != "call_logs"
-    ]
+    # Tasks read call logs. The other files are few, and are read here. So is everything if records
+    # come from the checkpoint, which workers may not see.
+    is_all_here = workers.is_this_process or bool(away)
+    here = [n for n, load in enumerate(loads) if is_all_here or load.feed != "call_logs"]
     there = [n for n in range(len(loads)) if n not in set(here)]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="callbill-verify-")))
@@ -153,6 +179,10 @@ def _compute_bill(
         accepted = read_files(
             ((loads[n], files[n]) for n in here), spill, billing_vars, folder, advance
         )
+        archived = (
+            read_archived(checkpoint, away, spill, billing_vars) if checkpoint and away else []
+        )
+        accepted.files += archived
         said = accepted.account_attributes
         book = PriceBook(seeds, accepted.contracts, claims, said)
         requests: Requests = {
@@ -176,7 +206,20 @@ def _compute_bill(
                 spill.buckets(), book, billing_vars, through, waiting_since, requests
             )
     lines = bill_lines(charges, book, through, accepted.packages, accepted.waivers, requests)
-    return _Bill(lines, settlements(lines, billing_vars.deduction_rounding), accepted)
+    settled = settlements(lines, billing_vars.deduction_rounding)
+    return _Bill(lines, settled, accepted, archived, checkpoint if away else None)
+
+
+def _archived(checkpoint: Checkpoint | None, loads: Sequence[SourceLoad]) -> set[FileKey]:
+    """The loads of which the checkpoint has everything: no line was read again since."""
+    if checkpoint is None:
+        return set()
+    return {
+        load.key
+        for load in loads
+        if load.key in checkpoint.archived_by_key
+        and all(retry.settlement_floor <= checkpoint.through for retry in load.retries)
+    }
 
 
 def _calls_wait_from(manifest: Manifest) -> date:

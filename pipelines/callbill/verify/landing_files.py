@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from callbill.base.errors import UsageError
 from callbill.base.progress import Reporter
 from callbill.ingest.landing import LandingFile
 from callbill.tasks.digest import digest_all
 from callbill.tasks.workers import Workers
-from callbill.warehouse.loads import SourceLoad
+from callbill.warehouse.loads import FileKey, SourceLoad
 
 
 def find_landing_files(
@@ -17,9 +17,10 @@ def find_landing_files(
     loads: Sequence[SourceLoad],
     reporter: Reporter,
     workers: Workers,
-) -> list[LandingFile]:
+    archived: Set[FileKey] = frozenset(),
+) -> list[LandingFile | None]:
     """The landing file of each load, known by its feed and its content. It may have been moved, and
-    may be that of several loads.
+    may be that of several loads. None for an archived one that is away.
 
     Raises UsageError if one is not there as it was loaded.
     """
@@ -37,7 +38,11 @@ def find_landing_files(
             break
         by_content.setdefault((file.feed, digests.get(file.name) or file.digest() or ""), file)
         advance(file.size)
-    missing = [load for load in loads if (load.feed, load.sha256) not in by_content]
+    missing = [
+        load
+        for load in loads
+        if (load.feed, load.sha256) not in by_content and load.key not in archived
+    ]
     if missing:
         first = missing[0].path
         reason = "has changed since it was loaded" if first in by_name else "is not there"
@@ -46,4 +51,4 @@ def find_landing_files(
             f"the landing folder as they were loaded: {first} {reason}; without them the bill "
             "cannot be verified"
         )
-    return [by_content[load.feed, load.sha256] for load in loads]
+    return [by_content.get((load.feed, load.sha256)) for load in loads]

@@ -56,8 +56,7 @@ def accepted_records(
         .cast(pl.Int64)
     )
     local = pl.from_epoch("called_us", "us").dt.convert_time_zone(billing_vars.billing_timezone)
-    age = (pl.col("settled_on") - pl.col("usage_date")).dt.total_days()
-    return (
+    accepted = (
         texts.lazy()
         .with_columns(
             instants(texts["called_at"], naive_zone, load.reading_rules, shape.time_formats).alias(
@@ -86,24 +85,47 @@ def accepted_records(
         .with_columns(
             settled_on=pl.max_horizontal(pl.col("usage_date").dt.offset_by("1d"), _floors(load))
         )
-        .select(
-            "request_id",
-            "called_us",
-            "usage_date",
-            "settled_on",
-            "owner_uin",
-            pl.coalesce("operate_uin", "owner_uin"),
-            "action",
-            _attributes(shape.attributes),
-            "request_key",
-            "owner_key",
-            (
-                pl.col("error_code").is_not_null()
-                | ~pl.col("status").fill_null(200).is_between(200, 299)
-            ).alias("is_failure"),
-            (age > billing_vars.max_usage_age_days).alias("is_too_old"),
-        )
-        .collect()
+    )
+    return _as_records(accepted, _attributes(shape.attributes), billing_vars).collect()
+
+
+def records_as_read(
+    rows: pl.DataFrame, load: SourceLoad, billing_vars: BillingVars
+) -> pl.DataFrame:
+    """The records of a load in the form of `accepted_records`, from what was once read of its
+    file."""
+    return _as_records(
+        rows.lazy().with_columns(
+            pl.col("called_at").dt.epoch("us").alias("called_us"),
+            pl.col("http_status").cast(pl.Int64).alias("status"),
+            _key(rows, "request_id", load).alias("request_key"),
+            _key(rows, "owner_uin", load).alias("owner_key"),
+        ),
+        pl.col("attributes").fill_null(""),
+        billing_vars,
+    ).collect()
+
+
+def _as_records(
+    accepted: pl.LazyFrame, attributes: pl.Expr, billing_vars: BillingVars
+) -> pl.LazyFrame:
+    age = (pl.col("settled_on") - pl.col("usage_date")).dt.total_days()
+    return accepted.select(
+        "request_id",
+        "called_us",
+        "usage_date",
+        "settled_on",
+        "owner_uin",
+        pl.coalesce("operate_uin", "owner_uin"),
+        "action",
+        attributes,
+        "request_key",
+        "owner_key",
+        (
+            pl.col("error_code").is_not_null()
+            | ~pl.col("status").fill_null(200).is_between(200, 299)
+        ).alias("is_failure"),
+        (age > billing_vars.max_usage_age_days).alias("is_too_old"),
     )
 
 

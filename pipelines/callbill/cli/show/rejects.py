@@ -43,7 +43,7 @@ def show_rejected_lines(rejects: Rejects, settings: Settings) -> None:
             )
         )
         if reject.line_number:
-            line = read_rejected_line(settings.landing, reject, reject.line_number, shapes)
+            line = read_rejected_line(settings, reject, reject.line_number, shapes)
             console.print(Text("  " + printable(line)))
     _show_how_many(console, rejects)
 

@@ -75,17 +75,26 @@ def show_rebuild(summary: RunSummary, replaced: Sequence[Path]) -> None:
     """What was made anew, and where what it replaced is."""
     console = open_console()
     _show_work(console, summary)
-    console.print(
-        f"Rebuilt {summary.settle_from} to {summary.through}:"
-        " every settlement date says what it was sealed with."
-    )
+    if summary.settle_from is not None:
+        console.print(
+            f"Rebuilt {summary.settle_from} to {summary.through}:"
+            " every settlement date says what it was sealed with."
+        )
     for path in replaced:
         console.print(f"What was replaced lies in {path}", soft_wrap=True)
 
 
 def _show_work(console: Console, summary: RunSummary) -> None:
     loaded = summary.loaded
-    if summary.is_remade:
+    if summary.checkpoint is not None:
+        console.print(
+            f"{len(summary.checkpoint.archived)} files are archived, and not all are in the landing"
+            f" folder: the warehouse was made from the checkpoint. Dates through"
+            f" {summary.checkpoint.through} say what they were sealed with; they were not computed"
+            " again.",
+            soft_wrap=True,
+        )
+    elif summary.is_remade:
         console.print(
             "The warehouse did not have what is sealed, and was made anew from the landing folder"
             " and the current release.",
@@ -109,7 +118,8 @@ def _show_work(console: Console, summary: RunSummary) -> None:
             _show_trial_rejects(console, summary.trial, loaded.rejected + loaded.unreadable_files)
     _show_unread(console, summary)
     passed = sum(result.passed for result in summary.results)
-    console.print(f"Controls: {passed} of {len(summary.results)} passed.")
+    if summary.results:
+        console.print(f"Controls: {passed} of {len(summary.results)} passed.")
     show_unpassed(console, summary.results)
     _show_unbilled(console, summary, "this run")
 

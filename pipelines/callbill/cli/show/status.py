@@ -22,6 +22,10 @@ def show_status(status: dict[str, Any], *, as_json: bool) -> None:
         ("sealed", _sealed(status)),
         *([("running", _running(status["running"]))] if status["running"] else []),
         ("last run", _last_run(status["last_run"])),
+        *(
+            ("candidate", f"{c['run_id']}, through {c['through']}: callbill seal {c['run_id']}")
+            for c in status["candidates"]
+        ),
         *_named(
             "waits",
             [
@@ -35,6 +39,13 @@ def show_status(status: dict[str, Any], *, as_json: bool) -> None:
     if status["unbilled_calls_to_date"]:
         lines.append(
             ("unbilled", f"{status['unbilled_calls_to_date']} successful calls of all dates")
+        )
+    if archived := status["archived"]:
+        lines.append(
+            (
+                "archived",
+                f"{archived['files']} files, checkpoint through {archived['checkpoint_through']}",
+            )
         )
     console = open_console()
     for name, text in lines:
