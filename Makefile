@@ -17,7 +17,7 @@ SHELL := /bin/bash
 # How long each check took.
 timed = TIMEFORMAT="$@: %1R s" && time
 
-.PHONY: install install-browser install-cluster hooks run test test-long test-browser wheel test-wheel test-cluster test-schedulers reliability bench bench-scale bench-engines lint ruff mypy sqlfluff docs picture lock clean
+.PHONY: install install-browser install-cluster hooks run test test-long test-browser wheel test-wheel test-cluster test-schedulers reliability bench bench-scale bench-site bench-engines lint ruff mypy sqlfluff docs picture lock clean
 
 install: .venv/.installed
 
@@ -98,7 +98,7 @@ test-long: install
 # The long campaign against the job, and the page that tells of it.
 reliability: install
 	$(BIN)/python -m pytest -m long tests/campaigns/test_reliability.py \
-		tests/campaigns/test_many_lines.py \
+		tests/campaigns/test_many_lines.py tests/campaigns/test_generated_files.py \
 		--junitxml=reliability.xml
 	$(BIN)/python -m tests.support.reliability_page reliability.xml > docs/reliability.md
 
@@ -122,6 +122,10 @@ bench: install
 bench-scale: install-cluster
 	.venv-cluster/bin/python -m benchmarks scale
 	.venv-cluster/bin/python -m benchmarks.page scale > docs/scale.md
+
+# The pages of 100,000 accounts over 24 months: what a night costs them, how large and quick they are.
+bench-site: install-browser
+	$(BIN)/python -m benchmarks site
 
 bench-engines:
 	$(PYTHON) -m venv .venv-bench

@@ -15,9 +15,10 @@ from rich.table import Table
 from benchmarks.campaigns import CAMPAIGNS, Sizes
 from benchmarks.measure import PROJECT, machine
 from benchmarks.scale import scale
+from benchmarks.site import site
 
 # Not among those that `make bench` measures.
-SCALE = "scale"
+SCALE, SITE = "scale", "site"
 RESULTS = PROJECT / "benchmarks" / "results"
 
 
@@ -59,6 +60,21 @@ def show_scale(results: list[dict[str, Any]]) -> None:
     Console(width=160).print(table)
 
 
+def show_site(results: list[dict[str, Any]]) -> None:
+    table = Table("", title="site")
+    for result in results:
+        table.add_column(f"{result['accounts']:,} accounts, {result['months']} months",
+                         justify="right")  # fmt: skip
+    for name in results[0]:
+        values = [result[name] for result in results]
+        if isinstance(values[0], dict):
+            for key in values[0]:
+                table.add_row(f"{name}: {key}", *(f"{value[key]}" for value in values))
+        elif name not in ("accounts", "months"):
+            table.add_row(name.replace("_", " "), *map(str, values))
+    Console(width=120).print(table)
+
+
 def commit_name() -> str:
     git = ["git", "describe", "--always", "--dirty"]
     return subprocess.run(
@@ -67,7 +83,7 @@ def commit_name() -> str:
 
 
 @click.command()
-@click.argument("campaigns", nargs=-1, type=click.Choice([*CAMPAIGNS, SCALE]))
+@click.argument("campaigns", nargs=-1, type=click.Choice([*CAMPAIGNS, SCALE, SITE]))
 @click.option(
     "--folder", type=click.Path(path_type=Path), default=PROJECT / "data" / "bench",
     help="Where the data and warehouses are made; they stay there for the next time.",
@@ -75,15 +91,27 @@ def commit_name() -> str:
 @click.option("--few", type=int, default=Sizes.few, help="Calls of a day with few.")
 @click.option("--many", type=int, default=Sizes.many, help="Calls of a day with many.")
 @click.option("--rounds", type=int, default=Sizes.rounds)
+@click.option("--accounts", type=int, default=100_000, help="Accounts of the site.")
+@click.option("--months", type=int, default=24, help="Months of the site.")
 @click.option("--keep/--no-keep", default=True, help="Write the results to benchmarks/results.")
 def main(
-    campaigns: tuple[str, ...], folder: Path, few: int, many: int, rounds: int, keep: bool
+    campaigns: tuple[str, ...],
+    folder: Path,
+    few: int,
+    many: int,
+    rounds: int,
+    accounts: int,
+    months: int,
+    keep: bool,
 ) -> None:
     """Measure what a night costs: all campaigns, or those that are named."""
     for name in campaigns or CAMPAIGNS:
         if name == SCALE:
             results = scale(folder, (few, many, 3 * many))
             show_scale(results)
+        elif name == SITE:
+            results = site(folder, accounts, months)
+            show_site(results)
         else:
             results = CAMPAIGNS[name](folder, Sizes(few, many, rounds))
             show(name, results)

@@ -1,4 +1,4 @@
-{# What the vendor calls a month's precision adjustment, by code, by name, and in FOCUS. #}
+{# What the vendor calls a month's precision adjustment, by code and by name. #}
 {% macro adjustment_names() -%}
-    ('billVirtualId', '月度计费精度差异', 'Adjustment')
+    ('billVirtualId', '月度计费精度差异')
 {%- endmacro %}

@@ -17,7 +17,7 @@ select
     case
         when is_superseded then 'superseded'
         when is_repeated then 'repeated'
-        when is_bill_adjustment then 'bill_adjustment'
+        when is_bill_adjustment and not is_adjustment then 'bill_adjustment'
         when not is_ours then 'other_product'
         when is_adjustment then 'adjustment'
         else 'usage'
@@ -26,5 +26,9 @@ select
     price as vendor_price,
     real_cost as vendor_cost,
     expected_cost,
-    is_explained
+    is_explained,
+    cash_amount as cash_cost,
+    incentive_amount as credit_cost,
+    voucher_amount as voucher_cost,
+    transfer_amount as transfer_cost
 from lines

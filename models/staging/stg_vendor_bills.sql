@@ -31,6 +31,11 @@ bill_lines as (
         used_amount_unit,
         -- What packages took off the quantity.
         deducted_amount,
+        -- How the line was paid.
+        voucher_amount,
+        incentive_amount,
+        cash_amount,
+        transfer_amount,
         list_price,
         discount,
         unit_price,

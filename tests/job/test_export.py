@@ -521,6 +521,33 @@ def test_a_statement_has_the_figures_of_the_marts(sample_place: Path, tmp_path: 
             assert expected <= words, (owner, mart, expected - words)
 
 
+def test_a_statement_contains_the_letters_that_it_uses(sample_place: Path, tmp_path: Path) -> None:
+    """Whoever opens it needs no font of Chinese."""
+    [path] = export(sample_place, tmp_path, "--format=pdf", "--owner=100000000004")
+    fonts: dict[str, bool] = {}
+    for page in pypdf.PdfReader(path).pages:
+        for font in page["/Resources"]["/Font"].values():
+            found = font.get_object()
+            descriptor = found.get("/DescendantFonts", [found])[0].get_object()["/FontDescriptor"]
+            fonts[found["/BaseFont"]] = "/FontFile2" in descriptor.get_object()
+    assert all(fonts.values()), fonts
+    assert any("NotoSansSC" in name for name in fonts)
+    assert path.stat().st_size < 200_000
+
+
+def test_a_rare_letter_is_still_there(tmp_path: Path) -> None:
+    """A name may have letters that are not in the font: viewers have another one."""
+    owner = "\u9f98\u9f49\u5546\u5e97"
+    write(
+        tmp_path / "landing/call_logs/arrived_on=2026-09-05/calls.jsonl",
+        json_lines(record("x", owner_uin=owner, called_at="2026-09-04T10:00:00+08:00")),
+    )
+    settle(tmp_path, date(2026, 9, 5))
+    [path] = export(tmp_path, tmp_path / "out", "--format=pdf")
+    text = "".join(page.extract_text() for page in pypdf.PdfReader(path).pages)
+    assert owner in text.replace("\n", "")
+
+
 def test_a_statement_of_an_account_of_any_name(odd: Path, tmp_path: Path) -> None:
     for owner in (*FORMULAS, DEAR):
         [path] = export(odd, tmp_path / str(len(owner)) / owner.replace("/", "_"),

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from callbill.release.site.data import COLUMNS, LAST_ENTRIES
 
+from tests.support import vendor_bills
 from tests.support.commands import callbill, run_job, settle, succeed
 from tests.support.landing_files import json_lines, record, write
 from tests.support.places import places, query
@@ -50,8 +51,7 @@ def accounts_given(place: Path, folder: str) -> dict[str, dict[str, list[list[st
 
 
 def months(place: Path) -> list[str]:
-    folders = (data_of(place)).iterdir()
-    return sorted(path.name for path in folders if path.name != "accounts")
+    return sorted(path.name for path in data_of(place).iterdir() if path.name[0].isdigit())
 
 
 def rows_of(place: Path, sql: str) -> Iterator[list[str | None]]:
@@ -124,6 +124,33 @@ def test_lists_of_bills_and_accounts(sample_place: Path) -> None:
     }
 
 
+def test_the_vendors_bills_are_given_as_they_are_compared(sample_place: Path) -> None:
+    shown: list[list[str | None]] = []
+    about = {}
+    folders = sorted(data_of(sample_place).glob("reconciled-*"))
+    for folder in folders:
+        for owner, tables in accounts_given(sample_place, folder.name).items():
+            shown += [[owner, *row] for row in tables["reconciled"]]
+            [about[folder.name, owner]] = tables["vendor_bill"]
+    expected = rows_of(
+        sample_place, f"select owner_uin, {as_texts('reconciled')} from billing.reconciliation"
+    )
+    assert sorted(shown, key=str) == sorted(expected, key=str)
+    # Of other products is one line. What was settled since is nothing.
+    owner = "100000000002"
+    assert about == {
+        ("reconciled-2026-08", owner): ["2026-09-03", "0", "0.00000000", "0", "0.00000000"],
+        ("reconciled-2026-09", owner): ["2026-10-02", "0", "0.00000000", "1", "0.00000000"],
+    }
+    [listed] = given_list(sample_place, "reconciled-2026-09")
+    bill = dict(zip(COLUMNS["reconciled_bills"], listed, strict=True))
+    assert (bill["owner_uin"], bill["cost_difference"]) == ("100000000002", "-0.32331200")
+    assert (bill["unexplained_difference"], bill["differing"]) == ("-0.24297420", "8")
+    assert set(str(bill["causes"]).split("+")) == {
+        *("missing_here", "missing_there", "volume", "price", "rounding", "period", "unexplained")
+    }
+
+
 def test_how_an_account_stands(sample_place: Path) -> None:
     account = accounts_given(sample_place, "accounts")["100000000001"]
     assert account["notice"] == [
@@ -150,6 +177,7 @@ def test_pages_ask_nobody_outside_and_tell_nothing_of_the_machine(sample_place: 
     assert {page.relative_to(site).as_posix() for page in pages} == {
         *("index.html", "bills.html", "bill.html", "accounts.html", "account.html", "runs.html"),
         *("dictionary.html", "checks.html", "controls/index.html", "dbt/index.html"),
+        "reconciliation.html",
     }
     for page in pages:
         text = page.read_text(encoding="utf-8")
@@ -242,14 +270,63 @@ def test_what_a_run_did_not_change_is_linked(nights: Path) -> None:
     settle(nights, date(2026, 5, 4))
     last = files()
     written = {name for name in last if last[name] != after.get(name)}
-    # Of the two months what is of this account, and their lists of bills.
+    # Of the two months what is of this account, and the list of the month whose bills changed.
     months_written = [name.split("/")[0] for name in written if not name.startswith("accounts")]
-    assert sorted(months_written) == ["2026-03", "2026-03", "2026-05", "2026-05"]
-    assert {"2026-03/list-0.js", "2026-05/list-0.js"} < written
+    assert sorted(months_written) == ["2026-03", "2026-05", "2026-05"]
+    assert "2026-05/list-0.js" in written
     usage = accounts_given(nights, "2026-03")[HOSTILE[0]]["usage"]
     assert [row[3:] for row in usage] == [["2", "1", "1", "0"]]
     [line] = accounts_given(nights, "2026-05")[HOSTILE[0]]["lines"]
     assert line[3] == "correction"
+
+
+def test_a_vendors_bill_writes_what_it_is_of(tmp_path: Path) -> None:
+    """Bills of the vendor's come for old months, and again: what they do not change is linked."""
+    owners = [f"20000000{n:04d}" for n in range(40)]
+    write(
+        tmp_path / "landing/call_logs/arrived_on=2026-03-11/calls.jsonl",
+        json_lines(*(record(owner, owner_uin=owner, called_at="2026-03-10T10:00:00+08:00")
+                     for owner in owners)),
+    )  # fmt: skip
+    first = vendor_bills.bill([vendor_bills.row(owner, "2026-03-10", 1) for owner in owners])
+    write(tmp_path / "landing/vendor_bills/arrived_on=2026-04-02/bill.csv", first)
+    settle(tmp_path, date(2026, 4, 2))
+
+    def files() -> dict[str, int]:
+        folder = data_of(tmp_path) / "reconciled-2026-03"
+        return {path.name: path.stat().st_ino for path in folder.glob("*.js")}
+
+    before = files()
+    assert len(before) > 5
+    settle(tmp_path, date(2026, 4, 3))
+    assert files() == before
+    again = vendor_bills.bill([vendor_bills.row(owners[7], "2026-03-10", 2)])
+    write(tmp_path / "landing/vendor_bills/arrived_on=2026-04-04/again.csv", again)
+    settle(tmp_path, date(2026, 4, 4))
+    after = files()
+    assert {name for name in after if after[name] != before[name]} == {
+        *(f"{share_of(tmp_path, owners[7])}.js", "list-0.js")
+    }
+    [row] = accounts_given(tmp_path, "reconciled-2026-03")[owners[7]]["reconciled"]
+    assert dict(zip(COLUMNS["reconciled"], row, strict=True))["vendor_calls"] == "2"
+
+
+def test_months_of_focus_that_a_night_did_not_change_are_linked(nights: Path) -> None:
+    """Comes after the nights before: the last has settled a line of May."""
+    folder = nights / "published" / "current" / "parquet" / "focus_cost_and_usage"
+    before = {path.parent.name: path.stat().st_ino for path in folder.glob("*/*.parquet")}
+    assert set(before) == {f"bill_month=2026-0{n}-01" for n in (3, 4, 5)}
+    write(
+        nights / "landing/call_logs/arrived_on=2026-05-05/more.jsonl",
+        json_lines(record("more of may", called_at="2026-05-04T10:00:00+08:00")),
+    )
+    settle(nights, date(2026, 5, 5))
+    after = {path.parent.name: path.stat().st_ino for path in folder.glob("*/*.parquet")}
+    assert {name for name in after if after[name] != before[name]} == {"bill_month=2026-05-01"}
+    files = f"read_parquet('{folder}/*/*.parquet', hive_partitioning = false)"
+    assert query(nights, f"from {files} order by all") == query(
+        nights, "from billing.focus_cost_and_usage order by all"
+    )
 
 
 def test_a_call_that_moves_to_another_month(tmp_path: Path) -> None:
@@ -335,7 +412,11 @@ def test_the_site_of_one_account_has_nothing_of_others(sample_place: Path, tmp_p
             text = path.read_text(encoding="utf-8")
             assert [other for other in others if other in text] == [], path
             assert "迟到合同客户" not in text, path
-    assert {path.name for path in site.glob("*.html")} == {"index.html", "bill.html"}
+    assert {path.name for path in site.glob("*.html")} == {
+        *("index.html", "bill.html", "reconciliation.html")
+    }
+    # It has no bill of the vendor's; another account has.
+    assert list((site / "data").glob("*/reconciled-*")) == []
     # What is there is what the whole site has of the account.
     whole = json.loads(json.dumps(accounts_given(sample_place, "2026-09")[owner]))
     [script] = (site / "data").glob("*/2026-09/[0-9]*.js")
@@ -344,6 +425,16 @@ def test_the_site_of_one_account_has_nothing_of_others(sample_place: Path, tmp_p
     # Again, over what is there.
     succeed(callbill("export", *places(sample_place), *arguments))
     assert [path.name for path in tmp_path.iterdir()] == [site.name]
+
+
+def test_the_site_of_one_account_has_its_vendors_bill(sample_place: Path, tmp_path: Path) -> None:
+    owner = "100000000002"
+    arguments = ("--format=site", f"--owner={owner}", f"--output={tmp_path}")
+    succeed(callbill("export", *places(sample_place), *arguments))
+    [script] = (tmp_path / f"callbill-site-{owner}" / "data").glob("*/reconciled-2026-09/[0-9]*.js")
+    given_value = script.read_text(encoding="utf-8").partition(", ")[2].removesuffix(");\n")
+    whole = accounts_given(sample_place, "reconciled-2026-09")[owner]
+    assert json.loads(given_value) == [[owner, json.loads(json.dumps(whole))]]
 
 
 def test_the_site_of_one_account_needs_an_account(sample_place: Path, tmp_path: Path) -> None:

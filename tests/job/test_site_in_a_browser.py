@@ -50,6 +50,11 @@ PAGES = {
     "bills": ("bills.html", "#table-bills tbody tr"),
     "bill": (BILL, ".head .big"),
     "which": ("bill.html", "select[name=month]"),
+    "reconciliation": ("reconciliation.html", "#table-reconciled tbody tr"),
+    "vendor-bill": (
+        "reconciliation.html#owner=100000000002&month=2026-09",
+        ".head .big",
+    ),
     "accounts": ("accounts.html", "#table-accounts tbody tr"),
     "account": ("account.html#owner=100000000008", "#table-months tbody tr"),
     "runs": ("runs.html", "#table-controls tbody tr"),
@@ -179,7 +184,7 @@ def figure(page: Page, name: str) -> str:
     found = page.locator(f"[data-figure='{name}']").first
     value = found.get_attribute("data-value")
     assert value is not None
-    assert found.inner_text() == shown(value)
+    assert found.inner_text().lstrip("+") == shown(value)
     return value
 
 
@@ -343,6 +348,9 @@ def test_a_bill_answers_what_people_ask(browser: Browser, sample_place: Path) ->
         head = page.locator(".head").inner_text()
         assert "12.45 CNY" in head
         assert "1.29 CNY less than in August 2026 (13.74 CNY)" in head
+        parts = [figure(page, f"change-{part}") for part in ("calls", "discount", "adjustment")]
+        assert parts == ["0.12000000", "-1.35975000", "-0.05025000"]
+        assert sum(map(Decimal, parts)) == Decimal("-1.29")
         assert figure(page, "sum-calls") == "231"
         assert "The bill counts 231 calls; 227 of the calls made in September" in (
             page.locator("#calls").inner_text()
@@ -358,6 +366,72 @@ def test_a_bill_answers_what_people_ask(browser: Browser, sample_place: Path) ->
         page.get_by_text("Most was spent by").wait_for()
         first = table(page, "callers")[0]
         assert (first["operate_uin"], first["real_cost"]) == ("100000000005", "7.86000000")
+
+
+def test_from_a_bill_to_what_differs_in_the_vendors(browser: Browser, sample_place: Path) -> None:
+    """By what links say alone; each figure is the mart's, and the parts make the difference."""
+    with opened(browser) as page:
+        page.goto(address(sample_place, "index.html"))
+        page.locator("#table-reconciled").get_by_role("link", name="2026-09").click()
+        page.locator("#table-reconciled tbody tr").first.wait_for()
+        [listed] = table(page, "reconciled")
+        assert (listed["cost_difference"], listed["result"]) == ("-0.32331200", "unexplained")
+        page.goto(address(sample_place, "bill.html", owner="100000000002", month="2026-09"))
+        sentence = page.locator("#vendor-bill").inner_text()
+        assert "differs by −0.32331200 CNY" in " ".join(sentence.split())
+        page.get_by_role("link", name="See why").click()
+        page.locator("#table-differences tbody tr").first.wait_for()
+        assert figure(page, "vendor_cost") == "23.93668800"
+        columns = ("usage_date", "category", "vendor_calls", "vendor_cost", "cost_difference")
+        expected = query(
+            sample_place,
+            f"select {', '.join(f'{column}::varchar' for column in columns)}"
+            " from billing.reconciliation where category <> 'none'"
+            " and bill_month = '2026-09-01' order by all",
+        )
+        found = [tuple(row[column] for column in columns) for row in table(page, "differences")]
+        assert sorted(found) == expected
+        steps = page.locator("table.steps [data-figure^=part-]").evaluate_all(
+            "cells => cells.map(cell => [cell.dataset.figure, cell.dataset.value])"
+        )
+        parts = {name.removeprefix("part-"): Decimal(value) for name, value in steps}
+        assert sum(parts.values()) - parts["theirs"] == parts["theirs"]
+        assert parts["unexplained"] == Decimal("-0.24297420")
+        unfold(page)
+        [(agreeing,)] = query(
+            sample_place,
+            "select count(*) from billing.reconciliation where category = 'none'"
+            " and bill_month = '2026-09-01'",
+        )
+        assert len(table(page, "agreeing")) == agreeing
+        page.get_by_role("link", name="Our bill").click()
+        page.locator("h1:has-text('Bill for September 2026')").wait_for()
+
+
+def test_an_account_of_a_long_list_is_found(
+    browser: Browser, crowded: Path, tmp_path: Path
+) -> None:
+    """Of a list that is not loaded as a whole: by any part of the number."""
+    site = tmp_path / "site"
+    shutil.copytree(site_of(crowded), site, ignore=shutil.ignore_patterns("dbt", "controls"))
+    script = site / "assets" / "site.js"
+    script.chmod(0o644)
+    text = script.read_text(encoding="utf-8")
+    assert "const FILES_AT_ONCE = 5;" in text
+    script.write_text(text.replace("const FILES_AT_ONCE = 5;", "const FILES_AT_ONCE = 1;"))
+    with opened(browser) as page:
+        page.goto(f"{site.as_uri()}/accounts.html")
+        page.locator("text=This list is long").wait_for()
+        # Neither in the first file, nor what its number begins with.
+        page.get_by_role("searchbox").fill("009987")
+        page.locator("#table-accounts").get_by_role("link", name="200000009987").wait_for()
+        assert page.locator("text=This list is long").count() == 0
+        assert len(table(page, "accounts")) == 1
+        page.goto(f"{site.as_uri()}/bills.html")
+        page.locator("text=This list is long").wait_for()
+        page.get_by_role("searchbox").fill("009987")
+        page.locator("#table-bills").get_by_role("link", name="200000009987").click()
+        page.locator(".head .big").wait_for()
 
 
 def test_every_bill_shows_the_figures_of_the_marts(browser: Browser, sample_place: Path) -> None:
@@ -670,6 +744,10 @@ def test_addresses_of_nothing(browser: Browser, sample_place: Path) -> None:
         page.locator("text=Nothing was charged in July 2026").wait_for()
         page.goto(address(sample_place, "account.html", owner="1"))
         page.locator("text=knows no account 1").wait_for()
+        page.goto(address(sample_place, "reconciliation.html", owner="1", month="2026-09"))
+        page.locator("text=No bill of the vendor's is known of 1 for September 2026").wait_for()
+        page.get_by_role("link", name="All of the vendor's bills").click()
+        page.locator("#table-reconciled tbody tr").first.wait_for()
         page.goto(address(sample_place, "bills.html", **{"from": "x", "to": "<b>"}))
         page.locator("#table-bills tbody tr").first.wait_for()
 

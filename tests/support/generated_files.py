@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+import cramjam
 import zstandard
 
 Call = dict[str, Any]
@@ -44,7 +45,7 @@ def generate(seed: int) -> GeneratedFile:
     name = random.choice([f"calls.{ending}", f"calls.{ending.upper()}", f"a.b-{seed}.{ending}"])
     if ending == "":
         name = f"2026090110_{seed}"
-    packed = random.choice(["", "", ".gz", ".zst", ".bz2", ".GZ"]) if ending else ""
+    packed = random.choice(["", "", ".gz", ".zst", ".bz2", ".GZ", ".snappy"]) if ending else ""
     if packed:
         content = _PACK[packed.lower()](content)
         name += packed
@@ -73,6 +74,7 @@ _PACK: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.compress,
     ".bz2": bz2.compress,
     ".zst": zstandard.ZstdCompressor().compress,
+    ".snappy": lambda content: bytes(cramjam.snappy.compress_raw(content)),
 }
 
 

@@ -1,6 +1,7 @@
 -- Lines of accounts whose prices depend on how much: the calls that each settlement moves between
 -- steps, packages and waivers (pipelines/callbill/tasks/quantities.py counts them), with their
 -- prices. What re-rating takes back and charges again under one key cancels out.
+-- Whether a waived request is charged is looked up in {{ ref('int_calls') }}.
 with moves as (
     select * from {{ source('ops', 'quantity_moves') }}
     where {{ is_due() }}

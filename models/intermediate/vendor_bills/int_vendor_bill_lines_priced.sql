@@ -116,6 +116,10 @@ select
     calls,
     price,
     real_cost,
+    voucher_amount,
+    incentive_amount,
+    cash_amount,
+    transfer_amount,
     -- Calls at the line's own price; its cost if it states no price.
     case
         when calls is null then cast(0 as decimal(38, 8))

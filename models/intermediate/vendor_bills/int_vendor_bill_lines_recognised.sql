@@ -79,6 +79,12 @@ recognised as (
         or coalesce(lines.sub_product_name in {{ adjustment_names() }}, false)
         or coalesce(lines.component_type in {{ adjustment_names() }}, false)
         or coalesce(lines.component_name in {{ adjustment_names() }}, false)
+        -- In FOCUS it is an adjustment of no component.
+        or (
+            coalesce(lines.transaction_type = 'Adjustment', false)
+            and lines.component_type is null
+            and lines.component_name is null
+        )
             as is_adjustment,
         coalesce(
             lines.transaction_type in {{ bill_adjustment_names() }}
@@ -181,6 +187,10 @@ select
     used_amount,
     used_amount_unit,
     deducted_amount,
+    voucher_amount,
+    incentive_amount,
+    cash_amount,
+    transfer_amount,
     list_price,
     discount,
     unit_price,

@@ -1,6 +1,8 @@
 """Senders' announcements: `<file>.manifest.json`, with a file's number of records and its SHA-256.
 
 No figure depends on them. The control `files_are_as_announced` compares them with what was loaded.
+Of a .zip it compares the records of all its members. Members have hashes of their own, so the hash
+of the .zip is compared here, where it lies.
 """
 
 from __future__ import annotations
@@ -10,11 +12,14 @@ import re
 from collections.abc import Iterable
 from datetime import date
 
-from callbill.ingest.landing import Announcement
+from callbill.base.errors import CallbillError
+from callbill.ingest.landing import ANNOUNCEMENT_SUFFIX, ARCHIVE, Announcement
+from callbill.storage.folder import digest_of
 from callbill.warehouse.warehouse import Warehouse
 
 _MAX_BYTES = 1 << 20
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+_NO_ARCHIVE = "is of a .zip that is not there"
 
 
 def keep_announcements(
@@ -25,6 +30,7 @@ def keep_announcements(
         tuple(entry)
         for entry in warehouse.rows(
             "select path, size_bytes, mtime_ns, inode from ops.landing_manifests"
+            f" where problem is distinct from '{_NO_ARCHIVE}'"
         )
     }
     for announcement in announcements:
@@ -55,4 +61,17 @@ def _content(announcement: Announcement) -> tuple[int | None, str | None, str | 
         return None, None, "records is not a number of records"
     if sha256 is not None and not (isinstance(sha256, str) and _SHA256.fullmatch(sha256)):
         return None, None, "sha256 is not 64 hexadecimal digits"
+    if announcement.file_name.lower().endswith(ARCHIVE):
+        return records, sha256, _fault_of_archive(announcement, sha256)
     return records, sha256, None
+
+
+def _fault_of_archive(announcement: Announcement, sha256: str | None) -> str | None:
+    archive = announcement.path.with_name(announcement.path.name.removesuffix(ANNOUNCEMENT_SUFFIX))
+    try:
+        found = digest_of(archive)
+    except (OSError, CallbillError):
+        return _NO_ARCHIVE
+    if sha256 is not None and sha256.lower() != found:
+        return f"the .zip has the SHA-256 {found}"
+    return None

@@ -39,18 +39,18 @@ KINDS = {
     ".parquet": "parquet",
     ".xlsx": "workbook",
 }
-COMPRESSIONS = (".gz", ".zst", ".bz2")
+COMPRESSIONS = (".gz", ".zst", ".bz2", ".snappy")
 # Of a file without an ending its first bytes say how it is compressed.
 BY_FIRST_BYTES = "?"
 # A .zip that cannot be listed is a file that cannot be read.
-_ARCHIVE = ".zip"
+ARCHIVE = ".zip"
 _NOT_UNPACKED = {
-    ".snappy": "snappy", ".sz": "snappy", ".lzo": "lzop", ".lz4": "lz4", ".xz": "xz",
+    ".sz": "snappy in frames", ".lzo": "lzop", ".lz4": "lz4", ".xz": "xz",
     ".7z": "7-Zip", ".rar": "RAR", ".tar": "tar", ".tgz": "tar", ".z": "compress",
 }  # fmt: skip
 _UNKNOWN_ENDING = (
-    "is neither .jsonl, .ndjson, .json, .csv, .tsv, .log, .txt (or these .gz, .zst, .bz2), .parquet"
-    " nor .zip"
+    "is neither .jsonl, .ndjson, .json, .csv, .tsv, .log, .txt (or these .gz, .zst, .bz2, "
+    ".snappy), .parquet nor .zip"
 )
 # Version 1 of the reading rules knew these alone.
 _ENDINGS_OF_RULES_1 = re.compile(r"\.(jsonl|ndjson|csv|json)(\.gz|\.zst)?$|\.parquet$")
@@ -241,7 +241,7 @@ def files_of(
 ) -> Iterator[LandingFile | Skipped | Waiting]:
     """The files to read in a file: itself, or the members of an archive. Its name begins with its
     feed. Raises UnusableFileError."""
-    if not file.name.lower().endswith(_ARCHIVE):
+    if not file.name.lower().endswith(ARCHIVE):
         yield _landing_file(file, shapes, zone)
         return
     archive = file
@@ -273,7 +273,7 @@ def _member(
     if member.name in names:
         raise UnusableFileError("is in its .zip more than once under this name")
     names.add(member.name)
-    if filename.lower().endswith(_ARCHIVE):
+    if filename.lower().endswith(ARCHIVE):
         raise UnusableFileError("is a .zip in a .zip: unpack it")
     if filename.endswith(ANNOUNCEMENT_SUFFIX):
         raise UnusableFileError("is an announcement in a .zip: put it beside the .zip")
@@ -308,7 +308,7 @@ def kind_of(name: str) -> tuple[str, str]:
     if suffix in COMPRESSIONS:
         stem, compression = _ROTATED.sub(r"\1", stem.removesuffix(suffix)), suffix
         suffix = Path(stem).suffix
-    if suffix == _ARCHIVE and not compression:
+    if suffix == ARCHIVE and not compression:
         return "archive", ""
     if suffix in _NOT_UNPACKED:
         raise UnusableFileError(

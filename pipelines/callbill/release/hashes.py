@@ -40,7 +40,11 @@ NAMES_FROM_SEEDS = frozenset(
 
 # Columns that hashes cover only from a later recipe on (callbill.base.rules): by table and column,
 # the first recipe that covers it.
-LATER_COLUMNS: dict[str, dict[str, int]] = {}
+LATER_COLUMNS: dict[str, dict[str, int]] = {
+    "vendor_bill_lines": dict.fromkeys(
+        ("cash_cost", "credit_cost", "voucher_cost", "transfer_cost"), 2
+    ),
+}
 
 # Columns that enter a row's text only if one of them has a value: a line whose price does not
 # depend on how much is hashed as it was before there were others.

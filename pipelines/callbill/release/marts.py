@@ -4,6 +4,8 @@
 dates that it changed. A mart without it is hashed as a whole. `meta.is_in_settlement_hash` marks
 the marts that the hash of a settlement date covers: a further one would change the hash of every
 sealed date. A mart with `meta.is_view` is a view over other marts. It is published and not hashed.
+`meta.by_month` names the column of a view by which its Parquet files are divided, one a bill month:
+its instant is the month's begin.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ class Mart:
     hashed_by: str | None = None
     is_in_settlement_hash: bool = False
     is_view: bool = False
+    by_month: str | None = None
 
 
 def hashed_marts() -> list[Mart]:
@@ -34,6 +37,11 @@ def hashed_marts() -> list[Mart]:
 def dated_marts() -> list[str]:
     """The names of the marts that the hash of a settlement date covers."""
     return [mart.name for mart in hashed_marts() if mart.is_in_settlement_hash]
+
+
+def views_by_month() -> dict[str, str]:
+    """The views whose files are divided by bill month, with the column that says it."""
+    return {mart.name: mart.by_month for mart in _marts(settings.PROJECT) if mart.by_month}
 
 
 @cache

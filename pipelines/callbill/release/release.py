@@ -79,6 +79,10 @@ class Release:
         """The Parquet file of a mart other than calls."""
         return self.parquet / f"{name}.parquet"
 
+    def of_month(self, name: str, month: date) -> Path:
+        """The folder of a view's Parquet file of a bill month."""
+        return self.parquet / name / f"bill_month={month}"
+
     def open(self) -> duckdb.DuckDBPyConnection:
         """Open the release's database for reading, with times in UTC.
 

@@ -11,6 +11,7 @@ import platform
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import date
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from callbill.base.settings import BillingVars
 from callbill.base.sql import identifier, literal
 from callbill.release.hashes import table_hashes
 from callbill.release.manifest import Manifest, figure_vars
-from callbill.release.marts import hashed_marts
+from callbill.release.marts import hashed_marts, views_by_month
 from callbill.release.release import Release
 from callbill.release.site import write_site
 from callbill.storage.files import link_or_copy, sync_file, sync_folder
@@ -71,8 +72,12 @@ def write_release(
     # In the order of their rows, tables are written once and are a third smaller.
     con.execute("set preserve_insertion_order = true")
     views = [view for (view,) in con.execute(_VIEWS).fetchall()]
+    by_month = views_by_month()
+    for view, column in by_month.items():
+        months = _changed_months(con, settle_from, through)
+        _write_by_month(con, billing_vars, view, column, release, previous, months)
     for table in (*(mart.name for mart in hashed_marts()), *views):
-        if table != "calls":
+        if table != "calls" and table not in by_month:
             target = literal(str(release.table(table)))
             con.execute(f"copy (from billing.{table}) to {target} ({_PARQUET})")
     _write_database(warehouse, release)
@@ -84,6 +89,70 @@ def write_release(
             _make_durable(Path(folder, name))
         sync_folder(Path(folder))
     return release
+
+
+def _changed_months(con: duckdb.DuckDBPyConnection, settle_from: date, through: date) -> set[date]:
+    """The bill months whose bills differ now that these dates are settled: those that they are in,
+    and those that have ended."""
+    rows = con.execute(
+        """
+        select bill_month from billing.settlements where settled_on between $first and $last
+        union
+        select bill_month from billing.precision_adjustments
+        where bill_month + interval 1 month between $first and $last
+        """,
+        {"first": settle_from, "last": through},
+    ).fetchall()
+    return {month for (month,) in rows}
+
+
+def _write_by_month(
+    con: duckdb.DuckDBPyConnection,
+    billing_vars: BillingVars,
+    view: str,
+    column: str,
+    release: Release,
+    previous: Release | None,
+    changed: set[date],
+) -> None:
+    """Write a view's Parquet files, one a bill month. Months that are as they were are linked.
+
+    A file's name is a hash of what its rows depend on beside its month's bill: the view and the
+    catalogue. A file of another name is not linked.
+    """
+    seeds = con.execute(
+        "select table_name from duckdb_tables() where schema_name = 'seeds'"
+        " and database_name = current_database() order by 1"
+    ).fetchall()
+    digest = sha256(
+        repr(
+            [
+                con.execute(
+                    "select sql from duckdb_views() where view_name = ? and schema_name = 'billing'"
+                    " and database_name = current_database()",
+                    [view],
+                ).fetchall(),
+                *(con.execute(f"from seeds.{seed} order by all").fetchall() for (seed,) in seeds),
+            ]
+        ).encode()
+    )
+    name = f"{digest.hexdigest()[:32]}.parquet"
+    months = con.execute(
+        "select distinct bill_month from billing.monthly_bills order by 1"
+    ).fetchall()
+    zone = literal(billing_vars.billing_timezone)
+    for (month,) in months:
+        folder = release.of_month(view, month)
+        folder.mkdir(parents=True)
+        before = previous.of_month(view, month) / name if previous else None
+        if before is not None and month not in changed and before.exists():
+            link_or_copy(before, folder / name)
+        else:
+            begin = f"timezone({zone}, timestamp '{month}')"
+            con.execute(
+                f"copy (from billing.{view} where {column} = {begin})"
+                f" to {literal(str(folder / name))} ({_PARQUET})"
+            )
 
 
 def _make_durable(path: Path) -> None:

@@ -154,7 +154,7 @@ def build_models(
             dates, billing_vars, load_thresholds(settings), has_catalogue_news=has_news
         )
         plan, built = _build_buckets(warehouse, settings, plan, window, values, workers)
-    write_relations(warehouse, plan, window, {"int_quantity_lines": count_quantities})
+    write_models(warehouse, plan, window)
     days = (dates.last - dates.first).days
     warehouse.by_date.complete(dates.first + timedelta(days=n) for n in range(days + 1))
     return built
@@ -329,8 +329,15 @@ def _has_catalogue_news(warehouse: Warehouse, dates: RuleRange) -> bool:
 
 
 def has_quantity_prices(warehouse: Warehouse, last: date) -> bool:
-    """Whether a price may depend on how much, as known on a date."""
+    """Whether a price may depend on how much by a settlement date: a ladder, a package or a waiver
+    is known by then."""
     return bool(warehouse.value(_QUANTITY_PRICES, {"last": last}))
+
+
+def write_models(warehouse: Warehouse, plan: Plan, window: Window) -> None:
+    """Write the models of a plan, and count what prices of some of them depend on. Raises
+    CallbillError if a model cannot be built."""
+    write_relations(warehouse, plan, window, {"int_quantity_lines": count_quantities})
 
 
 def _has_attribute_claims(warehouse: Warehouse) -> bool:

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import cramjam
 import pytest
 from callbill.ingest.landing import LandingFile, Skipped, list_landing
 from callbill.ingest.readers import unpacking
@@ -112,3 +113,25 @@ def test_what_unpacks_to_more_than_any_log_is_refused(
     member, packed = (0, "") if compression == "member" else (None, compression)
     with pytest.raises(UnreadableFileError, match="unpacks to more than"):
         unpack(path, member, packed, tmp_path / "content")
+
+
+def test_snappy_that_is_broken_off_anywhere_is_refused(tmp_path: Path) -> None:
+    content = b'{"request_id": "8f14e45f"}\n' * 40 + bytes(range(256))
+    packed = bytes(cramjam.snappy.compress_raw(content))
+    path = tmp_path / "packed"
+    path.write_bytes(packed)
+    assert unpack(path, None, ".snappy", tmp_path / "content").read_bytes() == content
+    for length in range(1, len(packed)):
+        path.write_bytes(packed[:length])
+        with pytest.raises(UnreadableFileError, match="does not decompress to its end"):
+            unpack(path, None, ".snappy", tmp_path / "content")
+
+
+def test_snappy_of_more_than_is_held_in_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpacking, "_MAX_SNAPPY", 1_000_000)
+    path = tmp_path / "packed"
+    path.write_bytes(bytes(cramjam.snappy.compress_raw(bytes(2_000_000))))
+    with pytest.raises(UnreadableFileError, match="is snappy of more than"):
+        unpack(path, None, ".snappy", tmp_path / "content")

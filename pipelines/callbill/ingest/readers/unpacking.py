@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+import cramjam
 import zstandard
 from callbill.ingest.landing import BY_FIRST_BYTES
 from callbill.ingest.readers.lines import CHUNK, UnreadableFileError
@@ -21,7 +22,12 @@ _MAX_ZSTD_WINDOW = 2**29
 # What is larger and unpacks to more than so many times its size is no log but a trap.
 _BELIEVED_BYTES = 4 * 2**30
 _MAX_RATIO = 500
-_FIRST_BYTES = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"BZh": ".bz2"}
+# A file of snappy is unpacked as a whole, in memory.
+_MAX_SNAPPY = 2**30
+_SNAPPY_FRAMES = b"\xff\x06\x00\x00sNaPpY"
+_FIRST_BYTES = {
+    b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"BZh": ".bz2", _SNAPPY_FRAMES: ".snappy",
+}  # fmt: skip
 
 
 def unpack(source: Path, member: int | None, compression: str, target: Path) -> Path:
@@ -61,7 +67,7 @@ def _write(chunks: Iterator[bytes], packed_size: int, target: Path) -> None:
 def _compression_of(path: Path) -> str:
     """The compression that a file's first bytes speak of."""
     with path.open("rb") as stream:
-        first = stream.read(4)
+        first = stream.read(max(map(len, _FIRST_BYTES)))
     for beginning, compression in _FIRST_BYTES.items():
         if first.startswith(beginning):
             return compression
@@ -128,4 +134,26 @@ def _zstd_chunks(source: BinaryIO) -> Iterator[bytes]:
         raise UnreadableFileError("does not decompress to its end: it ends inside a frame")
 
 
-_CHUNKS = {".gz": _gzip_chunks, ".zst": _zstd_chunks, ".bz2": _bzip2_chunks}
+def _snappy_chunks(source: BinaryIO) -> Iterator[bytes]:
+    """The content of a raw block, as clouds deliver logs. It begins with its length."""
+    packed = source.read(_MAX_SNAPPY + 1)
+    if packed.startswith(_SNAPPY_FRAMES):
+        raise UnreadableFileError(
+            "is snappy in frames, which do not say where they end: have it delivered as .gz or .zst"
+        )
+    try:
+        size = cramjam.snappy.decompress_raw_len(packed)
+        if max(size, len(packed)) > _MAX_SNAPPY:
+            raise UnreadableFileError(
+                f"is snappy of more than {_MAX_SNAPPY >> 20} MiB: have it delivered in smaller "
+                "files, or as .gz or .zst"
+            )
+        yield bytes(cramjam.snappy.decompress_raw(packed))
+    except cramjam.DecompressionError as error:
+        raise UnreadableFileError(f"does not decompress to its end: {error}") from error
+
+
+_CHUNKS = {
+    ".gz": _gzip_chunks, ".zst": _zstd_chunks, ".bz2": _bzip2_chunks,
+    ".snappy": _snappy_chunks,
+}  # fmt: skip

@@ -31,7 +31,11 @@ from callbill.warehouse.warehouse import Warehouse
 _CONTRACTS = "contracts"
 # By feed, the columns that versions of one thing have in common. Of other feeds two rows are two
 # things, or the feed's own rules decide.
-_KEYS = {_CONTRACTS: ("owner_uin", "component_code", "effective_from")}
+_KEYS = {
+    _CONTRACTS: ("owner_uin", "component_code", "effective_from"),
+    "packages": ("package_id", "owner_uin", "component_code"),
+    "waivers": ("waiver_id", "owner_uin", "component_code", "usage_date"),
+}
 
 
 @dataclass(frozen=True)

@@ -40,12 +40,11 @@ from callbill.jobs.simulation.terms import (
 from callbill.jobs.simulation.what_if import WhatIf
 from callbill.release.manifest import Manifest
 from callbill.release.store import published_by
-from callbill.tasks.build import build_models, has_quantity_prices
-from callbill.tasks.quantities import count_quantities
+from callbill.tasks.build import build_models, has_quantity_prices, write_models
 from callbill.tasks.workers.in_process import InProcess
 from callbill.warehouse.layout import CALLS, Layout
 from callbill.warehouse.plan import Plan, Window, load_plan
-from callbill.warehouse.relations import write_relations, write_seeds
+from callbill.warehouse.relations import write_seeds
 from callbill.warehouse.warehouse import Warehouse
 
 # What is compared. The models that these read are built too.
@@ -167,8 +166,7 @@ def _said_together(why: Remark) -> Iterator[None]:
         raise UsageError(f"{reason[0].lower()}{reason[1:]}, and without it: {error}") from error
 
 
-def _window(dates: RuleRange, *, has_quantity_prices: bool = False) -> Window:
-    """A window for bills from calls that are there: what decides about calls does not matter."""
+def _window(dates: RuleRange, *, has_quantity_prices: bool = True) -> Window:
     return Window(
         dates.first,
         dates.last,
@@ -237,8 +235,7 @@ def _build_bills(
     plan: Plan = load_plan(warehouse.layout, billing_vars, window)
     of_calls = [model.name for model in plan.models if model.by_bucket]
     write_seeds(warehouse, plan, ours.catalogue)
-    bills = plan.leading_to(_BILLS, given=of_calls)
-    write_relations(warehouse, bills, window, {"int_quantity_lines": count_quantities})
+    write_models(warehouse, plan.leading_to(_BILLS, given=of_calls), window)
 
 
 def _asked(books: Terms, terms: Terms, what_if: WhatIf, given: Given) -> list[Remark]:

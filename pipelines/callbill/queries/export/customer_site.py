@@ -21,7 +21,7 @@ from callbill.release.store import published_by
 _TABLES = (
     *("accounts", "monthly_bills", "bill_lines", "settlements", "precision_adjustments"),
     *("daily_usage", "cost_allocation", "account_ledger", "service_status", "account_arrears"),
-    "arrears_notices",
+    *("arrears_notices", "reconciliation", "vendor_bill_lines"),
 )
 _SEEDS = ("components", "products", "focus_services")
 

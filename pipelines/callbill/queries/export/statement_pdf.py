@@ -1,7 +1,8 @@
 """A statement as PDF, with ReportLab: A4, both languages, page numbers.
 
-Latin letters and digits are of a font that the file contains. Chinese is of a font that every PDF
-viewer has or replaces (STSong-Light, Adobe's collection GB1): a font to embed would be megabytes.
+A statement contains the letters that it uses, of Latin and of Chinese. Those of Chinese are from
+fonts/NotoSansSC-GB2312.ttf; a rare one that is not in it, such as in a name, is of a font that PDF
+viewers have (STSong-Light, Adobe's collection GB1).
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 # What the fonts of this module have not, or Chinese has another form of.
 _CHINESE = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\ufe30-\uffef\u3000-\u303f]+")
-_LATIN, _BOLD, _HAN = "Vera", "VeraBd", "STSong-Light"
+_LATIN, _BOLD, _HAN, _RARE = "Vera", "VeraBd", "NotoSansSC", "STSong-Light"
+_HAN_FILE = Path(__file__).parent / "fonts" / "NotoSansSC-GB2312.ttf"
 
 
 def write_statement(statement: Statement, path: Path) -> None:
@@ -54,7 +56,8 @@ def _register_fonts() -> None:
         pdfmetrics.registerFont(TTFont(_LATIN, "Vera.ttf"))
         pdfmetrics.registerFont(TTFont(_BOLD, "VeraBd.ttf"))
         pdfmetrics.registerFontFamily(_LATIN, normal=_LATIN, bold=_BOLD)
-        pdfmetrics.registerFont(UnicodeCIDFont(_HAN))
+        pdfmetrics.registerFont(TTFont(_HAN, str(_HAN_FILE)))
+        pdfmetrics.registerFont(UnicodeCIDFont(_RARE))
 
 
 def _numbered_canvas(statement: Statement) -> type:
@@ -64,7 +67,8 @@ def _numbered_canvas(statement: Statement) -> type:
 
     class NumberedCanvas(Canvas):  # type: ignore[misc]
         def __init__(self, *arguments: Any, **options: Any) -> None:
-            super().__init__(*arguments, **options)
+            # Otherwise each page names a font that is not in the file.
+            super().__init__(*arguments, **options | {"initialFontName": _LATIN})
             self._pages: list[dict[str, Any]] = []
 
         def showPage(self) -> None:  # noqa: N802  ReportLab's name
@@ -246,5 +250,16 @@ def _text(
         spaceAfter=space / 3,
         keepWithNext=bold,
     )
-    marked = _CHINESE.sub(lambda run: f'<font name="{_HAN}">{run[0]}</font>', escape(text))
+    marked = _CHINESE.sub(lambda run: _in_han(run[0]), escape(text))
     return Paragraph(marked, style)
+
+
+def _in_han(run: str) -> str:
+    """Chinese letters, marked with the font that has them."""
+    from reportlab.pdfbase import pdfmetrics
+
+    known = pdfmetrics.getFont(_HAN).face.charToGlyph
+    return "".join(
+        f'<font name="{_HAN if is_known else _RARE}">{"".join(letters)}</font>'
+        for is_known, letters in groupby(run, lambda letter: ord(letter) in known)
+    )

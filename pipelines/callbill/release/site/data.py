@@ -32,8 +32,10 @@ FORMAT = 2
 _ACCOUNTS_A_SHARE = 50
 _MIXER, _FIELD = 2_654_435_761, 4_294_967_291
 _SHARES = (13, 31, 61, 127, 251, 509, 1021, 2039, 4093, 8191)
-# A list of accounts or bills is cut into files of so many rows.
+# A list of accounts or bills is cut into files of so many rows; the numbers and names of all
+# accounts, which a long list is searched by, into files of so many.
 LIST_ROWS = 4000
+FIND_ROWS = 10_000
 # About how many rows one query puts together.
 _ROWS_AT_ONCE = 200_000
 
@@ -53,6 +55,16 @@ COLUMNS = {
     "accounts": ("owner_uin", "account_name", "status", "balance", "available", "amount_due",
                  "last_bill_month"),
     "names": ("account_uin", "account_name"),
+    "found": ("owner_uin", "account_name"),
+    "reconciled": ("usage_date", "component_code", "category", "calls", "vendor_calls",
+                   "calls_difference", "contract_price", "vendor_price", "real_cost",
+                   "vendor_cost", "cost_difference", "missing_difference", "volume_difference",
+                   "price_difference", "rounding_difference", "period_difference",
+                   "unexplained_difference"),
+    "vendor_bill": ("arrived_on", "corrected_lines", "corrected_cost", "other_lines",
+                    "settled_since"),
+    "reconciled_bills": ("owner_uin", "compared", "differing", "causes", "real_cost", "vendor_cost",
+                         "cost_difference", "unexplained_difference"),
     "months": ("bill_month", "product_code", "calls", "list_cost", "discount_amount",
                "rated_amount", "adjustment_amount", "deducted_amount"),
     "used": ("usage_month", "calls_received", "calls_billed", "calls_failed", "calls_unbilled"),
@@ -77,13 +89,38 @@ class Data:
     # The folder's name below `data`, and the number of shares in it.
     folder: str
     shares: int
-    # Months with a bill or with calls, the last first.
+    # Months with a bill or with calls, the last first; and those with a bill of the vendor's.
     months: list[date]
-    # By folder (a month, or accounts), the shares that have any account, as a hexadecimal number
-    # whose bits are the shares: a page asks for no script that is not there.
+    reconciled: list[date]
+    # By folder, the shares that have any account, as a hexadecimal number whose bits are the
+    # shares: a page asks for no script that is not there.
     written: dict[str, str]
     # By folder, the first account of each file of its list.
     lists: dict[str, list[str]]
+    # The first account of each file that accounts are found in.
+    found: list[str]
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """Scripts of one kind: of a month, of the vendor's bills of a month, or of accounts as they
+    stand. Their queries are `<kind>_accounts`, `<kind>_rows` and `<kind>_list`."""
+
+    kind: str
+    month: date | None = None
+
+    @property
+    def name(self) -> str:
+        month = f"{self.month:%Y-%m}" if self.month else ""
+        return {"month": month, "reconciled": f"reconciled-{month}", "account": "accounts"}[
+            self.kind
+        ]
+
+    @property
+    def values(self) -> dict[str, object]:
+        if self.kind == "account":
+            return {"last_entry_count": LAST_ENTRIES}
+        return {"month": self.month}
 
 
 def write_data(
@@ -103,9 +140,14 @@ def write_data(
         (shares for shares in _SHARES if shares * _ACCOUNTS_A_SHARE >= account_count), _SHARES[-1]
     )
     _create_macros(con, zone, shares)
+    # The vendor may bill an account of which nothing else is known.
     con.execute(
-        "create or replace temp table account_shares as"
-        " select owner_uin, share_of(owner_uin) as share_number from billing.accounts"
+        """
+        create or replace temp table account_shares as
+        select owner_uin, share_of(owner_uin) as share_number from billing.accounts
+        union
+        select owner_uin, share_of(owner_uin) as share_number from billing.reconciliation
+        """
     )
     name = f"{FORMAT}-{shares}"
     data = site / "data" / name
@@ -115,28 +157,33 @@ def write_data(
     else:
         changed = _changed_shares(con, data_before, *settled)
     months = [row[0] for row in con.execute(_query("months")).fetchall()]
+    hashes = _reconciled_hashes(con)
+    folders = [_Folder("month", month) for month in months]
+    folders += [_Folder("reconciled", month) for month in hashes]
+    folders.append(_Folder("account"))
     all_shares = set(range(shares))
     lists = {}
-    folders: list[date | None] = [*months, None]
-    for month in folders:
-        folder = data / (f"{month:%Y-%m}" if month else "accounts")
+    for of in folders:
+        folder = data / of.name
         folder.mkdir(parents=True)
         folder_before = data_before / folder.name if data_before else None
-        to_write = changed.get(month, set())
+        if of.kind == "reconciled" and of.month:
+            to_write = _changed_hashes(folder, folder_before, hashes[of.month])
+        else:
+            to_write = changed.get(of.month, set())
         if folder_before is None or not folder_before.is_dir() or -1 in to_write:
             to_write = all_shares
         else:
             for file in folder_before.glob("[0-9]*.js"):
                 if int(file.stem) not in to_write:
                     link_or_copy(file, folder / file.name)
-        if month:
-            _write_shares(con, folder, "month", to_write, shares, month=month)
-        else:
-            _write_shares(con, folder, "account", to_write, shares, last_entry_count=LAST_ENTRIES)
-        is_list_changed = bool(to_write) or month is None
-        lists[folder.name] = _write_list(con, folder, folder_before, month, is_list_changed)
+        _write_shares(con, folder, of, to_write, shares)
+        is_list_changed = bool(to_write) or of.kind == "account"
+        lists[folder.name] = _write_list(con, folder, folder_before, of, is_list_changed)
     (data / "accounts" / "names").write_text(_names(con), encoding="utf-8")
-    return Data(name, shares, months, {path.name: _bits(path) for path in data.iterdir()}, lists)
+    written = {path.name: _bits(path) for path in data.iterdir()}
+    found = _write_found(con, data, data_before)
+    return Data(name, shares, months, list(hashes), written, lists, found)
 
 
 def _changed_shares(
@@ -154,6 +201,41 @@ def _changed_shares(
     return shares
 
 
+def _reconciled_hashes(con: duckdb.DuckDBPyConnection) -> dict[date, dict[str, str]]:
+    """By month with a bill of the vendor's, the last first, a hash of what is shown of each share.
+
+    A bill of the vendor's may come for any month, and come again: what changed is found by content.
+    """
+    hashes: dict[date, dict[str, str]] = {}
+    for month, share, content_hash in con.execute(_query("reconciled_hashes")).fetchall():
+        hashes.setdefault(month, {})[str(share)] = content_hash
+    return hashes
+
+
+def _changed_hashes(folder: Path, before: Path | None, hashes: dict[str, str]) -> set[int]:
+    """The shares whose hashes are others than before. Writes them down for the next release."""
+    (folder / "hashes.json").write_text(json.dumps(hashes), encoding="utf-8")
+    known_before = before / "hashes.json" if before else None
+    old: dict[str, str] = {}
+    if known_before is not None and known_before.exists():
+        old = json.loads(known_before.read_text(encoding="utf-8"))
+    return {
+        int(share) for share in hashes.keys() | old.keys() if hashes.get(share) != old.get(share)
+    }
+
+
+def _write_found(con: duckdb.DuckDBPyConnection, data: Path, data_before: Path | None) -> list[str]:
+    """Write the numbers and names of all accounts, which a long list is searched by. Returns the
+    first account of each file."""
+    firsts = []
+    folder_before = data_before / "accounts" if data_before else None
+    query = _query("account_found", rows_a_file=FIND_ROWS)
+    for number, first, rows in con.execute(query).fetchall():
+        _write(data / "accounts", f"find-{number}", rows, folder_before)
+        firsts.append(first)
+    return firsts
+
+
 def _names(con: duckdb.DuckDBPyConnection) -> str:
     """A hash of the names of all accounts."""
     rows = con.execute("from seeds.account_names order by all").fetchall()
@@ -167,18 +249,17 @@ def _bits(folder: Path) -> str:
 def _write_shares(
     con: duckdb.DuckDBPyConnection,
     folder: Path,
-    name: str,
+    of: _Folder,
     shares: set[int],
     share_count: int,
-    **values: object,
 ) -> None:
-    """Write the scripts of some shares, by the queries `<name>_rows` and `<name>_accounts`.
+    """Write the scripts of some shares.
 
     Many rows are put together in several turns, each for some of the shares.
     """
     if not shares:
         return
-    [(row_count,)] = con.execute(_query(f"{name}_rows", **values)).fetchall()
+    [(row_count,)] = con.execute(_query(f"{of.kind}_rows", **of.values)).fetchall()
     turns = 1 + (row_count or 0) // _ROWS_AT_ONCE
     for turn in range(min(turns, share_count)):
         numbers = ", ".join(str(share) for share in sorted(shares) if share % turns == turn)
@@ -188,7 +269,7 @@ def _write_shares(
                 "owner_uin in (select owner_uin from account_shares"
                 f" where share_number in ({numbers}))"
             )
-            query = _query(f"{name}_accounts", in_shares=in_shares, **values)
+            query = _query(f"{of.kind}_accounts", in_shares=in_shares, **of.values)
             for share, accounts in con.execute(query).fetchall():
                 _write(folder, str(share), accounts)
 
@@ -197,10 +278,10 @@ def _write_list(
     con: duckdb.DuckDBPyConnection,
     folder: Path,
     folder_before: Path | None,
-    month: date | None,
+    of: _Folder,
     is_changed: bool,
 ) -> list[str]:
-    """Write the list of a month's bills, or of all accounts, in files of LIST_ROWS rows.
+    """Write the list of a folder's bills or accounts, in files of LIST_ROWS rows.
 
     Returns the first account of each.
     """
@@ -210,21 +291,25 @@ def _write_list(
             link_or_copy(folder_before / f"list-{number}.js", folder / f"list-{number}.js")
         link_or_copy(folder_before / "list.json", folder / "list.json")
     else:
-        query = _query(
-            "month_list" if month else "account_list", month=month, rows_a_file=LIST_ROWS
-        )
+        query = _query(f"{of.kind}_list", rows_a_file=LIST_ROWS, **of.values)
         firsts = []
         for number, first, rows in con.execute(query).fetchall():
-            _write(folder, f"list-{number}", rows)
+            _write(folder, f"list-{number}", rows, folder_before)
             firsts.append(first)
         (folder / "list.json").write_text(json.dumps(firsts), encoding="utf-8")
     return list(firsts)
 
 
-def _write(folder: Path, name: str, value: str) -> None:
+def _write(folder: Path, name: str, value: str, folder_before: Path | None = None) -> None:
+    """Write a script, or link that of the release before if it is the same."""
     script_name = json.dumps(f"{folder.name}/{name}")
-    script = f"callbill.give({script_name}, {value});\n"
-    (folder / f"{name}.js").write_text(script, encoding="utf-8")
+    script = f"callbill.give({script_name}, {value});\n".encode()
+    file = folder / f"{name}.js"
+    before = folder_before / file.name if folder_before else None
+    if before is not None and before.exists() and before.read_bytes() == script:
+        link_or_copy(before, file)
+    else:
+        file.write_bytes(script)
 
 
 def _create_macros(con: duckdb.DuckDBPyConnection, zone: str, shares: int) -> None:

@@ -22,10 +22,11 @@ _PAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "index": (
         ("chart", "charts", "index"),
         ("totals", "used", "days", "changes", "arrears", "unbilled", "unbilled_to_date",
-         "controls", "budgets"),
+         "controls", "budgets", "reconciled"),
     ),
     "bills": (("bills",), ()),
     "bill": (("chart", "charts", "standing", "bill"), ()),
+    "reconciliation": (("reconciliation",), ("reconciled",)),
     "accounts": (("accounts",), ()),
     "account": (("chart", "charts", "standing", "account"), ("totals",)),
     "runs": (
@@ -36,7 +37,7 @@ _PAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "checks": (("dictionary",), ()),
 }  # fmt: skip
 # The pages of a site for one customer.
-_CUSTOMER_PAGES = ("bill", "account")
+_CUSTOMER_PAGES = ("bill", "account", "reconciliation")
 # How many of the last runs are shown.
 _LAST_RUNS = 30
 # How many rows a table has that may grow with the number of accounts.
@@ -162,6 +163,18 @@ _QUERIES = {
         from billing.budget_status where state <> 'within'
         order by bill_month desc, used_percent desc, owner_uin
     """,
+    # The vendor's bills beside ours, by month.
+    "reconciled": """
+        select
+            strftime(bill_month, '%Y-%m') as bill_month, count(distinct owner_uin) as accounts,
+            count(distinct owner_uin) filter (where category <> 'none') as differing_accounts,
+            count(distinct owner_uin) filter (where unexplained_difference <> 0)
+                as unexplained_accounts,
+            sum(real_cost) as real_cost, sum(vendor_cost) as vendor_cost,
+            sum(cost_difference) as cost_difference
+        from billing.reconciliation group by billing.reconciliation.bill_month
+        order by bill_month desc
+    """,
     "rejected": """
         select
             feed, reason, count(*) as lines, count(distinct source_file_id) as files
@@ -213,6 +226,8 @@ def write_pages(con: duckdb.DuckDBPyConnection, facts: Facts, site: Path, data: 
         "written": data.written,
         "lists": data.lists,
         "months": [f"{month:%Y-%m}" for month in data.months],
+        "reconciled": [f"{month:%Y-%m}" for month in data.reconciled],
+        "found": data.found,
         "billed": billed,
         "lastEntries": LAST_ENTRIES,
         "columns": COLUMNS,

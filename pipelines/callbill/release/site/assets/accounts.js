@@ -3,8 +3,8 @@
 
 const COLUMNS = ["owner_uin", "status", "balance", "available", "amount_due", "last_bill_month"];
 
-async function loadAccounts(beginning, whole) {
-  const { rows, isWhole } = await loadList("accounts", "accounts", { beginning, whole });
+async function loadAccounts(text, whole) {
+  const { rows, isWhole } = await loadList("accounts", "accounts", { text, whole });
   return {
     rows: rows.map((row) => ({ ...row, last_bill_month: row.last_bill_month?.slice(0, 7) ?? null })),
     isWhole,
@@ -15,10 +15,9 @@ function Accounts() {
   const [values, change] = useAddress();
   const [whole, setWhole] = useState(false);
   const { state = "", account = "" } = values;
-  const isMany = (facts.lists.accounts ?? []).length > FILES_AT_ONCE;
   const isAll = whole || state !== "";
-  const beginning = isMany && !isAll ? account.trim() : "";
-  const all = useLoaded(() => loadAccounts(beginning, isAll), [beginning, isAll]);
+  const text = isLong("accounts") && !isAll ? account.trim() : "";
+  const all = useLoaded(() => loadAccounts(text, isAll), [text, isAll]);
   const rows = useMemo(
     () =>
       (all?.rows ?? []).filter(

@@ -67,6 +67,17 @@ function paymentOf(bill) {
   return account.notice.length > 0 ? "arrears" : "paid";
 }
 
+/** What made a bill more or less than that of the month before: three parts, which add up to it. */
+function ChangeOf({ bill, before }) {
+  const [now, then] = [figuresOf(bill), figuresOf(before)];
+  const part = (name, left, right) => html`<b><${Figure} name=${name} value=${difference(left, right)} signed /></b>`;
+  return html`<span id="made-of">${t("made_of_changes", {
+    calls: part("change-calls", now.list_cost, then.list_cost),
+    discount: part("change-discount", then.discount_amount, now.discount_amount),
+    adjustment: part("change-adjustment", now.adjustment_amount, then.adjustment_amount),
+  })}</span>`;
+}
+
 function Head({ bill, before }) {
   const { month, owner, name, adjustment } = bill;
   const isFinal = adjustment.is_final === "true";
@@ -96,7 +107,7 @@ function Head({ bill, before }) {
                 month: html`<${BillLink} owner=${owner} month=${before.month}>${monthName(before.month)}<//>`,
                 earlier: html`<${Money} value=${earlier} />`,
               },
-            )}</p>`}
+            )} ${direction === 0 ? null : html`<${ChangeOf} bill=${bill} before=${before} />`}</p>`}
       </div>
       <dl class="facts">
         <div><dt>${t("recipient")}</dt><dd><${AccountLink} owner=${owner} name=${name} /></dd></div>
@@ -263,9 +274,9 @@ function ByPrice({ bill }) {
 }
 
 const PRICE_CELLS = {
-  list_price: (row) => html`${number(row.list_price)} <small>${componentOf(row.component_code).price_unit}</small>`,
+  list_price: (row) => html`${number(row.list_price)} <small>${term(componentOf(row.component_code).price_unit)}</small>`,
   contract_price: (row) =>
-    html`${number(row.contract_price)} <small>${componentOf(row.component_code).price_unit}</small>`,
+    html`${number(row.contract_price)} <small>${term(componentOf(row.component_code).price_unit)}</small>`,
   discount: (row) => row.discount ?? t("agreed_price"),
 };
 
@@ -442,6 +453,20 @@ function Months({ owner, month, account }) {
     </p>`;
 }
 
+/** Whether the vendor's bill for the month agrees with ours, if there is one. */
+function VendorBill({ owner, month, reconciled }) {
+  if (!reconciled) return null;
+  const link = (text) => html`<a href=${address("reconciliation", { owner, month })}>${t(text)}</a>`;
+  const cost = sumBy(reconciled, "cost_difference");
+  return html`
+    <p id="vendor-bill">${reconciled.every((row) => row.category === "none")
+      ? t("vendor_bill_agrees", { link: link("see_what") })
+      : t("vendor_bill_differs", {
+          cost: html`<b><${Money} name="vendor_difference" value=${cost} signed /></b>`,
+          link: link("see_why"),
+        })}</p>`;
+}
+
 function Bill() {
   const [values, change] = useAddress();
   const { owner = "", month = "" } = values;
@@ -453,11 +478,15 @@ function Bill() {
     async () => (isAsked ? loadAccount(previous, owner) : null),
     [owner, previous],
   );
+  const vendors = useLoaded(
+    async () => (isAsked ? loadAccount(`reconciled-${month}`, owner) : null),
+    [owner, month],
+  );
   useTitle(isAsked ? t("bill_of", { month: monthName(month), owner }) : t("which_bill"));
   if (!isAsked) return html`<${Which} owner=${owner} month=${month} />`;
   const heading = html`
     <h1>${t("bill_for", { month: monthName(month) })}</h1>`;
-  if ([account, tables, tablesBefore].includes(undefined)) return html`${heading}<p>${t("loading")}</p>`;
+  if ([account, tables, tablesBefore, vendors].includes(undefined)) return html`${heading}<p>${t("loading")}</p>`;
   const months = html`<${Months} owner=${owner} month=${month} account=${account} />`;
   if (account === null)
     return html`${heading}<p id="nothing">${t("no_such_account", { owner: html`<b class="uin">${owner}</b>` })}</p>
@@ -480,15 +509,16 @@ function Bill() {
     ${heading}
     <${Head} bill=${bill} before=${before} />
     ${months}
+    <${VendorBill} owner=${owner} month=${month} reconciled=${vendors?.reconciled} />
     <h2>${t("how_it_comes_about")}</h2>
     <${Steps} bill=${bill} />
     <${Adjustment} bill=${bill} />
+    <${Compared} bill=${bill} before=${before} />
     <${ByCaller} bill=${bill} before=${before} />
     <${ByPrice} bill=${bill} />
     ${bill.usage.length > 0
       ? html`<${ByDay} bill=${bill} />`
       : html`<h2>${t("by_day")}</h2><p>${t("no_calls_in", { month: monthName(month) })}</p><${Calls} bill=${bill} />`}
-    <${Compared} bill=${bill} before=${before} />
     <h2>${t("bill_lines")}</h2>
     <${Lines} bill=${bill} values=${values} change=${change} />
     <${Fold} open=${false} name="settlements" title=${t("settlements")}

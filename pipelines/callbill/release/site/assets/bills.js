@@ -14,12 +14,9 @@ const productName = (code) =>
   Object.values(facts.components).find((row) => row.product_code === code)?.product_name ?? code;
 
 /** The bills of some months, with names; all of them only if they are few or asked for. */
-async function loadBills(months, beginning, whole) {
-  const accounts = await loadList("accounts", "accounts", { beginning, whole });
-  const names = new Map(accounts.rows.map((row) => [row.owner_uin, row.account_name]));
-  const lists = await Promise.all(
-    months.map((month) => loadList(month, "bills", { beginning, whole })),
-  );
+async function loadBills(months, text, whole) {
+  const lists = await Promise.all(months.map((month) => loadList(month, "bills", { text, whole })));
+  const names = await namesOf(lists.flatMap(({ rows }) => rows.map((row) => row.owner_uin)));
   return {
     rows: lists.flatMap(({ rows }, at) =>
       rows.map((row) => ({
@@ -43,9 +40,8 @@ function Bills() {
   const to = facts.billed.includes(until) && until >= from ? until : from;
   const { product = "", mode = "", account = "" } = values;
   const months = facts.billed.filter((month) => from <= month && month <= to);
-  const isMany = months.some((month) => (facts.lists[month] ?? []).length > FILES_AT_ONCE);
-  const beginning = isMany && !whole ? account.trim() : "";
-  const all = useLoaded(() => loadBills(months, beginning, whole), [from, to, beginning, whole]);
+  const text = months.some(isLong) && !whole ? account.trim() : "";
+  const all = useLoaded(() => loadBills(months, text, whole), [from, to, text, whole]);
   const rows = useMemo(
     () =>
       (all?.rows ?? []).filter(

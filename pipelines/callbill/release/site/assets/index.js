@@ -8,6 +8,12 @@ const TOTALS = [
 const OUTCOMES = ["calls_billed", "calls_failed", "calls_unbilled"];
 
 const monthLink = (month) => html`<a href=${address("bills", { from: month, to: month })}>${month}</a>`;
+
+const RECONCILED = [
+  ...["bill_month", "accounts", "differing_accounts", "unexplained_accounts", "our_cost"],
+  ...["vendor_cost", "cost_difference"],
+];
+
 const accountCell = {
   owner_uin: (row) => html`<${AccountLink} owner=${row.owner_uin} name=${row.account_name} />`,
 };
@@ -45,6 +51,13 @@ function Cards() {
       ${tables.totals.length === 0 ? html`<li><b>${t("no_bill_yet")}</b></li>` : null}
       <li><a href="#arrears"><span class="label">${term("arrears")}</span><b>${number(owing)}</b> ${t("card_arrears")}</a></li>
       <li><a href="#unbilled"><span class="label">${term("calls_unbilled")}</span><b>${number(unbilled)}</b> ${t("card_unbilled")}</a></li>
+      ${tables.reconciled.slice(0, 1).map(
+        (row) => html`
+          <li><a href=${address("reconciliation", { month: row.bill_month })}>
+            <span class="label">${t("reconciliation")} · ${monthName(row.bill_month)}</span>
+            <b>${t("card_controls", { passed: number(String(row.accounts - row.differing_accounts)), controls: number(row.accounts) })}</b>
+            ${t("card_reconciled")}</a></li>`,
+      )}
       <li><a href="runs.html"><span class="label">${t("controls")}</span><b>${t("card_controls", { passed, controls: tables.controls.length })}</b> ${
         failed.length ? t("card_to_look_at", { failed: failed.length }) : t("card_all_passed")
       }</a></li>
@@ -107,6 +120,19 @@ function Changes() {
     <//>`;
 }
 
+/** The vendor's bills beside ours, by month. */
+function Reconciled() {
+  if (tables.reconciled.length === 0) return null;
+  const rows = tables.reconciled.map((row) => ({ ...row, our_cost: row.real_cost }));
+  return html`
+    <h2 id="reconciled">${t("vendor_bills_beside_ours")}</h2>
+    <${Table} name="reconciled" label=${t("vendor_bills_beside_ours")} columns=${RECONCILED} rows=${rows}
+      page=${12} cells=${{
+        bill_month: (row) =>
+          html`<a href=${address("reconciliation", { month: row.bill_month })}>${row.bill_month}</a>`,
+      }} />`;
+}
+
 function Overview() {
   useTitle(t("overview"));
   return html`
@@ -116,6 +142,7 @@ function Overview() {
     <${ByMonth} />
     <${ByDay} />
     <${Changes} />
+    <${Reconciled} />
     <h2 id="unbilled">${t("unbilled")}</h2>
     ${tables.unbilled.length
       ? html`

@@ -70,26 +70,53 @@ async function loadAccount(folder, owner) {
 // A list longer than so many files is not loaded as a whole, unless it is asked for.
 const FILES_AT_ONCE = 5;
 
-/** The numbers of the files of a list that may hold accounts that begin with a text. */
-function filesWith(folder, beginning) {
-  const firsts = facts.lists[folder] ?? [];
-  const all = firsts.map((_, number) => number);
-  if (!beginning) return all;
-  return all.filter(
-    (number) =>
-      (number === 0 || firsts[number] <= `${beginning}\uffff`) &&
-      (number + 1 >= firsts.length || firsts[number + 1] >= beginning),
-  );
+/** The numbers of the files that may hold some accounts, by the first account of each file. */
+function filesOf(firsts, owners) {
+  const fileOf = (owner) => {
+    let [low, high] = [0, firsts.length - 1];
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if (firsts[middle] <= owner) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  };
+  return [...new Set(owners.map(fileOf))].sort((a, b) => a - b);
 }
 
-/** Rows of a list (a month's bills or all accounts) and how many of its files they are of. */
-async function loadList(folder, kind, { beginning = "", whole = false } = {}) {
-  const files = filesWith(folder, beginning);
+async function loadFound(files) {
+  const parts = await Promise.all(files.map((number) => load(`accounts/find-${number}`)));
+  return parts.flatMap((part) => rowsOf("found", part));
+}
+
+/** The accounts that are meant by a part of their number or name. */
+async function findAccounts(text) {
+  const all = await loadFound(facts.found.map((_, number) => number));
+  return all.filter((row) => isAbout(row, text));
+}
+
+/** The names of some accounts, by number. */
+async function namesOf(owners) {
+  const rows = facts.found.length ? await loadFound(filesOf(facts.found, owners)) : [];
+  return new Map(rows.map((row) => [row.owner_uin, row.account_name]));
+}
+
+/** Whether a list is so long that only what is looked for is loaded of it. */
+const isLong = (folder) => (facts.lists[folder] ?? []).length > FILES_AT_ONCE;
+
+/** Rows of a list (a month's bills or all accounts), and whether all that are meant are there. Of a
+ *  long list only files with accounts that the text may mean are loaded. */
+async function loadList(folder, kind, { text = "", whole = false } = {}) {
+  const firsts = facts.lists[folder] ?? [];
+  const isSearched = !whole && text !== "" && isLong(folder);
+  const files = isSearched
+    ? filesOf(firsts, [...(await findAccounts(text)).map((row) => row.owner_uin), text])
+    : firsts.map((_, number) => number);
   const taken = whole ? files : files.slice(0, FILES_AT_ONCE);
   const parts = await Promise.all(taken.map((number) => load(`${folder}/list-${number}`)));
   return {
     rows: parts.flatMap((part) => rowsOf(kind, part)),
-    isWhole: taken.length === (facts.lists[folder] ?? []).length,
+    isWhole: taken.length === files.length,
   };
 }
 
@@ -250,10 +277,16 @@ function chooseLanguage(next) {
 
 const inLanguage = (pair, at = 0) => pair[at + (language === "zh" ? 1 : 0)];
 
-/** A sentence with values in it, which may be elements. */
+/** A sentence with values in it, which may be elements. What is in backticks is code. */
 function t(key, values = {}) {
   const text = inLanguage(facts.texts[key]);
-  const parts = text.split(/\{(\w+)\}/).map((part, at) => (at % 2 ? (values[part] ?? "") : part));
+  const parts = text
+    .split(/\{(\w+)\}/)
+    .flatMap((part, at) =>
+      at % 2
+        ? [values[part] ?? ""]
+        : part.split("`").map((one, n) => (n % 2 ? html`<code>${one}</code>` : one)),
+    );
   return parts.every((part) => typeof part !== "object") ? parts.join("") : parts;
 }
 
@@ -388,14 +421,24 @@ const NUMBERS = new Set(
     "residual_amount adjustment_amount balance available amount_due amount credit_amount",
     "cash_amount credit frozen entry_no share accounts actions unbilled_cost unexpected_rows",
     "files_loaded records_accepted records_rejected lines files before_amount change_amount",
-    "this_value before_value change_value calls_change simulated_calls simulated_rated_amount",
-    "simulated_deducted_amount simulated_contract_price simulated_real_cost difference",
+    "this_value before_value change_value calls_change compared differing vendor_calls",
+    "calls_difference vendor_price vendor_cost our_calls our_price our_cost cost_difference",
+    "unexplained_difference missing_difference volume_difference price_difference",
+    "rounding_difference period_difference differing_accounts unexplained_accounts",
+    "simulated_calls simulated_rated_amount simulated_deducted_amount simulated_contract_price",
+    "simulated_real_cost difference",
   ]
     .join(" ")
     .split(" "),
 );
-const SIGNED = new Set(["change_amount", "change_value", "calls_change", "adjustment_amount",
-  "residual_amount", "difference"]); // prettier-ignore
+const SIGNED = new Set(
+  [
+    "change_amount change_value calls_change adjustment_amount residual_amount calls_difference",
+    "cost_difference unexplained_difference difference",
+  ]
+    .join(" ")
+    .split(" "),
+);
 
 function compareBy(column) {
   const isNumber = (text) => /^-?\d+(\.\d+)?%?$/.test(text);
@@ -518,10 +561,12 @@ function Navigation() {
     ["index", "overview"],
     ["bills", "bills"],
     ["accounts", "accounts"],
+    ["reconciliation", "reconciliation"],
     ["runs", "runs_and_controls"],
     ["dictionary", "data_dictionary"],
   ];
   const customer = [["account", "account"]];
+  if (facts.reconciled.length > 0) customer.push(["reconciliation", "reconciliation"]);
   // A simulation stands alone.
   const simulation = [["index", "simulation"]];
   const links = facts.page === "simulation" ? simulation : facts.customer === null ? pages : customer;
