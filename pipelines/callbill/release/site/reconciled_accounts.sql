@@ -1,5 +1,5 @@
 -- The vendor's bills of a month beside ours, of the accounts of some shares.
-with {% include "vendor_bills.sql" %},
+with {% include "vendor_bills.j2" %},
 
 parts as (
     select

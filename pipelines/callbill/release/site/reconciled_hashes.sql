@@ -1,5 +1,5 @@
--- Months with a bill of the vendor's, and a hash of what reconciled_accounts.sql shows of each share.
-with {% include "vendor_bills.sql" %},
+-- Months with a vendor bill, and a hash of what reconciled_accounts.sql shows of each share.
+with {% include "vendor_bills.j2" %},
 
 shown_rows as (
     select
@@ -21,4 +21,4 @@ select
     md5(string_agg(owner_uin || shown, chr(10) order by owner_uin, shown)) as content_hash
 from shown_rows
 group by bill_month, share_number
-order by bill_month desc, share_number
+order by bill_month desc, share_number asc
