@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
@@ -22,7 +22,7 @@ import pytest
 import yaml
 
 from tests.bill.reference import landing, worlds
-from tests.bill.reference.inputs import Settings
+from tests.bill.reference.inputs import Settings, World
 from tests.support.commands import CALLBILL, callbill, run_job, settle, succeed
 from tests.support.places import (
     copy_of,
@@ -127,19 +127,19 @@ def story() -> Path:
 # --- the books' own terms give the books ---
 
 
-def growing() -> Path:
-    """Worlds whose catalogue grows from run to run: rows count from later than they say."""
+def settled_by(kind: Callable[..., World], name: str) -> Path:
+    """Worlds of a kind, with the catalogue of each run."""
 
     def make(place: Path) -> None:
         project = ProjectCopy.in_folder(place / "project")
         runs = [worlds.LAST_DAY.replace(month=3, day=4), worlds.LAST_DAY.replace(month=3, day=6)]
-        world = worlds.growing(count=25, seed=5, runs=[*runs, worlds.LAST_DAY])
+        world = kind(count=25, seed=5, runs=[*runs, worlds.LAST_DAY])
         for number, through in enumerate(world.runs):
             landing.write(world, place / "landing", number)
             landing.write_seeds(project.folder / "seeds", world.seeds_before(number))
             succeed(project.run_job(place, "--through", through))
 
-    return make_once("simulated-growing", make)
+    return make_once(name, make)
 
 
 PLACES = {
@@ -147,7 +147,9 @@ PLACES = {
     "other vars": lambda: place_under_other_vars("rounding down"),
     "another time zone": lambda: place_under_other_vars("another time zone"),
     "several products": place_of_several_products,
-    "a catalogue that grows": growing,
+    # Rows count from later than they say.
+    "a catalogue that grows": lambda: settled_by(worlds.growing, "simulated-growing"),
+    "steps, packages and waivers": lambda: settled_by(worlds.counted, "simulated-counted"),
 }
 
 

@@ -35,9 +35,21 @@ _CALLERS = """
 """
 _LINES = """
     select
-        line_type, usage_date, settled_on, component_name, calls, list_price, discount,
-        contract_price, price_unit, list_cost, real_cost
-    from billing.bill_lines
+        line_type, usage_date, settled_on,
+        -- With the step, package or waiver of the calls, if they have one.
+        concat_ws(
+            ' ', component_name, '> ' || tier_from, package_id, waiver_id || ': ' || waiver_reason
+        ) as component_name,
+        calls, list_price, discount, contract_price, price_unit, list_cost, real_cost
+    from (
+        from billing.bill_lines
+        -- A release of before 0.7 does not have these columns.
+        union all by name
+        select
+            null::bigint as tier_from, null::varchar as package_id, null::varchar as waiver_id,
+            null::varchar as waiver_reason
+        where false
+    )
     where bill_month = $month and owner_uin = $owner
     order by
         list_position(['usage', 'late_usage', 'correction', 'rerating'], line_type),

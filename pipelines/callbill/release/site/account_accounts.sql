@@ -78,6 +78,14 @@ parts as (
     union all
     select
         owner_uin,
+        'packages' as kind,
+        list({{ packages }} order by valid_to desc, package_id asc, component_code asc) as shown
+    from billing.package_balances
+    where {{ in_shares }}
+    group by owner_uin
+    union all
+    select
+        owner_uin,
         'arrears' as kind,
         list({{ arrears }} order by since desc) as shown
     from billing.account_arrears

@@ -33,6 +33,12 @@ moved as (
         or valid_to >= date '{{ settle_from }}' - 1
     union
     select owner_uin from billing.arrears_notices
+    union
+    select owner_uin
+    from raw.packages
+    where
+        settlement_floor between date '{{ settle_from }}' and date '{{ settle_through }}'
+        or valid_to between date '{{ settle_from }}' and date '{{ settle_through }}'
 )
 
 select

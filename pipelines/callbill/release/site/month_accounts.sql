@@ -13,13 +13,29 @@ with callers as (
     group by owner_uin, operate_uin, region, component_code
 ),
 
+-- Where the calls of a line stand, if its price depends on how much.
+lines as (
+    select
+        *,
+        nullif(
+            concat_ws(
+                '; ',
+                'step ' || tier_from,
+                'package ' || package_id,
+                'waiver ' || waiver_id || ': ' || waiver_reason
+            ),
+            ''
+        ) as stands
+    from billing.bill_lines
+    where bill_month = date '{{ month }}' and {{ in_shares }}
+),
+
 parts as (
     select
         owner_uin,
         'lines' as kind,
         list({{ lines }} order by settled_on, usage_date, line_type, line_id) as shown
-    from billing.bill_lines
-    where bill_month = date '{{ month }}' and {{ in_shares }}
+    from lines
     group by owner_uin
     union all
     select

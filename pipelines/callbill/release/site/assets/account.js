@@ -1,6 +1,10 @@
 "use strict";
 // One account: whether it is served, what it owes, its bills, its last movements.
 
+const PACKAGES = [
+  ...["package_id", "component_code", "calls", "calls_drawn", "calls_given_back", "calls_lost"],
+  ...["calls_left", "valid_from", "valid_to", "is_expired"],
+];
 const BILLS = [
   ...["bill_month", "product_name", "calls", "list_cost", "discount_amount", "rated_amount"],
   ...["adjustment_amount", "deducted_amount", "change_amount"],
@@ -105,6 +109,16 @@ function AccountPage() {
             html`<${BillLink} owner=${owner} month=${row.usage_month}>${row.usage_month}<//>`,
         }} />
     <//>
+    ${account.packages.length > 0
+      ? html`<${Fold} name="packages" title=${t("packages")}>
+          <${Table} name="packages" label=${t("packages")} columns=${PACKAGES} rows=${account.packages}
+            cells=${{
+              component_code: (row) => facts.components[row.component_code]?.component_name ?? row.component_code,
+              is_expired: (row) => (row.is_expired === "true" ? term("is_expired") : ""),
+            }} />
+          <${Source} mart="package_balances" where=${`owner_uin = ${quoted(owner)}`} />
+        <//>`
+      : null}
     ${account.status.length > 0
       ? html`
           <${Fold} name="status" title=${t("service")}>

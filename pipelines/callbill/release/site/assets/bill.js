@@ -5,6 +5,16 @@ const LINES = [
   ...["usage_date", "settled_on", "component_name", "calls", "list_price", "discount"],
   ...["contract_price", "list_cost", "real_cost", "line_id"],
 ];
+/** The columns of some lines, with where their calls stand if that is more than one price. */
+const columnsOf = (lines) =>
+  lines.some((row) => row.stands !== null) ? [...LINES.slice(0, 4), "stands", ...LINES.slice(4)] : LINES;
+
+/** "step 500; waiver W1: test" in the language of the page. */
+const standsFor = (row) =>
+  (row.stands ?? "").replace(
+    /(^|; )(step|package|waiver) /g,
+    (_, before, kind) => `${before}${t(`stands_${kind}`)} `,
+  );
 const SETTLEMENTS = [
   ...["settled_on", "product_name", "rated_amount", "deducted_amount", "residual_amount"],
 ];
@@ -397,10 +407,11 @@ function Lines({ bill, values, change }) {
                 cost: number(sumBy(of, "real_cost")),
               })}>
             <p>${inLanguage(facts.terms[name], 2)}${t("full_stop")}</p>
-            <${Table} name=${`lines-${name}`} label=${term(name)} columns=${LINES} rows=${of}
+            <${Table} name=${`lines-${name}`} label=${term(name)} columns=${columnsOf(of)} rows=${of}
               totals=${["calls", "list_cost", "real_cost"]}
               cells=${{
                 ...PRICE_CELLS,
+                stands: standsFor,
                 line_id: (row) => html`<code class="id">${row.line_id}</code>`,
               }} />
           <//>`,

@@ -421,6 +421,7 @@ const NUMBERS = new Set(
     "residual_amount adjustment_amount balance available amount_due amount credit_amount",
     "cash_amount credit frozen entry_no share accounts actions unbilled_cost unexpected_rows",
     "files_loaded records_accepted records_rejected lines files before_amount change_amount",
+    "calls_drawn calls_given_back calls_lost calls_left",
     "this_value before_value change_value calls_change compared differing vendor_calls",
     "calls_difference vendor_price vendor_cost our_calls our_price our_cost cost_difference",
     "unexplained_difference missing_difference volume_difference price_difference",
