@@ -90,7 +90,7 @@ def renamed_at_random(file: File, chance: random.Random) -> str:
 
 def test_in_a_file_for_each_record(world: World, once: Path, tmp_path: Path) -> None:
     split = [part for n, file in enumerate(world.files) for part in one_record_each(file, n)]
-    assert len(split) > 5 * len(world.files)
+    assert len(split) > 3 * len(world.files)
     landing.write(replace(world, files=tuple(split)), tmp_path / "landing")
     settle(tmp_path, LAST_DAY)
     assert differing_marts(once, tmp_path) == []
