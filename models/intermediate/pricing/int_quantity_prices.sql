@@ -101,10 +101,10 @@ terms as (
 
 with_steps as (
     select
-        terms.* exclude (steps, list_price),
-        unnest(terms.steps, recursive := true)
+        * exclude (steps, list_price),
+        unnest(steps, recursive := true) -- noqa: AL03
     from terms
-    where terms.steps is not null and not terms.is_agreed
+    where steps is not null and not is_agreed
 ),
 
 quantity_prices as (

@@ -138,8 +138,8 @@ create table if not exists ops.unbilled_calls (
     owner_uin varchar not null,
     action varchar not null,
     component_code varchar,
-    -- Where claims of the action ask for attributes: those that they ask for, with the values of the
-    -- calls. A value that no record and no account has is empty.
+    -- Where claims of the action ask for attributes: those that they ask for, with the values of
+    -- the calls. A value that no record and no account has is empty.
     attributes varchar,
     calls bigint not null,
     -- What they would have cost, in CNY. Null if no price is known.
