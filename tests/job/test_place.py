@@ -121,7 +121,7 @@ def test_a_mistake_in_the_place_is_one_sentence_and_the_status_of_the_run(place:
 
 def test_a_catalogue_of_ones_own_is_what_is_billed_by(place: Path) -> None:
     prices = place / "catalogue" / "list_prices.csv"
-    row = "wimgs_search_by_text,2020-01-01,2020-01-01,60.00000000\n"
+    row = "wimgs_search_by_text,2020-01-01,2020-01-01,60.00000000,,\n"
     assert row in prices.read_text()
     added = "wimgs_search_by_text,2026-03-02,2026-03-07,70\n"
     prices.write_text(prices.read_text().replace(row, row.replace("60", "61")))

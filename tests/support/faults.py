@@ -259,14 +259,6 @@ FAULTS = {
         "fees are rounded to 7 decimals",
         model("macros/money.sql", "}}, 8) as decimal(38, 8))", "}}, 7) as decimal(38, 8))"),
     ),
-    "shares_are_their_lines": Fault(
-        "what a line takes back is shared out as a charge",
-        model(
-            "models/marts/cost_allocation.sql",
-            "'direction * (real_share +",
-            "'(real_share +",
-        ),
-    ),
     "calls_are_on_their_steps": Fault(
         "all calls are on the first step",
         both(
@@ -318,9 +310,13 @@ FAULTS = {
             ]
         ),
     ),
-    "waivers_find_their_calls": Fault(
-        "a waiver names more calls than there were",
-        landed(f"waivers/arrived_on={NIGHT}/waivers.csv", csv_file([waiver(THIRD, "100")])),
+    "shares_are_their_lines": Fault(
+        "what a line takes back is shared out as a charge",
+        model(
+            "models/marts/cost_allocation.sql",
+            "'direction * (real_share +",
+            "'(real_share +",
+        ),
     ),
     "settlements_are_their_lines": Fault(
         "fen are cut, as another var would have it",
@@ -375,6 +371,10 @@ FAULTS = {
             f"contracts/arrived_on={NIGHT}/contracts-2.csv",
             csv_file([contract(THIRD[:-1], discount="0.9")]),
         ),
+    ),
+    "waivers_find_their_calls": Fault(
+        "a waiver names more calls than there were",
+        landed(f"waivers/arrived_on={NIGHT}/waivers.csv", csv_file([waiver(THIRD, "100")])),
     ),
     "identifiers_are_usual": Fault(
         "an id with something left on it",

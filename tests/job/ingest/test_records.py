@@ -88,6 +88,7 @@ def test_every_format_gives_the_same_records(released: Release, ending: str) -> 
         "http_status": 200,
         "error_code": None,
         "latency_ms": None,
+        "attributes": None,
         "usage_date": date(2026, 3, 2),
         "settled_on": date(2026, 3, 3),
         "settlement_floor": date(2026, 3, 3),

@@ -92,6 +92,8 @@ select
 from counted
 where
     ladders_of_period <= 1
-    and calls <> greatest(
-        least(calls_of_period, coalesce(tier_to, calls_of_period)) - tier_from, 0
-    )
+    and calls <> case
+        -- A step of a ladder that is no more: its calls have gone to others.
+        when not list_contains(tiers, tier_from) then 0
+        else greatest(least(calls_of_period, coalesce(tier_to, calls_of_period)) - tier_from, 0)
+    end

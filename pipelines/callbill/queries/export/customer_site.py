@@ -19,7 +19,14 @@ from callbill.release.store import published_by
 
 # What the pages read. Each of these tables is of an account by its column `owner_uin`.
 _TABLES = (
-    *("accounts", "monthly_bills", "bill_lines", "settlements", "precision_adjustments"),
+    *(
+        "accounts",
+        "monthly_bills",
+        "package_balances",
+        "bill_lines",
+        "settlements",
+        "precision_adjustments",
+    ),
     *("daily_usage", "cost_allocation", "account_ledger", "service_status", "account_arrears"),
     *("arrears_notices", "reconciliation", "vendor_bill_lines"),
 )

@@ -10,11 +10,13 @@ const columnsOf = (lines) =>
   lines.some((row) => row.stands !== null) ? [...LINES.slice(0, 4), "stands", ...LINES.slice(4)] : LINES;
 
 /** "step 500; waiver W1: test" in the language of the page. */
-const standsFor = (row) =>
-  (row.stands ?? "").replace(
+function standsFor(row) {
+  const words = { step: t("stands_step"), package: t("stands_package"), waiver: t("stands_waiver") };
+  return (row.stands ?? "").replace(
     /(^|; )(step|package|waiver) /g,
-    (_, before, kind) => `${before}${t(`stands_${kind}`)} `,
+    (_, before, kind) => `${before}${words[kind]} `,
   );
+}
 const SETTLEMENTS = [
   ...["settled_on", "product_name", "rated_amount", "deducted_amount", "residual_amount"],
 ];
