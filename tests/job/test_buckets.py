@@ -16,6 +16,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from callbill.jobs import loading
 from callbill.tasks import bucket as bucket_task
 from callbill.tasks import build
 
@@ -195,6 +196,37 @@ def test_a_worker_that_does_not_see_all_records_is_found_out(
     assert (place / "published" / "current").resolve() == before
     settled = json.loads((place / "published" / "status" / "last_run.json").read_text())
     assert settled["outcome"] == "failed"
+
+
+def replace_a_file() -> None:
+    """After the files were listed, and before workers read them, one gets another content."""
+    original = loading._outcomes
+    waiting = ["replaced.jsonl"]
+
+    def outcomes(warehouse, tasks, *arguments):  # type: ignore[no-untyped-def]
+        for file in (file for task in tasks for file in task.files):
+            if file.path.name in waiting:
+                waiting.clear()
+                file.path.write_bytes(file.path.read_bytes().replace(b"first", b"second"))
+        return original(warehouse, tasks, *arguments)
+
+    loading._outcomes = outcomes
+
+
+def test_a_file_that_is_replaced_before_a_worker_reads_it_waits_for_the_next_night(
+    place: Path,
+) -> None:
+    folder = place / "landing/call_logs/arrived_on=2026-03-04"
+    for name, word in (("kept", "kept"), ("replaced", "first")):
+        call = record(word, called_at="2026-03-03T10:00:00+08:00")
+        write(folder / f"{name}.jsonl", json_lines(call))
+    ended = run_after(replace_a_file, place, "--through", "2026-03-04", "--workers", "2")
+    succeed(ended)
+    assert "replaced.jsonl: changed while it was read" in ended.stdout
+    calls = "select request_id from raw.call_logs where request_id in ('kept', 'first', 'second')"
+    assert query_warehouse(place, calls) == [("kept",)]
+    settle(place, date(2026, 3, 5), "--workers", "2")
+    assert sorted(query_warehouse(place, calls)) == [("kept",), ("second",)]
 
 
 def bill_failed_calls() -> None:

@@ -6,6 +6,7 @@ be put together as with folders. storage/objects.py reads and writes what lies t
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 SCHEME = "s3:"
@@ -23,3 +24,8 @@ def url_of(path: Path) -> str | None:
 def shown(path: Path) -> str:
     """A place as people write it."""
     return url_of(path) or str(path)
+
+
+def shown_address(address: str) -> str:
+    """A cluster's address as it may be told: without a token or a password in it."""
+    return re.sub(r"(?<=://)[^/;]*@", "", address.split(";")[0]).rstrip("/")

@@ -271,6 +271,8 @@ def load_batches(
                         f"reading {names} gave no outcome although nothing has changed; this is a "
                         "fault of callbill, nothing of it was kept"
                     )
+                if isinstance(outcome, CallbillError):
+                    raise outcome
                 if isinstance(outcome, FileNotFoundError):
                     raise CallbillError(
                         f"{outcome} where it was to be read, although it is here; this is no shared"
@@ -299,8 +301,8 @@ def _outcomes(
     tasks: Sequence[ReadTask],
     settings: Settings,
     workers: Workers,
-) -> Iterator[ReadOutcome | FileNotFoundError]:
-    """What each task read, or that a file was not there."""
+) -> Iterator[ReadOutcome | FileNotFoundError | CallbillError]:
+    """What each task read, or that a file was not there, or had another content for a worker."""
     if workers.is_this_process:
         for task in tasks:
             try:
@@ -323,6 +325,9 @@ def _outcomes(
     for task, item, answer in zip(tasks, items, workers.run("ingest", items), strict=True):
         if "vanished" in answer:
             yield FileNotFoundError(answer["vanished"])
+            continue
+        if "other" in answer:
+            yield CallbillError(answer["other"])
             continue
         handed = answer["handed"]
         exchange.take(

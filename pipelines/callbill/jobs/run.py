@@ -20,7 +20,7 @@ from callbill.base import rules
 from callbill.base.attributes import attribute_pairs
 from callbill.base.catalogue import figure_seeds
 from callbill.base.errors import CallbillError, ControlFailedError, UsageError
-from callbill.base.places import shown
+from callbill.base.places import shown, shown_address
 from callbill.base.progress import Reporter
 from callbill.base.rules import DateRules, RuleRange, as_rule_ranges
 from callbill.base.settings import (
@@ -301,7 +301,7 @@ def _settle(
     if not workers.is_this_process:
         Exchange(settings).clear()
         seen = look_at(workers, settings, summary.run_id)
-        reporter.log("workers", where=settings.workers, seen=", ".join(seen))
+        reporter.log("workers", where=shown_address(settings.workers), seen=", ".join(seen))
     with reporter.step("ingest", landing=shown(settings.landing)):
         summary.loaded = load_landing(
             warehouse,

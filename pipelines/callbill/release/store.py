@@ -15,7 +15,9 @@ that, and nothing of the store changes it but `pull`.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +42,7 @@ from callbill.storage.objects import (
 
 _FILES = "files.json"
 _AT_ONCE = 8
+_POINTER = re.compile(r"(\d{12})\.json")
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class _File:
 class _Pointer:
     number: int
     run_id: str
+    # The SHA-256 of the release's files.json. None if the pointer does not say.
+    files: str | None = None
 
 
 def published_by(settings: Settings) -> Published:
@@ -110,7 +115,7 @@ class PublishedToStore(Published):
         if local is not None and local.run_id == pointer.run_id:
             return
         release = self.new(pointer.run_id)
-        self._download(release)
+        self._download(release, pointer)
         super().switch_to(release)
 
     def find(self, name: str) -> Release:
@@ -123,12 +128,12 @@ class PublishedToStore(Published):
         if name != "current" and not any(run_id.startswith(name) for run_id in known):
             for pointer in self._pointers():
                 if pointer.run_id.startswith(name):
-                    self._download(self.new(pointer.run_id))
+                    self._download(self.new(pointer.run_id), pointer)
         return super().find(name)
 
     def check(self) -> None:
         """Raises CallbillError if the store would let two runs publish at once."""
-        check_conditions(self.place, f"{self.number:012d}")
+        check_conditions(self.place)
 
     def switch_to(self, release: Release) -> None:
         """Publish a release that lies in the mirror. This seals its figures.
@@ -144,8 +149,9 @@ class PublishedToStore(Published):
         folder = self._folder(release.run_id)
         put(folder / _FILES, listed)
         put(folder / MANIFEST, release.folder / MANIFEST)
-        pointer = {"number": self.number + 1, "run_id": release.run_id}
-        if not put_if_absent(self._pointer(self.number + 1), json.dumps(pointer).encode()):
+        sha256 = hashlib.sha256(listed).hexdigest()
+        pointer = _Pointer(self.number + 1, release.run_id, sha256)
+        if not put_if_absent(self._pointer(pointer.number), json.dumps(vars(pointer)).encode()):
             raise LockedError(
                 f"another run has published to {url_of(self.place)} meanwhile; nothing of this one "
                 "was published, run again"
@@ -157,7 +163,7 @@ class PublishedToStore(Published):
         """Remove all but the newest `keep` releases, and the calls that only those had."""
         super().remove_old(keep)
         pointers = sorted(self._pointers(), key=lambda pointer: pointer.number)
-        kept = {pointer.run_id for pointer in pointers[-keep:]}
+        kept = {pointer.run_id: pointer for pointer in pointers[-keep:]}
         folder = self.place / "releases"
         by_release: dict[str, list[str]] = {}
         for found in objects_below(folder):
@@ -166,7 +172,7 @@ class PublishedToStore(Published):
         old = [run_id for run_id in by_release if run_id not in kept and run_id < min(kept)]
         if not old:
             return
-        needed = {file.key for run_id in kept for file in self._files(run_id)}
+        needed = {file.key for pointer in kept.values() for file in self._files_of(pointer)}
         only_old = {file.key for run_id in old for file in self._files(run_id)} - needed
         # Pointers first: a reader then finds no release that is half gone.
         delete([self._pointer(p.number) for p in pointers if p.run_id in old])
@@ -185,28 +191,44 @@ class PublishedToStore(Published):
 
     def _pointers(self) -> list[_Pointer]:
         pointers = []
-        for found in objects_below(self.place / "pointers"):
-            content = json.loads(read(self.place / "pointers" / found.name) or b"{}")
+        for number in self._numbers():
+            content = json.loads(read(self._pointer(number)) or b"{}")
             if content:
-                pointers.append(_Pointer(content["number"], content["run_id"]))
+                pointers.append(_Pointer(**content))
         return pointers
 
-    def _current_pointer(self) -> _Pointer | None:
+    def _numbers(self) -> list[int]:
+        """The numbers of the pointers that the store lists, without what else lies there."""
         names = [found.name for found in objects_below(self.place / "pointers")]
-        if not names:
+        return [int(match[1]) for name in names if (match := _POINTER.fullmatch(name))]
+
+    def _current_pointer(self) -> _Pointer | None:
+        numbers = self._numbers()
+        if not numbers:
             return None
         # A list may be late: pointers follow each other without a gap.
-        number = int(names[-1].removesuffix(".json"))
+        number = numbers[-1]
         content = read(self._pointer(number))
         while (later := read(self._pointer(number + 1))) is not None:
             number, content = number + 1, later
         if content is None:
             raise CallbillError(f"{url_of(self._pointer(number))} is listed and cannot be read")
-        return _Pointer(number, json.loads(content)["run_id"])
+        return _Pointer(**json.loads(content))
 
     def _files(self, run_id: str) -> list[_File]:
         content = read(self._folder(run_id) / _FILES)
         return [_File(**file) for file in json.loads(content or b"[]")]
+
+    def _files_of(self, pointer: _Pointer) -> list[_File]:
+        """The files of a release that was published. Raises UsageError if the store does not list
+        them as its run did."""
+        path = self._folder(pointer.run_id) / _FILES
+        content = read(path)
+        if content is None:
+            raise UsageError(f"{url_of(path.parent)} is no whole release: it has no {path.name}")
+        if pointer.files not in (None, hashlib.sha256(content).hexdigest()):
+            raise UsageError(f"{url_of(path)} is not what was published (SHA-256): restore it")
+        return [_File(**file) for file in json.loads(content)]
 
     def _files_of_previous(self) -> Iterable[_File]:
         previous = self.current()
@@ -228,11 +250,9 @@ class PublishedToStore(Published):
             put(self.place / key, path)
         return _File(name, key, size, sha256)
 
-    def _download(self, release: Release) -> None:
+    def _download(self, release: Release, pointer: _Pointer) -> None:
         """Copy a release into the mirror."""
-        files = self._files(release.run_id)
-        if not files:
-            raise UsageError(f"{url_of(self._folder(release.run_id))} is no whole release")
+        files = self._files_of(pointer)
         unfinished = release.folder.with_name(f"{release.run_id}.part")
         shutil.rmtree(unfinished, ignore_errors=True)
         with ThreadPoolExecutor(_AT_ONCE) as pool:

@@ -20,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
+from uuid import uuid4
 
 from callbill.base.errors import CallbillError, UsageError
 from callbill.base.places import url_of
@@ -45,13 +46,18 @@ class StoredObject:
 
 
 def objects_below(place: Path) -> Iterator[StoredObject]:
-    """All objects below a place, in order of their names. Raises CallbillError."""
+    """All objects below a place, in order of their names, without the empty one that some tools
+    write for the place itself. Raises CallbillError."""
     store, prefix = _store_and_key(place)
     prefix = prefix.rstrip("/") + "/" if prefix else ""
     found = []
     with _one_sentence(place):
         for chunk in store.list(prefix or None):
-            found += [_described(meta, meta["path"].removeprefix(prefix)) for meta in chunk]
+            found += [
+                _described(meta, meta["path"].removeprefix(prefix))
+                for meta in chunk
+                if meta["path"].startswith(prefix)
+            ]
     return iter(sorted(found, key=lambda one: one.name))
 
 
@@ -164,12 +170,13 @@ def delete(paths: list[Path]) -> None:
             store.delete([_store_and_key(path)[1] for path in paths])
 
 
-def check_conditions(place: Path, name: str) -> None:
+def check_conditions(place: Path) -> None:
     """Make sure that a store keeps its word when it is asked to write only what is absent.
 
     Raises CallbillError if it writes all the same: two runs could then publish at once.
     """
-    probe = place / f".probe-{name}"
+    # A name of its own: another run that asks at the same time removes only its own probe.
+    probe = place / f".probe-{uuid4().hex}"
     try:
         kept = put_if_absent(probe, b"first") and not put_if_absent(probe, b"second")
         if not kept or read(probe) != b"first":

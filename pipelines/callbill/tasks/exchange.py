@@ -30,6 +30,8 @@ WHAT_WORKERS_NEED = (
     "workers need the folders of this machine, or CALLBILL_FILES names a place in a store"
 )
 
+_OWN_PREFIX = "each warehouse needs a prefix of its own (CALLBILL_FILES)"
+
 # So many objects travel at the same time.
 _AT_ONCE = 8
 _Item = TypeVar("_Item")
@@ -93,7 +95,7 @@ class Exchange:
                 raise CallbillError(
                     f"a worker wrote {shown(path)}, which is not here"
                     + (f" as it wrote it ({is_} bytes instead of {size})" if is_ else "")
-                    + ("" if is_in_store(path) else f": {WHAT_WORKERS_NEED}")
+                    + f": {_OWN_PREFIX if is_in_store(path) else WHAT_WORKERS_NEED}"
                     + "; nothing of it was kept"
                 )
 

@@ -13,7 +13,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from callbill.base.errors import CallbillError
 from callbill.ingest.read_task import FileOutcome, FileToRead, ReadOutcome, ReadTask
 from callbill.ingest.reading import read_files
 from callbill.storage.folder import digest_of
@@ -26,7 +25,8 @@ __all__ = ["ReadOutcome", "ReadTask", "as_item", "outcome_of", "read_files", "ru
 
 def run(item: dict[str, Any]) -> dict[str, Any]:
     """Read the files of a task in the form of `as_item`. The result has the fields of ReadOutcome
-    and the files that were written (`Handed`), or says under `vanished` that a file was not there.
+    and the files that were written (`Handed`), or says under `vanished` that a file was not there,
+    under `other` that it had another content than was listed.
 
     Raises CallbillError as `read_files` does.
     """
@@ -40,8 +40,8 @@ def run(item: dict[str, Any]) -> dict[str, Any]:
         )
         with closing(connect(item["share"], str(place.folder / "spill"))) as con:
             try:
-                if item["check_content"]:
-                    _check_content(task)
+                if item["check_content"] and (other := _other_content(task)):
+                    return {"other": other}
                 outcome = read_files(con, task)
             except FileNotFoundError as error:
                 return {"vanished": str(error)}
@@ -109,13 +109,15 @@ def _task(item: dict[str, Any]) -> ReadTask:
     return ReadTask(**item["task"], files=files, folder=nowhere, scratch=nowhere)
 
 
-def _check_content(task: ReadTask) -> None:
+def _other_content(task: ReadTask) -> str | None:
+    """Which file has another content here than was listed."""
     for file in task.files:
         sha256 = digest_of(file.path, file.member)
         if sha256 != file.source_file_id[:SHA256_LENGTH]:
-            raise CallbillError(
+            return (
                 f"worker {socket.gethostname()} sees another content of {file.name} than was listed"
             )
+    return None
 
 
 def _selection_as_item(lines: LineSelection | None) -> dict[str, Any] | None:

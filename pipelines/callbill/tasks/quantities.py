@@ -7,7 +7,7 @@ again. On each date, in this order:
 
 1. Re-rating, if a price becomes known otherwise: the calls of the periods that it touches are taken
    back at the old prices and charged at the new, in order of usage date.
-2. Waivers that no longer find as many calls give up the rest.
+2. Waivers that no longer find as many calls give up the rest, before what is charged on the date.
 3. Reversals: each takes the topmost call of its period.
 4. Charges, in order of usage date: from packages first, then on the steps.
 5. Waivers take back calls, as reversals do.
@@ -159,10 +159,9 @@ class Account:
         """Settle a date: `charged` and `reversed_` have numbers of calls by usage date."""
         if has_news:
             self._rerate(settled_on)
-        waived = self._changes_of_waivers(settled_on)
-        for usage_date, waiver_id, calls in waived:
-            if calls < 0:
-                self._put(settled_on, usage_date, -calls, "correction", waiver_id)
+        waived = self._calls_of_waivers(settled_on)
+        for usage_date, waiver_id, calls in self._given_up(settled_on, waived, charged):
+            self._put(settled_on, usage_date, calls, "correction", waiver_id)
         for usage_date in sorted(reversed_):
             self._take(settled_on, usage_date, reversed_[usage_date], "correction")
         for usage_date in sorted(charged):
@@ -172,8 +171,9 @@ class Account:
                 calls = self._draw(settled_on, usage_date, calls, line_type)
             self._put(settled_on, usage_date, calls, line_type)
         for usage_date, waiver_id, calls in waived:
-            if calls > 0:
-                self._take(settled_on, usage_date, calls, "correction", waiver_id)
+            more = calls - self._waived[usage_date, waiver_id]
+            if more > 0:
+                self._take(settled_on, usage_date, more, "correction", waiver_id)
 
     def _terms(self, usage_date: date, known_on: date) -> Terms:
         try:
@@ -210,23 +210,42 @@ class Account:
             if calls < 0:
                 self._take_from_steps(settled_on, usage_date, -calls, "rerating", to_the_end=True)
 
-    def _changes_of_waivers(self, settled_on: date) -> list[tuple[date, str, int]]:
-        """How many calls more, or less, each waiver takes back from this date on. Together they
-        never take more than the net calls of their usage date."""
+    def _calls_of_waivers(self, settled_on: date) -> list[tuple[date, str, int]]:
+        """How many calls each waiver takes back from this date on. Together they never take more
+        than the net calls of their usage date."""
         known = [w for w in self.waivers if w.known_from <= settled_on < w.known_to]
         room: dict[date, int] = {}
-        changes = []
+        waived = []
         for waiver in sorted(known, key=lambda w: (w.first_known_from, w.waiver_id)):
             usage_date = waiver.usage_date
             if usage_date not in room:
-                charges = self.net_charges.get(usage_date, {})
-                room[usage_date] = sum(n for day, n in charges.items() if day <= settled_on)
+                room[usage_date] = self._net_calls(usage_date, settled_on)
             calls = max(0, min(waiver.wants(settled_on), room[usage_date]))
             room[usage_date] -= calls
-            change = calls - self._waived[usage_date, waiver.waiver_id]
-            if change:
-                changes.append((usage_date, waiver.waiver_id, change))
-        return changes
+            waived.append((usage_date, waiver.waiver_id, calls))
+        return waived
+
+    def _given_up(
+        self, settled_on: date, waived: Iterable[tuple[date, str, int]], charged: Mapping[date, int]
+    ) -> list[tuple[date, str, int]]:
+        """How many calls each waiver gives up before calls are reversed. What is charged on the
+        date comes later, so a waiver may have to give up a call and take back another one."""
+        room: dict[date, int] = {}
+        given_up = []
+        for usage_date, waiver_id, calls in waived:
+            if usage_date not in room:
+                net_calls = self._net_calls(usage_date, settled_on)
+                room[usage_date] = net_calls - charged.get(usage_date, 0)
+            held = self._waived[usage_date, waiver_id]
+            kept = max(0, min(held, calls, room[usage_date]))
+            room[usage_date] -= kept
+            if kept < held:
+                given_up.append((usage_date, waiver_id, held - kept))
+        return given_up
+
+    def _net_calls(self, usage_date: date, settled_on: date) -> int:
+        charges = self.net_charges.get(usage_date, {})
+        return sum(calls for day, calls in charges.items() if day <= settled_on)
 
     def _draw(self, settled_on: date, usage_date: date, calls: int, line_type: str) -> int:
         """Draw calls from packages, as far as they have some. Returns how many are left."""

@@ -69,9 +69,9 @@ class Account:
         if has_news:
             self._rerate(day)
         changes = list(self._waiver_changes(day))
-        for usage_date, waiver_id, reason, more in changes:
-            if more < 0:
-                self._climb(day, usage_date, -more, "correction", waiver_id, reason)
+        for usage_date, waiver_id, reason, less, _more in changes:
+            if less:
+                self._climb(day, usage_date, less, "correction", waiver_id, reason)
         today = {u: by_day[day] for u, by_day in sorted(self.charges.items()) if day in by_day}
         for usage_date, (_charged, taken_back) in today.items():
             self._descend(day, usage_date, taken_back, "correction")
@@ -80,8 +80,8 @@ class Account:
             if charged:
                 left = charged - self._draw(day, usage_date, charged, line_type)
                 self._climb(day, usage_date, left, line_type)
-        for usage_date, waiver_id, reason, more in changes:
-            if more > 0:
+        for usage_date, waiver_id, reason, _less, more in changes:
+            if more:
                 self._descend(day, usage_date, more, "correction", waiver_id, reason)
 
     def _terms(self, usage_date: date, known_on: date) -> PriceTerms:
@@ -118,7 +118,9 @@ class Account:
                 # Its calls lie in packages, and those that were taken back were others'.
                 self._lower(day, usage_date, -calls, "rerating", None, None)
 
-    def _waiver_changes(self, day: date) -> Iterator[tuple[date, str, str, int]]:
+    def _waiver_changes(self, day: date) -> Iterator[tuple[date, str, str, int, int]]:
+        """By waiver, the calls that it gives up before others are taken back, and those that it
+        takes back once the day's calls are charged."""
         latest: dict[object, WaiverTerms] = {}
         first: dict[object, date] = {}
         for waiver in self.waivers:
@@ -126,6 +128,8 @@ class Account:
                 latest[waiver.terms.key] = waiver.terms
                 first.setdefault(waiver.terms.key, waiver.known_from)
         left: dict[date, int] = {}
+        # The same without what is charged today.
+        left_before: dict[date, int] = {}
         in_order = sorted(latest, key=lambda key: (first[key], latest[key].waiver_id))
         for key in in_order:
             waiver_terms = latest[key]
@@ -140,6 +144,8 @@ class Account:
                     if settled_on <= day
                 ),
             )
+            charged_today, _ = self.charges.get(usage_date, {}).get(day, (0, 0))
+            left_before.setdefault(usage_date, left[usage_date] - charged_today)
             wanted = waiver_terms.calls
             if wanted is None:
                 of_request = self.requests.get(waiver_terms.request_id or "", {})
@@ -147,10 +153,12 @@ class Account:
                 wanted = sum(calls for on, calls in by_day.items() if on <= day)
             waived = max(min(wanted, left[usage_date]), 0)
             left[usage_date] -= waived
-            more = waived - self._waived[waiver_terms.key]
+            held = self._waived[waiver_terms.key]
+            kept = max(min(held, waived, left_before[usage_date]), 0)
+            left_before[usage_date] -= kept
             self._waived[waiver_terms.key] = waived
-            if more:
-                yield usage_date, waiver_terms.waiver_id, waiver_terms.reason, more
+            waiver_id, reason = waiver_terms.waiver_id, waiver_terms.reason
+            yield usage_date, waiver_id, reason, held - kept, waived - kept
 
     def _draw(self, day: date, usage_date: date, calls: int, line_type: str) -> int:
         """How many calls packages take."""

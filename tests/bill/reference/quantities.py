@@ -72,8 +72,8 @@ class QuantityAccount:
         if day in self.book.dates_of_news(self.owner_uin, self.component_code):
             self.rerate(day)
         changes = self.waiver_changes(day)
-        for waiver, more in changes:
-            for _ in range(-more):
+        for waiver, less, _more in changes:
+            for _ in range(less):
                 self.climb(day, waiver.usage_date, "correction", waiver)
         today = sorted(
             (row for row in self.rows if row.settled_on == day), key=lambda row: row.usage_date
@@ -86,7 +86,7 @@ class QuantityAccount:
                 line_type = "usage" if day == row.usage_date + ONE_DAY else "late_usage"
                 if not self.draw(day, row.usage_date, line_type):
                     self.climb(day, row.usage_date, line_type, None)
-        for waiver, more in changes:
+        for waiver, _less, more in changes:
             for _ in range(more):
                 self.free_topmost(day, waiver.usage_date, "correction", waiver)
 
@@ -231,7 +231,8 @@ class QuantityAccount:
 
     # Waivers
 
-    def waiver_changes(self, day: date) -> list[tuple[WaiverRow, int]]:
+    def waiver_changes(self, day: date) -> list[tuple[WaiverRow, int, int]]:
+        """How many calls each waiver gives up first, and how many it takes back at the end."""
         known = version_on(day, self.waivers, lambda w: (w.waiver_id, w.usage_date))
         first = {
             (w.waiver_id, w.usage_date): min(
@@ -242,6 +243,7 @@ class QuantityAccount:
             for w in known
         }
         room: dict[date, int] = {}
+        stays: dict[date, int] = {}
         changes = []
         for waiver in sorted(known, key=lambda w: (first[w.waiver_id, w.usage_date], w.waiver_id)):
             mine = [
@@ -251,14 +253,18 @@ class QuantityAccount:
             ]
             if waiver.usage_date not in room:
                 room[waiver.usage_date] = sum(row.calls_billed for row in mine)
+                stays[waiver.usage_date] = sum(
+                    row.calls_billed for row in mine if row.settled_on < day or row.calls_billed < 0
+                )
             wanted = waiver.calls
             if wanted is None:
                 wanted = sum(r.calls_billed for r in mine if r.request_id == waiver.request_id)
             calls = max(0, min(wanted, room[waiver.usage_date]))
             room[waiver.usage_date] -= calls
             key = (waiver.waiver_id, waiver.usage_date)
-            if calls != self.waived[key]:
-                changes.append((waiver, calls - self.waived[key]))
+            kept = max(0, min(self.waived[key], calls, stays[waiver.usage_date]))
+            stays[waiver.usage_date] -= kept
+            changes.append((waiver, self.waived[key] - kept, calls - kept))
             self.waived[key] = calls
         return changes
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from callbill.base.errors import UsageError
+from callbill.base.errors import CallbillError, UsageError
+from callbill.base.places import shown_address
 from callbill.base.settings import COLUMNS_OF_FILES, load_settings
 from callbill.ingest.feed import raw_tables
+from callbill.tasks.workers import workers_for
 from callbill.warehouse.warehouse import TABLES
 
 
@@ -73,3 +75,27 @@ def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALLBILL_BUCKETS", "")
     monkeypatch.setenv("CALLBILL_WORKERS", "")
     assert load_settings().buckets is None
+
+
+@pytest.mark.parametrize(
+    ("address", "as_told"),
+    [
+        ("", ""),
+        ("4", "4"),
+        ("spark://one:7077", "spark://one:7077"),
+        ("sc://one:15002/;use_ssl=true;token=secret", "sc://one:15002"),
+        ("sc://me:secret@one:15002", "sc://one:15002"),
+    ],
+)
+def test_an_address_of_workers_is_told_without_its_token(address: str, as_told: str) -> None:
+    assert shown_address(address) == as_told
+
+
+@pytest.mark.parametrize("address", ["sc://127.0.0.1:1/;token=secret", "scc://x:1/;token=secret"])
+def test_no_workers_are_told_without_the_token(address: str) -> None:
+    with (
+        pytest.raises((CallbillError, UsageError)) as refusal,
+        workers_for(load_settings(workers=address)),
+    ):
+        pass
+    assert "secret" not in str(refusal.value)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from callbill.base.places import shown
+from callbill.base.places import shown, shown_address
 from callbill.base.settings import NOT_IN_FILE, Settings, vars_with_sources
 from callbill.cli.show.console import open_console, table_of
 
@@ -42,4 +42,6 @@ def _value(settings: Settings, name: str) -> Any:
     value = getattr(settings, name)
     if name == "published" and settings.published_store:
         value = settings.published_store
+    if name == "workers":
+        value = shown_address(value)
     return shown(value) if isinstance(value, Path) else value

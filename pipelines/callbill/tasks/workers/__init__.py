@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from callbill.base.errors import CallbillError, UsageError
+from callbill.base.places import shown_address
 from callbill.base.settings import Settings
 from callbill.tasks.workers.in_process import InProcess
 from callbill.tasks.workers.interface import Workers, evenly
@@ -56,7 +57,7 @@ def _workers(text: str, timeout: int) -> Workers:
         return Dask(text, timeout)
     raise UsageError(
         "--workers takes a number of processes, or spark://host:port, sc://host:port or "
-        f"dask://host:port, not {text!r}"
+        f"dask://host:port, not {shown_address(text)!r}"
     )
 
 
@@ -65,4 +66,4 @@ def _reach(text: str, host: str, port: int) -> None:
     try:
         socket.create_connection((host, port), _SECONDS_TO_CONNECT).close()
     except (OSError, OverflowError) as error:
-        raise CallbillError(f"nobody answers at {text}: {error}") from error
+        raise CallbillError(f"nobody answers at {shown_address(text)}: {error}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from callbill.base.errors import CallbillError, UsageError
+from callbill.base.places import shown_address
 from callbill.tasks.workers.interface import Item, answer_of, do, no_answer, with_version
 
 # How often Dask repeats a task whose worker was lost.
@@ -17,24 +18,25 @@ class Dask:
     is_this_machine = False
 
     def __init__(self, address: str, timeout: int) -> None:
+        self._address = shown_address(address)
         try:
             from distributed import Client
         except ImportError as error:
             raise UsageError(
-                f"--workers {address} needs Dask, which is not installed: install callbill[dask]"
+                f"--workers {self._address} needs Dask, which is not installed: "
+                "install callbill[dask]"
             ) from error
-        self._address = address
         self._timeout = timeout
         try:
             self._client = Client(
                 address.replace("dask://", "tcp://", 1), timeout=_SECONDS_TO_CONNECT
             )
         except (OSError, TimeoutError) as error:
-            raise CallbillError(f"no Dask scheduler at {address}: {error}") from error
+            raise CallbillError(f"no Dask scheduler at {self._address}: {error}") from error
         threads = self._client.nthreads()
         if not threads:
             self._client.close()
-            raise CallbillError(f"Dask at {address} has no workers")
+            raise CallbillError(f"Dask at {self._address} has no workers")
         self.count = sum(threads.values())
 
     def run(self, task: str, items: Sequence[Item]) -> Iterator[Item]:

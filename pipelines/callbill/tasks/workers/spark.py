@@ -15,6 +15,7 @@ from typing import Any
 
 from callbill.base.errors import CallbillError, UsageError
 from callbill.base.hidden import show
+from callbill.base.places import shown_address
 from callbill.tasks.workers.interface import Item, answer_of, do, no_answer, with_version
 
 # How many tasks run side by side is known of a master only, and changes with the cluster. Files are
@@ -27,6 +28,7 @@ class Spark:
     is_this_machine = False
 
     def __init__(self, address: str, timeout: int) -> None:
+        self._address = shown_address(address)
         show("pandas")  # the command line hides it, Spark Connect needs it
         show("pyspark")
         try:
@@ -34,11 +36,10 @@ class Spark:
             from pyspark.sql import SparkSession
         except ImportError as error:
             raise UsageError(
-                f"--workers {address} needs PySpark, which is not installed: "
+                f"--workers {self._address} needs PySpark, which is not installed: "
                 "install callbill[spark]"
             ) from error
         self._errors: tuple[type[Exception], ...] = (PySparkException, OSError, RuntimeError)
-        self._address = address
         self._timeout = timeout
         builder = SparkSession.builder.appName("callbill")
         try:
@@ -55,7 +56,7 @@ class Spark:
                 slots = self._session.sparkContext.defaultParallelism
                 self.count = max(slots, _AT_LEAST)
         except Exception as error:
-            raise CallbillError(f"no Spark at {address}: {_reason(error)}") from error
+            raise CallbillError(f"no Spark at {self._address}: {_reason(error)}") from error
 
     def run(self, task: str, items: Sequence[Item]) -> Iterator[Item]:
         rows = [(number, json.dumps(with_version(item))) for number, item in enumerate(items)]

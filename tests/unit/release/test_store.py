@@ -1,0 +1,90 @@
+"""The pointers of a store: what else lies there, and a list that is not what was sealed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from callbill.base.errors import UsageError
+from callbill.release.release import Release
+from callbill.release.store import PublishedToStore
+from callbill.storage import objects
+from obstore.store import MemoryStore
+
+PLACE = Path("s3:/bills/published")
+FIRST, SECOND = "20260902T000000.000000Z", "20260903T000000.000000Z"
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
+    memory = MemoryStore()
+    monkeypatch.setattr(objects, "_store", lambda _bucket: memory)
+    # These releases have no database.
+    monkeypatch.setattr("callbill.release.store.point_to_calls", lambda _release: None)
+    return memory
+
+
+def published(folder: Path) -> PublishedToStore:
+    return PublishedToStore(folder, PLACE)
+
+
+def publish(folder: Path, run_id: str) -> None:
+    there = published(folder)
+    there.pull()
+    release: Release = there.new(run_id)
+    calls = release.folder / "parquet/calls/settled_on=2026-09-01" / "calls.parquet"
+    calls.parent.mkdir(parents=True)
+    calls.write_bytes(b"calls")
+    (release.folder / "manifest.json").write_text("{}")
+    there.switch_to(release)
+
+
+def test_what_is_no_pointer_is_none(tmp_path: Path, store: MemoryStore) -> None:
+    for name in ("", "/notes.txt", "/zzz"):
+        store.put(f"published/pointers{name}", b"")
+    published(tmp_path / "a").pull()
+    publish(tmp_path / "a", FIRST)
+    reader = published(tmp_path / "b")
+    reader.pull()
+    assert reader.number == 1
+
+
+def shorten(content: bytes) -> bytes:
+    return json.dumps(json.loads(content)[1:]).encode()
+
+
+@pytest.mark.parametrize("change", [shorten, lambda content: content[:-9], lambda _content: b""])
+def test_another_list_of_files_is_not_taken_for_the_release(
+    tmp_path: Path, store: MemoryStore, change: Callable[[bytes], bytes]
+) -> None:
+    publish(tmp_path / "a", FIRST)
+    name = f"published/releases/{FIRST}/files.json"
+    store.put(name, change(bytes(store.get(name).bytes())))
+    with pytest.raises(UsageError, match=r"files\.json is not what was published \(SHA-256\)"):
+        published(tmp_path / "b").pull()
+
+
+def test_nothing_is_removed_as_long_as_the_store_does_not_say_what_a_release_needs(
+    tmp_path: Path, store: MemoryStore
+) -> None:
+    for run_id in (FIRST, SECOND):
+        publish(tmp_path / "a", run_id)
+    store.delete(f"published/releases/{SECOND}/files.json")
+    there = published(tmp_path / "a")
+    there.pull()
+    before = [found.name for found in objects.objects_below(PLACE)]
+    with pytest.raises(UsageError, match="is no whole release"):
+        there.remove_old(1)
+    assert [found.name for found in objects.objects_below(PLACE)] == before
+
+
+def test_a_pointer_that_does_not_say_what_its_list_was_is_followed(
+    tmp_path: Path, store: MemoryStore
+) -> None:
+    publish(tmp_path / "a", FIRST)
+    name = "published/pointers/000000000001.json"
+    store.put(name, json.dumps({"number": 1, "run_id": FIRST}).encode())
+    published(tmp_path / "b").pull()
+    assert (tmp_path / f"b/releases/{FIRST}/manifest.json").read_text() == "{}"
