@@ -3,6 +3,7 @@ those that do not are found out."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +19,8 @@ from tests.bill.reference.inputs import World
 from tests.cluster.conftest import RUNS, land, mirror
 from tests.support.commands import CALLBILL, callbill, succeed
 from tests.support.places import figures, places
+from tests.support.project import PROJECT
+from tests.support.scenarios import publish
 from tests.support.servers import BUCKET, dask_cluster, put_folder, spark_master, wait_until
 
 if TYPE_CHECKING:
@@ -49,6 +52,26 @@ def test_nights_on_a_cluster_give_the_same_bill(
         ended = run(tmp_path, through, "--workers", clusters[kind])
         assert ended.returncode == 0, ended.stderr
     assert figures(tmp_path) == figures(here)
+
+
+def test_scenarios_on_a_cluster_give_the_same_bills(
+    clusters: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prices in steps, packages, waivers and claims by edition among them."""
+    seeds = Path(shutil.copytree(PROJECT / "seeds", tmp_path / "catalogue"))
+    monkeypatch.setenv("CALLBILL_CATALOGUE", str(seeds))
+    by_workers = {}
+    for workers in ("", clusters["master"]):
+        folder = tmp_path / (workers[:5] or "here")
+
+        def run_there(place: Path, *arguments: object, workers: str = workers) -> Any:
+            _through, through, *others = arguments
+            return run(place, through, *others, "--workers", workers)
+
+        made = set(publish(folder, run_there, seeds).values())
+        by_workers[workers] = {place.name: figures(place) for place in made}
+    here, there = by_workers.values()
+    assert here == there != {}
 
 
 def test_a_worker_that_does_not_see_the_folders_is_found_out(world: World, tmp_path: Path) -> None:
