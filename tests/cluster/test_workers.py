@@ -4,11 +4,12 @@ those that do not are found out."""
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,6 +116,26 @@ def test_workers_that_share_no_folder(
         warehouse = f"--warehouse={place / 'warehouse.duckdb'}"
         succeed(callbill("verify", warehouse, *stores, "--workers", address))
     assert figures(mirror(place)) == figures(here)
+
+
+def test_something_else_than_a_connect_server_is_given_up(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes connections and ends them. Spark's client would try again for ten minutes."""
+    monkeypatch.setenv("CALLBILL_WORKER_TIMEOUT", "5")
+    land(world, tmp_path / "landing", date.min, RUNS[0])
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            with suppress(OSError):
+                while True:
+                    server.accept()[0].close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        ended = run(tmp_path, RUNS[0], "--workers", f"sc://127.0.0.1:{server.getsockname()[1]}")
+    assert ended.returncode == 4, ended.stderr
+    assert "no Spark at sc://127.0.0.1" in ended.stderr
+    assert not (tmp_path / "published" / "current").exists()
 
 
 def test_another_version_on_a_worker_is_refused(

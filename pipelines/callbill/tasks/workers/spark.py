@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from queue import Empty, Queue
+from threading import Thread
 from typing import Any
 
 from callbill.base.errors import CallbillError, UsageError
@@ -21,6 +23,8 @@ from callbill.tasks.workers.interface import Item, answer_of, do, no_answer, wit
 # How many tasks run side by side is known of a master only, and changes with the cluster. Files are
 # divided among so many at least.
 _AT_LEAST = 2
+# A server of Spark Connect answers at once.
+_SECONDS_TO_CONNECT = 60
 
 
 class Spark:
@@ -44,7 +48,8 @@ class Spark:
         builder = SparkSession.builder.appName("callbill")
         try:
             if address.startswith("sc://"):
-                self._session: Any = builder.remote(address).getOrCreate()
+                connect = builder.remote(address).getOrCreate
+                self._session: Any = _within(min(timeout, _SECONDS_TO_CONNECT), connect)
                 self.count = _AT_LEAST
             else:
                 self._session = (
@@ -93,6 +98,27 @@ class Spark:
 
     def close(self) -> None:
         self._session.stop()
+
+
+def _within(seconds: int, connect: Callable[[], Any]) -> Any:
+    """What a client gives within some time. It may try again for ten minutes where something else
+    than a server listens. Raises TimeoutError, and whatever the client raises."""
+    outcome: Queue[Any] = Queue()
+
+    def put() -> None:
+        try:
+            outcome.put(connect())
+        except Exception as error:  # raised below
+            outcome.put(error)
+
+    Thread(target=put, daemon=True).start()
+    try:
+        answer = outcome.get(timeout=seconds)
+    except Empty:
+        raise TimeoutError(f"no answer within {seconds} s") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def _work(task: str, batches: Iterable[Any]) -> Iterator[Any]:
