@@ -53,7 +53,7 @@ def test_prices_that_depend_on_how_much(tmp_path: Path) -> None:
     page = (PROJECT / "docs" / "prices.md").read_text("utf-8")
     run_commands(commands_of("docs/prices.md"), tmp_path)
     accounts = re.findall(r"^Lines of account (\d+):\n\n((?:\|.*\n)+)", page, re.MULTILINE)
-    assert len(accounts) == 5
+    assert len(accounts) == 7
     for owner, table in accounts:
         _header, _rule, *rows = table.splitlines()
         shown = [tuple(cell.strip() for cell in row[1:-1].split("|")) for row in rows]
@@ -64,7 +64,7 @@ def test_prices_that_depend_on_how_much(tmp_path: Path) -> None:
                 coalesce('after ' || tier_from, package_id, waiver_id, ''), calls,
                 contract_price, real_cost
             from billing.bill_lines where owner_uin = '{owner}'
-            order by settled_on, usage_date, package_id nulls last, tier_from
+            order by settled_on, usage_date, package_id nulls last, tier_from, contract_price
             """,
         )
         assert [
