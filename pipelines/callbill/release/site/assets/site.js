@@ -110,7 +110,7 @@ async function loadList(folder, kind, { text = "", whole = false } = {}) {
   const firsts = facts.lists[folder] ?? [];
   const isSearched = !whole && text !== "" && isLong(folder);
   const files = isSearched
-    ? filesOf(firsts, [...(await findAccounts(text)).map((row) => row.owner_uin), text])
+    ? filesOf(firsts, (await findAccounts(text)).map((row) => row.owner_uin))
     : firsts.map((_, number) => number);
   const taken = whole ? files : files.slice(0, FILES_AT_ONCE);
   const parts = await Promise.all(taken.map((number) => load(`${folder}/list-${number}`)));
@@ -567,7 +567,7 @@ function Navigation() {
     ["dictionary", "data_dictionary"],
   ];
   const customer = [["account", "account"]];
-  if (facts.reconciled.length > 0) customer.push(["reconciliation", "reconciliation"]);
+  if ((facts.reconciled ?? []).length > 0) customer.push(["reconciliation", "reconciliation"]);
   // A simulation stands alone.
   const simulation = [["index", "simulation"]];
   const links = facts.page === "simulation" ? simulation : facts.customer === null ? pages : customer;
