@@ -45,6 +45,15 @@ names as (
         on callers.account_uin = account_names.account_uin
 ),
 
+packages as (
+    select
+        *,
+        valid_from as covers_from,
+        valid_to as covers_to
+    from billing.package_balances
+    where {{ in_shares }}
+),
+
 parts as (
     select
         owner_uin,
@@ -79,9 +88,8 @@ parts as (
     select
         owner_uin,
         'packages' as kind,
-        list({{ packages }} order by valid_to desc, package_id asc, component_code asc) as shown
-    from billing.package_balances
-    where {{ in_shares }}
+        list({{ packages }} order by covers_to desc, package_id asc, component_code asc) as shown
+    from packages
     group by owner_uin
     union all
     select

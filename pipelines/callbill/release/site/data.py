@@ -70,7 +70,7 @@ COLUMNS = {
                "rated_amount", "adjustment_amount", "deducted_amount"),
     "used": ("usage_month", "calls_received", "calls_billed", "calls_failed", "calls_unbilled"),
     "packages": ("package_id", "component_code", "calls", "calls_drawn", "calls_given_back",
-                 "calls_lost", "calls_left", "valid_from", "valid_to", "is_expired"),
+                 "calls_lost", "calls_left", "covers_from", "covers_to", "is_expired"),
     "arrears": ("since", "stops_at", "ended_at", "reason", "ended_by"),
     "notice": ("since", "amount_due", "stops_at", "state"),
     "status": ("status", "valid_from", "valid_to", "reason"),

@@ -3,7 +3,7 @@
 
 const PACKAGES = [
   ...["package_id", "component_code", "calls", "calls_drawn", "calls_given_back", "calls_lost"],
-  ...["calls_left", "valid_from", "valid_to", "is_expired"],
+  ...["calls_left", "covers_from", "covers_to", "is_expired"],
 ];
 const BILLS = [
   ...["bill_month", "product_name", "calls", "list_cost", "discount_amount", "rated_amount"],
