@@ -9,6 +9,8 @@ const LINES = [
 const columnsOf = (lines) =>
   lines.some((row) => row.stands !== null) ? [...LINES.slice(0, 4), "stands", ...LINES.slice(4)] : LINES;
 
+const isWaived = (row) => /(^|; )waiver /.test(row.stands ?? "");
+
 /** "step 500; waiver W1: test" in the language of the page. */
 function standsFor(row) {
   const words = { step: t("stands_step"), package: t("stands_package"), waiver: t("stands_waiver") };
@@ -195,13 +197,16 @@ function Calls({ bill }) {
   const earlier = lines.filter((row) => !row.usage_date.startsWith(month));
   const made = sumBy(usage, "calls_billed");
   const here = sumBy(inMonth, "calls");
-  const elsewhere = difference(made, here);
+  // A waived call was made all the same.
+  const waived = difference("0", sumBy(inMonth.filter(isWaived), "calls"));
+  const elsewhere = difference(difference(made, here), waived);
   const total = sumBy(lines, "calls");
   const rows = [
     ["calls_of_the_bill", total],
     ...LINE_TYPES.map((type) => [type, sumBy(earlier.filter((row) => row.line_type === type), "calls")])
       .filter(([, calls]) => calls !== "0")
       .map(([type, calls]) => [type, difference("0", calls)]),
+    ...(waived === "0" ? [] : [["calls_waived", waived]]),
     ...(elsewhere === "0" ? [] : [["calls_on_later_bills", elsewhere]]),
     ["calls_of_the_month", made],
   ];
