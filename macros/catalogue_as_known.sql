@@ -3,8 +3,8 @@
     their action and has a list price for their usage date. Calls that older rules left wait from the
     first date of the newer ones.
 
-    `records` needs action (a claim_key), owner_key, usage_date and settled_on, and holds records that have no price on their
-    own date. There is a row for each state of the catalogue that rates a record: the one with the
+    `records` needs action (a claim_key), owner_key, usage_date and settled_on, and holds records that
+    have no price on their own date. There is a row for each state of the catalogue that rates a record: the one with the
     smallest `rated_on` counts.
 #}
 {% macro rated_later(records) -%}
