@@ -18,7 +18,7 @@ from callbill.tasks import bucket
 from callbill.tasks.connection import share_of_machine
 from callbill.tasks.exchange import Exchange
 from callbill.tasks.identifiers import clean_identifiers
-from callbill.tasks.quantities import count_quantities
+from callbill.tasks.quantity_moves import count_quantities
 from callbill.tasks.workers import Workers
 from callbill.warehouse.layout import CALL_STATES, CALLS
 from callbill.warehouse.plan import Plan, Window, as_json, load_plan

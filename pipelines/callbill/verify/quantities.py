@@ -71,7 +71,7 @@ class Account:
         changes = list(self._waiver_changes(day))
         for usage_date, waiver_id, reason, less, _more in changes:
             if less:
-                self._climb(day, usage_date, less, "correction", waiver_id, reason)
+                self._move(day, usage_date, less, "correction", waiver_id, reason)
         today = {u: by_day[day] for u, by_day in sorted(self.charges.items()) if day in by_day}
         for usage_date, (_charged, taken_back) in today.items():
             self._descend(day, usage_date, taken_back, "correction")
@@ -79,7 +79,7 @@ class Account:
             line_type = "usage" if day - usage_date == ONE_DAY else "late_usage"
             if charged:
                 left = charged - self._draw(day, usage_date, charged, line_type)
-                self._climb(day, usage_date, left, line_type)
+                self._move(day, usage_date, left, line_type)
         for usage_date, waiver_id, reason, _less, more in changes:
             if more:
                 self._descend(day, usage_date, more, "correction", waiver_id, reason)
@@ -112,11 +112,11 @@ class Account:
                     self._height[old[usage_date].group(usage_date)] -= calls
         for usage_date, calls in calls_again.items():
             if calls > 0:
-                self._climb(day, usage_date, calls, "rerating")
+                self._move(day, usage_date, calls, "rerating")
         for usage_date, calls in calls_again.items():
             if calls < 0:
                 # Its calls lie in packages, and those that were taken back were others'.
-                self._lower(day, usage_date, -calls, "rerating", None, None)
+                self._move(day, usage_date, calls, "rerating")
 
     def _waiver_changes(self, day: date) -> Iterator[tuple[date, str, str, int, int]]:
         """By waiver, the calls that it gives up before others are taken back, and those that it
@@ -183,7 +183,7 @@ class Account:
                 latest[package.terms.key] = package.terms
         return list(latest.values())
 
-    def _climb(
+    def _move(
         self,
         day: date,
         usage_date: date,
@@ -192,6 +192,8 @@ class Account:
         waiver_id: str | None = None,
         reason: str | None = None,
     ) -> None:
+        """Put calls at the top of their period, or take the topmost ones away if `calls` is
+        negative."""
         terms = self._terms(usage_date, day)
         if terms.period is None:
             self._count(day, usage_date, None, calls, line_type, day, waiver_id, reason)
@@ -221,7 +223,7 @@ class Account:
             else self._height[terms.group(usage_date)]
         )
         part = min(calls, max(on_steps, 0))
-        self._lower(day, usage_date, part, line_type, waiver_id, reason)
+        self._move(day, usage_date, -part, line_type, waiver_id, reason)
         calls -= part
         packages = {package.package_id: package for package in self._packages(day)}
         group = terms.group(usage_date)[1]
@@ -235,25 +237,6 @@ class Account:
             if day < packages[package_id].valid_to:
                 self._spent[package_id] -= part
             calls -= part
-
-    def _lower(
-        self,
-        day: date,
-        usage_date: date,
-        calls: int,
-        line_type: str,
-        waiver_id: str | None,
-        reason: str | None,
-    ) -> None:
-        terms = self._terms(usage_date, day)
-        if terms.period is None:
-            self._count(day, usage_date, None, -calls, line_type, day, waiver_id, reason)
-            return
-        group = terms.group(usage_date)
-        before, after = self._height[group], self._height[group] - calls
-        for step, number in _difference(terms, before, after):
-            self._count(day, usage_date, step, number, line_type, day, waiver_id, reason)
-        self._height[group] = after
 
     def _count(
         self,

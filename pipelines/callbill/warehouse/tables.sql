@@ -175,7 +175,7 @@ create table if not exists ops.settlement_window (
 );
 
 -- How settlements move calls between the steps of ladders, packages and waivers, for prices that
--- depend on how much. pipelines/callbill/tasks/quantities.py writes it, the model
+-- depend on how much. pipelines/callbill/tasks/quantity_moves.py writes it, the model
 -- int_quantity_lines prices it.
 create table if not exists ops.quantity_moves (
     settled_on date not null,

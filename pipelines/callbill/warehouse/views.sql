@@ -95,38 +95,3 @@ where
             and r.source_file_id = l.source_file_id
             and list_contains(r.line_numbers, l.line_number)
     );
-
--- Lines of account attributes, of each delivery that counts. What is delivered again says what it
--- said as of a later day.
-create or replace view raw.account_attributes as
-with deliveries as (
-    select
-        source_file_id,
-        same_rows_as,
-        settlement_floor,
-        arrived_on
-    from ops.loaded_files
-    where feed = 'account_attributes' and quarantine_reason is null
-)
-
-select l.* replace (left(l.source_file_id, 64) as source_file_id) -- noqa: AM04
-from raw.account_attributes_loaded as l
-semi join deliveries as d on l.source_file_id = d.source_file_id
-union all
-select
-    l.* replace (
-        left(l.source_file_id, 64) as source_file_id,
-        d.settlement_floor as settlement_floor,
-        d.arrived_on as arrived_on
-    )
-from raw.account_attributes_loaded as l
-inner join deliveries as d on l.source_file_id = d.same_rows_as
-where
-    not exists (
-        select 1
-        from ops.retries as r
-        where
-            r.feed = 'account_attributes'
-            and r.source_file_id = l.source_file_id
-            and list_contains(r.line_numbers, l.line_number)
-    );

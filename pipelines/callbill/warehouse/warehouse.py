@@ -33,7 +33,7 @@ from callbill.warehouse.raw_records import RawRecords
 
 TABLES = (Path(__file__).parent / "tables.sql").read_text(encoding="utf-8")
 # The feeds of which the latest delivery counts, and that have one view in common.
-_FEEDS_BY_DELIVERY = ("contracts", "packages", "waivers")
+_FEEDS_BY_DELIVERY = ("account_attributes", "contracts", "packages", "waivers")
 VIEWS = (Path(__file__).parent / "views.sql").read_text(encoding="utf-8") + "".join(
     (Path(__file__).parent / "deliveries.sql")
     .read_text(encoding="utf-8")
