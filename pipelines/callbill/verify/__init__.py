@@ -12,7 +12,8 @@ ingest.shapes     which fields a feed and a log shape have
 ingest.readers    how a file falls into lines: lines, delimited, json_lines, unpacking
 release           what a release says of itself: its files, settlement floors, vars and seeds
 
-No SQL, no model, no warehouse. It counts in polars and plain Python, and money in whole numbers.
+No SQL, no model, no warehouse, except the records of archived files that are away. It counts in
+polars and plain Python, and money in whole numbers.
 
 Its modules, in the order in which a bill is made:
 
@@ -22,9 +23,12 @@ accepted.py       what they hold that counts; it reads and judges file by file:
 texts.py          a file as rows of texts (json_texts.py, csv_texts.py, parquet_texts.py, rows.py,
                   parquet_copy.py), with identifiers.py for identifiers and error codes
 records.py        which rows are records of calls, with instants.py for their times
-contracts.py      which rows are contracts
+archived.py       records of archived files that are away, as they were once read
+contracts.py      which rows are contracts; account_attributes.py and quantity_feeds.py: which are
+                  attributes of accounts, packages and waivers
 calls.py          which calls are charged and taken back, and when
 prices.py         the price in force for a usage date, as known on a date
+quantities.py     on which steps, in which packages and under which waivers calls are
 bill.py           bill lines, settlements, precision adjustments
 money.py          whole numbers, and the one division that rounds
 compare.py        the release's tables held against what was computed
