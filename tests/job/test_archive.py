@@ -223,6 +223,21 @@ def test_with_calls_in_buckets_it_is_the_same(
     assert "the checkpoint divides its calls into 3 bucket(s), not 2" in refused(place, "rebuild")
 
 
+def test_what_earlier_nights_concluded_of_a_call_is_archived(plain: Path, tmp_path: Path) -> None:
+    """The record that a-3 was charged for lies beyond the horizon of the first night from the
+    checkpoint; the other is too old to be charged. Only its state says that it was charged."""
+    run(plain, "2026-03-08")
+    archive(plain, "--to", tmp_path / "archive")
+    lose_warehouse(plain)
+    settle_night(plain, "2026-03-09")
+    assert query(
+        plain,
+        "select disposition, calls_billed from billing.calls"
+        " where request_id = 'a-3' and settled_on = date '2026-03-09'",
+    ) == [("reversed", -1)]
+    succeed(callbill("verify", cwd=plain))
+
+
 def test_what_was_archived_is_named_and_moved(week: Path, place: Path) -> None:
     landing = place / "landing"
     assert sorted(path.name for path in landing.iterdir()) == [
