@@ -526,6 +526,12 @@ def test_a_warehouse_that_says_otherwise_stands_for_nothing(plain: Path) -> None
     assert not list((plain / "published/checkpoints").glob("2*"))
 
 
+def test_releases_in_a_store_have_no_checkpoint(plain: Path) -> None:
+    said = refused(plain, "archive", "--before=2026-03-06", "--published=s3://bills/acme")
+    assert "archiving needs a published folder of this machine" in said
+    assert (plain / "landing/call_logs/arrived_on=2026-03-02/calls.jsonl").exists()
+
+
 def test_nothing_can_be_archived_before_something_is_sealed(tmp_path: Path) -> None:
     succeed(callbill("init", "acme", cwd=tmp_path))
     said = refused(tmp_path / "acme", "archive", "--before", "2026-03-06")

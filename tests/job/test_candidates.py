@@ -102,6 +102,20 @@ def test_the_run_after_a_seal_goes_on_with_the_warehouse_that_is_behind(place: P
     assert sealed.items() < manifest(place)["settlement_hashes"].items()
 
 
+def test_the_first_candidate_of_all_is_asked_of_its_release(tmp_path: Path) -> None:
+    """There is no warehouse yet when it is sealed."""
+    land(tmp_path, "2026-03-02", record("c-1", "2026-03-01T10:00:00+08:00"), "{")
+    name = make_candidate(tmp_path, "2026-03-02")
+    succeed(callbill("seal", name, *places(tmp_path)))
+    assert not (tmp_path / "warehouse.duckdb").exists()
+    runs = callbill("runs", *places(tmp_path))
+    succeed(runs)
+    assert name in runs.stdout
+    rejects = callbill("rejects", *places(tmp_path))
+    succeed(rejects)
+    assert "arrived_on=2026-03-02/calls.jsonl" in rejects.stdout
+
+
 def test_sealing_one_voids_the_others(place: Path) -> None:
     first, (second,) = candidates(place)[0], [make_candidate(place)]
     assert candidates(place) == [first, second]

@@ -43,6 +43,16 @@ def test_a_run_worth_a_notice_is_told_of_and_another_is_not(place: Path) -> None
     assert "control successful_calls_are_rated found something" in notice["reasons"]
 
 
+def test_a_notice_of_a_candidate_shows_the_site_of_the_candidate(place: Path) -> None:
+    have_notices(place, "cat > notice.json")
+    land(place, "2026-03-02", record("n-1", "2026-03-01T10:00:00+08:00"))
+    succeed(callbill("run", "--through", "2026-03-02", "--candidate", cwd=place))
+    site = Path(json.loads((place / "notice.json").read_text())["site"])
+    [candidate] = (place / "published/candidates").iterdir()
+    assert site == candidate / "site/index.html"
+    assert site.exists()
+
+
 def test_a_run_that_failed_is_told_of_and_the_first_that_goes_well_again(place: Path) -> None:
     have_notices(place, "cat >> notices.jsonl && echo >> notices.jsonl")
     (place / "landing").rmdir()

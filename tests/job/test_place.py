@@ -157,6 +157,10 @@ def test_a_backup_is_tried_without_touching_it(place: Path, tmp_path: Path) -> N
     assert ended.returncode == 0, ended.stderr
     assert "The backup restores everything that is sealed through 2026-03-06" in ended.stdout
     assert sorted(backup.rglob("*")) == before
+    for name in (tmp_path / "nowhere", backup / "landing"):
+        ended = callbill("drill", name, cwd=tmp_path)
+        assert ended.returncode == 2
+        assert f"{name} is no copy of a place: it has no callbill.toml" in ended.stderr
     # It goes on from there.
     succeed(callbill("rebuild", cwd=backup))
     succeed(callbill("run", "--through", "2026-03-07", cwd=backup))
@@ -174,6 +178,12 @@ def test_a_changed_figure_var_is_refused_also_when_nothing_is_due(place: Path) -
         ended = callbill("run", "--through", through, cwd=place)
         assert ended.returncode == 2
         assert "var deduction_rounding is 'down'" in ended.stderr
+
+
+def test_a_run_outside_of_any_place_says_so(tmp_path: Path) -> None:
+    ended = callbill("run", "--through", "2026-03-06", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "is not there; name it with --landing, or go into a place" in ended.stderr
 
 
 def test_a_file_in_the_landing_folder_is_tried_as_what_its_path_says(place: Path) -> None:

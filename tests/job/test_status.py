@@ -146,12 +146,18 @@ def test_it_warns_of_what_controls_found_and_of_the_catalogue(place: Path) -> No
 
 
 def test_a_candidate_that_waits_for_its_seal_is_named(place: Path) -> None:
+    land(place, "2026-03-07", record("b-1", "2026-03-06T10:00:00+08:00", action="Unclaimed"))
     ended = callbill("run", "--through", "2026-03-07", "--candidate", cwd=place)
     assert ended.returncode == 0, ended.stderr
     [name] = [path.name for path in (place / "published/candidates").iterdir()]
     lines, said = status(place), facts(place)
     assert lines["candidate"] == [f"{name}, through 2026-03-07: callbill seal {name}"]
-    assert said["candidates"] == [{"run_id": name, "through": "2026-03-07"}]
+    # With what its own controls found: it is looked at before it is sealed.
+    assert "warns successful_calls_are_rated: 1 row(s)" in lines[""]
+    [candidate] = said["candidates"]
+    found = {result["control"] for result in candidate.pop("controls_failed")}
+    assert "successful_calls_are_rated" in found
+    assert candidate == {"run_id": name, "through": "2026-03-07"}
     assert said["sealed_through"] == "2026-03-06"
     succeed(callbill("seal", name, cwd=place))
     lines = status(place)

@@ -66,8 +66,12 @@ class Reporter:
         elif event == "step" and self._console.is_terminal:
             return  # the bar shows it
         else:
-            fields = "  ".join(f"{key}={printable(value)}" for key, value in details.items())
-            self._console.print(f"{event}: {fields}", soft_wrap=True)
+            # The end of the run shows as a table what is many rows.
+            said = {key: value for key, value in details.items() if not isinstance(value, list)}
+            if event == "step":
+                event = f"step {said.pop('step')}"
+            fields = "  ".join(f"{key}={printable(value)}" for key, value in said.items())
+            self._console.print(f"{event}: {fields}" if fields else event, soft_wrap=True)
 
     def track_bytes(self, total_bytes: int) -> Advance:
         """Show how many of so many bytes are done. The result is a function to call with the

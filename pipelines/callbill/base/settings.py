@@ -294,9 +294,7 @@ def load_settings(**options: Any) -> Settings:
         first = error.errors()[0]
         name = str(first["loc"][0])
         source = sources.get(name, "default")
-        raise UsageError(
-            f"setting {name} ({source}): {first['msg']} (got {first['input']!r})"
-        ) from error
+        raise UsageError(f"setting {name} ({source}): {_fault(first)}") from error
     if not _MEMORY.fullmatch(settings.memory_limit):
         raise UsageError(
             f"setting memory_limit ({sources.get('memory_limit', 'default')}): "
@@ -325,6 +323,21 @@ def load_settings(**options: Any) -> Settings:
     settings._vars_of_place = vars_of_place
     settings._sources = sources
     return settings
+
+
+def _fault(error: Mapping[str, Any]) -> str:
+    """What is wrong with a value, in a sentence of ours for the usual mistakes."""
+    kind = str(error["type"]).split("_")[0]
+    expected = {
+        "int": "a whole number, such as 4",
+        "bool": "true or false",
+        "date": "a date, such as 2026-08-31",
+        "path": "a text: write it in quotes",
+        "string": "a text: write it in quotes",
+    }.get(kind)
+    if expected is None:
+        return f"{error['msg']} (got {error['input']!r})"
+    return f"{error['input']!r} is not {expected}"
 
 
 def _values(

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from callbill.base.errors import ControlFailedError, UsageError
+from callbill.base.place import PLACE_FILE
 from callbill.base.progress import Reporter
 from callbill.base.settings import load_settings, published_folder
 from callbill.cli.options import (
@@ -196,6 +197,11 @@ def drill(reporter: Reporter, /, backup: str, json_logs: bool) -> None:
     from callbill.jobs.drill import restored
     from callbill.verify import verify_job
 
+    if not (Path(backup) / PLACE_FILE).is_file():
+        raise UsageError(
+            f"{backup} is no copy of a place: it has no {PLACE_FILE}. A backup has all of a place "
+            "but the warehouse"
+        )
     with restored(checked_settings(place=backup), reporter) as (settings, summary):
         verification = verify_job(settings)
     if json_logs:

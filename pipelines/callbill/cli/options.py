@@ -27,6 +27,24 @@ _PLACES: tuple[Decorator, ...] = (
 )
 
 
+class _Day(click.ParamType[date]):
+    """A date in one form; `what` says what is expected, with an example."""
+
+    name = "date"
+
+    def __init__(self, form: str, what: str) -> None:
+        self.form = form
+        self.what = what
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        if isinstance(value, date):
+            return value
+        try:
+            return datetime.strptime(value, self.form).date()  # noqa: DTZ007  a date has no zone
+        except ValueError:
+            self.fail(f"{value!r} is not {self.what}.", param, ctx)
+
+
 def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The places, which every command takes. A command passes them on to `checked_settings`."""
     for option in reversed(_PLACES):
@@ -61,8 +79,8 @@ def month_option(
     return click.option(
         name,
         required=required,
-        type=click.DateTime(["%Y-%m"]),
-        callback=_as_date,
+        type=_Day("%Y-%m", "a month, such as 2026-08"),
+        metavar="YYYY-MM",
         help=help,
     )
 
@@ -71,8 +89,8 @@ def date_option(name: str, *, help: str, required: bool = False) -> Decorator:  
     return click.option(
         name,
         required=required,
-        type=click.DateTime(["%Y-%m-%d"]),
-        callback=_as_date,
+        type=_Day("%Y-%m-%d", "a date, such as 2026-08-31"),
+        metavar="YYYY-MM-DD",
         help=help,
     )
 
@@ -92,12 +110,6 @@ def limit_option(default: int, *, help: str | None = None) -> Decorator:  # noqa
     return click.option(
         "--limit", type=click.IntRange(1), default=default, show_default=True, help=help
     )
-
-
-def _as_date(
-    _context: click.Context, _option: click.Parameter, value: datetime | None
-) -> date | None:
-    return None if value is None else value.date()
 
 
 def _checked_text(

@@ -64,7 +64,10 @@ def archive_job(settings: Settings, before: date, to: Path | None, reporter: Rep
     of the current release, or a folder will not do; LockedError if a run is at work.
     """
     if settings.published_store is not None:
-        raise UsageError("archiving needs a published folder of this machine")
+        raise UsageError(
+            "archiving needs a published folder of this machine: a checkpoint stands for the files, "
+            "and it is not kept in a store; leave the files where they are"
+        )
     check_landing(settings)
     if to is not None:
         to = to.absolute()

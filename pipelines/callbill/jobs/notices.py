@@ -37,13 +37,20 @@ def notify(
         "reasons": reasons,
         "place": str(settings.place.folder) if settings.place else None,
         "published": shown(published),
-        "site": shown(published / "current" / "site" / "index.html"),
+        "site": shown(_release_of(published, status) / "site" / "index.html"),
     }
     text = json.dumps(content, default=str, ensure_ascii=False)
     seconds = _SECONDS_WHEN_STOPPED if stop_requested() else settings.notify_timeout
     fault = _run(settings.notify_command, text, seconds, settings)
     if fault:
         reporter.log("notice not sent", why=fault)
+
+
+def _release_of(published: Path, status: dict[str, Any]) -> Path:
+    """The folder of the release that a run left to look at."""
+    if status["outcome"] == "candidate":
+        return published / "candidates" / str(status["run_id"])
+    return published / "current"
 
 
 def reasons_to_notify(before: dict[str, Any], status: dict[str, Any]) -> list[str]:

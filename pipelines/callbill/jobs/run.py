@@ -199,7 +199,10 @@ def check_landing(settings: Settings) -> None:
             "of the feeds, such as call_logs"
         )
     if not is_folder(settings.landing):
-        raise UsageError(f"landing folder {settings.landing} is not there; name it with --landing")
+        without_place = "" if settings.place else ", or go into a place (`callbill init` makes one)"
+        raise UsageError(
+            f"landing folder {settings.landing} is not there; name it with --landing{without_place}"
+        )
 
 
 def _run(

@@ -8,6 +8,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+import duckdb
+
 from callbill.base.errors import UsageError
 from callbill.base.settings import Settings
 from callbill.base.text import printable
@@ -43,6 +45,12 @@ _ADJUSTMENT = """
     from billing.precision_adjustments_known_on($known_on)
     where owner_uin = $owner and bill_month = $month
 """
+# Which a release of before 0.7 does not have.
+_HAS_ACCOUNTS = """
+    select count(*) > 0 from information_schema.tables
+    where table_schema = 'billing' and table_name = 'accounts'
+"""
+_ACCOUNT_NAME = "select account_name from billing.accounts where owner_uin = $owner"
 
 
 class BillLine(NamedTuple):
@@ -88,6 +96,8 @@ class Bill:
     """A bill as known on a date; as of today without one."""
 
     owner_uin: str
+    # The catalogue's name of the account, if it has one.
+    account_name: str | None
     month: date
     known_on: date | None
     lines: list[BillLine]
@@ -110,12 +120,20 @@ def load_bill(settings: Settings, owner_uin: str, month: date, known_on: date | 
             raise no_bill(month, owner_uin, known_on)
         return Bill(
             owner_uin=owner_uin,
+            account_name=_account_name(con, owner_uin),
             month=month,
             known_on=known_on,
             lines=[BillLine(*row) for row in con.execute(_LINES, key).fetchall()],
             settlements=con.execute(_SETTLEMENTS, key).fetchall(),
             adjustment=PrecisionAdjustment(*adjustments[0]),
         )
+
+
+def _account_name(con: duckdb.DuckDBPyConnection, owner_uin: str) -> str | None:
+    if not con.execute(_HAS_ACCOUNTS).fetchall()[0][0]:
+        return None
+    names = con.execute(_ACCOUNT_NAME, {"owner": owner_uin}).fetchall()
+    return names[0][0] if names else None
 
 
 def no_bill(month: date, owner_uin: str | None = None, known_on: date | None = None) -> UsageError:

@@ -16,8 +16,10 @@ def open_release(settings: Settings) -> duckdb.DuckDBPyConnection:
 
 
 def open_warehouse_or_release(settings: Settings) -> duckdb.DuckDBPyConnection:
-    """The warehouse, for reading. While a run has it, the current release, which knows all that was
-    done up to its own run."""
+    """The warehouse, for reading. While a run has it or it is lost, the current release, which
+    knows all that was done up to its own run."""
+    if not settings.warehouse.exists():
+        return open_release(settings)
     try:
         con = Warehouse.open_read_only(settings.warehouse).con
     except LockedError:

@@ -70,13 +70,19 @@ def _controls_failed(release: Release) -> list[dict[str, Any]]:
     ]
 
 
-def _candidates(published: Published) -> list[dict[str, str]]:
-    """The releases that wait for their seal. One that is not finished is none."""
+def _candidates(published: Published) -> list[dict[str, Any]]:
+    """The releases that wait for their seal, with what their controls found. One that is not
+    finished is none."""
     candidates = []
     for candidate in published.candidates():
         with suppress(UsageError):
-            through = str(candidate.manifest.through)
-            candidates.append({"run_id": candidate.run_id, "through": through})
+            candidates.append(
+                {
+                    "run_id": candidate.run_id,
+                    "through": str(candidate.manifest.through),
+                    "controls_failed": _controls_failed(candidate),
+                }
+            )
     return candidates
 
 

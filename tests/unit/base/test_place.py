@@ -151,6 +151,11 @@ def test_values_of_the_file_have_their_types(place: Path) -> None:
         ("[notify]\nwhen = 'sometimes'", "setting notify_when .*'worth'"),
         ("keep_releases 3", r"callbill.toml is not TOML: .*line 1"),
         ("keep_releases = 1", r"setting keep_releases \(callbill.toml\): .* 2"),
+        ("threads = 'x'", r"setting threads \(callbill.toml\): 'x' is not a whole number"),
+        ("threads = 1.5", r"threads \(callbill.toml\): .*1.5.* is not a whole number"),
+        ("archived = 'perhaps'", "'perhaps' is not true or false"),
+        ("through = 'soon'", "'soon' is not a date, such as 2026-08-31"),
+        ("landing = 3", "3 is not a text: write it in quotes"),
         ("memory_limit = 'lots'", r"memory_limit \(callbill.toml\): 'lots' .* write 1500MB, 4GB"),
     ],
 )

@@ -22,7 +22,8 @@ def test_a_month_is_its_first_day() -> None:
 
     assert run(command, "--month", "2026-03") == "datetime.date(2026, 3, 1)\n"
     assert run(command) == "None\n"
-    assert "'2026-13' does not match the format" in run(command, "--month", "2026-13")
+    assert "'2026-13' is not a month, such as 2026-08" in run(command, "--month", "2026-13")
+    assert "--month YYYY-MM" in run(command, "--help")
 
 
 def test_a_date_is_a_date() -> None:
@@ -32,7 +33,7 @@ def test_a_date_is_a_date() -> None:
         click.echo(repr(through))
 
     assert run(command, "--through", "2026-03-31") == "datetime.date(2026, 3, 31)\n"
-    assert "does not match the format" in run(command, "--through", "2026-02-30")
+    assert "is not a date, such as 2026-08-31" in run(command, "--through", "2026-02-30")
 
 
 @pytest.mark.parametrize(("owner", "is_accepted"), [("100000000001", True), ("\udcff", False)])

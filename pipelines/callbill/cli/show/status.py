@@ -22,10 +22,7 @@ def show_status(status: dict[str, Any], *, as_json: bool) -> None:
         ("sealed", _sealed(status)),
         *([("running", _running(status["running"]))] if status["running"] else []),
         ("last run", _last_run(status["last_run"])),
-        *(
-            ("candidate", f"{c['run_id']}, through {c['through']}: callbill seal {c['run_id']}")
-            for c in status["candidates"]
-        ),
+        *(line for candidate in status["candidates"] for line in _candidate(candidate)),
         *_named(
             "waits",
             [
@@ -68,12 +65,22 @@ def _running(process: dict[str, Any]) -> str:
 def _last_run(run: dict[str, Any] | None) -> str:
     if run is None:
         return "none yet"
-    text = f"{run['outcome']}, {run['finished_at']}"
+    text = f"{run['outcome'].replace('_', ' ')}, {run['finished_at']}"
     if run["message"]:
         text += f": {run['message']}"
     if run["last_success_at"] != run["finished_at"]:
         text += f" (the last that ended well: {run['last_success_at'] or 'none'})"
     return text
+
+
+def _candidate(candidate: dict[str, Any]) -> list[tuple[str, str]]:
+    """The line of a candidate, and those of what its controls found."""
+    run_id = candidate["run_id"]
+    found = [("", f"warns {_control(result)}") for result in candidate["controls_failed"]]
+    return [
+        ("candidate", f"{run_id}, through {candidate['through']}: callbill seal {run_id}"),
+        *found[:_MOST],
+    ]
 
 
 def _control(result: dict[str, Any]) -> str:
