@@ -65,8 +65,8 @@ def archive_job(settings: Settings, before: date, to: Path | None, reporter: Rep
     """
     if settings.published_store is not None:
         raise UsageError(
-            "archiving needs a published folder of this machine: a checkpoint stands for the files, "
-            "and it is not kept in a store; leave the files where they are"
+            "archiving needs a published folder of this machine: what stands for the files is not "
+            "kept in a store; leave them where they are"
         )
     check_landing(settings)
     if to is not None:
