@@ -30,7 +30,7 @@ def test_the_quick_start_of_the_readme(tmp_path: Path) -> None:
 def test_another_product_in_ten_minutes(tmp_path: Path) -> None:
     blocks = commands_of("docs/another-product.md")
     shown = run_commands(blocks, tmp_path)
-    assert "Bill of account 100000004002 Example Ltd, 2026-09 (CNY)" in shown
+    assert "Example Ltd\nBill of account 100000004002, 2026-09 (CNY)" in shown
     place = tmp_path / "acme"
     lines = "select product_code, component_name, calls, real_cost::varchar from billing.bill_lines"
     assert query(place, f"{lines} order by all") == [

@@ -29,8 +29,9 @@ def show_bill(bill: Bill, *, ids: bool = False) -> None:
     """Print a bill, with the ids of its lines if they are asked for."""
     console = open_console()
     as_of = f" as known on {bill.known_on}" if bill.known_on else ""
-    name = f" {printable(bill.account_name)}" if bill.account_name else ""
-    title = f"Bill of account {printable(bill.owner_uin)}{name}, {bill.month:%Y-%m}{as_of} (CNY)"
+    title = f"Bill of account {printable(bill.owner_uin)}, {bill.month:%Y-%m}{as_of} (CNY)"
+    if bill.account_name:
+        console.print(printable(bill.account_name), soft_wrap=True)
     if ids:
         rows = [(*line[:4], *line[5:15], printable(line.stands)) for line in bill.lines]
         console.print(table_of(title, _ALL, rows))
