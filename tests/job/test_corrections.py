@@ -410,6 +410,39 @@ def test_what_was_withdrawn_stays_so_whatever_is_lost(tmp_path: Path) -> None:
     assert sorted(map(str, reasons)) == ["None", *["wrong"] * 4]
 
 
+def test_a_log_of_the_day_can_be_withdrawn_until_its_calls_are_settled(tmp_path: Path) -> None:
+    """It arrives on the day of its calls, is loaded by a run that seals that day, and settled by
+    the next. One with a call of the day before is sealed already."""
+
+    def run_through(day: date) -> list[tuple]:
+        ended = run_job(tmp_path, "--through", day)
+        assert ended.returncode == 0, ended.stderr
+        return query(tmp_path, "select request_id from billing.calls order by all")
+
+    def call(name: str, day: str) -> dict:
+        return record(name, owner_uin=OWNER, called_at=f"2026-03-{day}T09:00:00+08:00")
+
+    folder = f"call_logs/arrived_on={FIRST}"
+    wrong, other = f"{folder}/wrong.jsonl", f"{folder}/other.jsonl"
+    write(tmp_path / "landing" / wrong, json_lines(call("wrong", "02"), {"not": "one"}))
+    write(tmp_path / "landing" / other, json_lines(call("a", "01"), call("b", "02")))
+    assert run_through(FIRST) == [("a",)]
+    sealed = manifest(tmp_path)["settlement_hashes"]
+    refused = callbill("quarantine", other, "--reason=no", *places(tmp_path))
+    assert (refused.returncode, "what is sealed never changes" in refused.stderr) == (2, True)
+    ended = callbill("quarantine", wrong, "--reason=not ours", *places(tmp_path))
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert callbill("verify", *places(tmp_path)).returncode == 0
+    assert run_through(SECOND) == [("a",), ("b",)]
+    reasons = {load["path"]: load["quarantine_reason"] for load in manifest(tmp_path)["loads"]}
+    assert reasons == {wrong: "not ours", other: None}
+    assert callbill("verify", *places(tmp_path)).returncode == 0
+    copy = rebuilt(tmp_path, tmp_path / "rebuilt")
+    assert query(copy, "select sum(calls) from billing.bill_lines") == [(2,)]
+    hashes = manifest(tmp_path)["settlement_hashes"]
+    assert {day: hashes[day] for day in sealed} == sealed
+
+
 def test_a_call_in_a_withdrawn_file_is_told_of(withdrawn: Path) -> None:
     ended = callbill("explain", "--request-id", "c", *places(withdrawn))
     assert f"Withdrawn: a record of it in {WRONG}: not ours: {WRONG}" in ended.stdout

@@ -15,13 +15,15 @@ import yaml
 from callbill.base.attributes import ATTRIBUTE_NAME
 from callbill.base.errors import UsageError
 from callbill.base.text import closest
-from callbill.base.yaml_files import parse_yaml
+from callbill.base.yaml_files import key_given_twice, parse_yaml
 from callbill.ingest.feed import feeds
 from callbill.ingest.readers.columns import plain_name
-from callbill.ingest.shapes import DIRECTIVES, Shape, call_log_shapes, shape_of
+from callbill.ingest.shapes import DIRECTIVES, CsvForm, Shape, call_log_shapes, shape_of
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _ATTRIBUTE = re.compile(ATTRIBUTE_NAME)
+# What quotes values of CSV where a shape does not say it.
+_QUOTE = CsvForm.quote
 
 
 def load_shapes(folder: Path | None) -> dict[str, Shape]:
@@ -78,6 +80,7 @@ def check_shape(file: str, text: str) -> None:
     """Raises UsageError, with file and key, if a text does not declare a shape."""
     try:
         declared = parse_yaml(text)
+        twice = key_given_twice(text)
     except yaml.YAMLError as error:
         at = getattr(error, "problem_mark", None)
         line = f", line {at.line + 1}" if at else ""
@@ -86,6 +89,11 @@ def check_shape(file: str, text: str) -> None:
         ) from error
     if not isinstance(declared, dict):
         raise UsageError(f"{file}: declares no shape: it needs the key fields, a mapping")
+    if twice:
+        key, at_line = twice
+        raise UsageError(
+            f"{file}, line {at_line}: key {key} is there twice: nobody knows which of them counts"
+        )
     for key, value in declared.items():
         if key not in _CHECKS:
             raise UsageError(f"{file}: key {key} is unknown{closest(str(key), _CHECKS)}")
@@ -136,6 +144,13 @@ def _check_together(declared: dict[str, Any]) -> None:
                 raise _FaultError(f"{key} has no meaning beside pattern: leave one out")
     elif declared.get("files") == "lines":
         raise _FaultError("files says lines: then pattern has to say how a line is read")
+    delimiter = declared.get("delimiter")
+    for key, character in (
+        ("quote", declared.get("quote", _QUOTE)),
+        ("escape", declared.get("escape")),
+    ):
+        if delimiter is not None and delimiter == character:
+            raise _FaultError(f"{key} is the delimiter too, {_shown(delimiter)}")
     if "columns" in declared:
         columns = {plain_name(str(name)).lower() for name in declared["columns"]}
         for name, paths in mapped:

@@ -103,11 +103,16 @@ def quarantine(settings: Settings, name: str, reason: str) -> Withdrawn:
         if file.quarantine_reason is not None:
             raise UsageError(f"{file.path} was withdrawn already: {file.quarantine_reason}")
         # No sealed figure depends on a bill of the vendor's.
+        records = 0
         if sealed is None or file.settlement_floor > sealed or file.feed == "vendor_bills":
+            is_open = True
+        else:
+            records = withdraw_retries(warehouse, file.feed, file.source_file_id, sealed)
+            is_open = not records and _is_settled_later(warehouse, file, sealed)
+        if is_open:
             withdraw(warehouse, file.feed, file.source_file_id, reason)
             record_correction(warehouse, run_id, "quarantined", f"{file.path}: {reason}")
             return Withdrawn(file, file.records_accepted, whole=True)
-        records = withdraw_retries(warehouse, file.feed, file.source_file_id, sealed)
         if not records:
             raise UsageError(
                 f"{file.path} counts from {file.settlement_floor} on, and all dates through "
@@ -236,6 +241,18 @@ def _add_from_landing(
             insert_unloaded_file(warehouse, file, size=landing_file.size, run_id=run_id)
             return _find(warehouse, landing_file.name)
     return None
+
+
+def _is_settled_later(warehouse: Warehouse, file: LoadedFile, sealed: date) -> bool:
+    """Whether all records of a file settle after the last sealed date, though its floor does not.
+    Today's log is like that: a run that seals today loads it, and its calls are settled tomorrow.
+    """
+    if file.feed != "call_logs":
+        return False
+    [[first]] = warehouse.rows(
+        "select min(settled_on) from raw.call_logs where source_file_id = ?", [file.sha256]
+    )
+    return first is not None and first > sealed
 
 
 def _day_after(sealed: date | None) -> date | None:

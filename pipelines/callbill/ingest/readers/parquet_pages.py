@@ -25,9 +25,11 @@ _MAGIC = b"PAR1"
 _ROW_GROUPS = 4
 _COLUMNS = 1
 _META_DATA = 3
-_NUM_VALUES, _DATA_PAGE_OFFSET, _DICTIONARY_PAGE_OFFSET = 5, 9, 11
+_NUM_VALUES, _TOTAL_UNPACKED_SIZE, _TOTAL_COMPRESSED_SIZE = 5, 6, 7
+_DATA_PAGE_OFFSET, _DICTIONARY_PAGE_OFFSET = 9, 11
 _PAGE_TYPE, _UNPACKED_SIZE, _COMPRESSED_SIZE, _CRC, _DATA_PAGE, _DATA_PAGE_V2 = 1, 2, 3, 4, 5, 8
-_PAGE_TYPES = range(4)
+# The part of a header that pages of each type have.
+_PARTS = {0: _DATA_PAGE, 1: 6, 2: 7, 3: _DATA_PAGE_V2}
 
 # Zstandard makes at most 128 KiB of 4 bytes. Below 256 MiB any size is believed.
 _MAX_RATIO = 32 * 1024
@@ -41,52 +43,56 @@ def check_pages(path: Path, *, checksums: bool) -> None:
     count, does not have the checksum in it.
 
     A file whose footer cannot be read is left to DuckDB. In a file with checksums every header must
-    be readable: a damaged one could hide its own checksum.
+    be readable and agree with the footer: a damaged one could hide its own checksum, and none has
+    one of itself.
     """
     if path.stat().st_size < 12:
         return
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        has_checksums = False
-        try:
-            for header, page in _pages(data):
-                if _CRC not in header or not checksums:
-                    continue
-                has_checksums = True
-                if zlib.crc32(page) != header[_CRC] & 0xFFFFFFFF:
-                    raise UnreadableFileError(
-                        "is damaged: a page of it does not have the checksum that it was written "
-                        "with"
-                    )
-        except (IndexError, KeyError, TypeError, AttributeError, _ThriftError) as error:
-            if has_checksums:
-                raise UnreadableFileError(
-                    "is damaged: it has checksums, but not all of its pages can be found"
-                ) from error
+        has_checksums = is_damaged = False
+        for column in _columns(data):
+            try:
+                for header, page in _pages_of_column(data, column):
+                    if _CRC not in header or not checksums:
+                        continue
+                    has_checksums = True
+                    if zlib.crc32(page) != header[_CRC] & 0xFFFFFFFF:
+                        raise UnreadableFileError(
+                            "is damaged: a page of it does not have the checksum that it was "
+                            "written with"
+                        )
+            except _NOT_PAGES:
+                is_damaged = True
+        if has_checksums and is_damaged:
+            raise UnreadableFileError(
+                "is damaged: it has checksums, but not all of its pages can be found"
+            )
 
 
-def _pages(data: mmap.mmap) -> Iterator[tuple[_Struct, memoryview]]:
-    """The header and the bytes of every page."""
+def _columns(data: mmap.mmap) -> list[_Struct]:
+    """What the footer says of each column of each row group; nothing if it cannot be read."""
     footer_length = int.from_bytes(data[-8:-4], "little")
     if data[-4:] != _MAGIC or footer_length > len(data) - 12:
-        return
-    footer, _end = _read_struct(data, len(data) - 8 - footer_length)
-    for row_group in footer[_ROW_GROUPS]:
-        for column in row_group[_COLUMNS]:
-            meta_data = column.get(_META_DATA)
-            if meta_data is not None:
-                yield from _pages_of_column(data, meta_data)
+        return []
+    try:
+        footer, _end = _read_struct(data, len(data) - 8 - footer_length)
+        columns = [column for group in footer[_ROW_GROUPS] for column in group[_COLUMNS]]
+        return [column[_META_DATA] for column in columns if column.get(_META_DATA) is not None]
+    except _NOT_PAGES:
+        return []
 
 
 def _pages_of_column(data: mmap.mmap, meta_data: _Struct) -> Iterator[tuple[_Struct, memoryview]]:
+    """The header and the bytes of every page. Raises one of _NOT_PAGES if they are not what the
+    footer says."""
     position = meta_data[_DATA_PAGE_OFFSET]
     dictionary = meta_data.get(_DICTIONARY_PAGE_OFFSET)
     if dictionary:
         position = min(position, dictionary)
-    values = 0
+    values = total_packed = total_unpacked = 0
     while values < meta_data[_NUM_VALUES]:
+        begin = position
         header, position = _read_struct(data, position)
-        if header[_PAGE_TYPE] not in _PAGE_TYPES:
-            raise _ThriftError
         packed, unpacked = header[_COMPRESSED_SIZE], header[_UNPACKED_SIZE]
         end = position + packed
         may_be = 0 <= packed <= len(data) - position and unpacked >= 0
@@ -94,8 +100,16 @@ def _pages_of_column(data: mmap.mmap, meta_data: _Struct) -> Iterator[tuple[_Str
             raise UnreadableFileError("is damaged: a page of it cannot have the size that it says")
         with memoryview(data) as whole, whole[position:end] as page:
             yield header, page
+        # A data page that calls itself a dictionary has no values of its own.
+        if _PARTS.get(header[_PAGE_TYPE]) not in header:
+            raise _ThriftError
+        total_packed += end - begin
+        total_unpacked += position - begin + unpacked
         values += (header.get(_DATA_PAGE) or header.get(_DATA_PAGE_V2) or {}).get(1, 0)
         position = end
+    totals = (meta_data[_TOTAL_COMPRESSED_SIZE], meta_data[_TOTAL_UNPACKED_SIZE])
+    if (total_packed, total_unpacked) != totals:
+        raise _ThriftError
 
 
 # --- Thrift's compact protocol -------------------------------------------------------------------
@@ -104,7 +118,10 @@ _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _ST
 
 
 class _ThriftError(Exception):
-    """Bytes that are not Thrift."""
+    """Bytes that are not Thrift, or not what the footer says."""
+
+
+_NOT_PAGES = (IndexError, KeyError, TypeError, AttributeError, _ThriftError)
 
 
 def _read_struct(data: mmap.mmap, position: int) -> tuple[_Struct, int]:
