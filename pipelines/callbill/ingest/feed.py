@@ -41,6 +41,8 @@ class Feed:
     required: tuple[tuple[str, ...], ...]
     # A feed with many records is kept as Parquet, one folder per settlement floor.
     kept_as: Literal["table", "parquet"]
+    # The identifiers that are absent if what is there can be none. Of others the line is rejected.
+    absent_if_invalid: tuple[str, ...] = ()
     # Whether DuckDB reads clean files in one statement, which is much faster than by line.
     read_whole: bool = False
     # Whether a file may be a workbook (.xlsx).
@@ -108,4 +110,5 @@ def _load(path: Path) -> Feed:
         (field,) if isinstance(field, str) else tuple(field) for field in declared["required"]
     )
     declared["empty_texts"] = tuple(declared.get("empty_texts", ("",)))
+    declared["absent_if_invalid"] = tuple(declared.get("absent_if_invalid", ()))
     return Feed(name=path.parent.name, **declared)

@@ -51,7 +51,10 @@ def judging_query(
     kept_fields = feeds()[shape.feed.name].fields
     if reading_rules >= 2 and not are_plain:
         kept = _kept_fields("read_texts", kept_fields) if keep_fields else "null::varchar"
-        texts = identifier_rules().cleaned_texts(texts, shape.feed.identifiers, kept)
+        feed = shape.feed
+        texts = identifier_rules().cleaned_texts(
+            texts, feed.identifiers, feed.absent_if_invalid, kept
+        )
         fields, cleaned = "fields", "cleaned"
     elif keep_fields:
         fields = _kept_fields(relation, kept_fields)

@@ -40,6 +40,8 @@ _KINDS = {
     "attribute": "code",
     "value": "code",
 }
+# What is absent if it is no identifier: a call's owner pays, whoever made it.
+_ABSENT_IF_INVALID = ("operate_uin",)
 # Texts that surely are identifiers as they are.
 _USUAL = {
     "request": r"^[0-9A-Za-z_-]{10,}$",
@@ -85,8 +87,8 @@ def is_no_error(text: str, shape: Shape) -> bool:
 
 
 def cleaned(texts: pl.DataFrame) -> pl.DataFrame:
-    """Rows of texts with identifiers as they count. A row with one that cannot be an identifier is
-    malformed."""
+    """Rows of texts of calls or terms with identifiers as they count. A row with one that cannot be
+    an identifier is malformed, unless it can do without."""
     malformed = texts["malformed"]
     attributes = {name: "code" for name in texts.columns if name.startswith("attribute_")}
     for field, kind in (_KINDS | attributes).items():
@@ -102,11 +104,14 @@ def cleaned(texts: pl.DataFrame) -> pl.DataFrame:
             for text, stripped in values.items()
             if stripped.lower() not in _PLACEHOLDERS and is_invalid(stripped, kind)
         ]
-        malformed |= column.is_in(invalid).fill_null(False)
         meant = {
             text: None if stripped == "" or stripped.lower() in _PLACEHOLDERS else stripped
             for text, stripped in values.items()
         }
+        if field in _ABSENT_IF_INVALID:
+            meant |= dict.fromkeys(invalid)
+        else:
+            malformed |= column.is_in(invalid).fill_null(False)
         texts = texts.with_columns(column.replace(meant).alias(field))
     return texts.with_columns(malformed)
 

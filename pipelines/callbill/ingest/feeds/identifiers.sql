@@ -126,10 +126,10 @@
 {#
     The texts of records with identifiers as they count. `cleaned` lists the fields of which something
     was taken off, `odd_field` also names an identifier that is invalid, and `fields` keeps the
-    texts as they were. Each step is materialized: otherwise its expressions would be computed again
+    texts as they were. Of the identifiers `absent_if_invalid` an invalid one is taken off as a whole. Each step is materialized: otherwise its expressions would be computed again
     wherever a later one names a column.
 #}
-{% macro cleaned_texts(texts, identifiers, kept_fields) -%}
+{% macro cleaned_texts(texts, identifiers, absent_if_invalid, kept_fields) -%}
 with read_texts as (
     {{ texts }}
 ),
@@ -156,15 +156,18 @@ cleaned_texts as materialized (
             odd_field
         )
         replace (
-            {% for field in identifiers %}
+            {% for field, kind in identifiers.items() %}
             case
+                {% if field in absent_if_invalid %}
+                when {{ is_invalid('stripped_' ~ field, kind) }} then null
+                {% endif %}
                 when not {{ is_placeholder('stripped_' ~ field) }} then stripped_{{ field }}
             end as {{ field }}{{ '' if loop.last else ',' }}
             {% endfor %}
         ),
         case
             when odd_field is not null then odd_field
-            {% for field, kind in identifiers.items() %}
+            {% for field, kind in identifiers.items() if field not in absent_if_invalid %}
             when
                 stripped_{{ field }} is not null
                 and not {{ is_placeholder('stripped_' ~ field) }}
@@ -174,8 +177,14 @@ cleaned_texts as materialized (
         end as odd_field,
         list_filter(
             [
-                {% for field in identifiers %}
+                {% for field, kind in identifiers.items() %}
                 case
+                    {% if field in absent_if_invalid %}
+                    when
+                        not {{ is_placeholder('stripped_' ~ field) }}
+                        and {{ is_invalid('stripped_' ~ field, kind) }}
+                        then '{{ field }}'
+                    {% endif %}
                     when
                         stripped_{{ field }} <> {{ field }}
                         and not {{ is_placeholder('stripped_' ~ field) }}
