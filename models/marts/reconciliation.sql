@@ -1,3 +1,5 @@
+{{ config(meta={"only_of": "vendor_bills"}) }}
+
 -- The vendor's own bills compared with ours, for accounts and months with a vendor's bill: calls
 -- and cost of each usage date on both sides, and why they differ.
 with usage_differences as (

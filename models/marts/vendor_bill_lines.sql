@@ -1,3 +1,5 @@
+{{ config(meta={"only_of": "vendor_bills"}) }}
+
 -- Lines of the vendor's bills: the component of each, its price and cost, and whether it is
 -- compared with our lines.
 with lines as (

@@ -252,7 +252,11 @@ def test_unit_tests_of_the_models_pass(
     warehouse: Path, unit_test_run: subprocess.CompletedProcess[str]
 ) -> None:
     assert (warehouse.parent / "target" / "run_results.json").exists(), unit_test_run.stderr
-    results = artifact(warehouse, "run_results.json")["results"]
+    results = [
+        result
+        for result in artifact(warehouse, "run_results.json")["results"]
+        if not result["unique_id"].startswith("operation.")
+    ]
     failed = [result["message"] for result in results if result["status"] != "pass"]
     assert failed == []
     assert unit_test_run.returncode == 0, unit_test_run.stderr

@@ -1,9 +1,9 @@
 {{ config(materialized="incremental") }}
 
 -- Calls charged and reversed, by settlement date and what prices them.
-with calls as (
-    select * from {{ ref('int_calls') }}
-    where {{ is_due() }} and calls_billed <> 0
+with charges_by_caller as (
+    select * from {{ ref('int_charges_by_caller') }}
+    where {{ is_due() }}
 ),
 
 charges as (
@@ -12,9 +12,9 @@ charges as (
         owner_uin,
         component_code,
         usage_date,
-        cast(sum(case when calls_billed > 0 then calls_billed else 0 end) as bigint) as charged,
-        cast(sum(case when calls_billed < 0 then -calls_billed else 0 end) as bigint) as reversed
-    from calls
+        cast(sum(charged) as bigint) as charged,
+        cast(sum(reversed) as bigint) as reversed
+    from charges_by_caller
     group by settled_on, owner_uin, component_code, usage_date
 )
 

@@ -1,6 +1,6 @@
 {{ config(materialized="incremental") }}
 
--- Calls charged and reversed, as in int_charges, by who made them and where.
+-- Calls charged and reversed, by settlement date, what prices them, who made them and where.
 with calls as (
     select * from {{ ref('int_calls') }}
     where {{ is_due() }} and calls_billed <> 0

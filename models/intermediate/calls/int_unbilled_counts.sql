@@ -21,23 +21,26 @@ waiting_records as (
     where settled_on > {{ settle_through() }} and {{ may_hold_waiting_records() }}
 ),
 
-ids_not_billed_once as (
-    select distinct request_id
-    from calls
-    where disposition in ('unrated', 'too_old', 'conflict', 'reversed')
+-- Only a call's last row says whether it is in the bill. A call of several dates has all its rows
+-- in `calls_again`.
+rows_with_later_ones as (
+    select
+        request_id,
+        settled_on
+    from calls_again
+    qualify
+        lead(settled_on) over (partition by request_id order by settled_on) - settled_on
+        <= {{ dedup_horizon_days() }}
 ),
 
--- Only a call's last row says whether it is in the bill.
 last_rows as (
-    select *
-    from calls
-    where request_id in (select ids_not_billed_once.request_id from ids_not_billed_once)
-    qualify
-        coalesce(
-            lead(settled_on) over (partition by request_id order by settled_on) - settled_on
-            > {{ dedup_horizon_days() }},
-            true
-        )
+    select not_billed.*
+    from calls as not_billed
+    anti join rows_with_later_ones
+        on
+            not_billed.request_id = rows_with_later_ones.request_id
+            and not_billed.settled_on = rows_with_later_ones.settled_on
+    where not_billed.disposition in ('unrated', 'too_old', 'conflict', 'reversed')
 ),
 
 -- A call that an earlier night left unbilled is no news when it is delivered again, unless its

@@ -250,6 +250,8 @@ def run_controls(
             analytics_enabled=False,
         ),
     )
+    # It would write its configuration as YAML with each step, although it keeps it in memory.
+    context.variables.save = lambda: None
     source = context.data_sources.add_sql(
         "warehouse",
         connection_string="callbill_duckdb://",

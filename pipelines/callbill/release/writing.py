@@ -181,41 +181,47 @@ def _write_database(warehouse: Warehouse, release: Release) -> None:
     con = warehouse.con
     con.execute(f"attach {literal(str(release.database))} as release ({STORAGE_VERSION})")
     try:
-        con.execute("create schema release.billing")
-        con.execute("create schema release.ops")
-        for mart in hashed_marts():
-            if mart.name != "calls":
-                con.execute(f"create table release.billing.{mart.name} as from billing.{mart.name}")
-        columns = ", ".join(row[0] for row in con.execute("describe billing.calls").fetchall())
-        con.execute(f"create view release.billing.calls as select {columns} from {release.calls}")
-        con.execute("create schema release.seeds")
-        for (table,) in con.execute(
-            "select table_name from duckdb_tables() where schema_name = 'seeds'"
-            " and database_name = current_database() order by 1"
-        ).fetchall():
-            con.execute(f"create table release.seeds.{table} as from seeds.{table}")
-        _copy_views(con)
-        _copy_comments(warehouse)
-        _copy_macros(con)
-        for table in _OPS_TABLES:
-            con.execute(f"create table release.ops.{table} as from ops.{table}")
-        con.execute(
-            """
-            create table release.ops.sealed_settlements as
-            select h.settled_on, h.content_hash, coalesce(s.run_id, ?) as run_id
-            from ops.settlement_hashes as h
-            left join ops.sealed_settlements as s using (settled_on)
-            order by h.settled_on
-            """,
-            [release.run_id],
-        )
+        # In one transaction: each statement by itself would wait for the disk.
+        with warehouse.transaction():
+            _write_tables(con, release)
+            _copy_views(con)
+            _copy_comments(con)
+            _copy_macros(con)
     finally:
         con.execute("detach release")
 
 
-def _copy_comments(warehouse: Warehouse) -> None:
+def _write_tables(con: duckdb.DuckDBPyConnection, release: Release) -> None:
+    con.execute("create schema release.billing")
+    con.execute("create schema release.ops")
+    for mart in hashed_marts():
+        if mart.name != "calls":
+            con.execute(f"create table release.billing.{mart.name} as from billing.{mart.name}")
+    columns = ", ".join(row[0] for row in con.execute("describe billing.calls").fetchall())
+    con.execute(f"create view release.billing.calls as select {columns} from {release.calls}")
+    con.execute("create schema release.seeds")
+    for (table,) in con.execute(
+        "select table_name from duckdb_tables() where schema_name = 'seeds'"
+        " and database_name = current_database() order by 1"
+    ).fetchall():
+        con.execute(f"create table release.seeds.{table} as from seeds.{table}")
+    for table in _OPS_TABLES:
+        con.execute(f"create table release.ops.{table} as from ops.{table}")
+    con.execute(
+        """
+        create table release.ops.sealed_settlements as
+        select h.settled_on, h.content_hash, coalesce(s.run_id, ?) as run_id
+        from ops.settlement_hashes as h
+        left join ops.sealed_settlements as s using (settled_on)
+        order by h.settled_on
+        """,
+        [release.run_id],
+    )
+
+
+def _copy_comments(con: duckdb.DuckDBPyConnection) -> None:
     """Copy the comments on marts and their columns into the release's database."""
-    comments = warehouse.rows(
+    comments = con.execute(
         """
         select 'table', table_name, '', comment from duckdb_tables()
         where database_name = current_database() and schema_name = 'billing'
@@ -227,16 +233,14 @@ def _copy_comments(warehouse: Warehouse) -> None:
         from duckdb_columns() as c
         where c.database_name = current_database() and c.schema_name = 'billing'
         """
-    )
+    ).fetchall()
     statements = [
         f"comment on {kind} release.billing.{table}{'.' + column if column else ''}"
         f" is {literal(' '.join(comment.split()))}"
         for kind, table, column, comment in comments
         if comment
     ]
-    # Without a transaction each would wait for the disk.
-    with warehouse.transaction():
-        warehouse.execute(";\n".join(statements))
+    con.execute(";\n".join(statements))
 
 
 def _copy_views(con: duckdb.DuckDBPyConnection) -> None:

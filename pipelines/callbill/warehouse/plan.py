@@ -25,7 +25,7 @@ from callbill.warehouse.dbt import files_hash, run_dbt
 from callbill.warehouse.layout import Layout
 
 # Part of a plan's key: a plan that an older version of this module wrote is not read.
-_FORMAT = 3
+_FORMAT = 4
 _COMPILED = ("models/**/*", "macros/**/*", "seeds/*.yml", "dbt_project.yml", "profiles.yml")
 
 Kept = Literal["table", "view", "incremental", "settlement_partitions", "statements"]
@@ -82,6 +82,10 @@ class Model:
     by_bucket: bool
     # The columns that are added up over the buckets. The others are the key of a row.
     sums: tuple[str, ...]
+    # The feed without which it has no rows, empty if it may have some anyhow.
+    only_of: str = ""
+    # Whether its SQL is of one night: it names dates, or files.
+    is_of_night: bool = False
 
     @property
     def relation(self) -> str:
@@ -106,6 +110,8 @@ class Plan:
 
     seeds: tuple[Seed, ...]
     models: tuple[Model, ...]
+    # What all models are written by, except for the dates: empty if these are not all models.
+    name: str = ""
 
     def of_bucket(self) -> Plan:
         """What is built for each bucket by itself, and what that reads."""
@@ -124,16 +130,19 @@ class Plan:
         for model in reversed(self.models):
             if model.name in needed:
                 needed |= set(model.reads) - set(given)
-        return replace(self, models=tuple(m for m in self.models if m.name in needed - set(given)))
+        models = tuple(m for m in self.models if m.name in needed - set(given))
+        return Plan(self.seeds, models)
 
     def beside_buckets(self, merged: dict[str, str]) -> Plan:
         """What is built once. `merged` has SQL for the models that add up what the buckets gave."""
         models = (
-            replace(model, sql=merged[model.name]) if model.name in merged else model
+            replace(model, sql=merged[model.name], is_of_night=True)
+            if model.name in merged
+            else model
             for model in self.models
             if not model.by_bucket or model.name in merged
         )
-        return Plan((), tuple(models))
+        return replace(self, seeds=(), models=tuple(models))
 
     def at(self, window: Window) -> Plan:
         """The plan for these settlement dates."""
@@ -142,7 +151,7 @@ class Plan:
             sql = model.sql
             for name, stand_in in _STAND_INS.items():
                 sql = sql.replace(str(stand_in), str(getattr(window, name)))
-            models.append(replace(model, sql=sql))
+            models.append(replace(model, sql=sql, is_of_night=sql != model.sql))
         return replace(self, models=tuple(models))
 
 
@@ -154,7 +163,7 @@ def load_plan(layout: Layout, billing_vars: BillingVars, window: Window) -> Plan
     name = plan_name(billing_vars, window)
     kept = layout.plans / name
     with suppress(OSError, ValueError, KeyError, TypeError):  # not there, or damaged
-        return from_json(kept.read_text(encoding="utf-8")).at(window)
+        return replace(from_json(kept.read_text(encoding="utf-8")), name=name).at(window)
     plan = compile_plan(layout, billing_vars, window)
     layout.plans.mkdir(parents=True, exist_ok=True)
     for old in layout.plans.iterdir():
@@ -163,7 +172,7 @@ def load_plan(layout: Layout, billing_vars: BillingVars, window: Window) -> Plan
     unfinished = kept.with_suffix(".part")
     unfinished.write_text(as_json(plan), encoding="utf-8")
     unfinished.replace(kept)
-    return plan.at(window)
+    return replace(plan, name=name).at(window)
 
 
 def plan_name(billing_vars: BillingVars, window: Window) -> str:
@@ -273,4 +282,5 @@ def _model(
         tuple(sorted(name.split(".")[-1] for name in node["depends_on"]["nodes"])),
         bool(node["config"]["meta"].get("by_bucket")),
         tuple(node["config"]["meta"].get("sums", ())),
+        node["config"]["meta"].get("only_of", ""),
     )

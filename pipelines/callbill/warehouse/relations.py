@@ -35,6 +35,9 @@ def write_relations(
     """Write all models of a plan for these dates, which read its seeds. `before` has what is to be
     done before a model is written, by the model's name.
 
+    What the last night wrote by the same plan, and would be the same now, stays: views, and empty
+    tables of a feed that has no records.
+
     Raises CallbillError if a model cannot be built, or has not the columns of its contract.
     """
     for schema in sorted({model.schema for model in plan.models}):
@@ -43,9 +46,15 @@ def write_relations(
         warehouse.rows(
             "select schema_name, table_name from duckdb_tables()"
             " where database_name = current_database()"
+            " union all"
+            " select schema_name, view_name from duckdb_views()"
+            " where database_name = current_database()"
         )
     )
+    staying = _staying(warehouse, plan) if _are_written_by(warehouse, plan) else ()
     for model in plan.models:
+        if (model.schema, model.name) in existing and model.name in staying:
+            continue
         if before and model.name in before:
             before[model.name](warehouse, window)
         try:
@@ -53,6 +62,38 @@ def write_relations(
         except duckdb.Error as error:
             sentence = f"model {model.name} was not built: {one_line(error)}"
             raise CallbillError(machine_fault_in_text(sentence) or sentence) from error
+    if plan.name:
+        warehouse.execute("insert into ops.models_written values (?)", [plan.name])
+
+
+def _are_written_by(warehouse: Warehouse, plan: Plan) -> bool:
+    """Whether all models were last written by this plan. From now on until all are written again,
+    they count as written by none."""
+    if not plan.name and not warehouse.has("ops", "models_written"):
+        return False
+    warehouse.execute("create table if not exists ops.models_written (plan varchar not null)")
+    written = warehouse.rows("select plan from ops.models_written")
+    warehouse.execute("delete from ops.models_written")
+    return bool(plan.name) and written == [(plan.name,)]
+
+
+def _staying(warehouse: Warehouse, plan: Plan) -> set[str]:
+    """The models of a plan that it would write as it wrote them, if they are there."""
+    without_records = {
+        feed
+        for feed in {model.only_of for model in plan.models if model.only_of}
+        if not warehouse.rows(f"select 1 from raw.{feed} limit 1")
+    }
+    return {
+        model.name
+        for model in plan.models
+        if (model.kept == "view" and not model.is_of_night)
+        or (
+            model.only_of in without_records
+            and warehouse.has(model.schema, model.name)
+            and not warehouse.rows(f"select 1 from {model.relation} limit 1")
+        )
+    }
 
 
 def write_seeds(warehouse: Warehouse, plan: Plan, catalogue: Path) -> None:
