@@ -82,7 +82,7 @@ def test_from_nothing_to_a_night_on_spark(tmp_path: Path, sample_place: Path) ->
         start_new_session=True,
     )
     try:
-        stdout, stderr = started.communicate(timeout=900)
+        stdout, stderr = started.communicate(timeout=1200)
     finally:
         os.killpg(started.pid, signal.SIGKILL)
     assert started.returncode == 0, stdout + stderr

@@ -49,6 +49,33 @@ def test_nights_on_a_cluster_give_the_same_bill(
     assert figures(tmp_path) == figures(here)
 
 
+ITEMS_BY_PARTITION = """
+import sys
+import pyarrow as pa
+from callbill.tasks.workers.spark import Spark
+
+def count(batches):
+    yield pa.RecordBatch.from_arrays([pa.array([sum(map(len, batches))], pa.int64())], ["items"])
+
+spark = Spark(sys.argv[1], 120)
+for items in (1, 2, 7):
+    rows = [(number, "x" * number) for number in range(items)]
+    counted = spark.partitions(rows).mapInArrow(count, "items long").collect()
+    print([row["items"] for row in counted])
+spark.close()
+"""
+
+
+@pytest.mark.parametrize("kind", ["master", "connect"])
+def test_each_item_is_a_task_of_its_own(kind: str, clusters: dict[str, str]) -> None:
+    """Otherwise one worker has two of them to do, and another has none."""
+    ended = subprocess.run(
+        [sys.executable, "-c", ITEMS_BY_PARTITION, clusters[kind]],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.stdout.splitlines() == [str([1] * n) for n in (1, 2, 7)], ended.stderr
+
+
 def test_scenarios_on_a_cluster_give_the_same_bills(
     clusters: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
