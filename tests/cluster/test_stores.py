@@ -7,11 +7,13 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import duckdb
@@ -291,10 +293,68 @@ def test_a_browser_gets_the_site_from_the_store(in_store: Path, s3: int) -> None
             assert expected is None or answer.headers.get_content_type() == expected, name
 
 
-def test_credentials_come_from_a_profile(
-    in_store: Path, s3: int, behind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def role() -> Iterator[tuple[str, list[str]]]:
+    """The address of a service that tells a machine its role's credentials, as that of a cloud
+    does, and what it was asked."""
+    asked: list[str] = []
+    answers = {
+        "/latest/api/token": "a-token",
+        "/latest/meta-data/iam/security-credentials/": "billing",
+        "/latest/meta-data/iam/security-credentials/billing": json.dumps(
+            {
+                "Code": "Success", "Type": "AWS-HMAC", "AccessKeyId": "tester",
+                "SecretAccessKey": SECRET, "Token": "", "LastUpdated": "2026-01-01T00:00:00Z",
+                "Expiration": "2099-01-01T00:00:00Z",
+            }
+        ),
+    }  # fmt: skip
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            content = answers.get(self.path, "").encode()
+            self.send_response(200 if content else 404)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_PUT = do_GET  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", asked
+        server.shutdown()
+
+
+def without_boto3() -> None:
+    import sys
+
+    sys.modules["boto3"] = None  # type: ignore[assignment]
+
+
+def test_credentials_come_from_the_role_of_the_machine(
+    in_store: Path,
+    role: tuple[str, list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Or from the role of the machine, which the same client asks for."""
+    address, asked = role
+    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(key)
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", address)
+    ended = callbill("arrears", *places_in_store(tmp_path, "nights"), before=without_boto3)
+    succeed(ended)
+    assert any(path.endswith("/billing") for path in asked)
+    assert SECRET not in ended.stdout + ended.stderr
+
+
+def test_credentials_come_from_a_profile(
+    in_store: Path, behind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[str] = []
     behind(lambda _method, path: asked.append(path))
     for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
