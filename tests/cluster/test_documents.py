@@ -90,6 +90,7 @@ def test_from_nothing_to_a_night_on_spark(tmp_path: Path, sample_place: Path) ->
     assert list((tmp_path / "environment").glob("lib/*/site-packages/callbill/__init__.py"))
     assert stdout.count("Equal") == 2
     assert "100000000002" in stdout
+    assert "29.40" in stdout
     # By DuckDB's Parquet and database, by polars and by Spark.
     assert len(re.findall(r"2026-08-01.*\b181\.40", stdout)) == 4, stdout
     assert figures(mirror(repository / "data")) == figures(sample_place)
