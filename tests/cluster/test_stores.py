@@ -19,6 +19,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from callbill.release.release import Published, Release
+from callbill.storage.objects import _store as store_clients
 
 from tests.bill.reference.inputs import World
 from tests.cluster.conftest import RUNS, land, mirror
@@ -50,6 +51,12 @@ def places_in_store(place: Path, name: str) -> tuple[str, ...]:
 
 def releases_of(place: Path) -> list[Release]:
     return Published(place / "published").releases()
+
+
+@pytest.fixture(autouse=True)
+def _own_client() -> None:
+    """Tests have stores of their own, and a process keeps a client for each bucket."""
+    store_clients.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +198,6 @@ def test_a_store_that_dies_while_a_run_publishes_leaves_nothing_half_published(
     world: World, here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SeaweedFS is killed, and started again where it was."""
-    monkeypatch.setenv("CALLBILL_STORE_TIMEOUT", "2")
     port = free_port()
     place, name = tmp_path / "place", "nights"
     land(world, tmp_path / "fresh", date.min, RUNS[0])
@@ -209,6 +215,7 @@ def test_a_store_that_dies_while_a_run_publishes_leaves_nothing_half_published(
 
         put_folder(tmp_path / "fresh", f"{name}/landing", port)
         with faulty_store(port, judge) as before, monkeypatch.context() as patch:
+            patch.setenv("CALLBILL_STORE_TIMEOUT", "2")
             for key, value in store_environment(before).items():
                 patch.setenv(key, value)
             ended = callbill(*night)

@@ -109,6 +109,8 @@ def seaweed(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
                 client = s3_client(port)
                 if BUCKET not in [b["Name"] for b in client.list_buckets()["Buckets"]]:
                     client.create_bucket(Bucket=BUCKET)
+                # It answers before it has room.
+                client.put_object(Bucket=BUCKET, Key="ready", Body=b"ready")
                 return True
             return False
 
