@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from tests.bill.reference import landing, worlds
 from tests.bill.reference.inputs import World
 from tests.support.commands import settle
+from tests.support.fate import Fates
 from tests.support.places import query
 from tests.support.servers import (
     connect_server,
@@ -26,7 +28,6 @@ from tests.support.shared import make_once
 # A settlement date is files for each bucket, and a store is asked for each: some days are enough.
 FIRST_DAY = date(2024, 2, 26)
 RUNS = (date(2024, 3, 4), date(2024, 3, 8))
-KINDS = {"master": spark_master, "connect": connect_server, "dask": dask_cluster}
 
 
 @pytest.fixture(scope="session")
@@ -76,14 +77,59 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 @pytest.fixture(scope="session")
-def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The address of a cluster of each kind, started when it is first asked for."""
+def all_fates(tmp_path_factory: pytest.TempPathFactory) -> Fates:
+    fates = Fates(tmp_path_factory.mktemp("fates"))
+    fates.clear()
+    return fates
+
+
+@pytest.fixture
+def fates(all_fates: Fates) -> Iterator[Fates]:
+    """What is to become of the workers of all clusters, within a test."""
+    yield all_fates
+    all_fates.clear()
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """Folders that workers of the clusters `spark apart` and `dask apart` see empty."""
+
+    # From all of them.
+    from_all: Path
+    # From one of the workers of Spark too.
+    from_one: Path
+
+
+@pytest.fixture(scope="session")
+def hidden(tmp_path_factory: pytest.TempPathFactory) -> Hidden:
+    folder = tmp_path_factory.mktemp("hidden")
+    hidden = Hidden(folder / "from-all", folder / "from-one")
+    for path in (hidden.from_all, hidden.from_one):
+        path.mkdir()
+    return hidden
+
+
+@pytest.fixture(scope="session")
+def clusters(
+    s3: int, all_fates: Fates, hidden: Hidden, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """The address of a cluster of each kind, started when it is first asked for. All know the
+    store."""
+    environment = all_fates.environment
+    by_worker = ([hidden.from_all], [hidden.from_all, hidden.from_one])
+    kinds = {
+        "master": partial(spark_master, environment=environment),
+        "connect": partial(connect_server, environment=environment),
+        "dask": partial(dask_cluster, environment=environment),
+        "spark apart": partial(spark_master, environment=environment, hidden=by_worker),
+        "dask apart": partial(dask_cluster, environment=environment, hidden=[hidden.from_all]),
+    }
     with ExitStack() as stack:
 
         class Started(dict[str, str]):
             def __missing__(self, kind: str) -> str:
-                folder = tmp_path_factory.mktemp(kind)
-                self[kind] = stack.enter_context(KINDS[kind](folder))
+                folder = tmp_path_factory.mktemp(kind.replace(" ", "-"))
+                self[kind] = stack.enter_context(kinds[kind](folder))
                 return self[kind]
 
         yield Started()

@@ -4,23 +4,39 @@ that fails, in whatever way, leaves nothing half published."""
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
+import threading
+import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import duckdb
 import pytest
 from callbill.release.release import Published, Release
+from callbill.storage.objects import _store as store_clients
 
 from tests.bill.reference.inputs import World
 from tests.cluster.conftest import RUNS, land, mirror
-from tests.support.commands import CALLBILL, callbill, succeed
+from tests.support.commands import callbill, succeed
 from tests.support.faulty_store import Judge, Verdict, faulty_store
 from tests.support.landing_files import write
 from tests.support.places import figures
-from tests.support.servers import BUCKET, SECRET, put_folder, store_environment
+from tests.support.servers import (
+    BUCKET,
+    SECRET,
+    free_port,
+    put_folder,
+    s3_client,
+    seaweed,
+    store_environment,
+    wait_until,
+)
 
 pytestmark = pytest.mark.cluster
 
@@ -35,6 +51,12 @@ def places_in_store(place: Path, name: str) -> tuple[str, ...]:
 
 def releases_of(place: Path) -> list[Release]:
     return Published(place / "published").releases()
+
+
+@pytest.fixture(autouse=True)
+def _own_client() -> None:
+    """Tests have stores of their own, and a process keeps a client for each bucket."""
+    store_clients.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -89,38 +111,44 @@ def objects(name: str) -> list[str]:
     return [found.name for found in objects_below(Path("s3:") / BUCKET / name / "published")]
 
 
-def publish_first(command: list[str]) -> None:
-    """Before this run publishes, another one does."""
-    from callbill.release.store import PublishedToStore
+def publish_with_the_other(folder: Path) -> None:
+    """This run puts its pointer as soon as another one wants to put its own."""
+    from callbill.release import store
 
-    switch_to = PublishedToStore.switch_to
+    put_if_absent = store.put_if_absent
 
-    def switch_after_the_other(self: PublishedToStore, release: object) -> None:
-        subprocess.run(command, check=True, capture_output=True)
-        switch_to(self, release)  # type: ignore[arg-type]
+    def put_at_once(path: Path, content: bytes) -> bool:
+        (folder / str(os.getpid())).touch()
+        wait_until(lambda: len(list(folder.iterdir())) == 2, "the other run publishes too")
+        return put_if_absent(path, content)
 
-    PublishedToStore.switch_to = switch_after_the_other  # type: ignore[method-assign]
+    store.put_if_absent = put_at_once
 
 
 def test_of_two_runs_that_publish_at_once_one_is_refused(
     one_night: tuple[Path, str], tmp_path: Path
 ) -> None:
     place, name = one_night
-    other = [
-        str(CALLBILL),
-        *("run", *places_in_store(tmp_path / "other", name), "--through", str(RUNS[0])),
-    ]
-    ended = callbill(
-        "run", *places_in_store(place, name), "--through", RUNS[0],
-        before=partial(publish_first, other),
-    )  # fmt: skip
-    assert ended.returncode == 3, ended.stderr
-    assert "another run has published" in ended.stderr
+    waiting = tmp_path / "waiting"
+    waiting.mkdir()
+
+    def publish(place: Path) -> subprocess.CompletedProcess[str]:
+        return callbill(
+            "run", *places_in_store(place, name), "--through", RUNS[0],
+            before=partial(publish_with_the_other, waiting),
+        )  # fmt: skip
+
+    machines = [place, tmp_path / "other"]
+    with ThreadPoolExecutor(2) as pool:
+        ended = dict(zip(machines, pool.map(publish, machines), strict=True))
+    published, refused = sorted(ended, key=lambda machine: ended[machine].returncode)
+    succeed(ended[published])
+    assert ended[refused].returncode == 3, ended[refused].stderr
+    assert "another run has published" in ended[refused].stderr
     assert [n for n in objects(name) if n.startswith("pointers/")] == ["pointers/000000000001.json"]
     # The refused one takes over what the other published, and has nothing to do any more.
-    again = callbill("run", *places_in_store(place, name), "--through", RUNS[0])
-    succeed(again)
-    assert figures(mirror(place)) == figures(mirror(tmp_path / "other"))
+    succeed(callbill("run", *places_in_store(refused, name), "--through", RUNS[0]))
+    assert figures(mirror(refused)) == figures(mirror(published))
 
 
 @pytest.fixture
@@ -167,30 +195,50 @@ def test_errors_and_broken_connections_are_repeated(
 
 
 def test_a_store_that_dies_while_a_run_publishes_leaves_nothing_half_published(
-    one_night: tuple[Path, str], behind, monkeypatch: pytest.MonkeyPatch
+    world: World, here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place, name = one_night
-    monkeypatch.setenv("CALLBILL_STORE_TIMEOUT", "2")
-    is_dead: list[bool] = []
-    may_die = [True]
+    """SeaweedFS is killed, and started again where it was."""
+    port = free_port()
+    place, name = tmp_path / "place", "nights"
+    land(world, tmp_path / "fresh", date.min, RUNS[0])
+    night = ("run", *places_in_store(place, name), "--through", RUNS[0])
+    published: list[str] = []
+    with seaweed(tmp_path, port) as server:
 
-    def judge(method: str, path: str) -> Verdict:
-        if may_die and method == "PUT" and "/bill_lines.parquet" in path:
-            is_dead.append(True)
-        return "reset" if is_dead else None
+        def judge(method: str, path: str) -> Verdict:
+            if method == "PUT" and "/releases/" in path:
+                published.append(path)
+                if "/bill_lines.parquet" in path:
+                    os.killpg(server.pid, signal.SIGKILL)
+                    server.wait()
+            return None if server.returncode is None else "reset"
 
-    behind(judge)
-    ended = callbill("run", *places_in_store(place, name), "--through", RUNS[0])
-    assert ended.returncode == 4
+        put_folder(tmp_path / "fresh", f"{name}/landing", port)
+        with faulty_store(port, judge) as before, monkeypatch.context() as patch:
+            patch.setenv("CALLBILL_STORE_TIMEOUT", "2")
+            for key, value in store_environment(before).items():
+                patch.setenv(key, value)
+            ended = callbill(*night)
+    assert server.returncode == -signal.SIGKILL
+    assert len(published) > 1
+    assert ended.returncode == 4, ended.stderr
     assert "cannot be reached" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert SECRET not in ended.stderr + ended.stdout
-    may_die.clear()
-    is_dead.clear()
-    # Without a pointer there is no release.
-    assert not [n for n in objects(name) if n.startswith("pointers/")]
-    assert callbill("arrears", *places_in_store(place / "x", name)).returncode == 2
-    succeed(callbill("run", *places_in_store(place, name), "--through", RUNS[0]))
+    for key, value in store_environment(port).items():
+        monkeypatch.setenv(key, value)
+    with seaweed(tmp_path, port):
+        # Without a pointer there is no release, whatever lies there.
+        left = objects(name)
+        assert [n for n in left if n.startswith("releases/")]
+        assert not [n for n in left if n.startswith("pointers/")]
+        reader = places_in_store(tmp_path / "reader", name)
+        assert callbill("arrears", *reader).returncode == 2
+        succeed(callbill(*night))
+        succeed(callbill("arrears", *reader))
+    sealed = figures(mirror(place))["settlement_hashes"]
+    assert sealed.items() <= figures(here)["settlement_hashes"].items()
+    assert figures(mirror(tmp_path / "reader")) == figures(place)
 
 
 def test_a_changed_object_is_not_taken_for_the_release(
@@ -232,6 +280,104 @@ def test_a_wrong_key_is_one_sentence_without_the_key(one_night: tuple[Path, str]
     assert "cannot be reached" in ended.stderr
     assert SECRET not in ended.stderr
     assert "tester" not in ended.stderr
+
+
+def test_a_browser_gets_the_site_from_the_store(in_store: Path, s3: int) -> None:
+    """As it lies there: each file of the site, and what it is."""
+    [release] = releases_of(in_store)[-1:]
+    kinds = {".html": "text/html", ".js": "text/javascript", ".css": "text/css",
+             ".svg": "image/svg+xml", ".json": "application/json"}  # fmt: skip
+    files = [path for path in (release.folder / "site").rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} >= {".html", ".js", ".css"}
+    client = s3_client(s3)
+    for path in files:
+        name = path.relative_to(release.folder).as_posix()
+        key = f"nights/published/releases/{release.run_id}/{name}"
+        url = client.generate_presigned_url("get_object", {"Bucket": BUCKET, "Key": key})
+        with urllib.request.urlopen(url) as answer:  # noqa: S310
+            assert answer.read() == path.read_bytes(), name
+            expected = kinds.get(path.suffix)
+            assert expected is None or answer.headers.get_content_type() == expected, name
+
+
+@pytest.fixture
+def role() -> Iterator[tuple[str, list[str]]]:
+    """The address of a service that tells a machine its role's credentials, as that of a cloud
+    does, and what it was asked."""
+    asked: list[str] = []
+    answers = {
+        "/latest/api/token": "a-token",
+        "/latest/meta-data/iam/security-credentials/": "billing",
+        "/latest/meta-data/iam/security-credentials/billing": json.dumps(
+            {
+                "Code": "Success", "Type": "AWS-HMAC", "AccessKeyId": "tester",
+                "SecretAccessKey": SECRET, "Token": "", "LastUpdated": "2026-01-01T00:00:00Z",
+                "Expiration": "2099-01-01T00:00:00Z",
+            }
+        ),
+    }  # fmt: skip
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            content = answers.get(self.path, "").encode()
+            self.send_response(200 if content else 404)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_PUT = do_GET  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", asked
+        server.shutdown()
+
+
+def without_boto3() -> None:
+    import sys
+
+    sys.modules["boto3"] = None  # type: ignore[assignment]
+
+
+def test_credentials_come_from_the_role_of_the_machine(
+    in_store: Path,
+    role: tuple[str, list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    address, asked = role
+    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(key)
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", address)
+    ended = callbill("arrears", *places_in_store(tmp_path, "nights"), before=without_boto3)
+    succeed(ended)
+    assert any(path.endswith("/billing") for path in asked)
+    assert SECRET not in ended.stdout + ended.stderr
+
+
+def test_credentials_come_from_a_profile(
+    in_store: Path, behind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    behind(lambda _method, path: asked.append(path))
+    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(key)
+    write(
+        tmp_path / "credentials",
+        f"[billing]\naws_access_key_id = tester\naws_secret_access_key = {SECRET}\n".encode(),
+    )
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_PROFILE", "billing")
+    ended = callbill("arrears", *places_in_store(tmp_path, "nights"))
+    succeed(ended)
+    assert asked
+    assert SECRET not in ended.stdout + ended.stderr
+    monkeypatch.setenv("AWS_PROFILE", "another")
+    assert callbill("arrears", *places_in_store(tmp_path / "x", "nights")).returncode != 0
 
 
 def test_status_is_put_into_the_store(in_store: Path) -> None:

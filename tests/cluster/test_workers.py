@@ -8,32 +8,26 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.bill.reference.inputs import World
-from tests.cluster.conftest import RUNS, land, mirror
-from tests.support.commands import CALLBILL, callbill, succeed
+from tests.cluster.conftest import RUNS, Hidden, land, mirror
+from tests.support.commands import CALLBILL, callbill, run_job, succeed
+from tests.support.fate import Fates
 from tests.support.places import figures, places
 from tests.support.project import PROJECT
 from tests.support.scenarios import publish
-from tests.support.servers import BUCKET, dask_cluster, put_folder, spark_master, wait_until
-
-if TYPE_CHECKING:
-    import psutil
+from tests.support.servers import BUCKET, put_folder
 
 pytestmark = pytest.mark.cluster
 
 
 def run(place: Path, through: date, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """The product's own command in a fresh process: clients of clusters start threads."""
-    command = [CALLBILL, "run", *places(place), "--through", through, *arguments]
-    return subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
+    return run_job(place, "--through", through, *arguments)
 
 
 @pytest.fixture(autouse=True)
@@ -55,66 +49,120 @@ def test_nights_on_a_cluster_give_the_same_bill(
     assert figures(tmp_path) == figures(here)
 
 
+ITEMS_BY_PARTITION = """
+import sys
+import pyarrow as pa
+from callbill.tasks.workers.spark import Spark
+
+def count(batches):
+    yield pa.RecordBatch.from_arrays([pa.array([sum(map(len, batches))], pa.int64())], ["items"])
+
+spark = Spark(sys.argv[1], 120)
+for items in (1, 2, 7):
+    rows = [(number, "x" * number) for number in range(items)]
+    counted = spark.partitions(rows).mapInArrow(count, "items long").collect()
+    print([row["items"] for row in counted])
+spark.close()
+"""
+
+
+@pytest.mark.parametrize("kind", ["master", "connect"])
+def test_each_item_is_a_task_of_its_own(kind: str, clusters: dict[str, str]) -> None:
+    """Otherwise one worker has two of them to do, and another has none."""
+    ended = subprocess.run(
+        [sys.executable, "-c", ITEMS_BY_PARTITION, clusters[kind]],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.stdout.splitlines() == [str([1] * n) for n in (1, 2, 7)], ended.stderr
+
+
 def test_scenarios_on_a_cluster_give_the_same_bills(
     clusters: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Prices in steps, packages, waivers and claims by edition among them."""
     seeds = Path(shutil.copytree(PROJECT / "seeds", tmp_path / "catalogue"))
     monkeypatch.setenv("CALLBILL_CATALOGUE", str(seeds))
-    by_workers = {}
-    for workers in ("", clusters["master"]):
-        folder = tmp_path / (workers[:5] or "here")
 
-        def run_there(place: Path, *arguments: object, workers: str = workers) -> Any:
-            _through, through, *others = arguments
-            return run(place, through, *others, "--workers", workers)
+    def run_there(place: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+        return run_job(place, *arguments, "--workers", clusters["master"])
 
-        made = set(publish(folder, run_there, seeds).values())
-        by_workers[workers] = {place.name: figures(place) for place in made}
-    here, there = by_workers.values()
-    assert here == there != {}
+    there = set(publish(tmp_path / "there", run_there, seeds).values())
+    monkeypatch.setenv("CALLBILL_BUCKETS", "1")
+    here = set(publish(tmp_path / "here", run_job, seeds).values())
+    assert here
+    assert {place.name: figures(place) for place in here} == {
+        place.name: figures(place) for place in there
+    }
 
 
-def test_a_worker_that_does_not_see_the_folders_is_found_out(world: World, tmp_path: Path) -> None:
-    """Of two workers one sees empty folders. An older callbill published half a bill here."""
-    place = tmp_path / "place"
+def test_a_worker_that_does_not_see_the_folders_is_found_out(
+    clusters: dict[str, str], hidden: Hidden, world: World
+) -> None:
+    """Of two workers one sees empty folders."""
+    place = hidden.from_one / "place"
     land(world, place / "landing", date.min, RUNS[0])
-    files = place / "warehouse.duckdb.files"
-    files.mkdir()
-    with spark_master(tmp_path, hidden=[files]) as address:
-        ended = run(place, RUNS[0], "--workers", address)
+    ended = run(place, RUNS[0], "--workers", clusters["spark apart"])
     assert ended.returncode == 4, ended.stderr
     assert "workers need the folders of this machine" in ended.stderr
     assert not (place / "published" / "current").exists()
 
 
-@pytest.mark.parametrize("kind", [spark_master, dask_cluster])
+@pytest.mark.parametrize(
+    ("task", "sentence"),
+    [
+        ("ingest", "a worker wrote"),
+        ("bucket", "this worker does not see"),
+    ],
+)
+def test_a_worker_that_writes_elsewhere_is_found_out(
+    task: str,
+    sentence: str,
+    clusters: dict[str, str],
+    fates: Fates,
+    world: World,
+    tmp_path: Path,
+) -> None:
+    """It answered the first, tiny task, and does not have the folder that it writes to. An older
+    callbill published half a bill here."""
+    land(world, tmp_path / "landing", date.min, RUNS[0])
+    fates.add(task, "elsewhere")
+    ended = run(tmp_path, RUNS[0], "--workers", clusters["dask"])
+    assert fates.met == {(task, "elsewhere")}
+    assert ended.returncode == 4, ended.stderr
+    assert sentence in ended.stderr
+    assert not (tmp_path / "published" / "current").exists()
+
+
+@pytest.mark.parametrize("kind", ["spark apart", "dask apart"])
 def test_workers_that_share_no_folder(
-    kind: Callable[..., AbstractContextManager[str]],
+    kind: str,
+    clusters: dict[str, str],
+    hidden: Hidden,
+    fates: Fates,
     world: World,
     here: Path,
     s3: int,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Logs, what tasks hand over, and releases lie in a store. Workers see nothing else."""
+    """Logs, what tasks hand over, and releases lie in a store. Workers see nothing else. One is
+    killed after it has put its files there."""
     name = tmp_path.name
     store = f"s3://{BUCKET}/{name}"
     monkeypatch.setenv("CALLBILL_FILES", f"{store}/files")
-    place = tmp_path / "place"
+    place = hidden.from_all / name
     place.mkdir()
-    apart = {"hidden_from": (1, 2)} if kind is spark_master else {}
-    servers = tmp_path / "servers"
-    servers.mkdir()
-    with kind(servers, hidden=[place], **apart) as address:
-        for after, through in zip((date.min, *RUNS), RUNS, strict=False):
-            land(world, tmp_path / f"{through}", after, through)
-            put_folder(tmp_path / f"{through}", f"{name}/landing", s3)
-            stores = (f"--landing={store}/landing", f"--published={store}/published")
-            ended = run(place, through, *stores, "--workers", address)
-            assert ended.returncode == 0, ended.stderr
-        warehouse = f"--warehouse={place / 'warehouse.duckdb'}"
-        succeed(callbill("verify", warehouse, *stores, "--workers", address))
+    fates.add("ingest", "worker")
+    fates.add("bucket", "worker")
+    for after, through in zip((date.min, *RUNS), RUNS, strict=False):
+        land(world, tmp_path / f"{through}", after, through)
+        put_folder(tmp_path / f"{through}", f"{name}/landing", s3)
+        stores = (f"--landing={store}/landing", f"--published={store}/published")
+        ended = run(place, through, *stores, "--workers", clusters[kind])
+        assert ended.returncode == 0, ended.stderr
+    assert fates.met == {("ingest", "worker"), ("bucket", "worker")}
+    warehouse = f"--warehouse={place / 'warehouse.duckdb'}"
+    succeed(callbill("verify", warehouse, *stores, "--workers", clusters[kind]))
     assert figures(mirror(place)) == figures(here)
 
 
@@ -167,82 +215,62 @@ def test_no_cluster_is_one_sentence(world: World, tmp_path: Path) -> None:
         assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("kind", ["master", "connect"])
-def test_workers_that_do_not_answer_in_time_end_the_run(
+@pytest.mark.parametrize("kind", ["master", "connect", "dask"])
+def test_a_task_that_never_returns_ends_the_run(
     kind: str,
     clusters: dict[str, str],
+    fates: Fates,
     world: World,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A Spark job takes longer than a second, whatever it does."""
-    monkeypatch.setenv("CALLBILL_WORKER_TIMEOUT", "1")
+    # Spark starts its processes in this time too.
+    monkeypatch.setenv("CALLBILL_WORKER_TIMEOUT", "5" if kind == "dask" else "30")
     land(world, tmp_path / "landing", date.min, RUNS[0])
+    fates.add("ingest", "hang")
     ended = run(tmp_path, RUNS[0], "--workers", clusters[kind])
+    assert fates.met == {("ingest", "hang")}
     assert ended.returncode == 4, ended.stderr
-    assert "gave no answer for 1 seconds (CALLBILL_WORKER_TIMEOUT)" in ended.stderr
+    assert "seconds (CALLBILL_WORKER_TIMEOUT)" in ended.stderr
     assert not (tmp_path / "published" / "current").exists()
 
 
-def executors_of_spark() -> list[psutil.Process]:
-    import psutil
-
-    return [
-        found
-        for found in psutil.process_iter(["cmdline"])
-        if any("CoarseGrainedExecutorBackend" in part for part in found.info["cmdline"] or ())
-    ]
-
-
-def workers_of_dask() -> list[psutil.Process]:
-    """The processes that do tasks. Each has a nanny, which starts another if it dies."""
-    import psutil
-
-    return [
-        found
-        for found in psutil.process_iter(["cmdline"])
-        if any("multiprocessing.spawn" in part for part in found.info["cmdline"] or ())
-        and (parent := found.parent()) is not None
-        and {"worker", "--nworkers"} <= {*parent.cmdline()}
-    ]
+# Each kind of task: read a file, build a bucket; of a verification, read files and verify a bucket.
+TASKS_OF_A_RUN = ("ingest", "bucket")
+TASKS_OF_A_VERIFICATION = ("verify-read", "verify-charge")
 
 
 @pytest.mark.parametrize(
-    ("kind", "workers", "step"),
+    ("kind", "killed"),
     [
-        ("master", executors_of_spark, "loading"),
-        ("master", executors_of_spark, "building"),
-        ("dask", workers_of_dask, "loading"),
-        ("dask", workers_of_dask, "building"),
+        ("master", ("executor", "worker")),
+        ("connect", ("executor", "worker")),
+        ("dask", ("worker",)),
     ],
 )
 def test_a_worker_that_is_killed_is_replaced(
     kind: str,
-    workers: Callable[[], list[psutil.Process]],
-    step: str,
+    killed: tuple[str, ...],
     clusters: dict[str, str],
+    fates: Fates,
     world: World,
     here: Path,
     tmp_path: Path,
 ) -> None:
-    """As soon as the first task of a step writes, one of the workers is killed."""
+    """By kill -9, in the middle of each kind of task: an executor of Spark and one of its Python
+    processes, a worker of Dask."""
     land(world, tmp_path / "landing", date.min, RUNS[-1])
-    killed: list[int] = []
-    folder = tmp_path / "warehouse.duckdb.files" / step
-
-    def kill() -> None:
-        wait_until(
-            lambda: folder.is_dir() and any(path.is_dir() for path in folder.iterdir()),
-            f"{step} begins",
-        )
-        worker = workers()[0]
-        worker.kill()
-        killed.append(worker.pid)
-
-    thread = threading.Thread(target=kill)
-    thread.start()
+    for task in (*TASKS_OF_A_RUN, *TASKS_OF_A_VERIFICATION):
+        for process in killed:
+            fates.add(task, process)
     ended = run(tmp_path, RUNS[-1], "--workers", clusters[kind])
-    thread.join()
-    assert killed
     assert ended.returncode == 0, ended.stderr
+    assert fates.met == {(task, process) for task in TASKS_OF_A_RUN for process in killed}
     assert figures(tmp_path)["settlement_hashes"] == figures(here)["settlement_hashes"]
+    verified = callbill("verify", *places(tmp_path), "--workers", clusters[kind])
+    succeed(verified)
+    assert fates.met == {
+        (task, process)
+        for task in (*TASKS_OF_A_RUN, *TASKS_OF_A_VERIFICATION)
+        for process in killed
+    }

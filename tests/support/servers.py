@@ -9,9 +9,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 BIN = Path(sys.executable).parent
@@ -29,7 +30,7 @@ def free_port() -> int:
 
 @contextmanager
 def process(
-    command: Sequence[object], log: Path, environment: dict[str, str] | None = None
+    command: Sequence[object], log: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process with all its children, until this block ends."""
     with log.open("wb") as stream:
@@ -70,7 +71,7 @@ def store_environment(port: int) -> dict[str, str]:
     }
 
 
-def _client(port: int) -> Any:
+def s3_client(port: int) -> Any:
     import boto3
 
     environment = store_environment(port)
@@ -89,14 +90,39 @@ def s3_server(folder: Path) -> Iterator[int]:
     port = free_port()
     with process([BIN / "moto_server", "-H", "127.0.0.1", "-p", port], folder / "s3.log"):
         wait_until(lambda: listens(port), "the S3 server listens")
-        _client(port).create_bucket(Bucket=BUCKET)
+        s3_client(port).create_bucket(Bucket=BUCKET)
         yield port
 
 
-def _spark_environment(folder: Path) -> dict[str, str]:
+@contextmanager
+def seaweed(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """SeaweedFS's S3 server with one bucket, whose objects lie in a folder: another server goes on
+    with them."""
+    data = folder / "seaweed"
+    data.mkdir(exist_ok=True)
+    environment = store_environment(port)
+    command = [BIN / "weed", "mini", f"-dir={data}", "-ip=127.0.0.1", f"-s3.port={port}"]
+    with process(command, folder / "weed.log", environment) as started:
+
+        def has_bucket() -> bool:
+            with suppress(Exception):
+                client = s3_client(port)
+                if BUCKET not in [b["Name"] for b in client.list_buckets()["Buckets"]]:
+                    client.create_bucket(Bucket=BUCKET)
+                # It answers before it has room.
+                client.put_object(Bucket=BUCKET, Key="ready", Body=b"ready")
+                return True
+            return False
+
+        wait_until(has_bucket, "SeaweedFS has a bucket")
+        yield started
+
+
+def _spark_environment(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
     import pyspark
 
     return {
+        **environment,
         "SPARK_HOME": str(Path(pyspark.__file__).parent),
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_DAEMON_MEMORY": "256m",
@@ -120,11 +146,13 @@ def _without(hidden: Sequence[Path], command: Sequence[object]) -> list[object]:
 
 @contextmanager
 def spark_master(
-    folder: Path, hidden: Sequence[Path] = (), hidden_from: Sequence[int] = (2,)
+    folder: Path,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    hidden: Sequence[Sequence[Path]] = ((), ()),
 ) -> Iterator[str]:
-    """A standalone master with two workers of a core each; its address. The workers of these
-    numbers do not see what lies in the hidden folders."""
-    environment = _spark_environment(folder)
+    """A standalone master with two workers of a core each; its address. Of each worker, the folders
+    that are hidden from it."""
+    environment = _spark_environment(folder, environment)
     port, ui = free_port(), free_port()
     address = f"spark://127.0.0.1:{port}"
     master = _spark_class(
@@ -134,14 +162,14 @@ def spark_master(
     with process(master, folder / "master.log", environment):
         wait_until(lambda: listens(port), "the Spark master listens")
         workers = []
-        for number in (1, 2):
+        for number, hidden_from_it in enumerate(hidden, 1):
             command = _spark_class(
                 environment, "org.apache.spark.deploy.worker.Worker",
                 *("--cores", 1, "--memory", "1200m", "--webui-port", free_port()),
                 *("--work-dir", folder / f"work-{number}", address),
             )  # fmt: skip
-            if number in hidden_from and hidden:
-                command = _without(hidden, command)
+            if hidden_from_it:
+                command = _without(hidden_from_it, command)
             workers.append(process(command, folder / f"worker-{number}.log", environment))
         with workers[0], workers[1]:
             log = folder / "master.log"
@@ -152,13 +180,16 @@ def spark_master(
 
 
 @contextmanager
-def connect_server(folder: Path) -> Iterator[str]:
-    """A Spark Connect server on two cores of its own; its address."""
-    environment = _spark_environment(folder) | {"SPARK_DAEMON_MEMORY": "1g"}
+def connect_server(
+    folder: Path, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[str]:
+    """A Spark Connect server with two executors of a core each, processes of their own; its
+    address."""
+    environment = _spark_environment(folder, environment) | {"SPARK_DAEMON_MEMORY": "1g"}
     port = free_port()
     command = [
         Path(environment["SPARK_HOME"]) / "bin" / "spark-submit",
-        *("--master", "local[2]", "--driver-memory", "1g"),
+        *("--master", "local-cluster[2,1,1024]", "--driver-memory", "1g"),
         *("--conf", f"spark.connect.grpc.binding.port={port}"),
         *("--conf", "spark.ui.enabled=false"),
         *("--class", "org.apache.spark.sql.connect.service.SparkConnectServer"),
@@ -170,7 +201,11 @@ def connect_server(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def dask_cluster(folder: Path, hidden: Sequence[Path] = ()) -> Iterator[str]:
+def dask_cluster(
+    folder: Path,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    hidden: Sequence[Path] = (),
+) -> Iterator[str]:
     """A Dask scheduler with two workers of a thread each; its address. The workers do not see what
     lies in the hidden folders."""
     port = free_port()
@@ -183,7 +218,7 @@ def dask_cluster(folder: Path, hidden: Sequence[Path] = ()) -> Iterator[str]:
         wait_until(lambda: listens(port), "the Dask scheduler listens")
         if hidden:
             worker = _without(hidden, worker)
-        with process(worker, folder / "workers.log"):
+        with process(worker, folder / "workers.log", environment):
             log = folder / "workers.log"
             wait_until(lambda: log.read_text().count("Registered to") >= 2, "two workers register")
             yield f"dask://127.0.0.1:{port}"
@@ -191,7 +226,7 @@ def dask_cluster(folder: Path, hidden: Sequence[Path] = ()) -> Iterator[str]:
 
 def put_folder(folder: Path, place: str, port: int) -> None:
     """Copy a folder to a place in the store."""
-    client = _client(port)
+    client = s3_client(port)
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             key = f"{place}/{path.relative_to(folder).as_posix()}"

@@ -10,7 +10,12 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+from callbill.base.errors import CallbillError
 from callbill.warehouse.loads import LineSelection
+
+
+class OtherContentError(CallbillError):
+    """A file has another content where it is read than was listed."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,9 @@ class ReadTask:
     buckets: int = 1
     # The text of the shape's file, if the shape is a place's own.
     declaration: str = ""
+    # Whether what is read is held against each file's SHA-256: who reads may see other files than
+    # who listed them.
+    check_content: bool = False
 
 
 @dataclass

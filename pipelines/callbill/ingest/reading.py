@@ -11,6 +11,7 @@ It does not know the warehouse. It writes into the task's folder, and `committin
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -25,7 +26,7 @@ from callbill.ingest.feed import attribute_field
 from callbill.ingest.judge import Judge
 from callbill.ingest.line_by_line import LineReader
 from callbill.ingest.output import Output
-from callbill.ingest.read_task import FileToRead, ReadOutcome, ReadTask
+from callbill.ingest.read_task import FileToRead, OtherContentError, ReadOutcome, ReadTask
 from callbill.ingest.readers import delimited, json_lines, parquet
 from callbill.ingest.readers.csv_layout import CsvLayout
 from callbill.ingest.readers.lines import BadLine, UnreadableFileError
@@ -34,15 +35,17 @@ from callbill.ingest.readers.parquet_pages import check_pages
 from callbill.ingest.relation import Relation
 from callbill.ingest.shapes import shape_of
 from callbill.ingest.templates import attribute_value, identifier_rules
-from callbill.storage.folder import at_hand
-from callbill.warehouse.loads import ALL_LINES
+from callbill.storage.archives import DamagedArchiveError
+from callbill.storage.folder import at_hand, digest_of
+from callbill.warehouse.loads import ALL_LINES, SHA256_LENGTH
 
 
 def read_files(con: duckdb.DuckDBPyConnection, task: ReadTask) -> ReadOutcome:
     """Read all files of a task.
 
-    Raises FileNotFoundError if a file has vanished, CallbillError if the machine cannot go on or if
-    a line was neither accepted nor rejected.
+    Raises FileNotFoundError if a file has vanished, OtherContentError if it is not what was listed
+    and the task says to look, CallbillError if the machine cannot go on or if a line was neither
+    accepted nor rejected.
     """
     shutil.rmtree(task.scratch, ignore_errors=True)  # a killed run can leave one
     task.scratch.mkdir(parents=True)
@@ -122,6 +125,8 @@ class _Reading:
     def _open(self, file: FileToRead) -> Plain:
         with self.fetching:  # files of one archive are in one object
             source = at_hand(file.path, self.task.scratch / "fetched")
+        if self.task.check_content:
+            _check_content(file, source)
         return open_plain(
             source,
             file.member,
@@ -336,3 +341,15 @@ class _Reading:
             parquet.raise_if_machine_fault(error)
         elif fault := machine_fault(error):
             raise CallbillError(fault) from error
+
+
+def _check_content(file: FileToRead, source: Path) -> None:
+    """Raises OtherContentError if what is about to be read is not what was listed, and OSError."""
+    try:
+        sha256 = digest_of(source, file.member)
+    except DamagedArchiveError:
+        sha256 = ""
+    if sha256 != file.source_file_id[:SHA256_LENGTH]:
+        raise OtherContentError(
+            f"worker {socket.gethostname()} sees another content of {file.name} than was listed"
+        )

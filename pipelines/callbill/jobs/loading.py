@@ -257,6 +257,7 @@ def load_batches(
                 scratch=warehouse.layout.scratch / f"{name}-{attempt}",
                 buckets=warehouse.buckets,
                 declaration=batch[0].declaration,
+                check_content=not workers.is_this_process,
             )
             for name, batch in pending
         ]
@@ -318,7 +319,6 @@ def _outcomes(
             exchange,
             exchange.name_of(layout.raw("call_logs") if task.feed == "call_logs" else task.folder),
             share_of_machine(settings, workers),
-            check_content=True,
         )
         for task in tasks
     ]

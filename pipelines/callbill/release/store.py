@@ -263,10 +263,10 @@ class PublishedToStore(Published):
 
     def _get(self, file: _File, target: Path) -> None:
         try:
-            fetch(self.place / file.key, target)
+            sha256 = fetch(self.place / file.key, target)
         except FileNotFoundError as error:
             raise UsageError(f"{error}, although a release has it") from error
-        if digest_of(target) != file.sha256:
+        if sha256 != file.sha256:
             raise UsageError(
                 f"{url_of(self.place / file.key)} is not what was published (SHA-256): restore it"
             )

@@ -31,6 +31,15 @@ _BLOCK = 16 * 1024 * 1024
 # variable CALLBILL_STORE_TIMEOUT says otherwise: commands set it from their settings, for the
 # processes of workers too.
 _RETRY_SECONDS = Settings.model_fields["store_timeout"].default
+# Of the files of a release's site. A store says nothing of a file's name to a browser, which would
+# save a page instead of showing it.
+_CONTENT_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+}
 
 
 @dataclass(frozen=True)
@@ -79,14 +88,18 @@ def chunks_of(path: Path) -> Iterator[bytes]:
             yield bytes(chunk)
 
 
-def fetch(path: Path, target: Path) -> None:
-    """Copy an object to this machine. Raises as `chunks_of`."""
+def fetch(path: Path, target: Path) -> str:
+    """Copy an object to this machine. The result is the SHA-256 of what came. Raises as
+    `chunks_of`."""
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(target.name + ".part")
+    digest = hashlib.sha256()
     with unfinished.open("wb") as stream:
         for chunk in chunks_of(path):
+            digest.update(chunk)
             stream.write(chunk)
     unfinished.replace(target)
+    return digest.hexdigest()
 
 
 def open_object(path: Path) -> BinaryIO:
@@ -133,8 +146,9 @@ def digest_of_object(path: Path) -> str:
 def put(path: Path, content: bytes | Path) -> None:
     """Write an object, from bytes or from a file. Raises CallbillError."""
     store, key = _store_and_key(path)
+    content_type = _CONTENT_TYPES.get(path.suffix)
     with _one_sentence(path):
-        store.put(key, content)
+        store.put(key, content, attributes={"Content-Type": content_type} if content_type else None)
 
 
 def put_if_absent(path: Path, content: bytes) -> bool:

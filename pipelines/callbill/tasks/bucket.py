@@ -51,6 +51,7 @@ def run(item: dict[str, Any]) -> dict[str, Any]:
     folder          the folder for what it writes
     plan, window    the compiled models (`Plan` as JSON), the dates
     records         files of its records: name, number of records, bytes; the first is empty
+    sizes           of other files that it is given, the bytes
     states          files of its earlier states; the first is empty
     withdrawn       ids of files that do not count
     tables          other tables that models and controls read, as Parquet: file by name
@@ -75,7 +76,9 @@ def run(item: dict[str, Any]) -> dict[str, Any]:
         layout = Layout(place.folder / "bucket.duckdb")
         with closing(connect(item["share"], str(place.folder / "spill"))) as con:
             names = [name for name, *_ in item["records"]]
-            paths = place.at_hand([*names, *item["states"], *item["tables"].values()])
+            paths = place.at_hand(
+                [*names, *item["states"], *item["tables"].values()], item["sizes"]
+            )
             records = [(paths[name], count, size) for name, count, size in item["records"]]
             _check_records(con, records)
             _create_sources(con, item, [path for path, *_ in records], paths)
@@ -126,7 +129,7 @@ def _checks(
     # Of the calls of earlier dates only those are fetched that a due call may have to do with.
     dates = con.execute(f"select distinct settled_on from {EARLIER_RECORDS}").fetchall()
     names = [name for (day,) in dates for name in item["earlier_calls"].get(str(day), ())]
-    create_view(CALLS, place.at_hand(names).values())
+    create_view(CALLS, place.at_hand(names, item["sizes"]).values())
     con.execute("create schema billing")
     con.execute(f"create view billing.calls as {item['calls']}")
     due = (
@@ -171,12 +174,9 @@ def merged(con: duckdb.DuckDBPyConnection, model: Model, parts: list[str]) -> st
 def _check_records(
     con: duckdb.DuckDBPyConnection, files: list[tuple[Path, int | None, int | None]]
 ) -> None:
-    """Raises CallbillError if a file is not there, or is another one than its reader wrote."""
+    """Raises CallbillError if a file is another one than its reader wrote."""
     for path, _records, size in files:
-        try:
-            is_ = path.stat().st_size
-        except OSError as error:
-            raise CallbillError(f"this worker does not see {path}: {error.strerror}") from error
+        is_ = path.stat().st_size
         if size is not None and is_ != size:
             raise CallbillError(f"{path} has {is_} bytes here, its reader wrote {size}")
     names = ", ".join(literal(str(path)) for path, *_ in files)

@@ -297,10 +297,11 @@ def _items(
         }
         for number in range(warehouse.buckets)
     ]
-    exchange.give(tables.values())
+    sizes_of_tables = exchange.give(tables.values())
     for item in items:
+        exchange.give(name for name, *_ in item["records"])
         earlier_calls = [name for names in item["earlier_calls"].values() for name in names]
-        exchange.give([*(name for name, *_ in item["records"]), *item["states"], *earlier_calls])
+        item["sizes"] = sizes_of_tables | exchange.give([*item["states"], *earlier_calls])
     return items
 
 

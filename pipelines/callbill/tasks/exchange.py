@@ -23,6 +23,7 @@ from uuid import uuid4
 from callbill.base.errors import CallbillError
 from callbill.base.places import is_in_store, shown
 from callbill.base.settings import Settings
+from callbill.storage.folder import digest_of
 from callbill.storage.objects import delete, fetch, objects_below, put
 from callbill.warehouse.layout import FOLDERS_OF_TASKS, Layout
 
@@ -37,8 +38,9 @@ _AT_ONCE = 8
 _Item = TypeVar("_Item")
 
 # Files that a task wrote: by the name that they should have, relative to `Exchange.root`, where
-# each lies, likewise, and its bytes.
-Handed = Mapping[str, tuple[str, int]]
+# each lies, likewise, its bytes, and if it went by way of a store its SHA-256. In a shared folder
+# the file itself is taken, and nobody reads it for that.
+Handed = Mapping[str, tuple[str, int, str | None]]
 
 
 class Exchange:
@@ -59,34 +61,39 @@ class Exchange:
         """The name of one of the warehouse's files, relative to `root`."""
         return path.relative_to(self._folder).as_posix()
 
-    def give(self, names: Iterable[str]) -> None:
-        """Make sure that tasks find these files. Raises CallbillError if the store does not
-        answer."""
+    def give(self, names: Iterable[str]) -> dict[str, int]:
+        """Make sure that tasks find these files. The result has the bytes of each, which a task
+        holds what it finds against (`Workplace.at_hand`). One that is gone is left for it to miss.
+
+        Raises CallbillError if the store does not answer.
+        """
+        sizes = {}
+        for name in sorted(set(names)):
+            with suppress(FileNotFoundError):
+                sizes[name] = (self._folder / name).stat().st_size
         if self._place is None:
-            return
+            return sizes
         place = self._place
         if self._there is None:
             self._there = {found.name: found.size for found in objects_below(place)}
-        missing = [
-            name
-            for name in sorted(set(names))
-            if self._there.get(name) != (self._folder / name).stat().st_size
-        ]
+        missing = [name for name, size in sizes.items() if self._there.get(name) != size]
         _at_once(lambda name: put(place / name, self._folder / name), missing)
+        return sizes
 
     def take(self, handed: Handed, targets: Mapping[str, Path] | None = None) -> None:
         """Move files that a task handed over to where their names say, or to these targets.
 
-        Raises CallbillError if one is not there, or is not as long as its task wrote it.
+        Raises CallbillError if one is not there, or is not as its task wrote it.
         """
 
         def take(name: str) -> None:
-            where, size = handed[name]
+            where, size, sha256 = handed[name]
             target = targets[name] if targets else self._folder / name
             path = self.root / where
+            came = sha256
             if is_in_store(path):
                 with suppress(FileNotFoundError):
-                    fetch(path, target)
+                    came = fetch(path, target)
             elif path.is_file() and path != target:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 path.replace(target)
@@ -97,6 +104,11 @@ class Exchange:
                     + (f" as it wrote it ({is_} bytes instead of {size})" if is_ else "")
                     + f": {_OWN_PREFIX if is_in_store(path) else WHAT_WORKERS_NEED}"
                     + "; nothing of it was kept"
+                )
+            if came != sha256:
+                raise CallbillError(
+                    f"{shown(path)} is not what a worker wrote there (SHA-256); nothing of it was "
+                    "kept, run again"
                 )
 
         _at_once(take, list(handed))
@@ -130,18 +142,31 @@ class Workplace:
         self.folder = folder
         self.token = token
 
-    def at_hand(self, names: Iterable[str]) -> dict[str, Path]:
-        """Paths to read files from, by name. Raises CallbillError if one is not there."""
+    def at_hand(self, names: Iterable[str], sizes: Mapping[str, int]) -> dict[str, Path]:
+        """Paths to read files from, by name. Raises CallbillError if one is not there, or has not
+        the bytes that `sizes` says."""
         names = list(dict.fromkeys(names))
-        if not is_in_store(self._root):
-            return {name: self._root / name for name in names}
-        paths = {name: self.folder / "given" / name for name in names}
+        if is_in_store(self._root):
+            paths = {name: self.folder / "given" / name for name in names}
+        else:
+            paths = {name: self._root / name for name in names}
 
         def get(name: str) -> None:
+            if is_in_store(self._root):
+                try:
+                    fetch(self._root / name, paths[name])
+                except FileNotFoundError as error:
+                    raise CallbillError(f"{error}, although this task was given it") from error
             try:
-                fetch(self._root / name, paths[name])
-            except FileNotFoundError as error:
-                raise CallbillError(f"{error}, although this task was given it") from error
+                size = paths[name].stat().st_size
+            except OSError as error:
+                raise CallbillError(
+                    f"this worker does not see {paths[name]}: {error.strerror}"
+                ) from error
+            if size != sizes.get(name, size):
+                raise CallbillError(
+                    f"{self._root / name} has {size} bytes here, its writer wrote {sizes[name]}"
+                )
 
         _at_once(get, names)
         return paths
@@ -151,9 +176,11 @@ class Workplace:
         folder is shared, they stay where they are until the run takes them."""
         if is_in_store(self._root):
             _at_once(lambda path: put(self._root / files[path], path), list(files))
-            return {name: (name, path.stat().st_size) for path, name in files.items()}
+            return {
+                name: (name, path.stat().st_size, digest_of(path)) for path, name in files.items()
+            }
         return {
-            name: (path.relative_to(self._root).as_posix(), path.stat().st_size)
+            name: (path.relative_to(self._root).as_posix(), path.stat().st_size, None)
             for path, name in files.items()
         }
 

@@ -6,19 +6,23 @@ and its argument and result are JSON values, which a scheduler can send to a wor
 
 from __future__ import annotations
 
-import socket
 from contextlib import closing
 from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from callbill.ingest.read_task import FileOutcome, FileToRead, ReadOutcome, ReadTask
+from callbill.ingest.read_task import (
+    FileOutcome,
+    FileToRead,
+    OtherContentError,
+    ReadOutcome,
+    ReadTask,
+)
 from callbill.ingest.reading import read_files
-from callbill.storage.folder import digest_of
 from callbill.tasks.connection import connect
 from callbill.tasks.exchange import Exchange, workplace
-from callbill.warehouse.loads import SHA256_LENGTH, LineSelection
+from callbill.warehouse.loads import LineSelection
 
 __all__ = ["ReadOutcome", "ReadTask", "as_item", "outcome_of", "read_files", "run"]
 
@@ -40,11 +44,11 @@ def run(item: dict[str, Any]) -> dict[str, Any]:
         )
         with closing(connect(item["share"], str(place.folder / "spill"))) as con:
             try:
-                if item["check_content"] and (other := _other_content(task)):
-                    return {"other": other}
                 outcome = read_files(con, task)
             except FileNotFoundError as error:
                 return {"vanished": str(error)}
+            except OtherContentError as error:
+                return {"other": str(error)}
         written = [*outcome.parts, *([outcome.rejects] if outcome.rejects else [])]
         names = {task.folder / name: f"{item['keep_in']}/{name}" for name in written}
         return {"outcome": asdict(outcome), "handed": place.hand_over(names)}
@@ -62,15 +66,11 @@ def as_item(
     exchange: Exchange,
     keep_in: str,
     share: dict[str, Any] | None = None,
-    *,
-    check_content: bool = False,
 ) -> dict[str, Any]:
     """A task as JSON values. `keep_in` is the folder for what it writes, relative to the exchange's
-    root. `share` is what it may use of the machine (tasks/connection.py). `check_content` has the
-    worker make sure that it sees the files that were listed."""
+    root. `share` is what it may use of the machine (tasks/connection.py)."""
     return {
         "share": share,
-        "check_content": check_content,
         "root": str(exchange.root),
         "folder": exchange.name_of(task.folder),
         "keep_in": keep_in,
@@ -107,17 +107,6 @@ def _task(item: dict[str, Any]) -> ReadTask:
     )
     nowhere = Path()
     return ReadTask(**item["task"], files=files, folder=nowhere, scratch=nowhere)
-
-
-def _other_content(task: ReadTask) -> str | None:
-    """Which file has another content here than was listed."""
-    for file in task.files:
-        sha256 = digest_of(file.path, file.member)
-        if sha256 != file.source_file_id[:SHA256_LENGTH]:
-            return (
-                f"worker {socket.gethostname()} sees another content of {file.name} than was listed"
-            )
-    return None
 
 
 def _selection_as_item(lines: LineSelection | None) -> dict[str, Any] | None:

@@ -30,8 +30,8 @@ _LOADS = TypeAdapter(list[SourceLoad])
 _FILES = TypeAdapter(list[LandingFile])
 _CLAIMS = TypeAdapter(list[Claim])
 _ACCOUNT_ATTRIBUTES = TypeAdapter(list[AccountAttribute])
-# By bucket: the names of the files with its records, and how many those are.
-_Parts = dict[int, list[tuple[str, int]]]
+# By bucket: the names of the files with its records, how many those are, and the bytes.
+_Parts = dict[int, list[tuple[str, int, int]]]
 
 
 def run(item: dict[str, Any]) -> dict[str, Any]:
@@ -83,8 +83,8 @@ class VerifyTasks:
         for group, answer in zip(groups, self._workers.run("verify", items), strict=True):
             for number, (lines_read, accepted) in zip(group, answer["counts"], strict=True):
                 counts[number] = FileCounts(loads[number], lines_read, accepted)
-            for bucket, name, records in answer["parts"]:
-                self._parts[bucket].append((name, records))
+            for bucket, name, records, size in answer["parts"]:
+                self._parts[bucket].append((name, records, size))
         return [counts[n] for n in range(len(loads))]
 
     def charge(
@@ -121,7 +121,7 @@ class VerifyTasks:
         ]
         charges: Charges = defaultdict(lambda: defaultdict(lambda: [0, 0]))
         for item, answer in zip(items, self._workers.run("verify", items), strict=True):
-            expected = sum(records for _name, records in self._parts[item["bucket"]])
+            expected = sum(records for _name, records, _size in self._parts[item["bucket"]])
             if (answer["bucket"], answer["records"]) != (item["bucket"], expected):
                 raise CallbillError(
                     f"a worker saw {answer['records']} records of bucket {answer['bucket']}, there"
@@ -175,13 +175,18 @@ def _read(item: dict[str, Any]) -> dict[str, Any]:
         handed = place.hand_over(names)
     return {
         "counts": [(file.lines_read, file.accepted) for file in accepted.files],
-        "parts": [(bucket, handed[names[path]][0], rows) for bucket, path, rows in parts],
+        "parts": [
+            (bucket, where, rows, size)
+            for bucket, path, rows in parts
+            for where, size, _sha256 in [handed[names[path]]]
+        ],
     }
 
 
 def _charge(item: dict[str, Any]) -> dict[str, Any]:
     with workplace(item["root"], f"{item['folder']}/charge") as place:
-        paths = place.at_hand(name for name, _rows in item["parts"])
+        sizes = {name: size for name, _rows, size in item["parts"]}
+        paths = place.at_hand(sizes, sizes)
         records = pl.read_parquet(list(paths.values()), glob=False)
         requests: Requests = {request_id: {} for request_id in item["requests"]}
         charges = charges_of(

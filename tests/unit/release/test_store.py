@@ -88,3 +88,17 @@ def test_a_pointer_that_does_not_say_what_its_list_was_is_followed(
     store.put(name, json.dumps({"number": 1, "run_id": FIRST}).encode())
     published(tmp_path / "b").pull()
     assert (tmp_path / f"b/releases/{FIRST}/manifest.json").read_text() == "{}"
+
+
+def test_a_list_that_is_late_hides_no_release(
+    tmp_path: Path, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store may list an object some time after it was put. It may be read at once."""
+    publish(tmp_path / "a", FIRST)
+    late = list(objects.objects_below(PLACE / "pointers"))
+    publish(tmp_path / "a", SECOND)
+    monkeypatch.setattr("callbill.release.store.objects_below", lambda _place: iter(late))
+    reader = published(tmp_path / "b")
+    reader.pull()
+    assert reader.number == 2
+    assert reader.current().run_id == SECOND  # type: ignore[union-attr]

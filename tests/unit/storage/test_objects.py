@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from callbill.storage import objects
+from callbill.storage.folder import StoredFile, walk
 from callbill.storage.objects import check_conditions, objects_below
 from obstore.store import MemoryStore
 
@@ -42,3 +43,32 @@ def test_two_runs_may_ask_at_once_whether_a_store_keeps_conditions(
     monkeypatch.setattr(objects, "put_if_absent", put_while_another_asks)
     check_conditions(PLACE)
     assert list(objects_below(PLACE)) == []
+
+
+def test_an_object_is_the_same_as_long_as_its_etag_and_size_are(store: MemoryStore) -> None:
+    def listed() -> StoredFile:
+        [entry] = walk(PLACE, lambda _name: False)
+        return entry.file()
+
+    store.put("published/a", b"first")
+    before = listed()
+    assert before.is_unchanged()
+    assert listed().entry[::3] == before.entry[::3]
+    # As long, and something else.
+    store.put("published/a", b"other")
+    assert not before.is_unchanged()
+    assert listed().entry[::3] != before.entry[::3]
+    store.delete("published/a")
+    assert not before.is_unchanged()
+
+
+def test_what_a_browser_shows_says_what_it_is(store: MemoryStore, tmp_path: Path) -> None:
+    (tmp_path / "page").write_bytes(b"<p>")
+    objects.put(PLACE / "site/index.html", tmp_path / "page")
+    objects.put(PLACE / "parquet/bills.parquet", b"PAR1")
+    attributes = {
+        name: dict(store.get(f"published/{name}").attributes)
+        for name in ("site/index.html", "parquet/bills.parquet")
+    }
+    assert attributes["site/index.html"] == {"Content-Type": "text/html; charset=utf-8"}
+    assert attributes["parquet/bills.parquet"] == {}

@@ -142,3 +142,13 @@ def test_a_file_that_cannot_be_unpacked_is_one_reject(tmp_path: Path) -> None:
     assert file["unreadable"].startswith("does not decompress to its end")
     assert answer["parts"] == []
     assert len(rows_of(folder, [answer["rejects"]])) == 1
+
+
+def test_a_worker_that_sees_another_content_than_was_listed_says_so(tmp_path: Path) -> None:
+    task = replace(task_of(tmp_path, "call_logs", "calls.jsonl", CALLS), check_content=True)
+    assert answer_to(task)[0]["files"]
+    (tmp_path / "calls.jsonl").write_bytes(CALLS.replace(b"JSON", b"XSON"))
+    exchange = Exchange(Settings(warehouse=tmp_path / "warehouse.duckdb"))
+    task = replace(task, folder=exchange.root / "loading" / "task")
+    answer = run(as_item(task, exchange, "read"))
+    assert "sees another content of calls.jsonl than was listed" in answer["other"]

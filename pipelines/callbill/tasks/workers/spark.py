@@ -67,13 +67,9 @@ class Spark:
         rows = [(number, json.dumps(with_version(item))) for number, item in enumerate(items)]
         if not rows:
             return
-        # Round robin from one partition: one item in each.
-        partitions = (
-            self._session.createDataFrame(rows, "number int, item string")
-            .coalesce(1)
-            .repartition(len(rows))
+        results = self.partitions(rows).mapInArrow(
+            partial(_work, task), "number long, outcome string"
         )
-        results = partitions.mapInArrow(partial(_work, task), "number int, outcome string")
         pool = ThreadPoolExecutor(1)
         try:
             collected = pool.submit(results.collect).result(self._timeout)
@@ -95,6 +91,15 @@ class Spark:
             )
         for number in range(len(rows)):
             yield answer_of(json.loads(outcomes[number]))
+
+    def partitions(self, rows: Sequence[tuple[int, str]]) -> Any:
+        """A DataFrame of numbers from 0 on and items, one in each partition."""
+        # Spark divides a range evenly, and looks each number's item up where that is. Rows that it
+        # deals out to partitions round robin would be two in some and none in others: it begins
+        # anew with each partition that they come from, and skips a `coalesce` before.
+        numbers = self._session.range(0, len(rows), 1, len(rows)).withColumnRenamed("id", "number")
+        items = self._session.createDataFrame(rows, "number long, item string")
+        return numbers.join(items.hint("broadcast"), "number")
 
     def close(self) -> None:
         self._session.stop()
