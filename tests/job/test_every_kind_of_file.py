@@ -185,6 +185,7 @@ NOT_READ = {
     "app.tar": "tar",
     "no_ending": "is neither",
     "book.xlsx": "is a workbook",
+    "book.xls": "save it as .xlsx or .csv",
 }
 
 

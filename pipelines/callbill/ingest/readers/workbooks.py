@@ -47,7 +47,9 @@ def sheet_as_csv(path: Path, shape: Shape, target: Path) -> Path:
     except _FAULTS as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise  # a full disk is no fault of the file
-        raise UnreadableFileError(f"is no workbook that can be read: {error}") from error
+        raise UnreadableFileError(
+            f"is no workbook that can be read ({error}): save it as .xlsx or .csv again"
+        ) from error
     return target
 
 
