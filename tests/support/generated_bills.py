@@ -40,9 +40,13 @@ class GeneratedBill:
 
 def generate_bill(seed: int) -> GeneratedBill:
     random = Random(seed)
+    # A few layouts for bills that are read together: a statement is planned for each.
+    order = Random(f"{seed // 100} {random.randrange(3)}")
     owner = str(100000000000 + random.randint(0, 99))
     lines = [_line(random, owner) for _ in range(random.randint(1, 5))]
-    name, content = random.choice([_csv, _csv, _csv, _workbook, _focus, _pages])(lines, random)
+    name, content = random.choice([_csv, _csv, _csv, _workbook, _focus, _pages])(
+        lines, random, order
+    )
     if name.endswith((".csv", ".CSV", ".json")):
         ending = random.choice(["", "", ".gz", ".bz2"])
         content = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}[ending](content)
@@ -124,7 +128,7 @@ _SPELLINGS: dict[str, list[Spelling]] = {
 }
 
 
-def _csv(lines: list[Line], random: Random) -> tuple[str, bytes]:
+def _csv(lines: list[Line], random: Random, order: Random) -> tuple[str, bytes]:
     if random.random() < 0.2:
         between = {
             "Usage Start Time": random.choice(_DAYS[:2]),
@@ -134,23 +138,23 @@ def _csv(lines: list[Line], random: Random) -> tuple[str, bytes]:
         rows = _rows(lines, random, english, between)
     else:
         rows = _in_chinese(lines, random)
-    rows = _in_another_order(rows, random)
+    rows = _in_another_order(rows, order)
     titles = random.choice(["", "", "腾讯云账单明细\n", "账单\n\n账单月份,2026-09\n"])
-    text = titles + _table(rows, random)
+    text = titles + _table(rows, random, order)
     encoding = random.choice(["utf-8", "utf-8-sig", "gb18030"])
     return random.choice(["bill.csv", "BILL.CSV"]), text.encode(encoding)
 
 
-def _in_another_order(rows: list[Row], random: Random) -> list[Row]:
+def _in_another_order(rows: list[Row], order: Random) -> list[Row]:
     """The columns in any order, with some that nobody reads."""
     columns = list(rows[0])
-    random.shuffle(columns)
-    further = random.choice([{}, {"备注": "1,5"}, {"": ""}])
+    order.shuffle(columns)
+    further = order.choice([{}, {"备注": "1,5"}, {"": ""}])
     return [{column: row[column] for column in columns} | further for row in rows]
 
 
-def _table(rows: list[Row], random: Random) -> str:
-    delimiter = random.choice([",", ",", ";", "\t"])
+def _table(rows: list[Row], random: Random, order: Random) -> str:
+    delimiter = order.choice([",", ",", ";", "\t"])
     if random.random() < 0.5:
         return table(rows, delimiter)
     text = io.StringIO(newline="")
@@ -162,7 +166,7 @@ def _table(rows: list[Row], random: Random) -> str:
     return text.getvalue()
 
 
-def _workbook(lines: list[Line], random: Random) -> tuple[str, bytes]:
+def _workbook(lines: list[Line], random: Random, order: Random) -> tuple[str, bytes]:
     # In a workbook ="…" is a formula, whose value only a spreadsheet knows.
     rows: list[dict[str, Any]] = [
         {name: value.removeprefix("=").strip('"') for name, value in row.items()}
@@ -177,7 +181,7 @@ def _workbook(lines: list[Line], random: Random) -> tuple[str, bytes]:
     return random.choice(["bill.xlsx", "BILL.XLSX"]), workbook(rows, random.randint(0, 3))
 
 
-def _focus(lines: list[Line], random: Random) -> tuple[str, bytes]:
+def _focus(lines: list[Line], random: Random, order: Random) -> tuple[str, bytes]:
     rows = []
     for owner, day, amount, cost in lines:
         before = day - timedelta(days=1)
@@ -188,11 +192,11 @@ def _focus(lines: list[Line], random: Random) -> tuple[str, bytes]:
             focus(owner, f"{amount:f}", f"{cost:f}")
             | {"ChargePeriodStart": start, "ChargePeriodEnd": end}
         )
-    rows = _in_another_order(rows, random)
+    rows = _in_another_order(rows, order)
     return f"FOCUS-bill_details-{lines[0][0]}-20260930.CSV", table(rows).encode("utf-8-sig")
 
 
-def _pages(lines: list[Line], random: Random) -> tuple[str, bytes]:
+def _pages(lines: list[Line], random: Random, order: Random) -> tuple[str, bytes]:
     """Pages of the API: one after the other, in an array, or items alone."""
     items = [
         item(owner, f"{amount:.8f}", f"{cost:.8f}")
