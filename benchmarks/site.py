@@ -111,7 +111,7 @@ def _multiply(con: duckdb.DuckDBPyConnection, place: Path, times: int, first: st
     for name in ("history", "night"):
         con.execute(f"attach '{place / name / 'warehouse.duckdb'}' as {name} (read_only)")
     [(database,)] = con.execute("select current_database()").fetchall()
-    for schema in ("billing", "ops", "seeds", "intermediate"):
+    for schema in ("billing", "ops", "raw", "seeds", "intermediate"):
         con.execute(f"create schema {schema}")
     tables = con.execute(
         """
@@ -120,6 +120,7 @@ def _multiply(con: duckdb.DuckDBPyConnection, place: Path, times: int, first: st
             table_schema in ('billing', 'seeds')
             or table_name in ('runs', 'control_results', 'unbilled_calls', 'rejected_records')
             or table_name = 'int_daily_usage_changes'
+            or (table_schema = 'raw' and table_name = 'packages')
         ) and table_name not in ('calls', 'focus_cost_and_usage')
         order by all
         """

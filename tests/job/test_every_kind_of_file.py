@@ -1,5 +1,6 @@
-"""Every kind of file that clouds and people deliver lands in one run, and is billed like the same
-calls in canonical lines. What cannot be read is named."""
+"""A file of every kind that clouds and people deliver lands in one run, and is billed like the same
+calls in canonical lines. The vendor's bill agrees in each of its forms. What cannot be read is
+named."""
 
 from __future__ import annotations
 
@@ -19,9 +20,11 @@ import pytest
 import zstandard
 
 from tests.support.commands import callbill, run_job
-from tests.support.landing_files import write
-from tests.support.places import places, query
+from tests.support.landing_files import json_lines, write
+from tests.support.places import places, query, query_warehouse
 from tests.support.shared import make_once
+from tests.support.vendor_bill_forms import FORMS, adjustment, archive, chinese
+from tests.support.vendor_bill_forms import table as bill_table
 
 DAY = "2026-09-02"
 OWNER = "100000000901"
@@ -53,14 +56,6 @@ def table(name: str, delimiter: str = ",", before: str = "") -> bytes:
     writer.writeheader()
     writer.writerows(calls(name))
     return (before + text.getvalue()).encode()
-
-
-def archive(**members: bytes) -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as packed:
-        for name, member in members.items():
-            packed.writestr(name, member)
-    return content.getvalue()
 
 
 def damaged(content: bytes, at: bytes) -> bytes:
@@ -128,12 +123,14 @@ PLAIN = {
 }
 ARCHIVES = {
     "two.zip": lambda name: archive(
-        **{f"{name}.jsonl": b"".join(lines(name).splitlines(True)[:1])},
-        **{f"in/a/folder/{name}.csv": table(name)},
+        {
+            f"{name}.jsonl": b"".join(lines(name).splitlines(True)[:1]),
+            f"in/a/folder/{name}.csv": table(name),
+        }
     ),
-    "packed_within.ZIP": lambda name: archive(**{f"{name}.jsonl.gz": gzip.compress(lines(name))}),
+    "packed_within.ZIP": lambda name: archive({f"{name}.jsonl.gz": gzip.compress(lines(name))}),
     "mac.zip": lambda name: archive(
-        **{f"{name}.jsonl": lines(name), f"__MACOSX/._{name}.jsonl": b"\0\1"}
+        {f"{name}.jsonl": lines(name), f"__MACOSX/._{name}.jsonl": b"\0\1"}
     ),
 }
 WITHOUT_ENDING = {
@@ -188,12 +185,124 @@ NOT_READ = {
     "app.tar": "tar",
     "no_ending": "is neither",
     "book.xlsx": "is a workbook",
+    "book.xls": "save it as .xlsx or .csv",
 }
+
+
+# An example of each shape that ships; each holds two calls of OWNER, the second of which failed.
+EXAMPLES = Path(__file__).parent.parent / "fixtures" / "shapes"
+SHAPED = sorted(path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.glob("*/*"))
+IN_EXAMPLES = b"8f14e45f-ceea"
+IN_OWN_SHAPES = "100000000905"
+# Shapes of the place: CSV as CLS ships it, and lines of text.
+OWN_SHAPES = {
+    "cls_csv": (
+        "delimiter: '|'\nquote: \"'\"\nescape: '\\'\n"
+        "columns: [request_id, called_at, owner_uin, action, query, code]\n"
+        "fields: {request_id: request_id, called_at: called_at, owner_uin: owner_uin,"
+        " action: action, error_code: code}\n"
+        "constants: {http_status: 200}\nno_error_codes: ['null']\n",
+        "calls.csv",
+        f"own-1|1788228000|{IN_OWN_SHAPES}|SearchByText|'red | \\' teapot'|null\n".encode(),
+    ),
+    "text": (
+        "files: lines\npattern: '(?P<at>\\S+) (?P<account>\\d+) (?P<action>\\w+) (?P<id>\\S+)'\n"
+        "fields: {request_id: id, called_at: at, owner_uin: account, action: action}\n"
+        "constants: {http_status: 200}\n",
+        "20260901_own",
+        f"2026-09-01T10:00:00+08:00 {IN_OWN_SHAPES} SearchByText own-2\n".encode(),
+    ),
+}
+# An account for each form of the vendor's bill, with two calls.
+BILLED = {name: str(100000000950 + number) for number, name in enumerate(FORMS)}
+ADJUSTED, MONTH_TO_DATE = "100000000990", "100000000991"
+
+
+def with_ids_of_its_own(number: int, content: bytes) -> bytes:
+    """An example with other request ids than all the others have."""
+    packed = content[:2] == b"\x1f\x8b"
+    text = gzip.decompress(content) if packed else content
+    assert text.count(IN_EXAMPLES) >= 2
+    text = text.replace(IN_EXAMPLES, f"{number:08x}-ceea".encode())
+    return gzip.compress(text) if packed else text
+
+
+def of_examples(number: int) -> list[dict[str, object]]:
+    return [
+        {
+            "request_id": f"{number:08x}-ceea-467f-a8e7-00000000000{n}",
+            "called_at": f"2026-09-01T10:00:0{n}+08:00",
+            "owner_uin": OWNER,
+            "action": "SearchByText",
+            "http_status": 200 if n == 1 else 500,
+        }
+        for n in (1, 2)
+    ]
+
+
+def in_own_shapes() -> list[dict[str, object]]:
+    return [
+        calls("own")[0] | {"request_id": f"own-{n}", "owner_uin": IN_OWN_SHAPES} for n in (1, 2)
+    ]
+
+
+def of_billed_accounts() -> list[dict[str, object]]:
+    return [
+        call | {"owner_uin": owner}
+        for owner in (*BILLED.values(), ADJUSTED, MONTH_TO_DATE)
+        for call in calls(f"billed-{owner}")
+    ]
+
+
+def _land_bills(landing: Path) -> None:
+    """Calls of accounts, and the vendor's bill of each in another form."""
+    write(
+        landing / f"call_logs/arrived_on={DAY}/of-billed.jsonl", json_lines(*of_billed_accounts())
+    )
+    bills = landing / f"vendor_bills/arrived_on={DAY}"
+    for name, owner in BILLED.items():
+        write(bills / name, FORMS[name](owner, "0.00200000", "0.12000000"))
+    line = chinese(ADJUSTED, "0.00200000", "0.12000000")
+    write(bills / "adjusted.csv", bill_table([line]).encode())
+    write(bills / "adjustments.json", adjustment(ADJUSTED, -3.5))
+    # What came the day before had less of the month.
+    short = bill_table([chinese(MONTH_TO_DATE, "0.00100000", "0.06000000")])
+    whole = bill_table([chinese(MONTH_TO_DATE, "0.00200000", "0.12000000")])
+    write(landing / "vendor_bills/arrived_on=2026-09-01/month.csv", short.encode())
+    write(bills / "month.csv", whole.encode())
 
 
 @pytest.fixture(scope="module")
 def place() -> Path:
     return make_once("every-kind-of-file", _make)
+
+
+@pytest.fixture(scope="module")
+def canonical() -> Path:
+    """The same calls and contracts as canonical lines alone."""
+    return make_once("every-kind-of-file-as-lines", _make_canonical)
+
+
+def _make_canonical(folder: Path) -> None:
+    expected = [call for number, name in enumerate(READ) for call in calls(f"{number:02d}-{name}")]
+    for number in range(len(SHAPED)):
+        expected += of_examples(number)
+    expected += [*in_own_shapes(), *of_billed_accounts()]
+    for owner in (IN_WORKBOOK, IN_GB18030):
+        expected += [call | {"owner_uin": owner} for call in calls(f"of-{owner}")]
+    for window in WINDOWS[:-1]:
+        expected.append(calls(f"window-{window}")[0] | {"owner_uin": WINDOWED})
+    write(folder / f"landing/call_logs/arrived_on={DAY}/calls.jsonl", json_lines(*expected))
+    terms = [
+        {
+            "owner_uin": owner, "component_code": "wimgs_search_by_text",
+            "effective_from": "2026-09-01", "discount": discount,
+        }
+        for owner, discount in ((IN_WORKBOOK, "0.5"), (IN_GB18030, "0.25"))
+    ]  # fmt: skip
+    write(folder / f"landing/contracts/arrived_on={DAY}/terms.jsonl", json_lines(*terms))
+    ended = run_job(folder, "--through", DAY)
+    assert ended.returncode == 0, ended.stderr
 
 
 def _make(folder: Path) -> None:
@@ -213,8 +322,18 @@ def _make(folder: Path) -> None:
     for owner in (IN_WORKBOOK, IN_GB18030):
         agreed = [call | {"owner_uin": owner} for call in calls(f"of-{owner}")]
         write(landing / f"{owner}.json", json.dumps(agreed).encode())
-    write(landing / "nested.zip", archive(**{"again.zip": archive(**{"a.jsonl": lines("again")})}))
-    ended = run_job(folder, "--through", DAY)
+    write(landing / "nested.zip", archive({"again.zip": archive({"a.jsonl": lines("again")})}))
+    for number, name in enumerate(SHAPED):
+        shape, _, file = name.partition("/")
+        target = folder / f"landing/call_logs/format={shape}/arrived_on={DAY}/{file}"
+        write(target, with_ids_of_its_own(number, (EXAMPLES / name).read_bytes()))
+    for name, (declaration, file, content) in OWN_SHAPES.items():
+        write(folder / f"shapes/{name}.yml", declaration.encode())
+        write(folder / f"landing/call_logs/format={name}/arrived_on={DAY}/{file}", content)
+    _land_bills(folder / "landing")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CALLBILL_SHAPES", str(folder / "shapes"))
+        ended = run_job(folder, "--through", DAY)
     (folder / "stdout").write_text(ended.stdout + ended.stderr)
     assert ended.returncode == 0, ended.stderr
 
@@ -237,15 +356,75 @@ def test_a_file_is_read_like_canonical_lines(place: Path, name: str) -> None:
     assert found == expected
 
 
-def test_the_bill_is_that_of_all_files(place: Path) -> None:
-    [(calls_billed, cost)] = query(
+def test_the_bill_is_that_of_the_same_calls_in_canonical_lines(
+    place: Path, canonical: Path
+) -> None:
+    # Not every form tells who called, and from where; and one call of two.zip came twice.
+    of_calls = "request_id, settled_on, usage_date, owner_uin, component_code, disposition"
+    for mart, columns in (
+        ("bill_lines", "*"), ("settlements", "*"), ("monthly_bills", "*"), ("calls", of_calls),
+    ):  # fmt: skip
+        rows = f"select {columns} from billing.{mart} order by all"
+        assert query(place, rows) == query(canonical, rows), mart
+    [(billed,)] = query(place, "select sum(calls_billed) from billing.calls")
+    accounts = len(BILLED) + 2
+    assert billed == 2 * len(READ) + len(SHAPED) + 2 + 2 * accounts + 2 * 2 + 3
+
+
+@pytest.mark.parametrize("name", SHAPED)
+def test_an_example_of_a_shape_that_ships_is_read_as_its_two_calls(place: Path, name: str) -> None:
+    found = query(
         place,
-        f"select sum(calls), sum(real_cost) from billing.bill_lines where owner_uin = '{OWNER}'",
+        "select request_id, disposition from billing.calls"
+        f" where starts_with(request_id, '{SHAPED.index(name):08x}-ceea') order by 1",
     )
-    assert (calls_billed, f"{cost}") == (
-        2 * len(READ),
-        f"{2 * len(READ) * 6}"[:-2] + "." + f"{2 * len(READ) * 6:02d}"[-2:] + "000000",
+    assert [disposition for _id, disposition in found] == ["billed", "failed"]
+
+
+def test_nothing_is_unread_but_what_is_named(place: Path) -> None:
+    """Also of files that were read no line was rejected, but an attempt that reached no server."""
+    rejected = query(
+        place,
+        "select parse_filename(path), reason from ops.rejected_records"
+        " where reason <> 'unreadable_file' order by all",
     )
+    assert rejected == [("objects.jsonl", "never_reached")]
+    unreadable = query(
+        place, "select count(*) from ops.rejected_records where reason = 'unreadable_file'"
+    )
+    assert unreadable == [(len(UNREADABLE) + 1,)]  # and the window of 1 GiB
+    listed = query_warehouse(
+        place, "select count(*) from ops.source_files where records_accepted = 0"
+    )
+    assert listed == [(len(UNREADABLE) + 1,)]
+
+
+@pytest.mark.parametrize("name", BILLED)
+def test_the_vendors_bill_agrees_in_each_form(place: Path, name: str) -> None:
+    found = query(
+        place,
+        "select category, calls, vendor_calls, cost_difference::varchar from billing.reconciliation"
+        f" where owner_uin = '{BILLED[name]}'",
+    )
+    assert found == [("none", 2, 2, "0.00000000")]
+
+
+def test_a_month_to_date_replaces_that_of_the_day_before(place: Path) -> None:
+    found = query(
+        place,
+        "select category, vendor_calls from billing.reconciliation"
+        f" where owner_uin = '{MONTH_TO_DATE}'",
+    )
+    assert found == [("none", 2)]
+
+
+def test_an_adjustment_of_the_vendors_is_kept_apart(place: Path) -> None:
+    found = query(
+        place,
+        "select status, vendor_cost::varchar from billing.vendor_bill_lines"
+        f" where owner_uin = '{ADJUSTED}' order by 1",
+    )
+    assert found == [("bill_adjustment", "-3.50000000"), ("usage", "0.12000000")]
 
 
 @pytest.mark.parametrize("name", UNREADABLE)

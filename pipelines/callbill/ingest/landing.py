@@ -315,6 +315,8 @@ def kind_of(name: str) -> tuple[str, str]:
             f"is packed by {_NOT_UNPACKED[suffix]}, which is not unpacked here: have it "
             "delivered as .gz, .zst, .bz2 or .zip, or unpack it"
         )
+    if suffix == ".xls":
+        raise UnusableFileError("is a workbook in its old form: save it as .xlsx or .csv")
     kind = KINDS.get(suffix)
     if kind is None and "format" in _key_values(folders) and not suffix:
         # Clouds deliver files without an ending. What they are is what their shape says.

@@ -132,7 +132,15 @@ class Shape:
             or self.key_value_lists
             or self.pattern
             or any("\\." in path or path.startswith("$.") for path in self.paths)
+            or self._has_keys_alike
         )
+
+    @cached_property
+    def _has_keys_alike(self) -> bool:
+        """Whether two keys differ in capitals alone, such as `Error.Code` and `code`. Which of them
+        a line's `CODE` is, only its place in the line says."""
+        keys = {part for path in self.paths for part in parts_of(path)}
+        return len({key.lower() for key in keys}) < len(keys)
 
     @cached_property
     def flat(self) -> Shape:

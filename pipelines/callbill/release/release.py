@@ -73,6 +73,11 @@ class Release:
         """Whether a file of the release has calls."""
         return path.is_relative_to(self.parquet / "calls")
 
+    def is_of_a_date(self, path: Path) -> bool:
+        """Whether a file of the release has the rows of a settlement date or bill month alone:
+        releases that have the same rows of it share it."""
+        return path.is_relative_to(self.parquet) and path.parent != self.parquet
+
     def calls_of(self, settled_on: date) -> Path:
         return self.parquet / "calls" / f"settled_on={settled_on}"
 

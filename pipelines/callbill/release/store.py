@@ -2,10 +2,11 @@
 
 s3://bucket/prefix/
     pointers/<number>.json       the releases in order; the highest number is the current one
-    releases/<run id>/           a release's files, as in a published folder, except calls
+    releases/<run id>/           a release's files, as in a published folder, except those below
         files.json               which files it has, under which names of the store
         manifest.json            put last
     calls/settled_on=<date>/     files of calls, named by their content, shared by releases
+    focus_cost_and_usage/bill_month=<date>/    likewise
     status/                      the status of the last run
 
 A pointer is created only if there is none of its number: that is the seal, and of two runs that
@@ -177,7 +178,7 @@ class PublishedToStore(Published):
         # Pointers first: a reader then finds no release that is half gone.
         delete([self._pointer(p.number) for p in pointers if p.run_id in old])
         names = [folder / name for run_id in old for name in by_release[run_id]]
-        shared = [self.place / key for key in sorted(only_old) if key.startswith("calls/")]
+        shared = [self.place / key for key in sorted(only_old) if not key.startswith("releases/")]
         for paths in (names, shared):
             delete(paths)
 
@@ -238,14 +239,16 @@ class PublishedToStore(Published):
         name = path.relative_to(release.folder).as_posix()
         size = path.stat().st_size
         known = before.get(name)
-        is_calls = release.is_calls(path)
         # The release before has calls of sealed dates only, and those never change.
-        if is_calls and known is not None and known.size == size:
+        if release.is_calls(path) and known is not None and known.size == size:
             return known
         sha256 = digest_of(path)
         key = f"releases/{release.run_id}/{name}"
-        if is_calls:
-            key = f"calls/{path.parent.name}/{sha256[:32]}.parquet"
+        if release.is_of_a_date(path):
+            folder = path.parent.relative_to(release.parquet).as_posix()
+            key = f"{folder}/{sha256[:32]}.parquet"
+            if known is not None and known.key == key:
+                return known
         if name != MANIFEST:
             put(self.place / key, path)
         return _File(name, key, size, sha256)

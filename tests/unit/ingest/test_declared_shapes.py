@@ -181,3 +181,34 @@ def test_a_shape_may_not_have_the_name_of_one_that_ships(tmp_path: Path) -> None
 
 def test_a_folder_that_is_not_there_has_no_shapes(tmp_path: Path) -> None:
     assert load_shapes(tmp_path / "nothing") == {}
+
+
+KEYS_ALIKE = """
+fields:
+  request_id: id
+  called_at: at
+  owner_uin: account
+  action: action
+  error_code: [Error.Code, code]
+constants: {http_status: 200}
+"""
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [
+        ('"Error": {"Code": "InternalError"}', "InternalError"),
+        ('"ERROR": {"CODE": "InternalError"}', "InternalError"),
+        ('"code": "ClientError"', "ClientError"),
+        ('"Code": "ClientError"', "ClientError"),
+        ('"a": {"Code": "of another"}', "-"),
+    ],
+)
+def test_keys_that_differ_in_capitals_alone_are_told_apart_by_their_place(
+    tmp_path: Path, outcome: str, code: str
+) -> None:
+    line = f'{{"id": "a-1", "at": 1788228000, "account": 1, "action": "SearchByText", {outcome}}}\n'
+    example = Example("mine", KEYS_ALIKE, "calls.jsonl", line, [])
+    settings, file = put(tmp_path, example)
+    [trial] = try_file(settings, file, feed="call_logs", shape="mine", limit=50)
+    assert told(trial) == [f"a-1 2026-09-01T02:00:00 1 SearchByText 200 {code}"]

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.read_alike import check
+import pytest
+
+from tests.support.read_alike import check, check_bills
 
 
-def test_generated_files_are_read_as_their_calls(tmp_path: Path) -> None:
-    for seed in range(60):
-        folder = tmp_path / str(seed)
+@pytest.mark.parametrize("together", [1, 60])
+def test_generated_files_are_read_as_their_calls(tmp_path: Path, together: int) -> None:
+    for first in range(0, 60, together):
+        folder = tmp_path / str(first)
         folder.mkdir()
-        check(seed, folder)
+        check(range(first, first + together), folder)
+
+
+def test_generated_bills_are_read_as_their_lines(tmp_path: Path) -> None:
+    check_bills(range(60), tmp_path)

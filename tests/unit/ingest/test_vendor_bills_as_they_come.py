@@ -2,75 +2,38 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import zipfile
-from datetime import date, datetime
+from contextlib import suppress
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
-import openpyxl
 import pytest
+from callbill.base.rules import READING_RULES
 from callbill.base.settings import load_settings
+from callbill.ingest.readers.lines import UnreadableFileError
+from callbill.ingest.readers.workbooks import sheet_as_csv
+from callbill.ingest.shapes import shape_of
 from callbill.queries.try_file import Trial, try_file
 
+from tests.support.vendor_bill_forms import (
+    FORMS,
+    adjustment,
+    archive,
+    chinese,
+    english,
+    item,
+    table,
+    workbook,
+)
+
 OWNER = "100000000911"
-CHINESE = {
-    "支付者UIN": OWNER,
-    "使用者UIN": OWNER,
-    "操作者UIN": OWNER,
-    "产品名称": "联网图像搜索",
-    "子产品名称": "联网图像搜索",
-    "交易类型": "按量计费日结",
-    "扣费时间": "2026-09-02 08:10:00",
-    "开始使用时间": "2026-09-01 00:00:00",
-    "结束使用时间": "2026-09-01 23:59:59",
-    "组件类型": "文搜图",
-    "组件名称": "文搜图",
-    "组件刊例价": "60.00000000",
-    "组件用量": "10.00000000",
-    "组件用量单位": "千次",
-    "折扣率": "1",
-    "优惠后总价": "1234.56000000",
-}
-ENGLISH = {
-    "Payer Account ID": OWNER,
-    "Owner Account ID": OWNER,
-    "Operator Account ID": OWNER,
-    "Product Name": "wimgs",
-    "Subproduct Name": "wimgs",
-    "Transaction Type": "Daily settlement",
-    "Transaction Time": "2026-09-02 08:10:00",
-    "Usage Start Time": "2026-09-01 00:00:00",
-    "Usage End Time": "2026-09-01 23:59:59",
-    "Component Type": "wimgs_search_by_text",
-    "Component Name": "wimgs_search_by_text",
-    "Component List Price": "60.00000000",
-    "Component Usage": "10.00000000",
-    "Component Usage Unit": "千次",
-    "Discount Rate": "1",
-    "Currency": "CNY",
-    "Total Amount After Discount (Excluding Tax)": "1234.56000000",
-}
-FOCUS = {
-    "BillingAccountId": OWNER,
-    "SubAccountId": OWNER,
-    "ServiceName": "联网图像搜索",
-    "ChargeCategory": "Usage",
-    "BillingPeriodStart": "2026-08-31T16:00:00Z",
-    "ChargePeriodStart": "2026-08-31T16:00:00Z",
-    "ChargePeriodEnd": "2026-09-01T16:00:00Z",
-    "SkuId": "wimgs_search_by_text",
-    "ListUnitPrice": "60.00000000",
-    "PricingQuantity": "10",
-    "PricingUnit": "1000 Requests",
-    "BillingCurrency": "CNY",
-    "BilledCost": "1234.56",
-    "EffectiveCost": "",
-    "ServiceCategory": "",
-}
+WRITTEN = (OWNER, "10.00000000", "1234.56000000")
+CHINESE, ENGLISH = chinese(*WRITTEN), english(*WRITTEN)
 LINE = {
     "owner_uin": OWNER,
     "usage_date": date(2026, 9, 1),
@@ -78,30 +41,6 @@ LINE = {
     "list_price": Decimal("60"),
     "real_cost": Decimal("1234.56"),
 }
-
-
-def table(rows: list[dict[str, str]], delimiter: str = ",") -> str:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]), delimiter=delimiter, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def workbook(rows: list[dict[str, Any]], titles: int = 0, sheets: int = 1) -> bytes:
-    book = openpyxl.Workbook()
-    for n in range(sheets):
-        sheet = book.active if n == 0 else book.create_sheet()
-        assert sheet is not None
-        for _ in range(titles):
-            sheet.append(["腾讯云账单"])
-        sheet.append(list(rows[0]))
-        for row in rows:
-            sheet.append(list(row.values()))
-    book.create_sheet("说明").append(["字段说明"])
-    content = io.BytesIO()
-    book.save(content)
-    return content.getvalue()
 
 
 def read(folder: Path, name: str, content: bytes | str) -> list[Trial]:
@@ -118,32 +57,6 @@ def lines(trials: list[Trial]) -> list[dict[str, Any]]:
     ]
 
 
-WAYS = {
-    "chinese.csv": table([CHINESE]),
-    "bom.csv": "\ufeff" + table([CHINESE]),
-    "gb18030.CSV": table([CHINESE]).encode("gb18030"),
-    "titled.csv": "腾讯云账单明细\n账单月份,2026-09\n\n" + table([CHINESE]),
-    "titled_gb18030.csv": ("腾讯云账单明细\n" + table([CHINESE])).encode("gb18030"),
-    "semicolons.csv": "sep=;\n" + table([CHINESE], ";"),
-    "english.csv": table([ENGLISH]),
-    "focus.CSV": table([FOCUS]),
-    "bill.xlsx": workbook([CHINESE]),
-    "titled.XLSX": workbook([CHINESE], titles=3),
-    "typed.xlsx": workbook(
-        [
-            CHINESE
-            | {
-                "支付者UIN": int(OWNER),
-                "开始使用时间": datetime.fromisoformat("2026-09-01T00:00:00"),
-                "结束使用时间": datetime.fromisoformat("2026-09-01T23:59:59"),
-                "组件刊例价": 60,
-                "组件用量": 10.0,
-                "折扣率": 1.0,
-                "优惠后总价": 1234.56,
-            }
-        ]
-    ),
-}
 SPELLINGS = [
     {"开始使用时间": "2026/9/1 0:00", "结束使用时间": "2026/9/1 23:59"},
     {"扣费时间": "2026/9/2 8:10"},
@@ -166,9 +79,9 @@ SPELLINGS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("name", FORMS)
 def test_a_bill_is_read_in_whatever_form_it_comes(tmp_path: Path, name: str) -> None:
-    assert lines(read(tmp_path, name, WAYS[name])) == [LINE]
+    assert lines(read(tmp_path, name, FORMS[name](*WRITTEN))) == [LINE]
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS, ids=str)
@@ -206,11 +119,9 @@ def test_a_discount_in_percent(tmp_path: Path) -> None:
 
 
 def test_an_archive_of_several_parts(tmp_path: Path) -> None:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as packed:
-        for n in (1, 2):
-            packed.writestr(f"{OWNER}-bill_details_{n}.csv", table([CHINESE]).encode("gb18030"))
-    trials = read(tmp_path, f"{OWNER}-202609-by_used_time-bill_details.zip", content.getvalue())
+    part = table([CHINESE]).encode("gb18030")
+    content = archive({f"{OWNER}-bill_details_{n}.csv": part for n in (1, 2)})
+    trials = read(tmp_path, f"{OWNER}-202609-by_used_time-bill_details.zip", content)
     assert lines(trials) == [LINE, LINE]
     assert [trial.name.rpartition("/")[2] for trial in trials] == [
         f"{OWNER}-bill_details_1.csv",
@@ -230,28 +141,33 @@ def test_a_workbook_without_the_columns_is_rejected(tmp_path: Path) -> None:
     assert "has no sheet with the columns of its feed" in trial.unreadable
 
 
-ITEM = {
-    "PayerUin": OWNER,
-    "BusinessCodeName": "联网图像搜索",
-    "FeeBeginTime": "2026-09-01 00:00:00",
-    "FeeEndTime": "2026-09-01 23:59:59",
-    "BillMonth": "2026-09",
-    "ComponentSet": [
-        {
-            "ComponentCodeName": "文搜图",
-            "ItemCodeName": "文搜图",
-            "SinglePrice": "60.00000000",
-            "UsedAmount": "10.00000000",
-            "UsedAmountUnit": "千次",
-            "RealTotalMeasure": "12",
-            "DeductedMeasure": "2",
-            "RealCost": "1234.56000000",
-            "VoucherPayAmount": "0.00000000",
-            "CashPayAmount": "1234.56000000",
-            "IncentivePayAmount": "-",
-        }
-    ],
-}
+def test_a_workbook_may_be_packed(tmp_path: Path) -> None:
+    [trial] = read(tmp_path, "bill.zip", archive({"2026/bill.xlsx": workbook([CHINESE])}))
+    assert lines([trial]) == [LINE]
+
+
+def test_a_damaged_workbook_is_unreadable_and_never_a_fault_of_the_run(tmp_path: Path) -> None:
+    """Bytes changed anywhere, and members that are cut or not there."""
+    whole = workbook([CHINESE])
+    with zipfile.ZipFile(io.BytesIO(whole)) as unpacked:
+        members = {name: unpacked.read(name) for name in unpacked.namelist()}
+    damaged = []
+    for seed in range(60):
+        random = Random(seed)
+        content = bytearray(whole)
+        content[random.randrange(len(content))] ^= 1 << random.randrange(8)
+        name = random.choice(list(members))
+        cut = members | {name: members[name][: random.randrange(len(members[name]))]}
+        damaged += [bytes(content), archive(cut), archive({**cut, name: b""})]
+    shape = shape_of("vendor_bills", "canonical", READING_RULES)
+    for number, content in enumerate(damaged):
+        path = tmp_path / f"{number}.xlsx"
+        path.write_bytes(content)
+        with suppress(UnreadableFileError):
+            sheet_as_csv(path, shape, tmp_path / "sheet.csv")
+
+
+ITEM = item(*WRITTEN)
 
 
 @pytest.mark.parametrize(
@@ -260,10 +176,12 @@ ITEM = {
         json.dumps({"DetailSet": [ITEM], "Total": 1, "RequestId": "r"}, indent=4),
         "\n".join(json.dumps({"DetailSet": [ITEM], "Total": 2}, indent=4) for _ in (1, 2)),
         json.dumps([{"Response": {"DetailSet": [ITEM]}}, {"Response": {"DetailSet": [ITEM]}}]),
+        json.dumps([{"DetailSet": [ITEM, ITEM]}], indent=1),
         json.dumps([ITEM, ITEM]),
+        json.dumps([ITEM]),
         json.dumps(ITEM),
     ],
-    ids=["page", "pages", "array-of-pages", "array-of-items", "item"],
+    ids=["page", "pages", "array-of-pages", "array-of-a-page", "items", "array-of-an-item", "item"],
 )
 def test_pages_that_tccli_saved(tmp_path: Path, document: str) -> None:
     found = lines(read(tmp_path, "bill.json", document))
@@ -279,15 +197,7 @@ def test_packages_and_payments_are_kept(tmp_path: Path) -> None:
 
 
 def test_adjustments_of_the_vendor(tmp_path: Path) -> None:
-    adjustment = {
-        "PayerUin": OWNER,
-        "Month": "2026-09",
-        "AdjustType": "manualAdjustment",
-        "AdjustNum": "2220726096135",
-        "AdjustCompletionTime": "2026-10-02 12:39:04",
-        "AdjustAmount": -3.5,
-    }
-    [trial] = read(tmp_path, "adjust.json", json.dumps({"Total": 1, "Data": [adjustment]}))
+    [trial] = read(tmp_path, "adjust.json", adjustment(OWNER, -3.5))
     record = dict(zip(trial.columns, trial.records[0], strict=True))
     assert (record["owner_uin"], record["real_cost"]) == (OWNER, Decimal("-3.5"))
     assert (record["transaction_type"], record["bill_id"]) == ("manualAdjustment", "2220726096135")

@@ -30,13 +30,17 @@ def published(folder: Path) -> PublishedToStore:
     return PublishedToStore(folder, PLACE)
 
 
-def publish(folder: Path, run_id: str) -> None:
+def publish(folder: Path, run_id: str, months: dict[str, bytes] | None = None) -> None:
     there = published(folder)
     there.pull()
     release: Release = there.new(run_id)
     calls = release.folder / "parquet/calls/settled_on=2026-09-01" / "calls.parquet"
     calls.parent.mkdir(parents=True)
     calls.write_bytes(b"calls")
+    for month, content in (months or {}).items():
+        file = release.folder / f"parquet/focus_cost_and_usage/bill_month={month}/name.parquet"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(content)
     (release.folder / "manifest.json").write_text("{}")
     there.switch_to(release)
 
@@ -102,3 +106,32 @@ def test_a_list_that_is_late_hides_no_release(
     reader.pull()
     assert reader.number == 2
     assert reader.current().run_id == SECOND  # type: ignore[union-attr]
+
+
+def test_a_month_that_did_not_change_is_uploaded_once_and_kept_as_long_as_it_is_needed(
+    tmp_path: Path, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(tmp_path / "a", FIRST, {"2026-08-01": b"august", "2026-09-01": b"sep"})
+    uploaded = []
+    put = objects.put
+    monkeypatch.setattr(
+        "callbill.release.store.put",
+        lambda path, content: (uploaded.append(path), put(path, content)),
+    )
+    # As long as before, and otherwise.
+    publish(tmp_path / "a", SECOND, {"2026-08-01": b"august", "2026-09-01": b"SEP"})
+    months = [path.parent.name for path in uploaded if "focus_cost_and_usage" in path.parts]
+    assert months == ["bill_month=2026-09-01"]
+    there = published(tmp_path / "a")
+    there.pull()
+    there.remove_old(1)
+    left = [
+        found.name for found in objects.objects_below(PLACE) if "focus_cost_and_usage" in found.name
+    ]
+    assert len(left) == 2
+    published(tmp_path / "b").pull()
+    focus = tmp_path / f"b/releases/{SECOND}/parquet/focus_cost_and_usage"
+    assert [path.read_bytes() for path in sorted(focus.glob("*/name.parquet"))] == [
+        b"august",
+        b"SEP",
+    ]

@@ -21,8 +21,8 @@ def pages_as_lines(path: Path, target: Path) -> Path:
         values = list(islice(values_of(path), _MOST_PAGES))
     except UnreadableFileError:
         return document_as_line(path, target)
-    is_list = _begins_a_list(path)
-    if len(values) < 2 or (is_list and not _is_page(values[0])):
+    has_pages = _is_page(values[0]) if _begins_a_list(path) and values else len(values) > 1
+    if not has_pages:
         return document_as_line(path, target)
     with target.open("wb") as sink:
         for value in values:

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import errno
 import re
+import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from xml.etree.ElementTree import ParseError
 
 from callbill.ingest.readers.csv_layout import is_header
@@ -22,7 +26,11 @@ from callbill.ingest.shapes import Shape
 _MAX_BYTES = 2 * 2**30
 # The header is looked for in so many rows.
 _FIRST_ROWS = 50
-_FAULTS = (zipfile.BadZipFile, KeyError, ValueError, ParseError, EOFError, TypeError, OSError)
+# What zipfile and openpyxl raise of files that are damaged, encrypted or none.
+_FAULTS = (
+    zipfile.BadZipFile, zlib.error, ParseError, ArithmeticError, AttributeError, EOFError,
+    LookupError, OSError, RuntimeError, TypeError, ValueError,
+)  # fmt: skip
 
 
 def sheet_as_csv(path: Path, shape: Shape, target: Path) -> Path:
@@ -31,13 +39,29 @@ def sheet_as_csv(path: Path, shape: Shape, target: Path) -> Path:
     Raises UnreadableFileError if the file is no workbook, or if not exactly one sheet has such a
     header.
     """
+    try:
+        with path.open("rb") as file, warnings.catch_warnings():
+            # Of styles, print areas and the like, which no figure depends on.
+            warnings.simplefilter("ignore")
+            _write_sheet(file, shape, target)
+    except _FAULTS as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise  # a full disk is no fault of the file
+        raise UnreadableFileError(
+            f"is no workbook that can be read ({error}): save it as .xlsx or .csv again"
+        ) from error
+    return target
+
+
+def _write_sheet(file: BinaryIO, shape: Shape, target: Path) -> None:
+    """`file` is a stream, because openpyxl refuses files by their names, and a workbook from a .zip
+    has a name of ours."""
     import openpyxl  # here, because few files need it
 
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > _MAX_BYTES:
-                raise UnreadableFileError(f"is a workbook of more than {_MAX_BYTES >> 30} GiB")
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    with zipfile.ZipFile(file) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > _MAX_BYTES:
+            raise UnreadableFileError(f"is a workbook of more than {_MAX_BYTES >> 30} GiB")
+    with closing(openpyxl.load_workbook(file, read_only=True, data_only=True)) as book:
         fitting = [sheet for sheet in book.worksheets if _header(sheet, shape)]
         if len(fitting) != 1:
             names = ", ".join(sheet.title for sheet in fitting or book.worksheets)
@@ -56,10 +80,6 @@ def sheet_as_csv(path: Path, shape: Shape, target: Path) -> Path:
                     writer.writerow(values)
                 else:
                     stream.write("\n")
-        book.close()
-    except _FAULTS as error:
-        raise UnreadableFileError(f"is no workbook that can be read: {error}") from error
-    return target
 
 
 def _header(sheet: Any, shape: Shape) -> list[str] | None:

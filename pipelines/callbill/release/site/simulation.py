@@ -30,20 +30,32 @@ _QUERIES = {
         from simulation.months order by bill_month desc
     """,
     "bills": f"""
-        select * replace (strftime(bill_month, '%Y-%m') as bill_month)
+        select
+            * replace (strftime(bill_month, '%Y-%m') as bill_month),
+            coalesce(product_name, product_code) as product_name
         from simulation.bills
+        left join seeds.products using (product_code)
         order by abs(difference) desc, bill_month desc, owner_uin, product_code limit {MOST_ROWS}
     """,
     "lines": f"""
         select
-            settled_on, usage_date, owner_uin, component_code, line_type, calls, simulated_calls,
-            contract_price, simulated_contract_price, real_cost, simulated_real_cost, difference
-        from simulation.lines where comparison <> 'same'
+            settled_on, usage_date, owner_uin,
+            coalesce(component_name, component_code) as component_name, line_type, calls,
+            simulated_calls, contract_price, simulated_contract_price, real_cost,
+            simulated_real_cost, difference
+        from simulation.lines
+        left join seeds.components using (component_code)
+        where comparison <> 'same'
         order by abs(difference) desc, settled_on, owner_uin, usage_date, line_id,
             simulated_line_id
         limit {MOST_ROWS}
     """,
-    "unrated": "from simulation.unrated",
+    "unrated": """
+        select
+            coalesce(component_name, component_code) as component_name, calls, simulated_calls
+        from simulation.unrated
+        left join seeds.components using (component_code)
+    """,
     "counts": """
         select
             (select count(*) from simulation.bills) as bills,

@@ -114,7 +114,7 @@ function AccountPage() {
           <${Table} name="packages" label=${t("packages")} columns=${PACKAGES} rows=${account.packages}
             cells=${{
               component_code: (row) => facts.components[row.component_code]?.component_name ?? row.component_code,
-              is_expired: (row) => (row.is_expired === "true" ? term("is_expired") : ""),
+              is_expired: (row) => t(row.is_expired === "true" ? "yes" : "no"),
             }} />
           <${Source} mart="package_balances" where=${`owner_uin = ${quoted(owner)}`} />
         <//>`

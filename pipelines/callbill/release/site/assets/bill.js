@@ -127,7 +127,10 @@ function Head({ bill, before }) {
         <div><dt>${t("recipient")}</dt><dd><${AccountLink} owner=${owner} name=${name} /></dd></div>
         <div><dt>${t("issuer")}</dt><dd>${issuers.join(", ") || "–"}</dd></div>
         <div><dt>${t("statement_number")}</dt><dd class="uin">${`${month}/${owner}`}</dd></div>
-        <div><dt>${t("period")}</dt><dd>${t("from_to", { from: days[0], to: days.at(-1) })}</dd></div>
+        <div><dt>${t("period")}</dt><dd>${t("from_to", {
+          from: html`<span class="uin">${days[0]}</span>`,
+          to: html`<span class="uin">${days.at(-1)}</span>`,
+        })}</dd></div>
         <div><dt>${t("as_of")}</dt><dd>${facts.through}</dd></div>
       </dl>
     </section>`;
@@ -213,7 +216,7 @@ function Calls({ bill }) {
   if (compareDecimals(total, made) === 0 && rows.length === 2)
     return html`<p id="calls">${t("calls_agree", { calls: number(total), month: monthName(month) })}</p>`;
   return html`
-    <p id="calls">${t("calls_differ", {
+    <p id="calls">${t(earlier.length ? "calls_differ" : "calls_differ_within", {
       calls: html`<b>${number(total)}</b>`,
       made: html`<b>${number(made)}</b>`,
       month: monthName(month),

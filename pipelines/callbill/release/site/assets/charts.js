@@ -19,13 +19,15 @@ function Bars({ id, label, labels, series, axis, onChoose = null }) {
     ).borderBottomColor;
     window.Chart.defaults.font.family = style.fontFamily;
     const hasLine = series.some((one) => one.line);
+    const isAlone = (bar) => series.every((one) => one.line || one === bar);
     const chart = new window.Chart(canvas, {
       type: "bar",
       data: {
         labels,
         datasets: series.map((one, at) => ({
           type: one.line ? "line" : "bar",
-          label: term(one.column),
+          // What stands alone is called as its axis, which a phone has no room for.
+          label: one.line ? axis.line : isAlone(one) ? axis.title : term(one.column),
           data: one.values.map(Number),
           texts: one.values,
           yAxisID: one.line ? "line" : "y",

@@ -11,6 +11,10 @@ const BAD = ["failed", "crashed", "control_failed"];
 const sentenceOf = (row) =>
   language === "zh" ? (facts.sentences[row.control_id] ?? row.sentence) : row.sentence;
 
+/** A name that is broken, where it must be, behind an underscore. */
+const nameOf = ({ control_id }) =>
+  control_id.split("_").map((word, at) => (at ? html`_<wbr />${word}` : word));
+
 function Runs() {
   useTitle(t("runs_and_controls"));
   const controls = tables.controls.map((row) => ({ ...row, sentence: sentenceOf(row) }));
@@ -21,6 +25,7 @@ function Runs() {
     <${Table} name="controls" label=${t("controls_of_this_release")} rows=${controls}
       columns=${["passed", "control_id", "sentence", "unexpected_rows"]}
       cells=${{
+        control_id: nameOf,
         passed: (row) =>
           html`<span class="badge ${row.passed ? "good" : row.severity}">${
             row.passed ? t("passed") : term(row.severity)
@@ -55,7 +60,10 @@ function Runs() {
     <h2>${t("what_controls_found")}</h2>
     <${Table} name="found" label=${t("what_controls_found")} rows=${tables.failed_controls}
       columns=${["run_id", "severity", "control_id", "unexpected_rows"]}
-      cells=${{ severity: (row) => html`<${Badge} value=${row.severity} />` }} />
+      cells=${{
+        control_id: nameOf,
+        severity: (row) => html`<${Badge} value=${row.severity} />`,
+      }} />
     <h2>${t("rejected")}</h2>
     <${Table} name="rejected" label=${t("rejected")} rows=${tables.rejected}
       columns=${["feed", "reason", "lines", "files"]} />

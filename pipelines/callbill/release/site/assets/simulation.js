@@ -2,15 +2,16 @@
 // A simulation: the bills that would have been beside those that were.
 
 const BILLS = [
-  ...["bill_month", "owner_uin", "product_code", "calls", "simulated_calls", "rated_amount"],
+  ...["bill_month", "owner_uin", "product_name", "calls", "simulated_calls", "rated_amount"],
   ...["simulated_rated_amount", "deducted_amount", "simulated_deducted_amount", "difference"],
 ];
-const MONTHS_SHOWN = BILLS.filter((column) => !["owner_uin", "product_code"].includes(column));
+const MONTHS_SHOWN = BILLS.filter((column) => !["owner_uin", "product_name"].includes(column));
 const ADDED = MONTHS_SHOWN.filter((column) => column !== "bill_month");
+// What changes comes first: the other columns may need more room than there is.
 const LINES = [
-  ...["settled_on", "usage_date", "owner_uin", "component_code", "line_type", "calls"],
+  ...["usage_date", "owner_uin", "component_name", "line_type", "difference", "calls"],
   ...["simulated_calls", "contract_price", "simulated_contract_price", "real_cost"],
-  ...["simulated_real_cost", "difference"],
+  ...["simulated_real_cost", "settled_on"],
 ];
 
 function Cards() {
@@ -76,12 +77,15 @@ function Simulation() {
     <${Cut} rows=${tables.lines} all=${counts.lines} />
     <${Table} name="lines" label=${t("simulation_lines")} columns=${LINES} rows=${tables.lines}
       totals=${["difference"]}
-      cells=${{ line_type: (row) => html`<${Badge} value=${row.line_type} />` }} />
+      cells=${{
+        owner_uin: (row) => html`<${Account} owner=${row.owner_uin} />`,
+        line_type: (row) => html`<${Badge} value=${row.line_type} />`,
+      }} />
     ${tables.unrated.length
       ? html`
           <h2 id="unrated">${t("simulation_unrated")}</h2>
           <${Table} name="unrated" label=${t("simulation_unrated")} rows=${tables.unrated}
-            columns=${["component_code", "calls", "simulated_calls"]} />`
+            columns=${["component_name", "calls", "simulated_calls"]} />`
       : null}
     <h2>${t("simulation_left_out")}</h2>
     <${List} remarks=${facts.leftOut} />`;
