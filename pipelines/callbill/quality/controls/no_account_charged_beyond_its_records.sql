@@ -102,9 +102,9 @@ judged_pairs as (
         and claims.effective_from <= kinds.usage_date
         and claims.counts_from <= kinds.settled_on as is_in_force,
         asked_pairs.pair,
-        coalesce(
-            contains(concat(';', kinds.attributes, ';'), concat(';', asked_pairs.pair, ';')), true
-        ) as is_said_by_record,
+        asked_pairs.pair is null
+        or contains(concat(';', kinds.attributes, ';'), concat(';', asked_pairs.pair, ';'))
+            as is_said_by_record,
         bool_or(
             account_pairs.pair is not null
             and not contains(
