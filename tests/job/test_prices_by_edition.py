@@ -183,6 +183,23 @@ def test_what_nobody_claims_is_named_and_waits(project: ProjectCopy, tmp_path: P
     assert manifest(tmp_path)["settlement_hashes"] == sealed
 
 
+def test_a_call_of_two_accounts_shows_the_component_of_the_account_that_it_shows(
+    project: ProjectCopy, tmp_path: Path
+) -> None:
+    land_attributes(
+        tmp_path, 1, f"{SHOP},edition,flagship,2026-09-01", f"{OFFICE},edition,standard,2026-09-01"
+    )
+    rows = [
+        record("a", called_at=f"2026-09-01T{hour}:00:00+08:00", owner_uin=owner, action="SearchPro")
+        for hour, owner in (("09", OFFICE), ("10", SHOP))
+    ]
+    write(tmp_path / "landing/call_logs/arrived_on=2026-09-02/a.jsonl", json_lines(*rows))
+    settle(project, tmp_path, 2)
+    shown = query(tmp_path, "select owner_uin, component_code, calls_billed from billing.calls")
+    assert shown == [(OFFICE, "wsa_standard", 0)]
+    succeed(callbill("verify", *places(tmp_path), project=project.folder))
+
+
 def test_a_charged_call_keeps_its_component(project: ProjectCopy, tmp_path: Path) -> None:
     """Whatever becomes known of the account, and of an edition that was kept from night to night
     while no claim asked for it."""

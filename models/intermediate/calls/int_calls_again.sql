@@ -76,7 +76,8 @@ shown as (
 ),
 
 {% if billing_rules() >= 2 %}
--- Its component is that of its charge, and until then the one that claims it on that date.
+-- Its component is that of its charge, and until then the one that claims it on that date. A call
+-- of two accounts is looked at as one of the account that it shows.
 claimed as (
     select
         shown.* replace (
@@ -88,7 +89,10 @@ claimed as (
         )
     from shown
     {{ join_claims(
-        action_of('shown.action'), 'shown.first_owner', 'shown.usage_date', 'shown.settled_on'
+        action_of('shown.action'),
+        'if(shown.first_owner = shown.last_owner, shown.first_owner, shown.owner_uin)',
+        'shown.usage_date',
+        'shown.settled_on'
     ) }}
 ),
 {% else %}
