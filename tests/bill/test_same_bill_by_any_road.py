@@ -82,8 +82,8 @@ def test_under_other_names_in_another_order_with_one_thread(
     assert figures(tmp_path) == figures(once)
 
 
-def test_ladders_packages_and_waivers_in_steps_and_under_other_names(tmp_path: Path) -> None:
-    check_counted_by_any_road(tmp_path, count=25, seed=6)
+def test_ladders_packages_and_waivers_in_nights_and_under_other_names(tmp_path: Path) -> None:
+    check_counted_by_any_road(tmp_path, count=25, seed=6, nights=3)
 
 
 def test_in_a_file_for_each_record(world: World, once: Path, tmp_path: Path) -> None:

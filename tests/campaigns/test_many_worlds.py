@@ -34,4 +34,4 @@ def test_many_more_ladders_packages_and_waivers(tmp_path: Path, seed: int) -> No
 
 @pytest.mark.parametrize("seed", range(300, 330))
 def test_many_more_ladders_packages_and_waivers_by_any_road(tmp_path: Path, seed: int) -> None:
-    check_counted_by_any_road(tmp_path, count=200, seed=seed)
+    check_counted_by_any_road(tmp_path, count=200, seed=seed, nights=12)

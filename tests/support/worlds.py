@@ -87,10 +87,10 @@ def check_counted(place: Path, count: int, seed: int) -> None:
         succeed(callbill(command, *places(place), project=project.folder))
 
 
-def check_counted_by_any_road(place: Path, count: int, seed: int) -> None:
-    """Worlds whose prices depend on how much, settled once, and in steps with files of other names
-    in another order: the same figures. What has no date, or becomes known late, is left out: there
-    the road does matter."""
+def check_counted_by_any_road(place: Path, count: int, seed: int, nights: int) -> None:
+    """Worlds whose prices depend on how much, settled once, and in several nights, with files of
+    other names in another order: the same figures. What has no date, or becomes known late, is left
+    out: there the road does matter."""
     project = ProjectCopy.in_folder(place / "project")
     drawn = worlds.counted(count=count, seed=seed, runs=[LAST_DAY])
     landing.write_seeds(project.folder / "seeds", drawn.seeds_before(len(drawn.runs)))
@@ -104,13 +104,13 @@ def check_counted_by_any_road(place: Path, count: int, seed: int) -> None:
         succeed(project.run_job(place / "once", "--through", LAST_DAY))
     chance = random.Random(seed)
     arrivals = sorted({file.arrived_on for file in dated})
-    for through in (*sorted(chance.sample(arrivals, min(3, len(arrivals)))), LAST_DAY):
+    for through in (*sorted(chance.sample(arrivals, min(nights - 1, len(arrivals)))), LAST_DAY):
         due = [file for file in dated if file.arrived_on <= through]
         dated = [file for file in dated if file.arrived_on > through]
         renamed = tuple(replace(file, path=renamed_at_random(file, chance)) for file in due)
-        landing.write(replace(drawn, files=renamed), place / "steps" / "landing")
-        succeed(project.run_job(place / "steps", "--through", through))
-    assert figures(place / "steps") == figures(place / "once")
+        landing.write(replace(drawn, files=renamed), place / "nights" / "landing")
+        succeed(project.run_job(place / "nights", "--through", through))
+    assert figures(place / "nights") == figures(place / "once")
 
 
 def renamed_at_random(file: File, chance: random.Random) -> str:
