@@ -94,7 +94,8 @@ charges as (
             as list_cost,
         shares.contract_price as contracted_unit_price,
         shares.list_price as list_unit_price,
-        'Standard' as pricing_category,
+        case when shares.package_id is null then 'Standard' else 'Committed' end
+            as pricing_category,
         shares.used_amount as pricing_quantity,
         case
             when shares.calls_per_price_unit = 1 then 'Requests'
@@ -107,6 +108,7 @@ charges as (
         shares.component_name as sku_meter,
         shares.line_id as x_line_id,
         shares.line_type as x_line_type,
+        shares.package_id,
         shares.settled_on as x_settled_on,
         shares.operate_uin,
         shares.region
@@ -137,6 +139,7 @@ charges as (
         cast(null as varchar) as sku_meter,
         cast(null as varchar) as x_line_id,
         cast(null as varchar) as x_line_type,
+        cast(null as varchar) as package_id,
         cast(null as date) as x_settled_on,
         cast(null as varchar) as operate_uin,
         cast(null as varchar) as region
@@ -156,6 +159,15 @@ select
     charges.charge_frequency as ChargeFrequency,
     {{ start_of_day("charges.charged_until") }} as ChargePeriodEnd,
     {{ start_of_day("charges.charged_from") }} as ChargePeriodStart,
+    case when charges.package_id is not null then 'Usage' end as CommitmentDiscountCategory,
+    charges.package_id as CommitmentDiscountId,
+    cast(null as varchar) as CommitmentDiscountName,
+    case when charges.package_id is not null then charges.consumed_quantity end
+        as CommitmentDiscountQuantity,
+    case when charges.package_id is not null then 'Used' end as CommitmentDiscountStatus,
+    case when charges.package_id is not null then 'Package' end as CommitmentDiscountType,
+    case when charges.package_id is not null then charges.consumed_unit end
+        as CommitmentDiscountUnit,
     charges.consumed_quantity as ConsumedQuantity,
     charges.consumed_unit as ConsumedUnit,
     charges.contracted_cost as ContractedCost,

@@ -23,6 +23,7 @@ from tests.bill.reference.worlds import LAST_DAY
 from tests.support.commands import callbill, run_job, settle, several_threads
 from tests.support.places import copy_of, figures, places
 from tests.support.shared import make_once
+from tests.support.worlds import check_counted_by_any_road, renamed_at_random
 
 MARTS = (
     "calls",
@@ -81,11 +82,8 @@ def test_under_other_names_in_another_order_with_one_thread(
     assert figures(tmp_path) == figures(once)
 
 
-def renamed_at_random(file: File, chance: random.Random) -> str:
-    """The same folders that speak of the file, another name, one folder more."""
-    *folders, name = file.path.split("/")
-    _, _, ending = name.partition(".")
-    return "/".join([*folders, f"{chance.randrange(5)}", f"{chance.getrandbits(64):x}.{ending}"])
+def test_ladders_packages_and_waivers_in_nights_and_under_other_names(tmp_path: Path) -> None:
+    check_counted_by_any_road(tmp_path, count=25, seed=6, nights=3)
 
 
 def test_in_a_file_for_each_record(world: World, once: Path, tmp_path: Path) -> None:

@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.bill.reference import worlds
-from tests.support.worlds import check, check_growing
+from tests.support.worlds import (
+    check,
+    check_counted,
+    check_counted_by_any_road,
+    check_growing,
+)
 
 pytestmark = pytest.mark.long
 
@@ -20,3 +25,13 @@ def test_many_more_worlds_equal_the_model(tmp_path: Path, seed: int) -> None:
 @pytest.mark.parametrize("seed", range(200, 230))
 def test_many_more_catalogues_that_grow(tmp_path: Path, seed: int) -> None:
     check_growing(tmp_path, count=200, seed=seed)
+
+
+@pytest.mark.parametrize("seed", range(300, 330))
+def test_many_more_ladders_packages_and_waivers(tmp_path: Path, seed: int) -> None:
+    check_counted(tmp_path, count=200, seed=seed)
+
+
+@pytest.mark.parametrize("seed", range(300, 330))
+def test_many_more_ladders_packages_and_waivers_by_any_road(tmp_path: Path, seed: int) -> None:
+    check_counted_by_any_road(tmp_path, count=200, seed=seed, nights=12)

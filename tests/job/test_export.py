@@ -63,7 +63,11 @@ def vendor_csv(sample_place: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="module")
 def focus(sample_place: Path) -> list[dict[str, Any]]:
     """All rows of the sample's mart."""
-    release = sample_place / "published" / "current" / "callbill.duckdb"
+    return focus_of(sample_place)
+
+
+def focus_of(place: Path) -> list[dict[str, Any]]:
+    release = place / "published" / "current" / "callbill.duckdb"
     with duckdb.connect(str(release), read_only=True) as con:
         con.execute("set TimeZone = 'UTC'")
         found = con.execute("from billing.focus_cost_and_usage")
@@ -455,6 +459,48 @@ def test_what_corrects_late_usage_in_its_own_month_is_no_correction(tmp_path: Pa
         ("late", "correction", -2, None),
         ("late", "late_usage", 5, None),
     ]
+
+
+def test_calls_of_a_package_are_committed_usage(tmp_path: Path) -> None:
+    """Two calls of a package of August and one at the price; in September both calls of the package
+    and the one at the price turn out to have failed."""
+    landing = tmp_path / "landing"
+    package = {
+        "package_id": "august", "owner_uin": "1", "component_code": "wimgs_search_by_text",
+        "calls": 2, "valid_from": "2026-08-01", "valid_to": "2026-09-01",
+    }  # fmt: skip
+    write(landing / "packages/arrived_on=2026-08-01/p.jsonl", json_lines(package))
+    for arrival, code in (("2026-09-01", None), ("2026-09-08", "InternalError")):
+        calls = [
+            record(str(n), owner_uin="1", called_at="2026-08-31T10:00:00+08:00", error_code=code)
+            for n in range(3)
+        ]
+        write(landing / f"call_logs/arrived_on={arrival}/calls.jsonl", json_lines(*calls))
+    settle(tmp_path, date(2026, 9, 8))
+    rows = focus_of(tmp_path)
+    names = ("Category", "Id", "Name", "Quantity", "Status", "Type", "Unit")
+    assert sorted(
+        (
+            row["x_LineType"],
+            row["PricingCategory"],
+            row["BilledCost"],
+            row["EffectiveCost"],
+            *(row[f"CommitmentDiscount{name}"] for name in names),
+        )
+        for row in rows
+        if row["ConsumedQuantity"] and row["CommitmentDiscountId"]
+    ) == [
+        (kind, "Committed", 0, 0, "Usage", "august", None, calls, "Used", "Package", "Requests")
+        for kind, calls in (("correction", -2), ("usage", 2))
+    ]
+    others = [row for row in rows if row["CommitmentDiscountId"] is None]
+    assert {row["PricingCategory"] for row in others if row["x_LineId"]} == {"Standard"}
+    assert {row[f"CommitmentDiscount{name}"] for row in others for name in names} == {None}
+    texts = [{name: text(value) for name, value in row.items()} for row in rows]
+    report = lint_focus_1_4_structure(
+        "cost and usage", texts, supported_conditions=KNOWN_CONDITIONS
+    )
+    assert report.messages() == []
 
 
 def test_an_open_months_difference_is_no_correction(odd: Path) -> None:

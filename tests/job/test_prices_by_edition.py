@@ -106,6 +106,59 @@ def test_the_account_says_what_the_log_does_not(project: ProjectCopy, tmp_path: 
     ]
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        # The claim that asks for the least counts.
+        (")[1].component_code", ")[-1].component_code"),
+        # The account comes before what the record says itself.
+        ("lambda pair: not contains(", "lambda pair: true or not contains("),
+        # A value that begins later is in force already.
+        ("{{ usage_date }} >= account_attributes.effective_from", "true"),
+    ],
+)
+def test_a_control_finds_the_price_of_another_edition(
+    old: str, new: str, project: ProjectCopy, tmp_path: Path
+) -> None:
+    add_rows(project, "component_actions", "SearchPro,wsa_standard,,")
+    land_attributes(
+        tmp_path, 1, f"{SHOP},edition,flagship,2026-09-01", f"{OFFICE},edition,flagship,2026-09-09"
+    )
+    for day in (2, 3):
+        land(tmp_path, day, (f"{day}a", None), (f"{day}b", "flagship"), (f"{day}c", "standard"))
+        land(tmp_path, day, (f"{day}d", None), (f"{day}e", "standard"), owner=OFFICE)
+        if day == 2:
+            settle(project, tmp_path, day)
+    project.edit("macros/claims.sql", old, new)
+    ended = project.run_job(tmp_path, "--through", "2026-09-03")
+    assert ended.returncode == 1, ended.stdout
+    assert "no_account_charged_beyond_its_records" in ended.stderr
+
+
+def test_files_of_one_arrival_that_disagree_are_named(project: ProjectCopy, tmp_path: Path) -> None:
+    header = "owner_uin,attribute,value,effective_from\n"
+    for name, rows in (
+        # The last line of a file counts.
+        ("one", "1,edition,trial,2026-09-01\n1,edition,flagship,2026-09-01\n"),
+        ("two", "1,edition,standard,2026-09-01\n2,edition,standard,2026-09-01\n"),
+        ("three", "2,edition,trial,2026-09-01\n2,edition,standard,2026-09-01\n"),
+    ):
+        folder = tmp_path / "landing/account_attributes/arrived_on=2026-09-01"
+        write(folder / f"{name}.csv", (header + rows).encode())
+    for owner in ("1", "2"):
+        land(tmp_path, 2, (f"call-{owner}", None), owner=owner)
+    settle(project, tmp_path, 2)
+    [(rows, sample)] = query_warehouse(
+        tmp_path,
+        "select unexpected_rows, sample from ops.control_results"
+        " where control_id = 'versions_do_not_compete'",
+    )
+    assert rows == 1
+    assert "edition from 2026-09-01" in sample
+    assert "flagship | standard" in sample
+    assert {line[2] for line in query(tmp_path, LINES)} == {"wsa_flagship", "wsa_standard"}
+
+
 def test_what_nobody_claims_is_named_and_waits(project: ProjectCopy, tmp_path: Path) -> None:
     land(tmp_path, 2, ("t1", "trial"), ("t2", "trial"), ("n1", None), ("s1", "standard"))
     said = settle(project, tmp_path, 2)

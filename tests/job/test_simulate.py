@@ -324,6 +324,50 @@ def test_a_list_price_that_had_been_another_all_along(story: Path, tmp_path: Pat
     assert {line["comparison"] for line in said["lines"]} == {"other"}
 
 
+def test_steps_a_package_and_a_waiver(story: Path, tmp_path: Path) -> None:
+    """At list price, 30 after two calls of the month. The package has one call of the 1st, so s-1
+    and s-3 are on the first step, s-4 is on the second. The reversal of s-2 takes the topmost call,
+    s-5 comes to its place, and the waiver takes the topmost call again."""
+    (tmp_path / "list_prices.csv").write_text(
+        "component_code,effective_from,known_from,list_price,tier_from,tier_period\n"
+        f"{COMPONENT},2020-01-01,2020-01-01,60,0,month\n"
+        f"{COMPONENT},2020-01-01,2020-01-01,30,2,month\n"
+    )
+    packages = tmp_path / "arrived_on=2026-03-01/packages.csv"
+    packages.parent.mkdir()
+    packages.write_text(
+        "package_id,owner_uin,component_code,calls,valid_from,valid_to\n"
+        f"P,{OWNER},{COMPONENT},1,2026-03-01,2026-04-01\n"
+    )
+    waivers = tmp_path / "arrived_on=2026-03-06/waivers.csv"
+    waivers.parent.mkdir()
+    waivers.write_text(
+        "waiver_id,owner_uin,usage_date,component_code,calls,request_id,reason\n"
+        f"W,{OWNER},2026-03-01,{COMPONENT},1,,test\n"
+    )
+    said = answer(
+        story, tmp_path / "out", f"--catalogue={tmp_path}", "--replace-contracts",
+        f"--packages={packages}", f"--waivers={waivers}",
+    )  # fmt: skip
+    assert bill_of(said) == ("0.12000000", "0.12")
+    names = ("settled_on", "usage_date", "line_type", "simulated_tier_from",
+             "simulated_package_id", "simulated_waiver_id", "simulated_calls",
+             "simulated_real_cost")  # fmt: skip
+    lines = [tuple(line[name] for name in names) for line in said["lines"]]
+    assert sorted((line for line in lines if line[6]), key=str) == [
+        ("2026-03-02", "2026-03-01", "usage", 0, None, None, 1, "0.06000000"),
+        ("2026-03-02", "2026-03-01", "usage", None, "P", None, 1, "0.00000000"),
+        ("2026-03-03", "2026-03-02", "usage", 0, None, None, 1, "0.06000000"),
+        ("2026-03-04", "2026-03-03", "usage", 2, None, None, 1, "0.03000000"),
+        ("2026-03-05", "2026-03-01", "correction", 2, None, None, -1, "-0.03000000"),
+        ("2026-03-05", "2026-03-01", "late_usage", 2, None, None, 1, "0.03000000"),
+        ("2026-03-06", "2026-03-01", "correction", 2, None, "W", -1, "-0.03000000"),
+    ]
+    # The books know none of it.
+    books = {(line["tier_from"], line["package_id"], line["waiver_id"]) for line in said["lines"]}
+    assert books == {(None, None, None)}
+
+
 def test_rounding_down(story: Path, tmp_path: Path) -> None:
     said = answer(story, tmp_path, "--var", "deduction_rounding=down")
     assert bill_of(said) == ("0.20520000", "0.20")

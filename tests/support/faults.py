@@ -393,6 +393,16 @@ FAULTS = {
             for discount in ("0.9", "0.8")
         ),
     ),
+    "versions_do_not_compete": Fault(
+        "two files of one day give an account's package other numbers of calls",
+        both(
+            landed(
+                f"packages/arrived_on={NIGHT}/{calls}.csv",
+                csv_file([package(THIRD) | {"calls": calls}]),
+            )
+            for calls in ("5", "6")
+        ),
+    ),
     "ledger_adds_up": Fault(
         "balances are sums of two entries",
         model(

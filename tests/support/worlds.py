@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 from tests.bill.reference import compare, landing, worlds
-from tests.bill.reference.inputs import Settings, World
+from tests.bill.reference.inputs import File, Settings, World
 from tests.bill.reference.model import tables
 from tests.bill.reference.worlds import LAST_DAY
 from tests.support.commands import Run, callbill, run_job, several_threads, succeed
-from tests.support.places import places, query
+from tests.support.places import figures, places, query
 from tests.support.project_copy import ProjectCopy
 from tests.support.shared import make_once
 
@@ -84,6 +85,39 @@ def check_counted(place: Path, count: int, seed: int) -> None:
     check(place, world, project.run_job, project.folder / "seeds")
     for command in ("verify", "rebuild"):
         succeed(callbill(command, *places(place), project=project.folder))
+
+
+def check_counted_by_any_road(place: Path, count: int, seed: int, nights: int) -> None:
+    """Worlds whose prices depend on how much, settled once, and in several nights, with files of
+    other names in another order: the same figures. What has no date, or becomes known late, is left
+    out: there the road does matter."""
+    project = ProjectCopy.in_folder(place / "project")
+    drawn = worlds.counted(count=count, seed=seed, runs=[LAST_DAY])
+    landing.write_seeds(project.folder / "seeds", drawn.seeds_before(len(drawn.runs)))
+    dated = [
+        file
+        for file in drawn.files
+        if "arrived_on=" in file.path and file.arrived_on <= LAST_DAY and not file.placed_run
+    ]
+    landing.write(replace(drawn, files=tuple(dated)), place / "once" / "landing")
+    with several_threads():
+        succeed(project.run_job(place / "once", "--through", LAST_DAY))
+    chance = random.Random(seed)
+    arrivals = sorted({file.arrived_on for file in dated})
+    for through in (*sorted(chance.sample(arrivals, min(nights - 1, len(arrivals)))), LAST_DAY):
+        due = [file for file in dated if file.arrived_on <= through]
+        dated = [file for file in dated if file.arrived_on > through]
+        renamed = tuple(replace(file, path=renamed_at_random(file, chance)) for file in due)
+        landing.write(replace(drawn, files=renamed), place / "nights" / "landing")
+        succeed(project.run_job(place / "nights", "--through", through))
+    assert figures(place / "nights") == figures(place / "once")
+
+
+def renamed_at_random(file: File, chance: random.Random) -> str:
+    """The same folders that speak of the file, another name, one folder more."""
+    *folders, name = file.path.split("/")
+    _, _, ending = name.partition(".")
+    return "/".join([*folders, f"{chance.randrange(5)}", f"{chance.getrandbits(64):x}.{ending}"])
 
 
 # --- what the tests of the bill and those of `verify` hold against it; nobody changes a place ---

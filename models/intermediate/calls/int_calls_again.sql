@@ -76,8 +76,8 @@ shown as (
 ),
 
 {% if billing_rules() >= 2 %}
--- Its component is that of its charge, and until then the one that claims it on that date. A call of
--- two accounts is looked at as one of the account that it shows.
+-- Its component is that of its charge, and until then the one that claims it on that date. A call
+-- of two accounts is looked at as one of the account that it shows.
 claimed as (
     select
         shown.* replace (

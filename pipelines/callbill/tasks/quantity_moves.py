@@ -75,12 +75,13 @@ _PACKAGES = """
     inner join quantity_accounts using (owner_uin, component_code)
     where known_from <= $last
 """
-_WAIVERS = """
+# A waiver of another date moves nothing, and what it waived is not among what stands.
+_WAIVERS = f"""
     select owner_uin, component_code, waiver_id, usage_date, calls, first_known_from, known_from,
         known_to, request_id
     from intermediate.int_waivers_known
-    inner join quantity_accounts using (owner_uin, component_code)
-    where known_from <= $last
+    inner join quantity_accounts as accounts using (owner_uin, component_code)
+    where known_from <= $last and {_IS_NEEDED}
 """
 _NET_CHARGES = """
     select charges.owner_uin, charges.component_code, charges.usage_date, charges.settled_on,

@@ -228,11 +228,15 @@ class Account:
         packages = {package.package_id: package for package in self._packages(day)}
         group = terms.group(usage_date)[1]
         together = [u for u in self._drawn if terms.group(u)[1] == group]
-        drawn = sum((self._drawn[u] for u in together), Counter[str]())
+        drawn: Counter[str] = Counter()
+        for other in together:
+            # Not the sum of counters, which leaves out what is negative: a usage date can have
+            # given back more than it drew.
+            drawn.update(self._drawn[other])
         for package_id in sorted(
             drawn, key=lambda name: (packages[name].valid_to, name), reverse=True
         ):
-            part = min(calls, drawn[package_id])
+            part = min(calls, max(drawn[package_id], 0))
             self._count_package(day, usage_date, package_id, -part, line_type, waiver_id, reason)
             if day < packages[package_id].valid_to:
                 self._spent[package_id] -= part

@@ -5,8 +5,12 @@ with requested as (
     select * from simulation.requested
 ),
 
+-- A release of an earlier version has no columns of steps, packages and waivers.
 books as (
     select * from sealed.billing.bill_lines
+    union all by name
+    select * from billing.bill_lines
+    where false
 ),
 
 simulated as (
@@ -86,6 +90,12 @@ lines as (
         end as comparison,
         books.calls,
         simulated.calls as simulated_calls,
+        books.tier_from,
+        simulated.tier_from as simulated_tier_from,
+        books.package_id,
+        simulated.package_id as simulated_package_id,
+        books.waiver_id,
+        simulated.waiver_id as simulated_waiver_id,
         books.list_price,
         simulated.list_price as simulated_list_price,
         books.discount,

@@ -57,18 +57,18 @@ in_periods as (
             and lines.usage_date = ladders.usage_date
 ),
 
+-- The ladder is part of the key: the step after 0 calls is one of every ladder.
 on_steps as (
     select
         owner_uin,
         component_code,
         tier_period,
         period_start,
-        any_value(tiers) as tiers,
+        tiers,
         tier_from,
         sum(calls) as calls
     from in_periods
-    group by owner_uin, component_code, tier_period, period_start, tier_from
-    having count(distinct tiers) <= 1
+    group by owner_uin, component_code, tier_period, period_start, tiers, tier_from
 ),
 
 counted as (

@@ -25,6 +25,14 @@ with named as (
     from raw.waivers
     union all
     select
+        'account_attributes' as feed,
+        owner_uin,
+        settlement_floor,
+        source_file_id,
+        line_number
+    from raw.account_attributes
+    union all
+    select
         'account_events' as feed,
         owner_uin,
         settlement_floor,
