@@ -276,7 +276,8 @@ class Account:
         period = (terms.tier_period, _start(terms.tier_period, usage_date))
         ends = (*terms.tiers[1:], None)
         for tier_from, tier_to in zip(terms.tiers, ends, strict=True):
-            place = max(self._on_steps[period], 0)
+            # Fewer than none may be on the steps: then the first one takes so many more.
+            place = self._on_steps[period]
             fitting = calls if tier_to is None else min(calls, max(0, tier_to - place))
             slot = Slot(terms.tier_period, tier_from)
             self._move(settled_on, usage_date, slot, fitting, line_type, waiver_id)

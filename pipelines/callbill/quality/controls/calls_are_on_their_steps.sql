@@ -95,5 +95,7 @@ where
     and calls <> case
         -- A step of a ladder that is no more: its calls have gone to others.
         when not list_contains(tiers, tier_from) then 0
+        -- More were taken back than are on the steps: those that remain are in packages.
+        when calls_of_period < 0 and tier_from = 0 then calls_of_period
         else greatest(least(calls_of_period, coalesce(tier_to, calls_of_period)) - tier_from, 0)
     end
