@@ -43,8 +43,8 @@ def moved(account: Account, settled_on: date) -> dict[tuple[int, int | None], in
 
 
 def test_a_step_that_owes_calls_is_filled_up_first(account: Account) -> None:
-    """The call of the 1st comes from the package; when it is taken back, the step gives back that of
-    the 2nd. Counted by day, the 1st then has one call fewer than none on its steps."""
+    """The call of the 1st comes from the package. When it is taken back, the step gives back that
+    of the 2nd. Counted by day, the 1st then has one call fewer than none on its steps."""
     account.settle(_MARCH[2], {_MARCH[1]: 1}, {}, has_news=False)
     account.settle(_MARCH[3], {_MARCH[2]: 1}, {}, has_news=False)
     account.settle(_MARCH[4], {}, {_MARCH[1]: 1}, has_news=False)
