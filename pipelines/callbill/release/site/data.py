@@ -263,7 +263,8 @@ def _write_shares(
     if not shares:
         return
     [(row_count,)] = con.execute(_query(f"{of.kind}_rows", **of.values)).fetchall()
-    turns = 1 + (row_count or 0) // _ROWS_AT_ONCE
+    # Each turn looks through all rows: a night that writes few shares takes one.
+    turns = 1 + (row_count or 0) * len(shares) // share_count // _ROWS_AT_ONCE
     for turn in range(min(turns, share_count)):
         numbers = ", ".join(str(share) for share in sorted(shares) if share % turns == turn)
         if numbers:
