@@ -35,8 +35,8 @@ def test_worlds_of_several_products_and_changing_list_prices_equal_the_model() -
 
 
 def test_worlds_of_catalogues_that_grow_equal_the_model(tmp_path: Path) -> None:
-    check_growing(tmp_path, count=40, seed=4)
+    check_growing(tmp_path, count=20, seed=4)
 
 
 def test_worlds_of_ladders_packages_and_waivers_equal_the_model(tmp_path: Path) -> None:
-    check_counted(tmp_path, count=40, seed=5)
+    check_counted(tmp_path, count=20, seed=5)

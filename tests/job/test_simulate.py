@@ -153,7 +153,14 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("name", PLACES)
+# The others are campaigns.
+IN_EVERY_RUN = ("worlds", "steps, packages and waivers")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in IN_EVERY_RUN else pytest.mark.long) for name in PLACES],
+)
 def test_generated_worlds_come_out_as_they_are_in_the_books(name: str, tmp_path: Path) -> None:
     place = PLACES[name]()
     check_gives_the_books(place, answer(place, tmp_path / "prices"))
@@ -176,7 +183,7 @@ def test_the_sample_comes_out_as_it_is_in_the_books(sample_place: Path, tmp_path
     )
 
 
-@pytest.mark.parametrize("name", ["clean", "dirty"])
+@pytest.mark.parametrize("name", [pytest.param("clean", marks=pytest.mark.long), "dirty"])
 def test_places_of_0_6_0_come_out_as_they_are(name: str, tmp_path: Path) -> None:
     """Before a run of today, when the landing folder has to be read again, and after one."""
     place = unpack(f"callbill-0.6.0-{name}.tar.zst", tmp_path)
