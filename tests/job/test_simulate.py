@@ -153,13 +153,13 @@ PLACES = {
 }
 
 
-# The others are campaigns.
 IN_EVERY_RUN = ("worlds", "steps, packages and waivers")
+_CAMPAIGN = pytest.mark.long
 
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=() if name in IN_EVERY_RUN else pytest.mark.long) for name in PLACES],
+    [pytest.param(name, marks=() if name in IN_EVERY_RUN else _CAMPAIGN) for name in PLACES],
 )
 def test_generated_worlds_come_out_as_they_are_in_the_books(name: str, tmp_path: Path) -> None:
     place = PLACES[name]()
@@ -183,7 +183,7 @@ def test_the_sample_comes_out_as_it_is_in_the_books(sample_place: Path, tmp_path
     )
 
 
-@pytest.mark.parametrize("name", [pytest.param("clean", marks=pytest.mark.long), "dirty"])
+@pytest.mark.parametrize("name", [pytest.param("clean", marks=_CAMPAIGN), "dirty"])
 def test_places_of_0_6_0_come_out_as_they_are(name: str, tmp_path: Path) -> None:
     """Before a run of today, when the landing folder has to be read again, and after one."""
     place = unpack(f"callbill-0.6.0-{name}.tar.zst", tmp_path)
