@@ -4,8 +4,8 @@
     first date of the newer ones.
 
     `records` needs action (a claim_key), owner_key, usage_date and settled_on, and holds records that
-    have no price on their own date. There is a row for each state of the catalogue that rates a record: the one with the
-    smallest `rated_on` counts.
+    have no price on their own date. There is a row for each state of the catalogue that rates a record:
+    the one with the smallest `rated_on` counts.
 #}
 {% macro rated_later(records) -%}
     {%- if has_attribute_claims() %}

@@ -7,7 +7,7 @@ settlement_partitions.sql, for whoever works on models.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -51,9 +51,10 @@ def write_relations(
             " where database_name = current_database()"
         )
     )
-    staying = _staying(warehouse, plan) if _are_written_by(warehouse, plan) else ()
+    here = [model for model in plan.models if (model.schema, model.name) in existing]
+    staying = _staying(warehouse, here) if _begin(warehouse, plan) else set()
     for model in plan.models:
-        if (model.schema, model.name) in existing and model.name in staying:
+        if model.name in staying:
             continue
         if before and model.name in before:
             before[model.name](warehouse, window)
@@ -66,9 +67,9 @@ def write_relations(
         warehouse.execute("insert into ops.models_written values (?)", [plan.name])
 
 
-def _are_written_by(warehouse: Warehouse, plan: Plan) -> bool:
-    """Whether all models were last written by this plan. From now on until all are written again,
-    they count as written by none."""
+def _begin(warehouse: Warehouse, plan: Plan) -> bool:
+    """Note that models are being written: until all of them are, they count as written by no plan.
+    The result says whether all were last written by this one."""
     if not plan.name and not warehouse.has("ops", "models_written"):
         return False
     warehouse.execute("create table if not exists ops.models_written (plan varchar not null)")
@@ -77,20 +78,19 @@ def _are_written_by(warehouse: Warehouse, plan: Plan) -> bool:
     return bool(plan.name) and written == [(plan.name,)]
 
 
-def _staying(warehouse: Warehouse, plan: Plan) -> set[str]:
-    """The models of a plan that it would write as it wrote them, if they are there."""
+def _staying(warehouse: Warehouse, models: Sequence[Model]) -> set[str]:
+    """Of models that their plan wrote, those that it would write again as they are."""
     without_records = {
         feed
-        for feed in {model.only_of for model in plan.models if model.only_of}
+        for feed in {model.only_of for model in models if model.only_of}
         if not warehouse.rows(f"select 1 from raw.{feed} limit 1")
     }
     return {
         model.name
-        for model in plan.models
+        for model in models
         if (model.kept == "view" and not model.is_of_night)
         or (
             model.only_of in without_records
-            and warehouse.has(model.schema, model.name)
             and not warehouse.rows(f"select 1 from {model.relation} limit 1")
         )
     }
