@@ -21,7 +21,7 @@ from callbill.base.errors import UsageError
 from callbill.base.settings import PROJECT, Settings, load_vars
 from callbill.ingest.landing import DEFAULT_SHAPE, LandingFile, Skipped, files_of
 from callbill.queries.project_sql import expand_macros
-from callbill.queries.reconcile import Asked, Reconciliation, compared
+from callbill.queries.reconcile import TOTAL_LINE, Asked, Reconciliation, compared
 from callbill.queries.try_file import read_one, stored_file
 from callbill.release.store import published_by
 from callbill.storage.folder import UnusableFileError
@@ -106,8 +106,9 @@ def hold_against(
                 for reject in rejects
                 if asked.owner is None or asked.owner in (reject[3] or asked.owner)
             ]
-            reconciliation = compared(con, asked, through, len(concerned), schema="temp")
-            if not reconciliation.bills and not concerned and not not_settled[0]:
+            unread = [reject for reject in concerned if reject[2] != TOTAL_LINE]
+            reconciliation = compared(con, asked, through, len(unread), schema="temp")
+            if not reconciliation.bills and not unread and not not_settled[0]:
                 raise UsageError(
                     f"{path} has no line of what was asked for: other accounts, months or products"
                 )

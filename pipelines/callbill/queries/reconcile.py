@@ -64,13 +64,17 @@ _ADJUSTMENTS = """
     group by bill_month, owner_uin order by bill_month, owner_uin
 """
 _UNEXPLAINED = f"select count(*) {_SELECTION} and unexplained_difference <> 0"
-# Lines of the vendor's that could not be read and may belong to the bills asked for.
-_REJECTED = """
+# Why a total below the lines of a bill is rejected (feeds/vendor_bills/judge.sql).
+TOTAL_LINE = "total_line"
+# Lines of the vendor's that could not be read and may belong to the bills asked for. A total below
+# them is no line of a bill.
+_REJECTED = f"""
     select count(*)
     from ops.rejected_records as r
     inner join ops.source_files as f
         on r.source_file_id = f.source_file_id and r.feed = f.feed and r.path = f.path
     where r.feed = 'vendor_bills' and f.quarantine_reason is null
+        and r.reason <> '{TOTAL_LINE}'
         -- A line without an account may be of the account that its file is of.
         and (
             $owner is null

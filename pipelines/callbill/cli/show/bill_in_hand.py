@@ -13,6 +13,7 @@ from typing import Any
 from callbill.cli.show.console import open_console
 from callbill.cli.show.reconciliation import show_reconciliation
 from callbill.queries.bill_in_hand import BillInHand, Evidence
+from callbill.queries.reconcile import TOTAL_LINE
 
 _COLUMNS = (
     *("bill_month", "owner_uin", "usage_date", "component_code", "category", "calls"),
@@ -35,7 +36,10 @@ def show_bill_in_hand(bill: BillInHand) -> None:
     for name, why in bill.not_read:
         console.print(f"Not read: {name}: {why}")
     for name, line, reason, _kept in bill.rejects[:_MOST_REJECTS]:
-        console.print(f"Could not be read: {name}:{line or ''} {reason}")
+        if reason == TOTAL_LINE:
+            console.print(f"A total, and no line of the bill: {name}:{line}")
+        else:
+            console.print(f"Could not be read: {name}:{line or ''} {reason}")
 
 
 def write_differences(bill: BillInHand, form: str, output: Path | None) -> None:

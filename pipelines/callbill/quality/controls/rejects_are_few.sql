@@ -2,10 +2,12 @@ with rejects as (
     select
         source_file_id,
         feed,
-        mode(reason) filter (where reason <> 'never_reached') as commonest_reason,
+        mode(reason) filter (where reason not in ('never_reached', 'total_line'))
+            as commonest_reason,
         bool_or(line_number is null) as is_unreadable,
-        -- An attempt that reached no server is no call: nothing is wrong with its line.
-        count(*) filter (where reason = 'never_reached') as never_reached
+        -- An attempt that reached no server is no call, and a total is no line of a bill: nothing
+        -- is wrong with their lines.
+        count(*) filter (where reason in ('never_reached', 'total_line')) as rightly_rejected
     from ops.rejected_records
     group by source_file_id, feed
 )
@@ -30,7 +32,7 @@ where
     source_files.settlement_floor >= date '{{ settle_from }}'
     and source_files.quarantine_reason is null
     and (
-        source_files.records_rejected - coalesce(rejects.never_reached, 0)
+        source_files.records_rejected - coalesce(rejects.rightly_rejected, 0)
         > source_files.lines_read * {{ max_reject_ratio }}
         or rejects.is_unreadable
     )

@@ -208,6 +208,14 @@ judged as (
         case
             when odd_field is not null then 'invalid_' || odd_field
             {% if reading_rules >= 2 %}
+            -- A sum below the lines of a saved bill, which has no time and says so in some column.
+            when
+                fee_begin_time_text is null
+                and regexp_matches(
+                    lower(concat_ws(chr(10), {{ names | join(', ') }}, bill_month_text)),
+                    '(?m)^\s*(合计|总计|小计|共计|(grand |sub)?totals?)\s*[:：]?\s*$'
+                )
+                then 'total_line'
             when upper(currency) not in ('CNY', 'RMB', '人民币', '元') then 'other_currency'
             {% endif %}
             when owner_uin is null then 'missing_owner_uin'
