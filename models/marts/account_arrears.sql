@@ -1,3 +1,5 @@
+{{ config(meta={"only_of": "account_events"}) }}
+
 -- Periods in arrears: from the deduction that makes a balance negative to the entry that ends it.
 with ledger as (
     select

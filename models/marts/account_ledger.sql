@@ -1,3 +1,5 @@
+{{ config(meta={"only_of": "account_events"}) }}
+
 -- Every movement of an account's money in value-date order, with what stands after it.
 with events as (
     select * from {{ ref('stg_account_events') }}

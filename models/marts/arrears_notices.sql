@@ -1,3 +1,5 @@
+{{ config(meta={"only_of": "account_events"}) }}
+
 -- Accounts in arrears as of the last sealed date, since when, and when service stops or stopped.
 with arrears as (
     select * from {{ ref('account_arrears') }}

@@ -1,3 +1,5 @@
+{{ config(meta={"only_of": "packages"}) }}
+
 -- What each package (资源包) had and has left, as known at the end of the settled dates. What was
 -- given back after a package had expired is lost.
 with packages_known as (

@@ -1,3 +1,5 @@
+{{ config(meta={"only_of": "account_events"}) }}
+
 -- Whether an account is served, as half-open intervals that follow from its events and ledger.
 with events as (
     select * from {{ ref('stg_account_events') }}

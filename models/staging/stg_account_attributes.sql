@@ -1,4 +1,4 @@
-{{ config(materialized="table") }}
+{{ config(materialized="table", meta={"only_of": "account_attributes"}) }}
 
 -- The attributes of accounts, such as edition=flagship: for usage from effective_from up to
 -- effective_to, as known on settlement dates from known_from up to known_to (both exclusive). An

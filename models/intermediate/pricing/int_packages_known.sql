@@ -1,3 +1,5 @@
+{{ config(meta={"only_of": "packages"}) }}
+
 -- Versions of packages (资源包) with the settlement dates on which each is the one known. Rows of one
 -- package, owner and component are versions of it, and the latest known counts: within a settlement
 -- floor the later arrival, within a file the last line. Of files of one arrival it is the one with

@@ -1,3 +1,5 @@
+{{ config(meta={"only_of": "waivers"}) }}
+
 -- Versions of waivers with the settlement dates on which each is the one known. Rows of one waiver,
 -- owner, component and usage date are versions of it, and the latest known counts, as of packages.
 -- Of files of one arrival it is the one that waives the fewest calls.

@@ -40,6 +40,14 @@ class Control:
     """`calls`, if the query looks at each call by itself: it runs in each bucket. Otherwise it runs
     over all of them."""
 
+    only_of: str = ""
+    """Feeds, separated by commas: if no file of any of them was loaded, there is nothing to find,
+    and the query is not evaluated."""
+
+    @property
+    def feeds(self) -> set[str]:
+        return set(self.only_of.split(", ")) if self.only_of else set()
+
     @property
     def is_of_calls(self) -> bool:
         return self.looks_at == "calls"
@@ -82,7 +90,7 @@ def _check_entry(texts: Path, entry: dict[str, Any]) -> None:
     known = {field.name for field in fields(Control)} - {"sql"}
     for key in sorted(entry.keys() - known):
         raise CatalogueError(f"{name}: {key} is none of {', '.join(sorted(known))}")
-    for key in sorted(known - {"action", "looks_at"} - entry.keys()):
+    for key in sorted(known - {"action", "looks_at", "only_of"} - entry.keys()):
         raise CatalogueError(f"{name}: {key} is missing")
     for key, value in entry.items():
         if not isinstance(value, str) or not value:

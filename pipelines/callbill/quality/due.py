@@ -20,6 +20,7 @@ from callbill.quality.catalogue import Control, catalogue
 _SHARED = ("late_charges", "earlier_records", "list_prices")
 # Of these, that which only controls of calls read.
 _ONLY_OF_CALLS = "earlier_records"
+_NOTHING_TO_FIND = "select null as nothing where false"
 EARLIER_RECORDS = f"checks.{_ONLY_OF_CALLS}"
 
 
@@ -41,16 +42,19 @@ def due_controls(
     """
     window = con.execute("select has_catalogue_news from ops.settlement_window").fetchall()
     values = variables(dates, billing_vars, thresholds, has_catalogue_news=(True,) in window)
+    feeds = {
+        feed for (feed,) in con.execute("select distinct feed from ops.loaded_files").fetchall()
+    }
+
+    def query_of(control: Control) -> str:
+        if findings and control.is_of_calls:
+            return read_all(findings[control.id])
+        if control.feeds and not control.feeds & feeds:
+            return _NOTHING_TO_FIND
+        return fill_in(control.sql, values)
+
     controls = [
-        replace(
-            control,
-            expected=fill_in(control.expected, values),
-            sql=(
-                read_all(findings[control.id])
-                if findings and control.is_of_calls
-                else fill_in(control.sql, values)
-            ),
-        )
+        replace(control, expected=fill_in(control.expected, values), sql=query_of(control))
         for control in catalogue().values()
     ]
     con.execute("attach ':memory:' as checks")

@@ -36,7 +36,8 @@ def write_relations(
     done before a model is written, by the model's name.
 
     What the last night wrote by the same plan, and would be the same now, stays: views, and empty
-    tables of a feed that has no records.
+    tables of a feed that has no records. Of the others the rows alone are written again: columns
+    and comments are those of the plan.
 
     Raises CallbillError if a model cannot be built, or has not the columns of its contract.
     """
@@ -52,14 +53,16 @@ def write_relations(
         )
     )
     here = [model for model in plan.models if (model.schema, model.name) in existing]
-    staying = _staying(warehouse, here) if _begin(warehouse, plan) else set()
+    is_as_before = _begin(warehouse, plan)
+    staying = _staying(warehouse, here) if is_as_before else set()
     for model in plan.models:
         if model.name in staying:
             continue
         if before and model.name in before:
             before[model.name](warehouse, window)
         try:
-            _write_model(warehouse, model, window, exists=(model.schema, model.name) in existing)
+            exists = (model.schema, model.name) in existing
+            _write_model(warehouse, model, window, exists=exists, as_before=exists and is_as_before)
         except duckdb.Error as error:
             sentence = f"model {model.name} was not built: {one_line(error)}"
             raise CallbillError(machine_fault_in_text(sentence) or sentence) from error
@@ -80,17 +83,14 @@ def _begin(warehouse: Warehouse, plan: Plan) -> bool:
 
 def _staying(warehouse: Warehouse, models: Sequence[Model]) -> set[str]:
     """Of models that their plan wrote, those that it would write again as they are."""
-    without_records = {
-        feed
-        for feed in {model.only_of for model in models if model.only_of}
-        if not warehouse.rows(f"select 1 from raw.{feed} limit 1")
-    }
+    feeds = warehouse.feeds_loaded()
     return {
         model.name
         for model in models
         if (model.kept == "view" and not model.is_of_night)
         or (
-            model.only_of in without_records
+            model.only_of
+            and model.only_of not in feeds
             and not warehouse.rows(f"select 1 from {model.relation} limit 1")
         )
     }
@@ -119,7 +119,9 @@ def _write_seed(warehouse: Warehouse, seed: Seed, file: Path) -> None:
         )
 
 
-def _write_model(warehouse: Warehouse, model: Model, window: Window, *, exists: bool) -> None:
+def _write_model(
+    warehouse: Warehouse, model: Model, window: Window, *, exists: bool, as_before: bool
+) -> None:
     if model.kept == "settlement_partitions":
         warehouse.by_date.write(model.name, model.sql, window.settle_from, window.settle_through)
         return
@@ -127,7 +129,12 @@ def _write_model(warehouse: Warehouse, model: Model, window: Window, *, exists: 
         if model.kept == "statements":
             warehouse.execute(model.sql)
         elif model.kept == "incremental" and exists:
+            if not as_before:
+                _check_columns(warehouse, model, f"(\n{model.sql}\n)")
             _replace_dates(warehouse, model, window)
+        elif model.kept == "table" and as_before:
+            warehouse.execute(f"truncate {model.relation}")
+            warehouse.execute(f"insert into {model.relation}\n{model.sql}")
         else:
             kind = "view" if model.kept == "view" else "table"
             warehouse.execute(f"create or replace {kind} {model.relation} as\n{model.sql}")
@@ -138,7 +145,6 @@ def _write_model(warehouse: Warehouse, model: Model, window: Window, *, exists: 
 def _replace_dates(warehouse: Warehouse, model: Model, window: Window) -> None:
     """Replace the rows of these dates and of later ones, which an unpublished run may have left.
     Rows of sealed dates are never touched. Other columns than the table's are an error."""
-    _check_columns(warehouse, model, f"(\n{model.sql}\n)")
     columns = ", ".join(
         identifier(name) for name, *_ in warehouse.rows(f"describe {model.relation}")
     )

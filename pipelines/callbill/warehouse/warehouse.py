@@ -191,6 +191,10 @@ class Warehouse:
         value: date | None = self.value("select max(settled_on) from ops.sealed_settlements")
         return value
 
+    def feeds_loaded(self) -> set[str]:
+        """The feeds of which any file was loaded."""
+        return {feed for (feed,) in self.rows("select distinct feed from ops.loaded_files")}
+
     @property
     def built_through(self) -> date | None:
         """The last settlement date whose rows are final, because they are published."""
