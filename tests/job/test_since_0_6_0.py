@@ -137,7 +137,7 @@ def test_what_is_sealed_stays_as_it_was(old: Path, after: Path) -> None:
     assert calls(old, through) == calls(after, through) != []
     for table in ("bill_lines", "settlements"):
         where = f"from billing.{table} where settled_on <= '{through}'"
-        rows = f"select columns(c -> c not in {LATER_COLUMNS}) {where} order by all"
+        rows = f"select columns(lambda c: c not in {LATER_COLUMNS}) {where} order by all"
         assert query(old, rows) == query(after, rows) != []
     nothing = " and ".join(f"{column} is null" for column in LATER_COLUMNS)
     assert query(after, f"select bool_and({nothing}) from billing.bill_lines") == [(True,)]

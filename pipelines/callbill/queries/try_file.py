@@ -236,7 +236,7 @@ def _first(
     if not parts or not limit:
         return [], []
     found = con.execute(
-        "select columns(c -> c not in ('source_file_id', 'settlement_floor', 'arrived_on',"
+        "select columns(lambda c: c not in ('source_file_id', 'settlement_floor', 'arrived_on',"
         " 'settled_on', 'fields', 'line_number'))"
         " from read_parquet(?, hive_partitioning = false) limit ?",
         [[str(part) for part in parts], limit],
