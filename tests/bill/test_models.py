@@ -67,6 +67,7 @@ MODELS_WITH_UNIT_TESTS = {
     "int_charges_by_caller",
     "int_daily_usage_changes",
     "int_records_by_action",
+    "int_record_outcomes",
     "int_list_prices_known",
     "int_first_list_prices",
     "int_contracts_known",

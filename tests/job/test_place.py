@@ -204,6 +204,27 @@ def test_a_file_in_the_landing_folder_is_tried_as_what_its_path_says(place: Path
     ended = callbill("try", contracts, cwd=place)
     assert ": 1 records accepted, 0 rejected" in ended.stdout
     assert "0.855" in ended.stdout
+    assert "docs/shapes.md" not in ended.stdout
     # Elsewhere it is guessed, or named.
     ended = callbill("try", "calls.jsonl", cwd=file.parent.rename(place / "elsewhere"))
     assert "as ours (a guess" in ended.stdout
+
+
+def test_try_names_what_a_shape_could_say_of_times_and_codes(place: Path) -> None:
+    file = place / "calls.csv"
+    lines = [
+        "request_id,called_at,owner_uin,action,http_status,error_code",
+        "1,2026-03-06T10:00:00+08:00,100000000071,SearchByText,200,OK",
+        "2,2026-03-06T10:00:00+08:00,100000000071,SearchByText,200,success",
+        "3,2026-03-06T10:00:00+08:00,100000000071,SearchByText,200,InternalError",
+        "4,06/03/2026 10:00,100000000071,SearchByText,200,",
+    ]
+    file.write_text("\n".join(lines) + "\n")
+    said = callbill("try", file, cwd=place).stdout
+    assert "a shape that names it: time_formats. See docs/shapes.md." in said
+    assert "no_error_codes: ['OK', 'success']. See docs/shapes.md." in said
+    file.write_text("\n".join(lines[:1] + lines[3:4]) + "\n")
+    said = callbill("try", file, cwd=place).stdout
+    assert "1 records accepted" in said
+    assert "time_formats" not in said
+    assert "no_error_codes" not in said

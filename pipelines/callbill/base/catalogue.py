@@ -23,6 +23,7 @@ from callbill.base.attributes import ATTRIBUTE_NAME, attribute_pairs, attributes
 from callbill.base.errors import UsageError
 from callbill.base.place import nearest
 from callbill.base.settings import PROJECT
+from callbill.base.text import printable
 
 # The columns that figures depend on. The other columns, names and units, are for people.
 SEED_COLUMNS = {
@@ -76,6 +77,15 @@ _PRICE_UNITS = {str(10**exponent) for exponent in range(9)}
 _ATTRIBUTE = re.compile(ATTRIBUTE_NAME)
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 _AMOUNT = re.compile(r"\d{1,12}(\.\d{1,2})?", re.ASCII)
+# What no account number has: characters that are not seen, those of full width, and the form that a
+# spreadsheet gives a long number. A record with the first or the last is rejected
+# (ingest/feeds/identifiers.sql), and the control identifiers_are_usual names one with the second.
+_NOT_IN_ACCOUNTS = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    r"\ufeff\uff00-\uffef]"
+)
+_MANGLED_NUMBER = re.compile(r"[+-]?\d*[.,]?\d+([eE][+-]?\d+)?", re.ASCII)
+_WITH_COMMA = re.compile(r"\d+(,\d+)+", re.ASCII)
 # A list price fits DECIMAL(18, 8): CNY per price unit.
 _PRICE_LIMIT = Decimal(10) ** 10
 
@@ -276,10 +286,11 @@ def _check_ladders(rows: list[_Row]) -> None:
         for step in steps:
             has_from, has_period = (value != _NO_STEP[0] for value in step.values[4:])
             if has_from != has_period:
+                price = step.values[3].rstrip("0").rstrip(".")
                 raise UsageError(
                     f"{step.file}, line {step.line}: a step of a ladder has both tier_from, the "
                     "calls before it, and tier_period (day, month or ever); a price that is no "
-                    "step has neither"
+                    "step has neither" + ("" if has_period else _in_two(price, step.values[4]))
                 )
             if step.values[5] != first.values[5]:
                 raise UsageError(
@@ -341,14 +352,20 @@ def _rows(path: Path, columns: Sequence[str]) -> Iterator[_Row]:
             for row in reader:
                 at = f"{shown}, line {reader.line_num}"
                 if None in row:
-                    raise UsageError(f"{at}: it has more values than the header has columns")
+                    count = len(header) + len(row[None])
+                    raise UsageError(
+                        f"{at}: it has more values than the header has columns, {count} and not "
+                        f"{len(header)}{_in_two(row[header[-1]], row[None][0])}"
+                    )
                 values = []
                 for column in columns:
                     try:
                         text = row.get(column) or usual.get(column)
                         values.append(_normalized(column, text) if text != "" else "")
                     except (ValueError, InvalidOperation) as error:
-                        raise UsageError(f"{at}, column {column}: {error}") from error
+                        raise UsageError(
+                            f"{at}, column {column}: {error}{_hint(column, row, header)}"
+                        ) from error
                 yield _Row(shown, reader.line_num, values)
     except FileNotFoundError as error:
         raise UsageError(f"{shown} is missing in {path.parent}") from error
@@ -379,6 +396,23 @@ def _check_header(path: Path, header: list[str], required: set[str]) -> None:
             raise UsageError(f"{shown}: there are two columns {column}")
 
 
+def _hint(column: str, row: dict[str, str], header: Sequence[str]) -> str:
+    """What a fault may come from: a row that is too short, or a price in two columns."""
+    missing = [name for name in header if row.get(name) is None]
+    if column in missing:
+        return f": the row has {len(header) - len(missing)} values, the header {len(header)}"
+    if column == "tier_from" and not row.get("tier_period"):
+        return _in_two(row["list_price"], row["tier_from"])
+    return ""
+
+
+def _in_two(before: str | None, after: str) -> str:
+    """A question about two values that may be one number with a comma in it."""
+    if before and before.isdecimal() and after.isdecimal():
+        return f"; is {before},{after} a price? write {before}.{after}"
+    return ""
+
+
 def _shown(path: Path) -> str:
     """A file of the catalogue as messages name it."""
     return f"{path.parent.name}/{path.name}"
@@ -403,7 +437,11 @@ def _normalized(column: str, text: str | None) -> str:
             raise ValueError(f"{text} is not a month YYYY-MM")
     elif column == "amount":
         if not _AMOUNT.fullmatch(text) or not Decimal(text):
-            raise ValueError(f"{text} is not an amount above 0 of at most 2 decimals")
+            raise ValueError(
+                f"{text} is not an amount above 0 of at most 2 decimals{_without_comma(text)}"
+            )
+    elif column in ("account_uin", "owner_uin"):
+        _check_account(text)
     elif column == "tags":
         _check_tags(text)
     elif column == "tier_from" and text != _NO_STEP[0]:
@@ -417,9 +455,32 @@ def _normalized(column: str, text: str | None) -> str:
     elif column == "list_price":
         price = Decimal(text) if text.replace(".", "", 1).isdecimal() else None
         if price is None or price >= _PRICE_LIMIT or price != round(price, 8):
-            raise ValueError(f"{text} is not a price of at most 10 digits and 8 decimals")
+            raise ValueError(
+                f"{text} is not a price of at most 10 digits and 8 decimals{_without_comma(text)}"
+            )
         return f"{price:.8f}"
     return text
+
+
+def _without_comma(text: str) -> str:
+    """How a number with commas is written. A comma before three digits can mean either."""
+    if not _WITH_COMMA.fullmatch(text):
+        return ""
+    whole, _, decimals = text.rpartition(",")
+    ways = [f"{whole}.{decimals}"] if "," not in whole else []
+    if len(decimals) == 3:
+        ways.append(text.replace(",", ""))
+    return f": write {' or '.join(ways)}; a comma separates columns" if ways else ""
+
+
+def _check_account(text: str) -> None:
+    """Raises ValueError if a text cannot be an account number."""
+    odd = _NOT_IN_ACCOUNTS.search(text)
+    if odd:
+        shown = odd[0] if odd[0].isprintable() else f"U+{ord(odd[0]):04X}"
+        raise ValueError(f"{printable(text)} is no account number: none has {shown} in it")
+    if _MANGLED_NUMBER.fullmatch(text) and not text.isdecimal():
+        raise ValueError(f"{text} is no account number: write all its digits, and nothing else")
 
 
 def _attributes(text: str) -> str:

@@ -49,3 +49,5 @@ class UnbilledCalls:
     accounts: int
     cost: Decimal | None
     """What they would have cost, in CNY, as far as prices are known. None if none is."""
+    unclaimed: int = 0
+    """How many of them no component claims."""

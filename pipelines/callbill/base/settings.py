@@ -81,6 +81,11 @@ class Settings(BaseModel):
         default=False,
         description="Whether earlier files were moved out of the landing folder on purpose.",
     )
+    issuer: str = Field(
+        default="",
+        description="Who bills, as statements say it. Usually the invoice_issuer_name of the"
+        " products on a bill (catalogue/focus_services.csv).",
+    )
     keep_releases: int = Field(default=30, ge=2, description="How many releases are kept.")
     threads: int | None = Field(
         default=None, ge=1, le=1024, description="Threads of the engine. Usually all processors."

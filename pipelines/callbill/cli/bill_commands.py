@@ -82,10 +82,10 @@ def export(
             raise UsageError("--format site needs --owner: the pages are of one account")
         if month is not None:
             raise UsageError("--format site has all months: leave --month out")
-        site = export_site(
-            checked_settings(**places), owner, output / f"callbill-site-{safe_name(owner)}"
-        )
-        click.echo(site / "index.html")
+        settings = checked_settings(**places)
+        site = export_site(settings, owner, output / f"callbill-site-{safe_name(owner)}")
+        issuer = f" (issuer {settings.issuer})" if settings.issuer else ""
+        click.echo(f"{site / 'index.html'}{issuer}")
         return
     if month is None:
         raise UsageError(f"--format {format_} needs --month")
@@ -95,7 +95,8 @@ def export(
         checked_settings(**places), month, format_, owner=owner, layout=layout, folder=output
     )
     for file in files:
-        click.echo(f"{file.path} ({file.rows} rows)")
+        issuer = f"; issuer {file.issuer}" if file.issuer else ""
+        click.echo(f"{file.path} ({file.rows} rows{issuer})")
 
 
 @click.command()

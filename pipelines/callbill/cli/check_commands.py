@@ -49,6 +49,13 @@ def verify(month: date | None, **places: str) -> None:
 @month_option(help="Only the bill month YYYY-MM.")
 @owner_option(help="Only of this account.")
 @click.option(
+    "--product",
+    "products",
+    metavar="CODE",
+    multiple=True,
+    help="Only of this product. It may be said several times.",
+)
+@click.option(
     "--bill",
     "file",
     type=click.Path(path_type=Path),
@@ -66,6 +73,7 @@ def verify(month: date | None, **places: str) -> None:
 def reconcile(
     month: date | None,
     owner: str | None,
+    products: tuple[str, ...],
     file: Path | None,
     form: str,
     output: Path | None,
@@ -81,16 +89,17 @@ def reconcile(
     from callbill.queries.reconcile import reconcile as compare_bills
 
     settings = checked_settings(**places)
+    asked = Asked(month, owner, products)
     if file is None:
         if form != "table" or output is not None:
             raise UsageError("--format and --output need --bill FILE")
-        reconciliation = compare_bills(settings, month, owner)
+        reconciliation = compare_bills(settings, asked)
         show_reconciliation(reconciliation)
         look = (
             "callbill rejects --file vendor_bills shows them, callbill quarantine withdraws a file"
         )
     else:
-        reconciliation = _hold(settings, file, Asked(month, owner), form, output)
+        reconciliation = _hold(settings, file, asked, form, output)
         look = f"callbill try --feed vendor_bills {file} shows them"
     if reconciliation.unexplained:
         raise ControlFailedError(f"{reconciliation.unexplained} difference(s) are unexplained")
@@ -113,4 +122,7 @@ def _hold(
         show_bill_in_hand(bill)
     else:
         write_differences(bill, form, output)
+        # Not for the vendor's eyes.
+        for hint in bill.reconciliation.hints:
+            click.echo(f"callbill: {hint}", err=True)
     return bill.reconciliation

@@ -29,6 +29,8 @@ class LoadReport:
     # Of the rejected, attempts that reached no server.
     never_reached: int = 0
     unreadable_files: int = 0
+    # By field, values that something was taken off.
+    cleaned: dict[str, int] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -47,6 +49,8 @@ class LoadReport:
         self.rejected += counts.rejected
         self.never_reached += counts.never_reached
         self.unreadable_files += counts.unreadable is not None
+        for name, values in counts.cleaned.items():
+            self.cleaned[name] = self.cleaned.get(name, 0) + values
 
 
 def commit(

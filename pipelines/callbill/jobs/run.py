@@ -32,6 +32,7 @@ from callbill.base.settings import (
 )
 from callbill.base.stopping import defer_stop, on_abrupt_end
 from callbill.jobs.candidates import check_candidates, remove_outdated, write_basis
+from callbill.jobs.closing import RecordsDue, billed_later, records_due
 from callbill.jobs.imports_ahead import import_ahead
 from callbill.jobs.loading import list_unread, load_landing
 from callbill.jobs.locks import run_lock
@@ -372,6 +373,7 @@ def _settle(
             settle_from,
             summary.data_docs,
             lambda: record_end(warehouse, as_published, reporter.seconds),
+            settings.issuer,
         )
         if candidate:
             write_basis(summary.release, current)
@@ -433,6 +435,7 @@ def settle_dates(
         with reporter.step("build", settle_from=stretch.first, settle_through=stretch.last):
             built = build_models(warehouse, settings, billing_vars, stretch, workers)
             keep_unbilled_calls(warehouse, summary.run_id)
+            summary.records_due = (summary.records_due or RecordsDue()) + records_due(warehouse)
         with reporter.step("hash"):
             refresh_hashes(warehouse, built.call_groups)
         with reporter.step("check"):
@@ -440,7 +443,12 @@ def settle_dates(
         shutil.rmtree(warehouse.layout.building, ignore_errors=True)
     summary.unbilled = unbilled_calls_of(warehouse.con, summary.run_id)
     summary.unbilled_to_date = unbilled_to_date(warehouse.con)
-    for warning in left_by_claims(warehouse, summary.new_claims, through):
+    if summary.records_due is not None:
+        reporter.log("records due", **asdict(summary.records_due))
+    for warning in [
+        *left_by_claims(warehouse, summary.new_claims, through),
+        *billed_later(warehouse, _first_news(settle_from, summary.sealed_through), through),
+    ]:
         summary.loaded.warnings.append(warning)
         if reporter.json_logs:  # otherwise the end of the run says it
             reporter.log("warning", message=warning)
@@ -448,6 +456,13 @@ def settle_dates(
     for result in summary.results:
         if not result.passed:
             reporter.log(result.severity, control=result.control_id, rows=result.unexpected_rows)
+
+
+def _first_news(settle_from: date, sealed_through: date | None) -> date:
+    """The first date that no release has settled yet: what is settled again is no news."""
+    if sealed_through is None:
+        return settle_from
+    return max(settle_from, sealed_through + timedelta(days=1))
 
 
 def _stretches(warehouse: Warehouse, settle_from: date, through: date) -> list[RuleRange]:

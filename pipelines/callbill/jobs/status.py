@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ def status_of(folder: Path, summary: RunSummary, step_seconds: dict[str, float])
             for calls in summary.unbilled
         ],
         "unbilled_calls_to_date": summary.unbilled_to_date,
+        "records_due": None if summary.records_due is None else asdict(summary.records_due),
+        "values_cleaned": summary.loaded.cleaned,
         "files_waiting": [vars(waiting) for waiting in summary.loaded.waiting],
         "warnings": summary.loaded.warnings,
         "first_bills": [vars(bill) for bill in summary.first_bills],

@@ -16,6 +16,7 @@ from callbill.base.findings import ControlResult, UnbilledCalls
 from callbill.base.machine import machine_fault
 from callbill.base.stopping import stop_requested
 from callbill.ingest.committing import LoadReport
+from callbill.jobs.closing import RecordsDue
 from callbill.release.checkpoint import Checkpoint
 from callbill.release.release import Release
 from callbill.warehouse.warehouse import Warehouse
@@ -61,6 +62,8 @@ class RunSummary:
     # settled last, and of all dates (None if nothing was settled).
     unbilled: list[UnbilledCalls] = field(default_factory=list)
     unbilled_to_date: int | None = None
+    # What became of the records that were due, None if nothing was settled.
+    records_due: RecordsDue | None = None
     data_docs: str = ""
     # Actions that a component claims since this run, and the dates from which that counts.
     new_claims: list[tuple[str, tuple[str, ...], date]] = field(default_factory=list)
@@ -168,7 +171,11 @@ def trial_of(warehouse: Warehouse, summary: RunSummary, most_rejects: int) -> Tr
         ),
         warehouse.rows(
             """
-            select path, line_number, reason, detail from ops.rejected_lines where run_id = ?
+            select
+                path, line_number, reason,
+                -- A field that cannot be read shows its value.
+                coalesce(detail, if(reason like 'invalid_%', fields ->> substr(reason, 9), null))
+            from ops.rejected_lines where run_id = ?
             order by path, line_number nulls first limit ?
             """,
             [summary.run_id, most_rejects],

@@ -34,7 +34,8 @@ _BY_ACTION = f"""
         case when ranked.is_named then ranked.action end as named_action,
         sum(of_run.calls)::bigint as calls,
         count(distinct of_run.owner_uin) as accounts,
-        sum(of_run.unbilled_cost) as cost
+        sum(of_run.unbilled_cost) as cost,
+        coalesce(sum(of_run.calls) filter (of_run.component_code is null), 0)::bigint as unclaimed
     from of_run inner join ranked using (reason, action)
     group by of_run.reason, named_action
     order by

@@ -32,7 +32,8 @@ _LINES = """
     )
     where owner_uin = $owner and bill_month = $month
     order by
-        settled_on, usage_date, line_type, package_id nulls last, tier_from, contract_price, line_id
+        settled_on, usage_date, line_type, component_code, package_id nulls last, tier_from,
+        contract_price, line_id
 """
 _SETTLEMENTS = """
     select settled_on, product_code, rated_amount, deducted_amount, residual_amount

@@ -95,9 +95,10 @@ def hold_against(
         scratch = Path(folder)
         parts, rejects, not_read, lines = _read(settings, path, scratch)
         with closing(release.open()) as con:
+            asked.check_products(con)
             _create_source(con, parts, through)
             not_settled = con.execute(
-                _NOT_SETTLED, asked.parameters | {"through": through}
+                _NOT_SETTLED, asked.parameters(_NOT_SETTLED) | {"through": through}
             ).fetchall()[0]
             for model in _MODELS:
                 _create(con, model, through)

@@ -6,7 +6,7 @@ of them is taken.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import islice
@@ -32,6 +32,8 @@ from callbill.tasks.ingest import read_files
 
 # A shape is guessed by so many lines.
 _LINES_TO_GUESS_BY = 200
+# Texts of programs that log an error code of every call, also where there was no error.
+_MAY_MEAN_SUCCESS = ("ok", "success", "succeeded", "successful", "no_error", "noerror", "200")
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Trial:
     # Shapes that read as many of the first lines, if the shape was guessed.
     others: list[str] = field(default_factory=list)
     is_guess: bool = False
+    # What a shape of the place's own could say, so that more is read as it is meant.
+    hints: list[str] = field(default_factory=list)
 
 
 def all_shapes(settings: Settings) -> dict[str, Shape]:
@@ -215,6 +219,7 @@ class _Reader:
             counts = read.counts
             columns, records = _first(con, read.parts, limit)
             rejects = []
+            hints = list(_hints(con, file.feed, read)) if limit else []
             if read.rejects and limit:
                 rejects = con.execute(
                     "select line_number, reason, coalesce(detail, fields) from read_parquet(?)"
@@ -225,8 +230,37 @@ class _Reader:
             con.close()
         return Trial(
             file.name, shape, counts.accepted, counts.rejected, counts.never_reached,
-            counts.unreadable, columns, records, rejects,
+            counts.unreadable, columns, records, rejects, hints=hints,
         )  # fmt: skip
+
+
+def _hints(con: duckdb.DuckDBPyConnection, feed: str, read: FileRead) -> Iterator[str]:
+    """Sentences about calls whose shape could say more."""
+    if feed != "call_logs":
+        return
+    if (
+        read.rejects
+        and con.execute(
+            "select 1 from read_parquet(?) where reason = 'invalid_called_at' limit 1",
+            [str(read.rejects)],
+        ).fetchall()
+    ):
+        yield "Times of another form are read by a shape that names it: time_formats."
+    if not read.parts:
+        return
+    codes = [
+        code
+        for (code,) in con.execute(
+            "select distinct error_code from read_parquet(?, hive_partitioning = false)"
+            " where list_contains(?, lower(error_code)) order by 1",
+            [[str(part) for part in read.parts], list(_MAY_MEAN_SUCCESS)],
+        ).fetchall()
+    ]
+    if codes:
+        yield (
+            f"Calls with the error code {', '.join(codes)} are failed ones. If it means success,"
+            f" the shape has to say so: no_error_codes: [{', '.join(map(repr, codes))}]."
+        )
 
 
 def _first(

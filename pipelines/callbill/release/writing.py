@@ -57,13 +57,15 @@ def write_release(
     settle_from: date,
     data_docs: str,
     record_run: Callable[[], None],
+    issuer: str = "",
 ) -> Release:
     """Write a release, whose folder does not exist yet. Readers do not see it until
     `Published.switch_to`. It shares files with the previous one.
 
     It has all settlement dates through `through`. `settle_from` is the first date that it seals.
     `seeds` is the catalogue, `data_docs` the page of the controls (HTML). `record_run` records the
-    run as published in `ops.runs`, because the release contains its own run.
+    run as published in `ops.runs`, because the release contains its own run. `issuer` is who bills,
+    as the site's statements say it; if it is empty, whoever issues the products.
     """
     con = warehouse.con
     release.parquet.mkdir(parents=True)
@@ -82,7 +84,9 @@ def write_release(
             con.execute(f"copy (from billing.{table}) to {target} ({_PARQUET})")
     _write_database(warehouse, release)
     con.execute("set preserve_insertion_order = false")
-    write_site(warehouse, billing_vars, release, previous, (settle_from, through), data_docs)
+    write_site(
+        warehouse, billing_vars, release, previous, (settle_from, through), data_docs, issuer
+    )
     _manifest(con, billing_vars, seeds, release.run_id, through).write(release.folder)
     for folder, _folders, names in os.walk(release.folder):
         for name in names:

@@ -95,6 +95,7 @@ def _json(bill: BillInHand) -> str:
         "not_settled_yet": {"lines": count, "cost": f"{cost:f}", "from": _text(first_day)},
         "not_read": [{"file": name, "why": why} for name, why in bill.not_read],
         "rejected_lines": bill.reconciliation.rejected,
+        "hints": bill.reconciliation.hints,
     }
     return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 

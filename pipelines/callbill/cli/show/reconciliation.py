@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from callbill.base.text import printable
 from callbill.cli.show.console import open_console, table_of
 from callbill.queries.reconcile import Reconciliation
 
@@ -61,3 +62,5 @@ def show_reconciliation(reconciliation: Reconciliation) -> None:
             f"Of {reconciliation.without_vendor_bill} of our bills the vendor's is not known:"
             " not compared."
         )
+    for hint in reconciliation.hints:
+        console.print(f"{printable(hint)}.", soft_wrap=True)

@@ -9,11 +9,13 @@ from pathlib import Path
 import duckdb
 from rich.console import Console
 
+from callbill.base.findings import UnbilledCalls
 from callbill.base.settings import Settings
 from callbill.base.text import printable
 from callbill.cli.show.arrears import arrears_table
 from callbill.cli.show.console import open_console, table_of
 from callbill.cli.show.controls import show_unpassed
+from callbill.jobs.closing import RecordsDue
 from callbill.jobs.summary import RunSummary, Trial
 from callbill.queries.arrears import arrears_of
 from callbill.queries.latest import latest_months
@@ -26,7 +28,6 @@ _BILLS = (
 )
 _UNBILLED = ("reason", "action", "#calls", "#accounts", "#would have cost", "because")
 _BECAUSE = {
-    "unrated": "no component claims the action, or the day has no list price",
     "conflict": "its records disagree on account or component",
     "too_old": "it came too long after its usage",
     "waiting": "it is settled after this run's last date",
@@ -116,11 +117,19 @@ def _show_work(console: Console, summary: RunSummary) -> None:
             console.print("What was rejected and why: callbill rejects")
         else:
             _show_trial_rejects(console, summary.trial, loaded.rejected + loaded.unreadable_files)
+    if loaded.cleaned:
+        console.print(
+            f"{sum(loaded.cleaned.values())} values were cleaned"
+            f" ({', '.join(sorted(loaded.cleaned))}): ops.cleaned_values",
+            soft_wrap=True,
+        )
     _show_unread(console, summary)
     passed = sum(result.passed for result in summary.results)
     if summary.results:
         console.print(f"Controls: {passed} of {len(summary.results)} passed.")
     show_unpassed(console, summary.results)
+    if summary.records_due is not None:
+        console.print(_records_due(summary.records_due), soft_wrap=True)
     _show_unbilled(console, summary, "this run")
 
 
@@ -133,7 +142,7 @@ def _show_unbilled(console: Console, summary: RunSummary, run: str) -> None:
                 calls.calls,
                 calls.accounts,
                 "not known" if calls.cost is None else calls.cost,
-                _BECAUSE[calls.reason],
+                _because(calls),
             )
             for calls in summary.unbilled
         ]
@@ -143,6 +152,39 @@ def _show_unbilled(console: Console, summary: RunSummary, run: str) -> None:
         console.print(
             f"Of all dates, {summary.unbilled_to_date} successful calls are not in the bill."
         )
+
+
+def _because(calls: UnbilledCalls) -> str:
+    if calls.reason != "unrated":
+        return _BECAUSE[calls.reason]
+    if not calls.unclaimed:
+        return "the component has no list price on that day"
+    if calls.unclaimed == calls.calls:
+        return "no component claims the action"
+    return f"{calls.unclaimed}: no component claims the action; the others: no list price then"
+
+
+def _records_due(due: RecordsDue) -> str:
+    """What became of each record, in a sum."""
+    parts = [
+        f"{count} {what}"
+        for count, what in (
+            (due.billed, "billed"),
+            (due.duplicate, "delivered again"),
+            (due.failed, "failed"),
+            (due.void, "successful but void because another record of the call failed"),
+            (due.disagreeing, "successful but void because records of the call disagree"),
+            (due.unrated, "unrated"),
+            (due.too_old, "too old"),
+        )
+        if count
+    ]
+    sentence = f"{due.records} records due: {', '.join(parts)}." if parts else "No record was due."
+    if due.charged_late:
+        sentence += f" {due.charged_late} call(s) that waited are billed now."
+    if due.taken_back:
+        sentence += f" {due.taken_back} call(s) that were billed are taken back."
+    return sentence
 
 
 def _show_unread(console: Console, summary: RunSummary) -> None:

@@ -61,6 +61,8 @@ def show_trials(trials: Sequence[Trial]) -> None:
         if trial.rejects:
             rows = [(line, reason, _kept(kept)) for line, reason, kept in trial.rejects]
             console.print(table_of("First rejects", ["#line", "reason", "what it has"], rows))
+        for hint in trial.hints:
+            console.print(f"{hint} See docs/shapes.md.", soft_wrap=True)
 
 
 def _kept(kept: str | None) -> str:

@@ -1,4 +1,5 @@
--- Only accounts and components that a feed names for the first time: each is reported once.
+-- Only accounts and components that a feed names for the first time: each is reported once. A
+-- budget has no day on which it came, so one of an unknown account is reported until it is mended.
 with named as (
     select
         'contracts' as feed,
@@ -94,6 +95,23 @@ unknown_owners as (
     anti join owners_with_calls on new_owners.owner_uin = owners_with_calls.owner_uin
 ),
 
+unknown_budgets as (
+    select distinct owner_uin
+    from seeds.budgets
+    where
+        owner_uin <> 'all'
+        and owner_uin not in (select daily_usage.owner_uin from billing.daily_usage)
+        and owner_uin not in (select named.owner_uin from named)
+        and owner_uin not in (select account_names.account_uin from seeds.account_names)
+        and owner_uin not in (
+            select call_logs.owner_uin
+            from raw.call_logs
+            where
+                call_logs.settled_on > date '{{ settle_through }}'
+                and call_logs.settlement_floor >= date '{{ settle_through }}' - 1
+        )
+),
+
 -- A vendor's bill names components of our products by code or by name.
 named_components as (
     select
@@ -164,6 +182,14 @@ unknown as (
         component_code,
         first_line
     from unknown_components
+    union all
+    select
+        'budgets' as feed,
+        'no call, no feed and no name is of this account' as finding,
+        owner_uin,
+        null as component_code,
+        null as first_line
+    from unknown_budgets
 )
 
 select

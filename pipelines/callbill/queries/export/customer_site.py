@@ -50,6 +50,7 @@ def export_site(settings: Settings, owner: str, folder: Path) -> Path:
             manifest.vars["billing_timezone"],
             manifest.vars["deduction_rounding"],
             customer=owner,
+            issuer=settings.issuer,
         )
         part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
         try:

@@ -51,6 +51,8 @@ class ExportedFile:
 
     path: Path
     rows: int
+    # Who bills, where the file says it.
+    issuer: str | None = None
 
 
 def export_month(
@@ -85,7 +87,7 @@ def export_month(
         if format_ == "pdf":
             if not _has_accounts(con):
                 raise UsageError(f"release {release.run_id} was published by a callbill before 0.7")
-            return _write_statements(con, release, month, owner, folder)
+            return _write_statements(con, release, month, owner, folder, settings.issuer)
         if format_ == "xlsx":
             name = stem if layout == "vendor" else f"{stem}-{tables[0]}"
             path = folder / f"{name}.xlsx"
@@ -128,16 +130,22 @@ def _check_focus_services(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _write_statements(
-    con: duckdb.DuckDBPyConnection, release: Release, month: date, owner: str | None, folder: Path
+    con: duckdb.DuckDBPyConnection,
+    release: Release,
+    month: date,
+    owner: str | None,
+    folder: Path,
+    issuer: str,
 ) -> list[ExportedFile]:
     """Write a statement for each account."""
     from callbill.queries.export.statement_pdf import write_statement
 
     written = []
-    for statement in statements(con, month, owner, release.manifest.through, release.run_id):
+    through = release.manifest.through
+    for statement in statements(con, month, owner, through, release.run_id, issuer):
         path = folder / f"callbill-{month:%Y-%m}-{safe_name(statement.owner)}.pdf"
         write_whole(path, partial(write_statement, statement))
-        written.append(ExportedFile(path, len(statement.lines)))
+        written.append(ExportedFile(path, len(statement.lines), statement.bill["issuer"]))
     return written
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -15,7 +15,12 @@ _BILL = """
         p.rated_amount, p.deducted_amount, p.adjustment_amount, p.is_final,
         n.account_name, sum(m.calls)::bigint as calls, sum(m.list_cost) as list_cost,
         sum(m.discount_amount) as discount_amount,
-        string_agg(distinct coalesce(f.invoice_issuer_name, 'callbill'), ', ') as issuer
+        coalesce(
+            nullif($issuer, ''),
+            array_to_string(
+                list_sort(list_distinct(list(coalesce(f.invoice_issuer_name, 'callbill')))), ', '
+            )
+        ) as issuer
     from billing.precision_adjustments as p
     inner join billing.monthly_bills as m
         on p.bill_month = m.bill_month and p.owner_uin = m.owner_uin
@@ -53,7 +58,8 @@ _LINES = """
     where bill_month = $month and owner_uin = $owner
     order by
         list_position(['usage', 'late_usage', 'correction', 'rerating'], line_type),
-        usage_date, settled_on, line_id
+        usage_date, settled_on, component_code, package_id nulls last, tier_from, contract_price,
+        line_id
 """
 _SETTLEMENTS = """
     select s.settled_on, p.product_name, s.rated_amount, s.deducted_amount, s.residual_amount
@@ -83,16 +89,22 @@ class Statement:
 
 
 def statements(
-    con: duckdb.DuckDBPyConnection, month: date, owner: str | None, through: date, run_id: str
+    con: duckdb.DuckDBPyConnection,
+    month: date,
+    owner: str | None,
+    through: date,
+    run_id: str,
+    issuer: str,
 ) -> Iterator[Statement]:
-    """The statements of a month, of one account or of all, in the order of their numbers."""
+    """The statements of a month, of one account or of all, in the order of their numbers. `issuer`
+    is who bills; if it is empty, those who issue the products on the bill."""
     owners = con.execute(
         "select owner_uin from billing.precision_adjustments"
         " where bill_month = $month and owner_uin = coalesce($owner, owner_uin) order by 1",
         {"month": month, "owner": owner},
     ).fetchall()
     for (account,) in owners:
-        [bill] = _rows(con, _BILL, month, account)
+        [bill] = _rows(con, _BILL, month, account, {"issuer": issuer})
         yield Statement(
             account,
             month,
@@ -115,8 +127,12 @@ def amount(value: Decimal | int) -> str:
 
 
 def _rows(
-    con: duckdb.DuckDBPyConnection, query: str, month: date, owner: str
+    con: duckdb.DuckDBPyConnection,
+    query: str,
+    month: date,
+    owner: str,
+    more: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
-    result = con.execute(query, {"month": month, "owner": owner})
+    result = con.execute(query, {"month": month, "owner": owner, **(more or {})})
     names = [column[0] for column in result.description or ()]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

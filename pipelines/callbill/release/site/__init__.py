@@ -33,17 +33,18 @@ def write_site(
     before: Release | None,
     settled: tuple[date, date],
     data_docs: str,
+    issuer: str = "",
 ) -> None:
     """Write `site` into a release whose marts are written.
 
     `before` is the release before, `settled` the first and the last date that the run settled,
-    `data_docs` the page of the controls.
+    `data_docs` the page of the controls, `issuer` who bills, if the settings say so.
     """
     site = release.site
     (site / "controls").mkdir(parents=True)
     (site / "controls" / "index.html").write_text(data_docs, encoding="utf-8")
     zone = billing_vars.billing_timezone
     data = write_data(warehouse.con, zone, site, before.site if before else None, settled)
-    facts = Facts(release.run_id, settled[1], zone, billing_vars.deduction_rounding)
+    facts = Facts(release.run_id, settled[1], zone, billing_vars.deduction_rounding, issuer=issuer)
     write_pages(warehouse.con, facts, site, data)
     write_dbt_docs(warehouse.layout, billing_vars, site)

@@ -186,7 +186,8 @@ _CUT = ("arrears", "unbilled_by_account", "budgets")
 _COMPONENTS = """
     select
         c.component_code, c.component_name, c.product_code, p.product_name, c.used_amount_unit,
-        c.price_unit, coalesce(f.invoice_issuer_name, 'callbill') as issuer
+        c.price_unit,
+        coalesce(nullif($issuer, ''), f.invoice_issuer_name, 'callbill') as issuer
     from seeds.components as c
     inner join seeds.products as p on c.product_code = p.product_code
     left join seeds.focus_services as f on c.product_code = f.product_code
@@ -204,6 +205,8 @@ class Facts:
     rounding: str
     # The account of a site for one customer.
     customer: str | None = None
+    # Who bills, by the settings. Empty: whoever issues the product.
+    issuer: str = ""
 
 
 def write_pages(con: duckdb.DuckDBPyConnection, facts: Facts, site: Path, data: Data) -> None:
@@ -231,7 +234,10 @@ def write_pages(con: duckdb.DuckDBPyConnection, facts: Facts, site: Path, data: 
         "billed": billed,
         "lastEntries": LAST_ENTRIES,
         "columns": COLUMNS,
-        "components": {row["component_code"]: row for row in rows_of(con, _COMPONENTS)},
+        "components": {
+            row["component_code"]: row
+            for row in rows_of(con, _COMPONENTS, {"issuer": facts.issuer})
+        },
         "terms": terms(),
         "texts": texts(),
         "sentences": _yaml("sentences.yml"),

@@ -1,0 +1,168 @@
+"""The end of a run accounts for every record that was due, and says what else nobody would see."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import callbill
+from tests.support.landing_files import json_lines, record, write
+from tests.support.places import last_run
+
+A, B, NEVER = "100000000801", "100000000802", "200000001009"
+SUM = ("billed", "duplicate", "failed", "void", "disagreeing", "unrated", "too_old")
+
+
+def land(place: Path, arrived_on: str, *lines: dict, name: str = "calls.jsonl") -> None:
+    write(place / f"landing/call_logs/arrived_on={arrived_on}/{name}", json_lines(*lines))
+
+
+def call(name: str, day: str, owner: str = A, **fields: object) -> dict:
+    return record(name, owner_uin=owner, called_at=f"{day}T10:00:00+08:00", **fields)
+
+
+def run(place: Path, through: str, *more: str) -> str:
+    ended = callbill("run", f"--place={place}", "--through", through, *more)
+    assert ended.returncode == 0, ended.stderr
+    return " ".join((ended.stdout if "--json-logs" not in more else ended.stderr).split())
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    place = tmp_path / "acme"
+    assert callbill("init", place).returncode == 0
+    return place
+
+
+# Each an id with a failure and then a success, as a client makes them that tries again.
+RETRIED = [
+    one
+    for number in range(7)
+    for one in (
+        call(f"retried-{number}", "2026-03-01", error_code="InternalError"),
+        call(f"retried-{number}", "2026-03-01"),
+    )
+]
+MIXED = [
+    *(call(f"ok-{number}", "2026-03-01") for number in range(5)),
+    call("ok-0", "2026-03-01"),
+    *(call(f"bad-{number}", "2026-03-01", error_code="InternalError") for number in range(2)),
+    *(call("whose", "2026-03-01", owner) for owner in (A, B)),
+    call("unclaimed", "2026-03-01", action="SearchByImage"),
+    call("unclaimed", "2026-03-01", action="SearchByImage"),
+    call("old", "2025-12-01"),
+]
+
+
+@pytest.mark.parametrize("buckets", ["1", "3"])
+def test_every_record_is_accounted_for(
+    place: Path, buckets: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLBILL_BUCKETS", buckets)
+    land(place, "2026-03-02", *RETRIED, *MIXED)
+    told = run(place, "2026-03-02")
+    assert (
+        "27 records due: 5 billed, 2 delivered again, 9 failed, 7 successful but void because"
+        " another record of the call failed, 2 successful but void because records of the call"
+        " disagree, 1 unrated, 1 too old." in told
+    )
+    due = last_run(place)["records_due"]
+    assert due["records"] == sum(due[name] for name in SUM) == len(RETRIED) + len(MIXED)
+    assert (due["void"], due["failed"], due["too_old"]) == (7, 9, 1)
+    # The next night: a failure takes back a charge, and a success of a failed call charges nothing.
+    land(
+        place,
+        "2026-03-03",
+        call("ok-1", "2026-03-01", error_code="InternalError"),
+        call("ok-2", "2026-03-01", B),
+        call("bad-0", "2026-03-01"),
+        call("new", "2026-03-02"),
+    )
+    told = run(place, "2026-03-03")
+    assert (
+        "4 records due: 1 billed, 1 failed, 1 successful but void because another record of the"
+        " call failed, 1 successful but void because records of the call disagree."
+        " 2 call(s) that were billed are taken back." in told
+    )
+
+
+def test_the_log_says_the_same_sums(place: Path) -> None:
+    land(place, "2026-03-02", *RETRIED)
+    lines = callbill("run", f"--place={place}", "--through=2026-03-02", "--json-logs").stderr
+    [event] = [one for one in map(json.loads, lines.splitlines()) if one["event"] == "records due"]
+    assert (event["records"], event["failed"], event["void"]) == (14, 7, 7)
+    # Nothing is due: nothing became of any record.
+    run(place, "2026-03-02")
+    assert last_run(place)["records_due"] is None
+
+
+def test_calls_that_waited_for_a_claim_are_said(place: Path) -> None:
+    land(place, "2026-03-02", call("w", "2026-03-01", action="SearchByImage"))
+    assert "1 records due: 1 unrated." in run(place, "2026-03-02")
+    with (place / "catalogue/component_actions.csv").open("a") as stream:
+        stream.write("SearchByImage,wimgs_search_by_text,,,\n")
+    assert "No record was due. 1 call(s) that waited are billed now." in run(place, "2026-03-03")
+
+
+def test_calls_of_a_closed_month_are_named(place: Path) -> None:
+    land(place, "2026-09-30", call("early", "2026-09-29"))
+    run(place, "2026-10-01")
+    assert last_run(place)["warnings"] == []
+    # The log of the last day landed after the run of the 1st.
+    land(place, "2026-10-02", *(call(f"late-{n}", "2026-09-30", B) for n in range(3)))
+    told = run(place, "2026-10-02")
+    says = (
+        "3 call(s) of 2026-09, whose bill is closed, are billed in 2026-10 (late usage):"
+        f" account(s) {B}"
+    )
+    assert f"Warning: {says}" in told
+    assert last_run(place)["warnings"] == [says]
+    assert last_run(place)["controls_failed"] == []
+    status = callbill("status", f"--place={place}").stdout
+    assert says in status
+    # The next night has nothing new to say, and a remade warehouse neither.
+    land(place, "2026-10-03", call("usual", "2026-10-02"))
+    (place / "warehouse.duckdb").unlink()
+    run(place, "2026-10-03")
+    assert last_run(place)["warnings"] == []
+
+
+def test_a_budget_of_an_account_that_nobody_knows_is_named(place: Path) -> None:
+    land(place, "2026-03-02", call("a", "2026-03-01"))
+    with (place / "catalogue/budgets.csv").open("a") as stream:
+        stream.write(f"{NEVER},,20\n{B},,20\n{A},,20\nall,,20\n")
+    with (place / "catalogue/account_names.csv").open("a") as stream:
+        stream.write(f"{B},Not yet a caller,\n")
+    told = run(place, "2026-03-02")
+    assert last_run(place)["controls_failed"] == ["terms_fit_an_account"]
+    assert NEVER in told
+
+
+def test_cleaned_values_are_counted(place: Path) -> None:
+    land(place, "2026-03-02", call("a", "2026-03-01", f" {A}"), call("b", "2026-03-01", f"{A} "))
+    assert "2 values were cleaned (owner_uin): ops.cleaned_values" in run(place, "2026-03-02")
+    assert last_run(place)["values_cleaned"] == {"owner_uin": 2}
+
+
+def test_the_unbilled_say_whether_a_claim_or_a_price_is_missing(place: Path) -> None:
+    land(
+        place,
+        "2026-03-02",
+        call("a", "2026-03-01", action="SearchByImage"),
+        call("b", "2019-12-31"),
+    )
+    told = run(place, "2026-03-02")
+    assert "SearchByImage 1 1 not known no component claims the action" in told
+    assert "the component has no list price on that day" in told
+
+
+def test_a_dry_run_shows_the_value_that_was_invalid(place: Path) -> None:
+    land(place, "2026-03-02", call("a", "2026-03-01"))
+    write(
+        place / "landing/contracts/arrived_on=2026-03-02/contracts.csv",
+        b"owner_uin,component_code,effective_from,effective_to,discount,contract_price\n"
+        + f"{A},wimgs_search_by_text,2026-03-01,,90%,\n".encode(),
+    )
+    assert "invalid_discount 90%" in run(place, "2026-03-02", "--dry-run")
