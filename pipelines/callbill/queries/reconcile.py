@@ -17,7 +17,7 @@ import duckdb
 
 from callbill.base.errors import UsageError
 from callbill.base.settings import Settings
-from callbill.release.store import published_by
+from callbill.release.store import release_to_read
 
 # The parts of a bill's difference, in the order in which they are shown, with what sums up to each.
 _PARTS = {
@@ -187,7 +187,7 @@ def reconcile(settings: Settings, month: date | None, owner: str | None) -> Reco
 
     Raises UsageError if no bill of the vendor's is known for what was asked.
     """
-    release = published_by(settings).require_current()
+    release = release_to_read(settings)
     through = release.manifest.through
     with closing(release.open()) as con:
         if not con.execute(
