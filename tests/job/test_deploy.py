@@ -57,9 +57,7 @@ def test_user_and_folders_are_made_with_modes_under_which_others_can_read(tmp_pa
     assert "\nUMask=0022\n" in (DEPLOY / "callbill.service").read_text()
 
 
-def test_the_page_on_operations_has_the_crontab_and_names_files_that_are_there() -> (
-    None
-):
+def test_the_page_on_operations_has_the_crontab_and_names_files_that_are_there() -> None:
     page = (PROJECT / "docs/operations.md").read_text(encoding="utf-8")
     crontab = (DEPLOY / "crontab").read_text().splitlines()
     of_page = next(line for line in page.splitlines() if line.startswith("30 1 * * * "))
