@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
+import duckdb
 import pytest
 
-from tests.support.commands import callbill, settle, succeed
-from tests.support.places import copy_of, figures, last_run, manifest, places, query
+from tests.support.commands import callbill, run_job, settle, succeed
+from tests.support.places import (
+    copy_of,
+    figures,
+    last_run,
+    lose_warehouse,
+    manifest,
+    places,
+    query,
+    unpublishable,
+)
 from tests.support.shared import make_once
-from tests.support.story import land, land_story, record
+from tests.support.story import CONTRACT, OWNER, land, land_story, record
 
 
 def make_candidate(place: Path, through: str = "2026-03-06") -> str:
@@ -102,6 +114,50 @@ def test_the_run_after_a_seal_goes_on_with_the_warehouse_that_is_behind(place: P
     assert sealed.items() < manifest(place)["settlement_hashes"].items()
 
 
+def test_the_run_after_a_seal_says_that_it_is_as_expected(place: Path) -> None:
+    """And names as settled what it settled for the first time."""
+    (name,) = candidates(place)
+    succeed(callbill("seal", name, *places(place)))
+    ended = run_job(place, "--through", "2026-03-07")
+    succeed(ended)
+    assert "made anew" not in ended.stdout + ended.stderr
+    assert (
+        "As expected after `callbill seal`, the dates from 2026-03-06 to 2026-03-06 were settled"
+        " again: they say what they were sealed with."
+    ) in ended.stdout
+    assert "Settled 2026-03-07 to 2026-03-07." in ended.stdout
+    status = last_run(place)
+    assert (status["settle_from"], status["settled_again_from"]) == ("2026-03-07", "2026-03-06")
+    runs = "select settle_from::varchar from ops.runs order by run_id desc limit 1"
+    assert query(place, runs) == [("2026-03-07",)]
+    settle(place, "2026-03-08")
+    assert last_run(place)["settled_again_from"] is None
+
+
+def test_a_warehouse_that_was_lost_after_a_seal_is_named_as_lost(place: Path) -> None:
+    (name,) = candidates(place)
+    succeed(callbill("seal", name, *places(place)))
+    lose_warehouse(place)
+    ended = run_job(place, "--through", "2026-03-07")
+    succeed(ended)
+    assert "The warehouse did not have what is sealed, and was made anew" in ended.stdout
+    assert "As expected" not in ended.stdout
+    assert "Settled 2026-03-07 to 2026-03-07." in ended.stdout
+
+
+def test_after_the_first_seal_of_all_the_run_says_so_too(tmp_path: Path) -> None:
+    land(tmp_path, "2026-03-02", record("c-1", "2026-03-01T10:00:00+08:00"))
+    succeed(callbill("seal", make_candidate(tmp_path, "2026-03-02"), *places(tmp_path)))
+    # Another on top, still without a warehouse.
+    succeed(callbill("seal", make_candidate(tmp_path, "2026-03-03"), *places(tmp_path)))
+    ended = run_job(tmp_path, "--through", "2026-03-04")
+    succeed(ended)
+    assert "As expected after `callbill seal`, the dates from 2026-03-02 to 2026-03-03" in (
+        ended.stdout
+    )
+    assert "Settled 2026-03-04 to 2026-03-04." in ended.stdout
+
+
 def test_the_first_candidate_of_all_is_asked_of_its_release(tmp_path: Path) -> None:
     """There is no warehouse yet when it is sealed."""
     land(tmp_path, "2026-03-02", record("c-1", "2026-03-01T10:00:00+08:00"), "{")
@@ -114,6 +170,183 @@ def test_the_first_candidate_of_all_is_asked_of_its_release(tmp_path: Path) -> N
     rejects = callbill("rejects", *places(tmp_path))
     succeed(rejects)
     assert "arrived_on=2026-03-02/calls.jsonl" in rejects.stdout
+
+
+def test_an_older_candidate_is_sealed_only_by_who_says_so(place: Path) -> None:
+    """A file may have come in between that only the newer one has."""
+    [older] = candidates(place)
+    newer = make_candidate(place)
+    current = (place / "published" / "current").readlink()
+    refused = callbill("seal", older, *places(place))
+    assert refused.returncode == 2
+    assert f"candidate {older} is not the newest, {newer} is" in refused.stderr
+    assert "--older" in refused.stderr
+    assert (place / "published" / "current").readlink() == current
+    assert candidates(place) == [older, newer]
+    # One that was not finished is nothing to seal instead.
+    (place / "published/candidates" / newer / "candidate.json").unlink()
+    succeed(callbill("seal", older, *places(place)))
+    assert manifest(place)["run_id"] == older
+    assert candidates(place) == []
+
+
+def test_an_older_candidate_can_be_sealed_all_the_same(place: Path) -> None:
+    [older] = candidates(place)
+    newer = make_candidate(place)
+    ended = callbill("seal", older, "--older", *places(place))
+    succeed(ended)
+    assert f"Removed candidate {newer}" in ended.stdout
+    assert manifest(place)["run_id"] == older
+
+
+def test_what_the_run_of_a_candidate_warned_of_is_said_when_it_is_sealed_and_stays(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "landing/call_logs"
+    folder.mkdir(parents=True)
+    lines = [record("h-1", "2026-03-01T10:00:00+08:00"), "{"]
+    lines.append(record("h-2", "2026-03-01T11:00:00+08:00", action="Unclaimed"))
+    write_on(folder / "a.jsonl", lines, "2026-03-02T12:00:00+08:00")
+    write_on(folder / "b.jsonl", [record("h-3", "2026-03-01T12:00:00+08:00")], None)
+    (folder / "c.doc").write_text("x")
+    name = make_candidate(tmp_path, "2026-03-02")
+    before = last_run(tmp_path)
+    ended = callbill("seal", name, *places(tmp_path))
+    succeed(ended)
+    [left_out] = before["warnings"]
+    assert "1 file(s) without a date are left out of history, call_logs/b.jsonl" in left_out
+    for said in (
+        f"Warning: {left_out}",
+        "Waits: call_logs/b.jsonl",
+        "Not read: call_logs/c.doc",
+        "1 line(s) were rejected",
+        "warning: successful_calls_are_rated: ",
+    ):
+        assert said in ended.stdout, ended.stdout
+    after = last_run(tmp_path)
+    assert after["outcome"] == "published"
+    assert after["sealed_through"] == "2026-03-02"
+    of_the_seal = {"outcome", "message", "finished_at", "last_success_at", "sealed_through"}
+    of_the_run = before.keys() - of_the_seal - {"step_seconds"}
+    assert {key: after[key] for key in of_the_run} == {key: before[key] for key in of_the_run}
+    metrics = (tmp_path / "published/status/callbill.prom").read_text()
+    for line in (
+        "callbill_files_not_read 1.0",
+        "callbill_files_waiting 1.0",
+        "callbill_records_rejected 1.0",
+        'callbill_unbilled_calls{action="Unclaimed",reason="unrated"} 1.0',
+    ):
+        assert line in metrics
+    failed = len(after["controls_failed"])
+    assert f'callbill_controls_failed{{severity="warning"}} {failed}.0' in metrics
+
+
+def test_a_seal_of_which_nothing_was_warned_says_nothing(place: Path) -> None:
+    [name] = candidates(place)
+    ended = callbill("seal", name, *places(place))
+    succeed(ended)
+    [line] = ended.stdout.splitlines()
+    assert line.startswith("Sealed through 2026-03-06")
+
+
+def write_on(path: Path, lines: list[str], modified_at: str | None) -> None:
+    """A file of lines, modified at a moment, or just now."""
+    path.write_text("\n".join(lines) + "\n")
+    if modified_at is not None:
+        seconds = datetime.fromisoformat(modified_at).timestamp()
+        os.utime(path, (seconds, seconds))
+
+
+@pytest.fixture(scope="module")
+def unsealed() -> Path:
+    """A place with a candidate, in which nothing was published yet."""
+
+    def make(place: Path) -> None:
+        good = record("c-1", "2026-03-01T10:00:00+08:00")
+        land(place, "2026-03-02", good, "{", record("c-2", "2026-03-01T11:00:00+08:00"))
+        contracts = place / "landing/contracts/arrived_on=2026-03-02/c.csv"
+        contracts.parent.mkdir(parents=True)
+        contracts.write_text(CONTRACT)
+        make_candidate(place, "2026-03-02")
+
+    return make_once("unsealed-candidate", make)
+
+
+def test_where_only_a_candidate_is_a_command_names_it_and_how_to_read_it(unsealed: Path) -> None:
+    """To be sent to `callbill run` instead would be to seal what nobody has looked at."""
+    [name] = candidates(unsealed)
+    for command in (
+        ("bill", f"--owner={OWNER}", "--month=2026-03"),
+        ("rejects",),
+        ("runs",),
+        ("arrears",),
+        ("explain", "0123"),
+        ("export", "--month=2026-03"),
+        ("reconcile",),
+    ):
+        ended = callbill(*command, *places(unsealed))
+        assert ended.returncode == 2, command
+        assert f"candidate {name} waits: read it with --candidate {name}" in ended.stderr, command
+        assert "callbill run" not in ended.stderr
+
+
+def test_commands_that_read_a_release_read_a_candidate(unsealed: Path, tmp_path: Path) -> None:
+    [name] = candidates(unsealed)
+
+    def read(*command: object) -> str:
+        ended = callbill(*command, *places(unsealed), "--candidate", name[:18])
+        succeed(ended)
+        assert f"is of candidate {name[:18]}, not sealed yet" in ended.stderr
+        return ended.stdout
+
+    bill = read("bill", f"--owner={OWNER}", "--month=2026-03", "--ids")
+    assert "2026-03-01" in bill
+    assert "arrived_on=2026-03-02/calls.jsonl" in read("rejects")
+    assert name in read("runs")
+    assert read("arrears")
+    assert "(1 rows)" in read("export", "--month=2026-03", f"--output={tmp_path}")
+    pages = read("export", "--format=site", f"--owner={OWNER}", f"--output={tmp_path}")
+    assert Path(pages.strip()).exists()
+    folder = unsealed / "published/candidates" / name
+    with duckdb.connect(str(folder / "callbill.duckdb"), read_only=True) as con:
+        [(line_id,)] = con.execute("select line_id from billing.bill_lines").fetchall()
+    line = read("explain", line_id[:10])
+    assert line_id in line
+    assert "Calls behind it: 2" in line
+    assert "c-1" in line
+    assert "once the candidate is sealed" in line
+    call = read("explain", "--request-id", "c-2")
+    assert "Request c-2 on 2026-03-02: billed" in call
+    assert f"in line {line_id}" in call
+    facts = json.loads(read("explain", line_id, "--json"))
+    assert facts["price"]["calls_per_price_unit"] == 1000
+    # Nothing of it is left, and the candidate is as it was.
+    assert not (unsealed / "warehouse.duckdb").exists()
+    other = callbill("rejects", *places(unsealed), "--candidate", "1999")
+    assert other.returncode == 2
+    assert "no candidate begins with '1999'" in other.stderr
+
+
+def test_a_candidate_is_read_although_there_is_a_release(place: Path) -> None:
+    [name] = candidates(place)
+    asked = ("explain", "--request-id", "c-1", *places(place))
+    assert "No record of request c-1" in callbill(*asked).stdout
+    ended = callbill(*asked, "--candidate", name)
+    succeed(ended)
+    assert "Request c-1 on 2026-03-06: billed" in ended.stdout
+
+
+def test_the_end_of_a_candidate_says_how_to_read_what_was_rejected(tmp_path: Path) -> None:
+    land(tmp_path, "2026-03-02", record("c-1", "2026-03-01T10:00:00+08:00"), "{")
+    ended = run_job(tmp_path, "--through", "2026-03-02", "--candidate")
+    succeed(ended)
+    [name] = candidates(tmp_path)
+    [line] = [line for line in ended.stdout.splitlines() if "What was rejected" in line]
+    command = line.partition(": callbill ")[2].split()
+    assert command == ["rejects", "--candidate", name]
+    rejected = callbill(*command, *places(tmp_path))
+    succeed(rejected)
+    assert "arrived_on=2026-03-02/calls.jsonl" in rejected.stdout
 
 
 def test_sealing_one_voids_the_others(place: Path) -> None:
@@ -203,9 +436,6 @@ def test_a_file_that_another_run_loaded_meanwhile_is_settled_later(place: Path) 
     [name] = candidates(place)
     late = record("c-3", "2026-03-05T12:00:00+08:00")
     land(place, "2026-03-06", late, name="late.jsonl")
-    from tests.support.commands import run_job
-    from tests.support.places import unpublishable
-
     with unpublishable(place):
         assert run_job(place, "--through", "2026-03-06").returncode == 1
     ended = callbill("seal", name, *places(place))

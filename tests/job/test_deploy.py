@@ -57,6 +57,18 @@ def test_user_and_folders_are_made_with_modes_under_which_others_can_read(tmp_pa
     assert "\nUMask=0022\n" in (DEPLOY / "callbill.service").read_text()
 
 
+def test_the_page_on_operations_has_the_crontab_and_names_files_that_are_there() -> None:
+    page = (PROJECT / "docs/operations.md").read_text(encoding="utf-8")
+    crontab = (DEPLOY / "crontab").read_text().splitlines()
+    of_page = next(line for line in page.splitlines() if line.startswith("30 1 * * * "))
+    [place] = [line for line in crontab if line.startswith("CALLBILL_PLACE=")]
+    assert of_page.replace(f"{place} ", "") == crontab[-1]
+    copied = {word for line in page.splitlines() if line.startswith("cp callbill") for word in
+              line.partition(" &&")[0].split()[1:-1]}  # fmt: skip
+    assert len(copied) == 4
+    assert all((DEPLOY / name).exists() for name in copied)
+
+
 @needs("promtool")
 def test_alert_rules_are_right_and_ring_when_they_should() -> None:
     run("promtool", "check", "rules", "alerts.yml", cwd=DEPLOY)

@@ -68,6 +68,24 @@ def test_a_line_can_be_computed_again_from_what_is_shown(sample_place: Path) -> 
     }
 
 
+def test_a_line_is_named_by_the_first_digits_of_its_id(sample_place: Path) -> None:
+    [(line_id,)] = query(sample_place, "select min(line_id) from billing.bill_lines")
+    assert explained(sample_place, line_id[:16])["line"]["line_id"] == line_id
+    # Such that several lines begin with them.
+    [(digits, lines)] = query(
+        sample_place,
+        "select left(line_id, 1), count(*) from billing.bill_lines group by all"
+        " having count(*) > 1 limit 1",
+    )
+    ended = callbill("explain", digits, *places(sample_place))
+    assert ended.returncode == 2
+    assert f"{lines} bill lines begin with {digits}: give more digits" in ended.stderr
+    for none in ("no-such-line", ""):
+        ended = callbill("explain", none, *places(sample_place))
+        assert ended.returncode == 2
+        assert "has no bill line" in ended.stderr
+
+
 def check_call(line: dict[str, Any], call: dict[str, Any]) -> None:
     """That the records shown say what the line makes of the call."""
     failures = [r for r in call["records"] if r["error_code"] or r["http_status"] // 100 != 2]

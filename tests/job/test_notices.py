@@ -12,7 +12,7 @@ from callbill.jobs.notices import reasons_to_notify
 
 from tests.support.commands import callbill, succeed
 from tests.support.places import last_run, manifest
-from tests.support.story import land, record
+from tests.support.story import OWNER, land, record
 
 
 @pytest.fixture
@@ -40,7 +40,30 @@ def test_a_run_worth_a_notice_is_told_of_and_another_is_not(place: Path) -> None
     assert Path(notice["site"]).exists()
     assert "1 line(s) were rejected" in notice["reasons"]
     assert "1 successful call(s) are not in the bill" in notice["reasons"]
-    assert "control successful_calls_are_rated found something" in notice["reasons"]
+    [unrated] = [reason for reason in notice["reasons"] if "calls_are_rated" in reason]
+    assert unrated.startswith(
+        "control successful_calls_are_rated found 1 row(s) otherwise: Every successful call is of"
+    )
+    assert "Unheard" in unrated.partition(" The first: ")[2]
+
+
+def test_a_notice_of_budgets_names_them(place: Path) -> None:
+    have_notices(place, "cat > notice.json")
+    with (place / "catalogue/budgets.csv").open("a") as file:
+        file.write(f"all,2026-03,0.10\n{OWNER},,0.07\n")
+    land(
+        place,
+        "2026-03-02",
+        record("n-1", "2026-03-01T10:00:00+08:00"),
+        record("n-2", "2026-03-01T11:00:00+08:00"),
+    )
+    succeed(callbill("run", "--through", "2026-03-02", cwd=place))
+    notice = json.loads((place / "notice.json").read_text())
+    assert "budget all, 2026-03: 0.12 of 0.10 CNY (120 %)" in notice["reasons"]
+    assert f"budget {OWNER}, 2026-03: 0.12 of 0.07 CNY (171 %)" in notice["reasons"]
+    [found] = [found for found in notice["findings"] if found["control"] == "budgets_hold"]
+    assert (found["severity"], found["rows"]) == ("warning", 2)
+    assert found["examples"][0].startswith("budget ")
 
 
 def test_a_notice_of_a_candidate_shows_the_site_of_the_candidate(place: Path) -> None:
@@ -71,6 +94,32 @@ def test_a_run_that_failed_is_told_of_and_the_first_that_goes_well_again(place: 
     assert again["reasons"] == ["runs end well again; the one before ended failed"]
 
 
+def test_a_dry_run_tells_nobody_also_if_it_fails(place: Path) -> None:
+    have_notices(place, "cat > notice.json", when="always")
+    land(place, "2026-03-02", record("n-1", "2026-03-01T10:00:00+08:00"))
+    succeed(callbill("run", "--through", "2026-03-02", cwd=place))
+    (place / "notice.json").unlink()
+    status = {path: path.read_bytes() for path in (place / "published/status").iterdir()}
+    assert len(status) == 2
+
+    def fails(*arguments: str) -> None:
+        ended = callbill("run", "--through", "2026-03-03", "--dry-run", *arguments, cwd=place)
+        assert ended.returncode == 2
+        assert not (place / "notice.json").exists(), arguments
+        now = {path: path.read_bytes() for path in (place / "published/status").iterdir()}
+        assert now == status, arguments
+
+    fails("--landing=nowhere")
+    fails("--vars={no_such_var: 1}")
+    prices = place / "catalogue" / "list_prices.csv"
+    prices.rename(place / "prices")
+    fails()
+    (place / "prices").rename(prices)
+    with (place / "callbill.toml").open("a") as file:
+        file.write("no_such_key = 1\n")
+    fails()
+
+
 @pytest.mark.parametrize(
     ("command", "why"),
     [
@@ -99,6 +148,7 @@ WELL: dict[str, Any] = {
     "outcome": "published",
     "message": "",
     "controls_failed": [],
+    "findings": [],
     "warnings": [],
     "files_unreadable": 0,
     "records_rejected": 0,

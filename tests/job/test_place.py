@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.commands import callbill, succeed
 from tests.support.places import figures, last_run, manifest, places, query
+from tests.support.project import PROJECT
 from tests.support.releases_of_0_6_0 import differences, read, unpack
 from tests.support.shared import make_once
 from tests.support.story import OWNER, land_story
@@ -46,6 +47,25 @@ def test_init_makes_what_it_says_and_nothing_beside(tmp_path: Path) -> None:
     again = callbill("init", cwd=place)
     assert (again.returncode, again.stdout) == (2, "")
     assert "callbill.toml is there already; nothing was changed" in again.stderr
+
+
+def test_init_with_deploy_writes_what_schedulers_need(tmp_path: Path) -> None:
+    ended = callbill("init", "acme", "--deploy", cwd=tmp_path)
+    succeed(ended)
+    assert "  deploy/ " in ended.stdout
+    place = tmp_path / "acme"
+    written = {path.name: path.read_bytes() for path in (place / "deploy").iterdir()}
+    assert written == {path.name: path.read_bytes() for path in (PROJECT / "deploy").iterdir()}
+    assert {"callbill.service", "callbill.timer", "crontab", "alerts.yml"} <= written.keys()
+    # Into a place that is there already, once.
+    shutil.rmtree(place / "deploy")
+    settings = (place / "callbill.toml").read_bytes()
+    succeed(callbill("init", "--deploy", cwd=place))
+    assert len(list((place / "deploy").iterdir())) == len(written)
+    again = callbill("init", "--deploy", cwd=place)
+    assert again.returncode == 2
+    assert "deploy is there already; nothing was changed" in again.stderr
+    assert (place / "callbill.toml").read_bytes() == settings
 
 
 def test_the_bill_of_a_place_is_that_of_the_shipped_catalogue(
@@ -200,6 +220,8 @@ def test_a_file_in_the_landing_folder_is_tried_as_what_its_path_says(place: Path
     ended = callbill("try", file, cwd=place)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith("calls.jsonl as ours: 1 records accepted")
+    # Times are those of the billing timezone.
+    assert "2026-03-06 10:00:00+08:00" in ended.stdout
     contracts = "landing/contracts/arrived_on=2026-03-04/contracts.csv"
     ended = callbill("try", contracts, cwd=place)
     assert ": 1 records accepted, 0 rejected" in ended.stdout

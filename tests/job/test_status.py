@@ -6,8 +6,10 @@ import json
 import os
 import shutil
 import socket
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -50,6 +52,13 @@ def facts(place: Path) -> dict[str, Any]:
     return content
 
 
+def in_shanghai(instant: str) -> str:
+    """An instant as commands show it: in the billing timezone."""
+    at = datetime.fromisoformat(instant)
+    assert at.utcoffset() == timedelta(0)
+    return at.astimezone(ZoneInfo("Asia/Shanghai")).isoformat(" ", "seconds")
+
+
 def test_an_empty_place_has_nothing_yet(tmp_path: Path) -> None:
     succeed(callbill("init", "acme", cwd=tmp_path))
     place = tmp_path / "acme"
@@ -58,8 +67,8 @@ def test_an_empty_place_has_nothing_yet(tmp_path: Path) -> None:
         "published": [str(place / "published")],
         "sealed": ["nothing yet"],
         "last run": ["none yet"],
-        "waits": ["nothing"],
-        "not read": ["nothing"],
+        "waits": ["nothing, as of the last run"],
+        "not read": ["nothing, as of the last run"],
         "warns": ["nothing"],
     }
     said = facts(place)
@@ -74,8 +83,8 @@ def test_it_says_through_when_it_is_sealed_and_how_the_last_run_ended(place: Pat
     [sealed] = lines["sealed"]
     assert sealed == f"through 2026-03-06, {said['days_due']} day(s) due through {said['today']}"
     assert said["release"] == (place / "published/current").resolve().name
-    finished_at = said["last_run"]["finished_at"]
-    assert lines["last run"] == [f"published, {finished_at}"]
+    assert said["billing_timezone"] == "Asia/Shanghai"
+    assert lines["last run"] == [f"published, {in_shanghai(said['last_run']['finished_at'])}"]
     assert "running" not in lines
     assert "archived" not in lines
     assert said["running"] is None
@@ -97,7 +106,9 @@ def test_a_run_that_failed_is_named_with_the_last_that_ended_well(place: Path) -
     run = facts(place)["last_run"]
     assert (run["outcome"], run["last_success_at"]) == ("failed", well)
     # A run that ended in the same second says it for both.
-    assert run["finished_at"] == well or line.endswith(f"(the last that ended well: {well})")
+    assert run["finished_at"] == well or line.endswith(
+        f"(the last that ended well: {in_shanghai(well)})"
+    )
     # What is sealed stands.
     assert facts(place)["sealed_through"] == "2026-03-06"
 
@@ -111,15 +122,58 @@ def test_it_names_what_waits_and_what_is_not_read(place: Path) -> None:
     lines = status(place)
     folder = "call_logs/arrived_on=2026-03"
     assert lines["waits"] == [
+        "2 file(s), as of the last run:",
+    ]
+    assert lines[""][:2] == [
         f"{folder}-09/calls.jsonl, until 2026-03-09",
         f"{folder}-07/w.jsonl.part, until it has its final name",
     ]
     # Of many the first are named, the others are counted.
-    assert [text.split(":")[0] for text in lines["not read"]] == [
+    assert lines["not read"] == ["7 file(s), as of the last run:"]
+    assert [text.split(":")[0] for text in lines[""][2:7]] == [
         f"{folder}-07/{number}.doc" for number in range(5)
     ]
-    assert lines[""] == ["and 2 more"]
+    assert lines[""][7:] == ["and 2 more"]
+    assert lines["unread"] == ["9 file(s) lie in the landing folder unread now"]
     assert len(facts(place)["files_not_read"]) == 7
+
+
+def test_files_that_landed_since_the_last_run_are_counted(place: Path) -> None:
+    assert facts(place)["files_unread"] == 0
+    assert "unread" not in status(place)
+    land(place, "2026-03-07", record("u-1", "2026-03-06T10:00:00+08:00"))
+    land(place, "2026-03-07", "x", name="x.doc")
+    edited = land(place, "2026-03-02", record("u-2", "2026-03-01T10:00:00+08:00"))
+    assert edited.name == "calls.jsonl"  # it has other bytes than what was loaded
+    assert facts(place)["files_unread"] == 3
+    lines = status(place)
+    assert lines["unread"] == ["3 file(s) lie in the landing folder unread now"]
+    assert lines["waits"] == ["nothing, as of the last run"]
+    # Without the warehouse what is released is known by its name.
+    (place / "warehouse.duckdb").unlink()
+    assert facts(place)["files_unread"] == 2
+    shutil.rmtree(place / "landing")
+    assert facts(place)["files_unread"] is None
+
+
+def test_files_of_a_candidate_that_was_sealed_are_read(place: Path) -> None:
+    land(place, "2026-03-07", record("u-1", "2026-03-06T10:00:00+08:00"))
+    succeed(callbill("run", "--through", "2026-03-07", "--candidate", cwd=place))
+    assert facts(place)["files_unread"] == 1
+    [name] = [path.name for path in (place / "published/candidates").iterdir()]
+    succeed(callbill("seal", name, cwd=place))
+    assert facts(place)["files_unread"] == 0
+
+
+def test_rejected_lines_are_counted(place: Path) -> None:
+    assert "rejected" not in status(place)
+    land(place, "2026-03-07", record("u-1", "2026-03-06T10:00:00+08:00"), "{", "{{")
+    succeed(callbill("run", "--through", "2026-03-07", cwd=place))
+    land(place, "2026-03-08", record("u-2", "2026-03-07T10:00:00+08:00"), "{{{")
+    succeed(callbill("run", "--through", "2026-03-08", cwd=place))
+    said = facts(place)
+    assert (said["records_rejected"], said["records_rejected_to_date"]) == (1, 3)
+    assert status(place)["rejected"] == ["3 of all that was read, 1 by the last run"]
 
 
 def test_it_warns_of_what_controls_found_and_of_the_catalogue(place: Path) -> None:
@@ -135,6 +189,7 @@ def test_it_warns_of_what_controls_found_and_of_the_catalogue(place: Path) -> No
     lines = status(place)
     assert "budgets_hold: 1 row(s)" in lines["warns"]
     assert "successful_calls_are_rated: 1 row(s)" in lines["warns"]
+    assert "What to do: docs/controls.md, or Data Docs on the site" in lines[""]
     [unbilled] = lines["unbilled"]
     assert unbilled == f"{facts(place)['unbilled_calls_to_date']} successful calls of all dates"
     names = {found["control"] for found in facts(place)["controls_failed"]}
@@ -157,7 +212,19 @@ def test_a_candidate_that_waits_for_its_seal_is_named(place: Path) -> None:
     [candidate] = said["candidates"]
     found = {result["control"] for result in candidate.pop("controls_failed")}
     assert "successful_calls_are_rated" in found
-    assert candidate == {"run_id": name, "through": "2026-03-07"}
+    assert candidate == {
+        "run_id": name,
+        "through": "2026-03-07",
+        "is_newest": True,
+        "settle_from": "2026-03-07",
+        "calls": 0,
+        "deducted_amount": "0.00",
+        "records_rejected": 0,
+        "unbilled_calls": 1,
+        "files_not_read": [],
+        "files_waiting": [],
+        "warnings": [],
+    }
     assert said["sealed_through"] == "2026-03-06"
     succeed(callbill("seal", name, cwd=place))
     lines = status(place)
@@ -165,12 +232,73 @@ def test_a_candidate_that_waits_for_its_seal_is_named(place: Path) -> None:
     assert lines["sealed"][0].startswith("through 2026-03-07")
 
 
+def test_candidates_say_what_each_has_and_which_is_newest(tmp_path: Path) -> None:
+    """The first lacks a file, and would be sealed without it."""
+    succeed(callbill("init", "acme", cwd=tmp_path))
+    place = tmp_path / "acme"
+    logs = place / "landing/call_logs"
+    logs.mkdir()
+    noon = datetime.fromisoformat("2026-03-02T12:00:00+08:00").timestamp()
+    for name, lines in (
+        ("a.jsonl", [record("h-1", "2026-03-01T10:00:00+08:00"), "{"]),
+        ("b.jsonl", [record("h-2", "2026-03-01T12:00:00+08:00")]),
+    ):
+        (logs / name).write_text("\n".join(lines) + "\n")
+    os.utime(logs / "a.jsonl", (noon, noon))
+    make = ("run", "--through", "2026-03-02", "--candidate")
+    succeed(callbill(*make, cwd=place))
+    os.utime(logs / "b.jsonl", (noon, noon))
+    succeed(callbill(*make, cwd=place))
+    first, second = facts(place)["candidates"]
+    assert (first["is_newest"], second["is_newest"]) == (False, True)
+    assert (first["calls"], second["calls"]) == (1, 2)
+    assert (first["deducted_amount"], second["deducted_amount"]) == ("0.06", "0.12")
+    assert (first["records_rejected"], second["records_rejected"]) == (1, 1)
+    [waiting] = first["files_waiting"]
+    assert waiting["name"] == "call_logs/b.jsonl"
+    assert "1 file(s) without a date are left out of history" in first["warnings"][0]
+    assert (second["files_waiting"], second["warnings"]) == ([], [])
+    lines = status(place)
+    assert lines["candidate"] == [
+        f"{first['run_id']}, through 2026-03-02, is not the newest",
+        f"{second['run_id']}, through 2026-03-02, the newest: callbill seal {second['run_id']}",
+    ]
+    assert (
+        "1 calls, 0.06 CNY; 1 file(s) left out, 1 line(s) rejected, 0 call(s) unbilled"
+        in (lines[""])
+    )
+    assert (
+        "2 calls, 0.12 CNY; 0 file(s) left out, 1 line(s) rejected, 0 call(s) unbilled"
+        in (lines[""])
+    )
+    assert f"warns {first['warnings'][0]}" in lines[""]
+
+
+def test_what_a_candidate_warned_of_stays_after_its_seal(place: Path) -> None:
+    land(place, "2026-03-07", record("b-1", "2026-03-06T10:00:00+08:00"), "{")
+    land(place, "2026-03-07", "x", name="x.doc")
+    land(place, "2026-03-09", record("b-2", "2026-03-08T10:00:00+08:00"))
+    succeed(callbill("run", "--through", "2026-03-07", "--candidate", cwd=place))
+    before = facts(place)
+    [candidate] = before["candidates"]
+    succeed(callbill("seal", candidate["run_id"], cwd=place))
+    after = facts(place)
+    for key in ("files_waiting", "files_not_read", "records_rejected", "warnings"):
+        assert after[key] == before[key]
+    assert len(after["files_not_read"]) == len(after["files_waiting"]) == 1
+    assert after["records_rejected"] == 1
+
+
 def test_a_run_at_work_is_named_and_a_dead_one_is_not(place: Path) -> None:
     holder = place / "published/.lock-holder.json"
-    process = {"pid": os.getpid(), "host": socket.gethostname(), "since": "2026-03-07T01:00:00"}
+    process = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": "2026-03-07T01:00:00+00:00",
+    }
     holder.write_text(json.dumps(process))
     assert status(place)["running"] == [
-        f"process {os.getpid()} on {socket.gethostname()} since 2026-03-07T01:00:00"
+        f"process {os.getpid()} on {socket.gethostname()} since 2026-03-07 09:00:00+08:00"
     ]
     assert facts(place)["running"] == process
     holder.write_text(json.dumps(process | {"pid": 2**22 + 1}))  # no process has such an id

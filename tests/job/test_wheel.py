@@ -37,7 +37,7 @@ OTHER_DUCKDB = "2.0.1"
 # Twice quiet: errors alone are shown.
 PIP_INSTALL = ("-m", "pip", "install", "--quiet", "--quiet", "--disable-pip-version-check")
 # Where a wheel has what lies elsewhere in a checkout.
-IN_PROJECT = ("models", "macros", "seeds", "dbt_project.yml", "profiles.yml")
+IN_PROJECT = ("models", "macros", "seeds", "deploy", "dbt_project.yml", "profiles.yml")
 
 
 @pytest.fixture(scope="module")

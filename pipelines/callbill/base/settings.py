@@ -133,6 +133,8 @@ class Settings(BaseModel):
     # Not settings of their own: `load_settings` finds them.
     _published_store: Path | None = PrivateAttr(default=None)
     _place: Place | None = PrivateAttr(default=None)
+    # The candidate that a command reads instead of the current release.
+    _candidate: str | None = PrivateAttr(default=None)
     # The table `vars` of callbill.toml.
     _vars_of_place: dict[str, Any] = PrivateAttr(default_factory=dict)
     # Where each value comes from: an option, a variable, callbill.toml. Defaults are not in it.
@@ -148,6 +150,18 @@ class Settings(BaseModel):
     def place(self) -> Place | None:
         """The place that the command works in, None without one."""
         return self._place
+
+    @property
+    def candidate(self) -> str | None:
+        """The run id, or its beginning, of the candidate that a command reads instead of the
+        current release."""
+        return self._candidate
+
+    def reading(self, candidate: str | None) -> Settings:
+        """The settings of a command that reads a candidate; None: the current release."""
+        settings = self.model_copy()
+        settings._candidate = candidate
+        return settings
 
     @property
     def vars_of_place(self) -> Mapping[str, Any]:
@@ -417,16 +431,53 @@ def _check_keys(place: Place, content: Mapping[str, Any], vars_of_place: Any) ->
     for key in _flat(content):
         if key not in known:
             raise UsageError(
-                f"{place.file}: {key} is no setting; the nearest one is {nearest(key, known)}"
+                f"{place.file}{_line_of(place, key)}: "
+                + (
+                    _right_table(key)
+                    or f"{key} is no setting; the nearest one is {nearest(key, known)}"
+                )
             )
     if not isinstance(vars_of_place, dict):
         raise UsageError(f"{place.file}: vars is a table: write [vars] above its lines")
     names = (*FIGURE_VARS, *THRESHOLDS)
     for key in vars_of_place:
         if key not in names:
+            key = f"vars.{key}"
             raise UsageError(
-                f"{place.file}: vars.{key} is no var; the nearest one is {nearest(key, names)}"
+                f"{place.file}{_line_of(place, key)}: "
+                + (
+                    _right_table(key)
+                    or f"{key} is no var; the nearest one is {nearest(key[5:], names)}"
+                )
             )
+
+
+def _right_table(key: str) -> str:
+    """Where a key of callbill.toml belongs, if it is one and stands below another table: a line
+    that is added at the end of the file belongs to the last table. Otherwise empty."""
+    name = key.rpartition(".")[2]
+    if name in (*FIGURE_VARS, *THRESHOLDS):
+        return f"{name} is a var: put it below [vars]"
+    if name in Settings.model_fields and key_in_file(name) == name and name not in NOT_IN_FILE:
+        return f"{name} is a setting: put it above the first [table]"
+    for table in TABLES:
+        if f"{table}_{name}" in Settings.model_fields:
+            return f"{name} is a setting of [{table}]: put it below [{table}]"
+    return ""
+
+
+def _line_of(place: Place, key: str) -> str:
+    """Which line of callbill.toml has a key, as part of a sentence; empty if that is not plain."""
+    table, _, name = key.rpartition(".")
+    here = ""
+    lines = place.file.read_text(encoding="utf-8-sig").splitlines()
+    for number, line in enumerate(lines, 1):
+        text = line.split("#")[0].strip()
+        if text.startswith("[") and text.endswith("]"):
+            here = text.strip("[] ")
+        elif here == table and text.split("=")[0].strip().strip("\"'") == name:
+            return f", line {number}"
+    return ""
 
 
 def check_paths(warehouse: Path, published: Path) -> None:

@@ -9,6 +9,7 @@ import click
 
 from callbill.base.errors import UsageError
 from callbill.cli.options import (
+    candidate_option,
     checked_settings,
     date_option,
     limit_option,
@@ -20,6 +21,7 @@ from callbill.cli.options import (
 
 @click.command()
 @place_options
+@candidate_option
 @owner_option(required=True, help="The account that pays.")
 @month_option(required=True, help="Bill month, YYYY-MM.")
 @date_option("--known-on", help="As it stood on this date, after that day's settlement.")
@@ -34,6 +36,7 @@ def bill(owner: str, month: date, known_on: date | None, ids: bool, **places: st
 
 @click.command()
 @place_options
+@candidate_option
 def arrears(**places: str) -> None:
     """List the accounts that owe money: since when, how much, and when service stops or did."""
     from callbill.cli.show.arrears import show_arrears
@@ -44,6 +47,7 @@ def arrears(**places: str) -> None:
 
 @click.command()
 @place_options
+@candidate_option
 @month_option(help="Bill month, YYYY-MM. Every format but `site` needs it.")
 @click.option(
     "--format",
@@ -69,7 +73,12 @@ def arrears(**places: str) -> None:
     help="Where to write  [the current folder]",
 )
 def export(
-    month: date | None, format_: str, owner: str | None, layout: str, output: Path, **places: str
+    month: date | None,
+    format_: str,
+    owner: str | None,
+    layout: str,
+    output: Path,
+    **places: str,
 ) -> None:
     """Write a month's bills to files for others: finance, FinOps tools, the other side.
 
@@ -101,6 +110,7 @@ def export(
 
 @click.command()
 @place_options
+@candidate_option
 @click.argument("line_id", required=False)
 @click.option("--request-id", metavar="ID", help="A call instead of a line.")
 @limit_option(20, help="Of calls.")

@@ -11,6 +11,7 @@ import click
 from callbill.base.errors import ControlFailedError, UsageError, VerificationError
 from callbill.base.settings import Settings
 from callbill.cli.options import (
+    candidate_option,
     checked_settings,
     month_option,
     owner_option,
@@ -46,6 +47,7 @@ def verify(month: date | None, **places: str) -> None:
 
 @click.command()
 @place_options
+@candidate_option
 @month_option(help="Only the bill month YYYY-MM.")
 @owner_option(help="Only of this account.")
 @click.option(

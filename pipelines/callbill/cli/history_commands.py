@@ -6,7 +6,7 @@ import click
 
 from callbill.base.errors import ControlFailedError
 from callbill.base.settings import load_settings
-from callbill.cli.options import checked_settings, limit_option, place_options
+from callbill.cli.options import candidate_option, checked_settings, limit_option, place_options
 
 
 @click.command()
@@ -22,6 +22,7 @@ def status(as_json: bool, **places: str) -> None:
 
 @click.command()
 @place_options
+@candidate_option
 @limit_option(20)
 def runs(limit: int, **places: str) -> None:
     """List the last runs and how they ended."""
@@ -33,6 +34,7 @@ def runs(limit: int, **places: str) -> None:
 
 @click.command()
 @place_options
+@candidate_option
 @click.option("--file", "path", metavar="PATH", help="Only of files whose path contains this.")
 @click.option("--reason", metavar="CODE", help="Only with this reason.")
 @click.option("--show", is_flag=True, help="Show the rejected lines as they are in their files.")

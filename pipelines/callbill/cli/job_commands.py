@@ -76,7 +76,7 @@ def run(
         )
     except UsageError as error:
         published = published_folder(**places)
-        if published is not None:
+        if published is not None and not dry_run:
             settings_of_notices = None
             with suppress(UsageError):  # of the place and its callbill.toml alone
                 settings_of_notices = load_settings(**places)
@@ -97,23 +97,18 @@ def run(
 @click.command()
 @place_options
 @click.argument("run_id", metavar="RUN")
-def seal(run_id: str, **places: str) -> None:
+@click.option("--older", is_flag=True, help="Seal it although a newer candidate waits.")
+def seal(run_id: str, older: bool, **places: str) -> None:
     """Seal a candidate, if what it was made of is unchanged.
 
     RUN is its run id or the first digits of it. Files that landed since do not matter: they are
-    settled later. The other candidates count no longer, and are removed.
+    settled later. The other candidates count no longer, and are removed. What its run left out and
+    warned of is said again.
     """
+    from callbill.cli.show.run import show_sealed
     from callbill.jobs.candidates import seal_candidate
 
-    sealed = seal_candidate(checked_settings(**places), run_id)
-    click.echo(f"Sealed through {sealed.through}: {sealed.release.folder}")
-    for void in sealed.void:
-        click.echo(f"Removed candidate {void}, which was made on the release before.")
-    if sealed.moved_to:
-        click.echo(
-            "The warehouse had loaded later files. The next run makes it anew; the old one lies in"
-            f" {sealed.moved_to}"
-        )
+    _show(show_sealed, seal_candidate(checked_settings(**places), run_id, older=older))
 
 
 @click.command()

@@ -52,15 +52,28 @@ def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def checked_settings(**options: Any) -> Settings:
-    """The settings that a command starts with. Raises UsageError if one of them, a row of the
-    catalogue, or a log shape of the place is not valid."""
+candidate_option = click.option(
+    "--candidate",
+    metavar="RUN",
+    help="Read this candidate, by its run id or the first digits of it, and not what is sealed.",
+)
+
+
+def checked_settings(*, candidate: str | None = None, **options: Any) -> Settings:
+    """The settings that a command starts with. With `candidate` it reads that one.
+
+    Raises UsageError if one of them, a row of the catalogue, or a log shape of the place is not
+    valid.
+    """
     settings = load_settings(**options)
     check_catalogue(settings.catalogue)
     load_shapes(settings.shapes)
     # For whoever reads a store, in processes of workers too.
     os.environ["CALLBILL_STORE_TIMEOUT"] = str(settings.store_timeout)
-    return settings
+    if candidate is not None:
+        # Nobody should take a figure of it for what is billed. Output for programs stays as it is.
+        click.echo(f"callbill: what follows is of candidate {candidate}, not sealed yet", err=True)
+    return settings.reading(candidate)
 
 
 def owner_option(*, help: str, required: bool = False) -> Decorator:  # noqa: A002  as click has it

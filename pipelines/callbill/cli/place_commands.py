@@ -6,21 +6,35 @@ from pathlib import Path
 
 import click
 
+from callbill.base.place import PLACE_FILE
 from callbill.base.settings import load_settings
 from callbill.cli.options import place_options
 
 
 @click.command()
 @click.argument("place", type=click.Path(path_type=Path), default=Path())
-def init(place: Path) -> None:
+@click.option(
+    "--deploy",
+    is_flag=True,
+    help="Also write deploy/: systemd units, alert rules, examples. A place may be there.",
+)
+def init(place: Path, deploy: bool) -> None:
     """Make a place: a folder with settings, catalogue and log shapes of your own.
 
     PLACE is a folder, new or not; without it the current one. Nothing that is there is changed.
     """
-    from callbill.jobs.new_place import make_place
+    from callbill.jobs.new_place import check_no_deploy, make_place, write_deploy
 
     folder = place.expanduser().absolute()
+    if deploy:
+        check_no_deploy(folder)
+    if deploy and (folder / PLACE_FILE).exists():
+        write_deploy(folder)
+        click.echo(f"Wrote {folder / 'deploy'}: systemd units, alert rules and examples")
+        return
     make_place(folder)
+    if deploy:
+        write_deploy(folder)
     click.echo(f"Made the place {folder}:")
     for name, about in (
         ("callbill.toml", "settings"),
@@ -28,6 +42,7 @@ def init(place: Path) -> None:
         ("shapes/", "log shapes of your own"),
         ("landing/", "put the files to read here"),
         ("published/", "the bills"),
+        *([("deploy/", "systemd units, alert rules and examples")] if deploy else []),
     ):
         click.echo(f"  {name:<14} {about}")
     click.echo("Next: put logs into landing/call_logs/ and try `callbill run --dry-run` there.")

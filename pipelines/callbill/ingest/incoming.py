@@ -228,6 +228,27 @@ def _entries(warehouse: Warehouse) -> dict[tuple[str, int, int, int], str]:
     }
 
 
+def known_files(warehouse: Warehouse) -> dict[str, tuple[int, int]]:
+    """The size and modification time of the files that runs have read, by name. Closes the
+    warehouse."""
+    try:
+        return {
+            path: (size, mtime)
+            for path, size, mtime in warehouse.rows(
+                f"""
+                select entries.path, entries.size_bytes, entries.mtime_ns
+                from ops.landing_entries as entries
+                semi join ops.loaded_files as files
+                    on
+                        split_part(entries.path, '/', 1) = files.feed
+                        and entries.source_file_id = left(files.source_file_id, {SHA256_LENGTH})
+                """
+            )
+        }
+    finally:
+        warehouse.con.close()
+
+
 def missed_files(
     warehouse: Warehouse, files: Sequence[LandingFile], archived: Set[FileKey] = frozenset()
 ) -> list[str]:

@@ -2,8 +2,8 @@
 
 `callbill run --candidate` settles on a copy of the warehouse and writes the release to
 `published/candidates/<run id>/`. `callbill seal` makes it the current release, if what it was made
-of is as it was. The warehouse is behind then: the next run settles the dates again, as after the
-loss of a warehouse, and compares every hash.
+of is as it was and no newer one waits. The warehouse is behind then: the next run settles the dates
+again, as after the loss of a warehouse, and compares every hash.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -19,12 +20,17 @@ from typing import Any
 from callbill import __version__
 from callbill.base.catalogue import figure_seeds
 from callbill.base.errors import UsageError
+from callbill.base.findings import ControlResult
 from callbill.base.settings import Settings, load_vars, today_or_utc
-from callbill.ingest.landing import list_landing
+from callbill.ingest.committing import LoadReport
+from callbill.ingest.landing import Skipped, Waiting, list_landing
 from callbill.ingest.shape_files import load_shapes, shape_names
 from callbill.jobs.locks import run_lock
 from callbill.jobs.status import status_of, write_status
 from callbill.jobs.summary import RunSummary
+from callbill.jobs.unbilled import unbilled_calls_of, unbilled_to_date
+from callbill.quality.catalogue import catalogue
+from callbill.release.candidate import current_candidates, mark_sealed, read_basis
 from callbill.release.manifest import Manifest, figure_vars
 from callbill.release.release import Published, Release, point_to_calls
 from callbill.release.store import published_by
@@ -33,7 +39,10 @@ from callbill.warehouse.layout import Layout
 from callbill.warehouse.loads import FileKey
 from callbill.warehouse.warehouse import Warehouse
 
-_BASIS = "candidate.json"
+_CONTROLS = """
+    select control_id, sentence, expected, severity, passed, unexpected_rows, sample
+    from ops.control_results where run_id = ?
+"""
 
 
 def check_candidates(settings: Settings) -> None:
@@ -45,23 +54,11 @@ def check_candidates(settings: Settings) -> None:
         )
 
 
-def write_basis(release: Release, current: Manifest | None) -> None:
-    """Write down what a candidate was made on, and what its own files are."""
-    basis = {
-        "based_on": current.run_id if current else None,
-        "files": {
-            path.relative_to(release.folder).as_posix(): digest_of(path)
-            for path in _files_of(release)
-        },
-    }
-    (release.folder / _BASIS).write_text(json.dumps(basis, indent=1) + "\n", encoding="utf-8")
-
-
 def remove_outdated(published: Published, current: Manifest | None) -> None:
     """Remove the candidates that were made on another release than the current one, and unfinished
     ones."""
     for candidate in published.candidates():
-        basis = _read_basis(candidate)
+        basis = read_basis(candidate)
         if basis is None or basis["based_on"] != (current.run_id if current else None):
             shutil.rmtree(candidate.folder, ignore_errors=True)
 
@@ -69,18 +66,20 @@ def remove_outdated(published: Published, current: Manifest | None) -> None:
 @dataclass(frozen=True)
 class Sealed:
     release: Release
-    through: date
+    # What the candidate's run read, left out and warned of.
+    summary: RunSummary
     # The run ids of the candidates that count no longer.
     void: list[str]
     # Where the warehouse lies now, if it had loaded files that came later.
     moved_to: Path | None
 
 
-def seal_candidate(settings: Settings, run_id: str) -> Sealed:
-    """Make a candidate the current release. Its run id may be cut short.
+def seal_candidate(settings: Settings, run_id: str, *, older: bool = False) -> Sealed:
+    """Make a candidate the current release. Its run id may be cut short. With `older` a newer
+    candidate may wait.
 
-    Raises UsageError, which says what changed, if what it was made of is not as it was; LockedError
-    if a run is at work.
+    Raises UsageError, which says what changed, if what it was made of is not as it was, or if it is
+    not the newest; LockedError if a run is at work.
     """
     check_candidates(settings)
     with run_lock(settings):
@@ -93,8 +92,17 @@ def seal_candidate(settings: Settings, run_id: str) -> Sealed:
                 f"candidate {candidate.run_id} was not sealed, because what it was made of has "
                 f"changed: {'; '.join(changes)}. Make another with `callbill run --candidate`"
             )
+        newest = current_candidates(published)[-1]
+        if newest.run_id != candidate.run_id and not older:
+            raise UsageError(
+                f"candidate {candidate.run_id} is not the newest, {newest.run_id} is: "
+                "`callbill status` shows what each has. Seal the newest, or say --older to seal "
+                "this one and give up those after it"
+            )
+        run = (read_basis(candidate) or {}).get("run", {})
+        summary = _summary_of(candidate, manifest, run)
         others = [c for c in published.candidates() if c.run_id != candidate.run_id]
-        (candidate.folder / _BASIS).unlink()
+        mark_sealed(candidate, _built_through(settings))
         release = published.new(candidate.run_id)
         release.folder.parent.mkdir(parents=True, exist_ok=True)
         candidate.folder.rename(release.folder)
@@ -104,23 +112,61 @@ def seal_candidate(settings: Settings, run_id: str) -> Sealed:
         for other in others:
             shutil.rmtree(other.folder, ignore_errors=True)
         published.remove_old(settings.keep_releases)
-    summary = RunSummary(
-        release.run_id,
+    status = status_of(published.status, summary, {})
+    status["first_bills"] = run.get("first_bills", [])
+    write_status(published.status, summary, status, today_or_utc(settings))
+    return Sealed(release, summary, [other.run_id for other in others], moved_to)
+
+
+def _summary_of(candidate: Release, manifest: Manifest, run: dict[str, Any]) -> RunSummary:
+    """What a candidate's run said of itself, as of the run that sealed it: what it left out and
+    warned of is sealed with it, and should not be forgotten then."""
+    with closing(candidate.open()) as con:
+        results = [
+            ControlResult(control, sentence, expected, severity, passed, rows, json.loads(sample))
+            for control, sentence, expected, severity, passed, rows, sample in con.execute(
+                _CONTROLS, [candidate.run_id]
+            ).fetchall()
+        ]
+        unbilled = unbilled_calls_of(con, candidate.run_id)
+        to_date = unbilled_to_date(con)
+    order = list(catalogue())
+    return RunSummary(
+        candidate.run_id,
         manifest.through,
         outcome="published",
-        sealed_through=manifest.through,
         message="a candidate was sealed",
+        settle_from=_date(run.get("settle_from")),
+        sealed_through=manifest.through,
+        loaded=LoadReport(
+            files=run.get("files_loaded", 0),
+            lines_read=run.get("lines_read", 0),
+            accepted=run.get("records_accepted", 0),
+            rejected=run.get("records_rejected", 0),
+            never_reached=run.get("records_never_reached", 0),
+            unreadable_files=run.get("files_unreadable", 0),
+            skipped=[Skipped(**file) for file in run.get("files_not_read", [])],
+            waiting=[
+                Waiting(file["name"], _date(file["until"])) for file in run.get("files_waiting", [])
+            ],
+            warnings=run.get("warnings", []),
+        ),
+        # In the order in which a run has them.
+        results=sorted(results, key=lambda result: order.index(result.control_id)),
+        unbilled=unbilled,
+        unbilled_to_date=to_date,
     )
-    status = status_of(published.status, summary, {})
-    write_status(published.status, summary, status, today_or_utc(settings))
-    return Sealed(release, manifest.through, [other.run_id for other in others], moved_to)
+
+
+def _date(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)
 
 
 def _changes(
     settings: Settings, current: Manifest | None, candidate: Release, manifest: Manifest
 ) -> list[str]:
     """What is not as it was when the candidate was made, in sentences."""
-    basis = _read_basis(candidate)
+    basis = read_basis(candidate)
     if basis is None:
         return ["it was not finished"]
     changes = []
@@ -211,6 +257,17 @@ def _changed_files(
             yield f"{load.path} has other bytes"
 
 
+def _built_through(settings: Settings) -> date | None:
+    """The last date that the warehouse has, None if there is none."""
+    if not settings.warehouse.exists():
+        return None
+    warehouse = Warehouse.open_read_only(settings.warehouse)
+    try:
+        return warehouse.built_through
+    finally:
+        warehouse.con.close()
+
+
 def _move_away(settings: Settings, manifest: Manifest) -> Path | None:
     """Move the warehouse aside if it loaded files that are settled with what is sealed now, and are
     not in it. The next run makes it anew, and they get later floors."""
@@ -233,16 +290,3 @@ def _move_away(settings: Settings, manifest: Manifest) -> Path | None:
         if path.exists():
             path.rename(aside / path.name)
     return aside
-
-
-def _files_of(release: Release) -> list[Path]:
-    paths = sorted(path for path in release.folder.rglob("*") if path.is_file())
-    return [path for path in paths if path.name != _BASIS]
-
-
-def _read_basis(candidate: Release) -> dict[str, Any] | None:
-    try:
-        basis: dict[str, Any] = json.loads((candidate.folder / _BASIS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return basis

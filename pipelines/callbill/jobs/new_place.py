@@ -57,6 +57,21 @@ def make_place(folder: Path) -> None:
     (folder / PLACE_FILE).write_text(settings_text(), encoding="utf-8")
 
 
+def write_deploy(folder: Path) -> None:
+    """Write units, rules and examples for schedulers into the folder `deploy` of a place.
+
+    Raises UsageError if there is one.
+    """
+    check_no_deploy(folder)
+    shutil.copytree(PROJECT / "deploy", folder / "deploy", copy_function=shutil.copyfile)
+
+
+def check_no_deploy(folder: Path) -> None:
+    """Raises UsageError if a place has a folder `deploy`, which may have been changed by hand."""
+    if (folder / "deploy").exists():
+        raise UsageError(f"{folder / 'deploy'} is there already; nothing was changed")
+
+
 def settings_text() -> str:
     """A callbill.toml that shows every setting with its default and what it is for."""
     parts = [_HEAD]

@@ -66,7 +66,9 @@ def reasons_to_notify(before: dict[str, Any], status: dict[str, Any]) -> list[st
     if status["outcome"] == "nothing_due":
         # What the last settlement left was said when it was settled.
         return reasons + [f"warning: {text}" for text in status["warnings"]]
-    reasons += [f"control {name} found something" for name in status["controls_failed"]]
+    for found in status["findings"]:
+        # A budget is named: to read which one, nobody should have to go and look.
+        reasons += found["examples"] if found["control"] == "budgets_hold" else [_finding(found)]
     reasons += [f"warning: {text}" for text in status["warnings"]]
     for name, about in (
         ("files_unreadable", "file(s) could not be read"),
@@ -80,6 +82,14 @@ def reasons_to_notify(before: dict[str, Any], status: dict[str, Any]) -> list[st
     if calls:
         reasons.append(f"{calls} successful call(s) are not in the bill")
     return reasons
+
+
+def _finding(found: dict[str, Any]) -> str:
+    first = f" The first: {found['examples'][0]}" if found["examples"] else ""
+    return (
+        f"control {found['control']} found {found['rows']} row(s) otherwise:"
+        f" {found['sentence']}{first}"
+    )
 
 
 def _is_due(when: str, status: dict[str, Any], reasons: list[str]) -> bool:

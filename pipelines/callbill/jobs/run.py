@@ -31,7 +31,7 @@ from callbill.base.settings import (
     today_or_utc,
 )
 from callbill.base.stopping import defer_stop, on_abrupt_end
-from callbill.jobs.candidates import check_candidates, remove_outdated, write_basis
+from callbill.jobs.candidates import check_candidates, remove_outdated
 from callbill.jobs.closing import RecordsDue, billed_later, records_due
 from callbill.jobs.imports_ahead import import_ahead
 from callbill.jobs.loading import list_unread, load_landing
@@ -69,6 +69,7 @@ from callbill.quality import (
     run_controls,
     with_accounts,
 )
+from callbill.release.candidate import is_behind_as_expected, write_basis
 from callbill.release.hashes import refresh_hashes
 from callbill.release.manifest import Manifest
 from callbill.release.release import Published, new_run_id
@@ -333,8 +334,17 @@ def _settle(
         record_end(warehouse, summary, reporter.seconds)
         return
     if current is not None and settle_from <= current.through:
-        summary.is_remade = True
-        reporter.log("warehouse made anew", settle_from=settle_from, sealed_through=current.through)
+        summary.is_remade, summary.sealed_before = True, current.through
+        summary.is_after_seal = release is not None and is_behind_as_expected(
+            release, warehouse.built_through
+        )
+        reporter.log(
+            "settled again, as expected after a seal"
+            if summary.is_after_seal
+            else "warehouse made anew",
+            settle_from=settle_from,
+            sealed_through=current.through,
+        )
     with reporter.step("import"):
         imports.join()
     settle_dates(warehouse, settings, billing_vars, summary, reporter, settle_from, workers)
@@ -376,9 +386,10 @@ def _settle(
             settings.issuer,
         )
         if candidate:
-            write_basis(summary.release, current)
             summary.outcome = "candidate"
             summary.message = f"`callbill seal {summary.run_id}` seals it"
+            status = status_of(published.status, summary, reporter.seconds)
+            write_basis(summary.release, current, status)
             return
         defer_stop()  # a run that switched `current` also reports that it published
         published.switch_to(summary.release)

@@ -11,12 +11,16 @@ import os
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, date, datetime
+from decimal import ROUND_FLOOR, Decimal
 from pathlib import Path
 from typing import Any
 
 from callbill import __version__
+from callbill.base.findings import ControlResult
 from callbill.jobs.summary import RunSummary
 
+# Of what a control found so many rows are told.
+_MOST_EXAMPLES = 5
 # Outcomes that need no attention.
 GOOD_OUTCOMES = ("published", "nothing_due", "candidate")
 
@@ -35,7 +39,8 @@ def status_of(folder: Path, summary: RunSummary, step_seconds: dict[str, float])
         "outcome": summary.outcome,
         "message": summary.message,
         "through": summary.through,
-        "settle_from": summary.settle_from,
+        "settle_from": summary.first_settled,
+        "settled_again_from": summary.settled_again[0] if summary.settled_again else None,
         "sealed_through": summary.sealed_through,
         "files_loaded": summary.loaded.files,
         "lines_read": summary.loaded.lines_read,
@@ -55,8 +60,34 @@ def status_of(folder: Path, summary: RunSummary, step_seconds: dict[str, float])
         "warnings": summary.loaded.warnings,
         "first_bills": [vars(bill) for bill in summary.first_bills],
         "controls_failed": [r.control_id for r in summary.results if not r.passed],
+        "findings": [finding_of(r) for r in summary.results if not r.passed],
         "step_seconds": step_seconds,
     }
+
+
+def finding_of(result: ControlResult) -> dict[str, Any]:
+    """What a control found: how much, and of it the first, each in a few words."""
+    of_budget = result.control_id == "budgets_hold"
+    return {
+        "control": result.control_id,
+        "severity": result.severity,
+        "sentence": result.sentence,
+        "rows": result.unexpected_rows,
+        "examples": [
+            _budget(row) if of_budget else ", ".join(f"{k} {v}" for k, v in row.items())
+            for row in result.sample[:_MOST_EXAMPLES]
+        ],
+    }
+
+
+def _budget(row: dict[str, str | None]) -> str:
+    """A budget of which much is used: the rows of the control `budgets_hold`."""
+    month = str(row["bill_month"])[:7]
+    used = Decimal(str(row["used_percent"])).to_integral_value(ROUND_FLOOR)
+    return (
+        f"budget {row['owner_uin']}, {month}: {row['deducted_amount']} of {row['budget_amount']}"
+        f" CNY ({used} %)"
+    )
 
 
 def write_status(folder: Path, summary: RunSummary, status: dict[str, Any], today: date) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import socket
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from callbill import __version__
@@ -54,6 +54,8 @@ class RunSummary:
     outcome: str = "running"
     settle_from: date | None = None
     sealed_through: date | None = None
+    # The last date that was sealed before the run.
+    sealed_before: date | None = None
     release: Release | None = None
     message: str = ""
     loaded: LoadReport = field(default_factory=LoadReport)
@@ -67,8 +69,10 @@ class RunSummary:
     data_docs: str = ""
     # Actions that a component claims since this run, and the dates from which that counts.
     new_claims: list[tuple[str, tuple[str, ...], date]] = field(default_factory=list)
-    # Whether there was a release, and the warehouse had to be made anew from it.
+    # Whether the warehouse did not have all that is sealed, and these dates were settled again; and
+    # whether that was to be expected, because a candidate was sealed.
     is_remade: bool = False
+    is_after_seal: bool = False
     # What the warehouse was made of, if landing files were archived and are away.
     checkpoint: Checkpoint | None = None
     trial: Trial | None = None
@@ -79,6 +83,20 @@ class RunSummary:
     def errors(self) -> list[ControlResult]:
         """The controls that stop publication."""
         return [r for r in self.results if not r.passed and r.severity == "error"]
+
+    @property
+    def first_settled(self) -> date | None:
+        """The first date that was settled for the first time."""
+        if self.settled_again is None:
+            return self.settle_from
+        return self.settled_again[1] + timedelta(days=1)
+
+    @property
+    def settled_again(self) -> tuple[date, date] | None:
+        """The first and the last of the sealed dates that were settled again."""
+        if not self.is_remade or self.settle_from is None or self.sealed_before is None:
+            return None
+        return self.settle_from, self.sealed_before
 
     def fail(self, error: BaseException) -> None:
         """Set outcome and message from the error that ended the run."""
@@ -91,7 +109,7 @@ class RunSummary:
         return {
             "outcome": self.outcome,
             "message": self.message,
-            "settle_from": self.settle_from,
+            "settle_from": self.first_settled,
             "sealed_through": self.sealed_through,
             "files_loaded": self.loaded.files,
             "records_accepted": self.loaded.accepted,
@@ -144,7 +162,7 @@ def record_end(warehouse: Warehouse, summary: RunSummary, step_seconds: dict[str
         """,
         [
             datetime.now(UTC),
-            summary.settle_from,
+            summary.first_settled,
             summary.outcome,
             summary.loaded.files,
             summary.loaded.lines_read,
@@ -167,7 +185,7 @@ def trial_of(warehouse: Warehouse, summary: RunSummary, most_rejects: int) -> Tr
             from billing.bill_lines where settled_on between ? and ?
             group by bill_month, line_type order by bill_month, line_type
             """,
-            [summary.settle_from, summary.through],
+            [summary.first_settled, summary.through],
         ),
         warehouse.rows(
             """

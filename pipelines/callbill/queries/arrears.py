@@ -11,7 +11,7 @@ import duckdb
 from callbill.base.settings import Settings
 from callbill.base.sql import literal
 from callbill.release.release import Release
-from callbill.release.store import published_by
+from callbill.release.store import release_to_read
 
 _NOTICES = """
     select
@@ -33,7 +33,7 @@ class Arrears:
 
 def load_arrears(settings: Settings) -> Arrears:
     """Those of the current release. Raises UsageError if there is none."""
-    release = published_by(settings).require_current()
+    release = release_to_read(settings)
     with closing(release.open()) as con:
         return arrears_of(release, con)
 

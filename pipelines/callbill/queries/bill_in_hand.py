@@ -23,7 +23,7 @@ from callbill.ingest.landing import DEFAULT_SHAPE, LandingFile, Skipped, files_o
 from callbill.queries.project_sql import expand_macros
 from callbill.queries.reconcile import TOTAL_LINE, Asked, Reconciliation, compared
 from callbill.queries.try_file import read_one, stored_file
-from callbill.release.store import published_by
+from callbill.release.store import release_to_read
 from callbill.storage.folder import UnusableFileError
 from callbill.tasks.connection import connect
 
@@ -89,7 +89,7 @@ def hold_against(
 
     Raises UsageError if the file cannot be read, or if there is no release.
     """
-    release = published_by(settings).require_current()
+    release = release_to_read(settings)
     through = release.manifest.through
     with TemporaryDirectory(prefix="callbill-bill-") as folder:
         scratch = Path(folder)

@@ -18,7 +18,7 @@ import duckdb
 from callbill.base.errors import UsageError
 from callbill.base.settings import Settings
 from callbill.base.text import printable
-from callbill.release.store import published_by
+from callbill.release.store import release_to_read
 
 # The parts of a bill's difference, in the order in which they are shown, with what sums up to each.
 _PARTS = {
@@ -290,7 +290,7 @@ def reconcile(settings: Settings, asked: Asked) -> Reconciliation:
 
     Raises UsageError if no bill of the vendor's is known for what was asked.
     """
-    release = published_by(settings).require_current()
+    release = release_to_read(settings)
     through = release.manifest.through
     with closing(release.open()) as con:
         if not con.execute(

@@ -11,17 +11,37 @@ from typing import Any
 
 from callbill import __version__
 from callbill.base.catalogue import check_catalogue
-from callbill.base.errors import UsageError
-from callbill.base.places import shown
-from callbill.base.settings import Settings, today_or_utc
+from callbill.base.errors import CallbillError, UsageError
+from callbill.base.places import is_in_store, shown
+from callbill.base.settings import Settings, load_vars, today_or_utc
+from callbill.ingest.incoming import known_files
+from callbill.ingest.landing import list_landing
+from callbill.ingest.shape_files import load_shapes, shape_names
+from callbill.release.candidate import current_candidates, read_basis
 from callbill.release.checkpoint import newest_checkpoint
 from callbill.release.release import Published, Release
 from callbill.release.store import published_by
+from callbill.warehouse.warehouse import Warehouse
 
 _WARNINGS = """
     select control_id, severity, unexpected_rows from ops.control_results
     where run_id = ? and not passed
     order by severity, control_id
+"""
+# What a candidate's run settled: its calls, and what they take from accounts.
+_BILLED = """
+    select
+        (
+            select coalesce(sum(calls), 0)::bigint from billing.bill_lines
+            where settled_on between $first and $last
+        ) as calls,
+        (
+            select coalesce(sum(deducted_amount), 0)::decimal(18, 2) from billing.settlements
+            where settled_on between $first and $last
+        ) as deducted_amount,
+        (
+            select coalesce(sum(calls), 0)::bigint from ops.unbilled_calls where run_id = $run_id
+        ) as unbilled_calls
 """
 _KEPT_OF_LAST_RUN = ("run_id", "outcome", "message", "finished_at", "last_success_at")
 
@@ -36,6 +56,7 @@ def load_status(settings: Settings) -> dict[str, Any]:
         "callbill_version": __version__,
         "place": str(settings.place.folder) if settings.place else None,
         "published": shown(settings.published_store or settings.published),
+        "billing_timezone": _zone_of(settings),
         "today": str(today),
         "sealed_through": None,
         "days_due": None,
@@ -44,6 +65,9 @@ def load_status(settings: Settings) -> dict[str, Any]:
         "last_run": {name: last_run.get(name) for name in _KEPT_OF_LAST_RUN} if last_run else None,
         "files_waiting": last_run.get("files_waiting", []),
         "files_not_read": last_run.get("files_not_read", []),
+        "files_unread": _count_unread(settings, release),
+        "records_rejected": last_run.get("records_rejected"),
+        "records_rejected_to_date": None,
         "warnings": [*last_run.get("warnings", []), *_faults_of(settings)],
         "controls_failed": [],
         "candidates": _candidates(Published(settings.published)),
@@ -57,6 +81,7 @@ def load_status(settings: Settings) -> dict[str, Any]:
             "days_due": max((today - through).days, 0),
             "release": release.run_id,
             "controls_failed": _controls_failed(release),
+            "records_rejected_to_date": _rejected_to_date(release),
         }
     return status
 
@@ -71,19 +96,78 @@ def _controls_failed(release: Release) -> list[dict[str, Any]]:
 
 
 def _candidates(published: Published) -> list[dict[str, Any]]:
-    """The releases that wait for their seal, with what their controls found. One that is not
-    finished is none."""
+    """The releases that wait for their seal, with what they bill, what their runs left out, and
+    what their controls found: one is chosen by that. One that is not finished is none."""
     candidates = []
+    newest = [candidate.run_id for candidate in current_candidates(published)][-1:]
     for candidate in published.candidates():
         with suppress(UsageError):
-            candidates.append(
-                {
-                    "run_id": candidate.run_id,
-                    "through": str(candidate.manifest.through),
-                    "controls_failed": _controls_failed(candidate),
-                }
-            )
+            candidates.append(_candidate(candidate) | {"is_newest": candidate.run_id in newest})
     return candidates
+
+
+def _candidate(candidate: Release) -> dict[str, Any]:
+    through = candidate.manifest.through
+    run = (read_basis(candidate) or {}).get("run", {})
+    asked = {"first": run.get("settle_from"), "last": through, "run_id": candidate.run_id}
+    with closing(candidate.open()) as con:
+        [(calls, deducted, unbilled)] = con.execute(_BILLED, asked).fetchall()
+    return {
+        "run_id": candidate.run_id,
+        "settle_from": run.get("settle_from"),
+        "through": str(through),
+        "calls": calls,
+        "deducted_amount": f"{deducted:f}",
+        "unbilled_calls": unbilled,
+        "records_rejected": run.get("records_rejected", 0),
+        "files_not_read": run.get("files_not_read", []),
+        "files_waiting": run.get("files_waiting", []),
+        "warnings": run.get("warnings", []),
+        "controls_failed": _controls_failed(candidate),
+    }
+
+
+def _rejected_to_date(release: Release) -> int:
+    with closing(release.open()) as con:
+        [(count,)] = con.execute("select count(*) from ops.rejected_records").fetchall()
+    return int(count)
+
+
+def _zone_of(settings: Settings) -> str:
+    """The billing timezone, or UTC if that var is not valid."""
+    try:
+        return load_vars(settings).billing_timezone
+    except UsageError:
+        return "UTC"
+
+
+def _count_unread(settings: Settings, release: Release | None) -> int | None:
+    """How many files lie in the landing folder and were not read. None if that cannot be said at
+    once: there is no folder, or it is in a store, which would have to be asked for its list."""
+    if is_in_store(settings.landing) or not settings.landing.is_dir():
+        return None
+    loads = release.manifest.loads if release else ()
+    try:
+        names = shape_names(load_shapes(settings.shapes)) | {load.format for load in loads}
+        listing = list_landing(settings.landing, names, load_vars(settings).zone)
+    except UsageError:
+        return None
+    try:
+        known = known_files(Warehouse.open_read_only(settings.warehouse))
+    except CallbillError:  # a run has it, or it is lost
+        known = {}
+    released = {load.path for load in loads}
+    unread = [
+        file
+        for file in listing.files
+        # What is released is not in the warehouse after a seal.
+        if (
+            known[file.name] != (file.size, file.mtime_ns)
+            if file.name in known
+            else file.name not in released
+        )
+    ]
+    return len(unread) + len(listing.skipped) + len(listing.waiting)
 
 
 def _archived(settings: Settings) -> dict[str, Any] | None:

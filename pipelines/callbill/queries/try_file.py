@@ -19,6 +19,7 @@ import duckdb
 from callbill.base import rules
 from callbill.base.errors import UsageError
 from callbill.base.settings import Settings, load_vars
+from callbill.base.sql import literal
 from callbill.ingest.feed import feeds
 from callbill.ingest.landing import DEFAULT_SHAPE, LandingFile, Skipped, files_of
 from callbill.ingest.read_task import FileOutcome, FileToRead, ReadTask
@@ -217,6 +218,7 @@ class _Reader:
         try:
             read = read_one(con, file, shape, here, self.zone, self.declarations.get(shape, ""))
             counts = read.counts
+            con.execute(f"set TimeZone = {literal(self.zone)}")
             columns, records = _first(con, read.parts, limit)
             rejects = []
             hints = list(_hints(con, file.feed, read)) if limit else []

@@ -159,12 +159,19 @@ class Published:
             raise UsageError(f"{self.link} leads to {self.link.readlink()}, which is no release")
         return Release(self.link.resolve())
 
-    def require_current(
-        self, advice: str = "run `callbill run`, or name another place with --published"
-    ) -> Release:
-        """The current release. Raises UsageError with `advice` at its end if there is none."""
+    def require_current(self, advice: str | None = None) -> Release:
+        """The current release.
+
+        Raises UsageError if there is none, with `advice` at its end, or with what is there to read.
+        """
         release = self.current()
         if release is None:
+            if advice is None and (candidates := self.candidates()):
+                # Not to be sealed by `callbill run` before anybody has looked at it.
+                name = candidates[-1].run_id
+                advice = f"candidate {name} waits: read it with --candidate {name}"
+            elif advice is None:
+                advice = "run `callbill run`, or name another place with --published"
             raise UsageError(f"nothing was published in {self.folder} yet; {advice}")
         return release
 

@@ -77,6 +77,16 @@ def published_by(settings: Settings) -> Published:
     return published
 
 
+def release_to_read(settings: Settings) -> Release:
+    """The candidate that a command was asked to read, or else the current release.
+
+    Raises UsageError if there is none, or as `PublishedToStore.pull`.
+    """
+    if settings.candidate is not None:
+        return Published(settings.published).find_candidate(settings.candidate)
+    return published_by(settings).require_current()
+
+
 def put_status(settings: Settings) -> None:
     """Copy the status of the last run to the store, if releases are published to one.
 

@@ -35,6 +35,33 @@ def set_in_file(place: Path, text: str) -> None:
     (place / "callbill.toml").write_text(text, encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        # Appended to a new callbill.toml, whose last table is [vars].
+        ("[vars]\n\nkeep_releases = 5\n",
+         ", line 3: keep_releases is a setting: put it above the first [table]"),
+        ("[notify]\nmemory_limit = '4GB'\n",
+         "line 2: memory_limit is a setting: put it above the first [table]"),
+        ("max_reject_ratio = 0.1\n", "line 1: max_reject_ratio is a var: put it below [vars]"),
+        ("[notify]\nbilling_timezone = 'UTC'\n",
+         "line 2: billing_timezone is a var: put it below [vars]"),
+        ("[vars]\ncommand = 'true'\n", "line 2: command is a setting of [notify]: put it below"),
+        ("timeout = 3\n", "line 1: timeout is a setting of [notify]: put it below [notify]"),
+        # Neither here nor there.
+        ("[vars]\nnosuch = 1\n", "line 2: vars.nosuch is no var; the nearest"),
+        ("nosuch = 1\n", "line 1: nosuch is no setting; the nearest"),
+    ],
+)  # fmt: skip
+def test_a_key_in_the_wrong_table_is_named_with_the_right_one(
+    place: Path, text: str, says: str
+) -> None:
+    set_in_file(place, text)
+    with pytest.raises(UsageError) as refused:
+        load_settings()
+    assert says in str(refused.value)
+
+
 def uncommented() -> str:
     lines = settings_text().splitlines()
     return "\n".join(

@@ -9,6 +9,7 @@ from callbill.base.findings import ControlResult
 from callbill.cli.show.console import open_console, table_of
 
 _MOST_ROWS = 10
+WHAT_TO_DO = "What to do: docs/controls.md, or Data Docs on the site"
 
 
 def show_failed_controls(error: ControlFailedError) -> None:
@@ -18,6 +19,12 @@ def show_failed_controls(error: ControlFailedError) -> None:
     for difference in error.differences:
         title = f"{difference.table}: rows that differ"
         console.print(table_of(title, difference.columns, difference.rows))
+
+
+def show_what_to_do(console: Console, results: list[ControlResult]) -> None:
+    """Where each control says what to do, if one found something."""
+    if not all(result.passed for result in results):
+        console.print(WHAT_TO_DO)
 
 
 def show_unpassed(console: Console, results: list[ControlResult]) -> None:
@@ -35,3 +42,4 @@ def show_unpassed(console: Console, results: list[ControlResult]) -> None:
             if result.by_account:
                 title = "By account, those with the most rows"
                 console.print(table_of(title, ("account", "#rows"), result.by_account))
+    show_what_to_do(console, results)

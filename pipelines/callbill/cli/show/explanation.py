@@ -39,6 +39,9 @@ def show_explained_line(facts: Facts) -> None:
         f" {printable(line['owner_uin'])} ({printable(line['component_code'])})"
     )
     _show_price(console, line, facts["price"])
+    if not facts["has_records"]:
+        _show_calls_alone(console, facts)
+        return
     console.print(
         table_of(
             f"Calls behind it: {facts['calls_in_all']}"
@@ -62,6 +65,26 @@ def show_explained_line(facts: Facts) -> None:
         console.print(f"{facts['calls_in_all'] - len(calls)} more calls; see --limit, --json.")
 
 
+_WITHOUT_RECORDS = (
+    "The records behind it, and where its prices come from, are known once the candidate is sealed"
+    " and the next run has ended."
+)
+
+
+def _show_calls_alone(console: Console, facts: Facts) -> None:
+    calls = facts["calls"]
+    console.print(
+        table_of(
+            f"Calls behind it: {facts['calls_in_all']}",
+            ["request id", "called", "by"],
+            [(call["request_id"], call["called_at"], call["operate_uin"]) for call in calls],
+        )
+    )
+    if facts["calls_in_all"] > len(calls):
+        console.print(f"{facts['calls_in_all'] - len(calls)} more calls; see --limit, --json.")
+    console.print(_WITHOUT_RECORDS)
+
+
 def _show_price(console: Console, line: Facts, price: Facts) -> None:
     """How the line's costs are computed, and where its list price and contract come from."""
     unit = price["calls_per_price_unit"]
@@ -78,6 +101,8 @@ def _show_price(console: Console, line: Facts, price: Facts) -> None:
         )
         return
     list_price = price["list_price"]
+    if list_price is None:
+        return
     if line.get("tier_from") is not None:
         console.print(
             f"  the step after {line['tier_from']} calls, counted by {list_price['tier_period']}"
@@ -125,6 +150,8 @@ def show_explained_request(facts: Facts) -> None:
                 f"  in line {line['line_id']} of {line['settled_on']}: {line['line_type']},"
                 f" {line['calls']} calls at {line['contract_price']:f}"
             )
+    if not facts["has_records"]:
+        console.print(_WITHOUT_RECORDS)
     if calls:
         _show_records(console, "Its records", calls[-1]["records"])
     title = f"Records that wait, for {facts['through']} is settled only"

@@ -14,7 +14,8 @@ from callbill.base.settings import Settings
 from callbill.base.text import printable
 from callbill.cli.show.arrears import arrears_table
 from callbill.cli.show.console import open_console, table_of
-from callbill.cli.show.controls import show_unpassed
+from callbill.cli.show.controls import show_unpassed, show_what_to_do
+from callbill.jobs.candidates import Sealed
 from callbill.jobs.closing import RecordsDue
 from callbill.jobs.summary import RunSummary, Trial
 from callbill.queries.arrears import arrears_of
@@ -22,6 +23,8 @@ from callbill.queries.latest import latest_months
 from callbill.release.release import Published, Release
 
 _MOST_ACCOUNTS = 20
+# Of files that wait or were not read. Many of them would bury warnings.
+_MOST_FILES = 5
 _BILLS = (
     *("account", "product", "#calls", "#原价 list cost", "#优惠 discount", "#rated"),
     *("#精度差异 adjustment", "#扣费 deducted"),
@@ -52,7 +55,7 @@ def show_run(settings: Settings, summary: RunSummary) -> None:
         _show_trial(console, summary.trial)
     if summary.outcome == "dry_run":
         console.print(
-            f"Dry run: would settle {summary.settle_from} to {summary.through}; nothing was kept."
+            f"Dry run: would settle {summary.first_settled} to {summary.through}; nothing was kept."
         )
         return
     published = Published(settings.published)
@@ -68,7 +71,7 @@ def show_run(settings: Settings, summary: RunSummary) -> None:
     if arrears.notices:
         console.print(arrears_table(arrears))
     if summary.outcome == "published":
-        console.print(f"Settled {summary.settle_from} to {summary.through}.")
+        console.print(f"Settled {summary.first_settled} to {summary.through}.")
     _show_where(console, published, release)
 
 
@@ -85,6 +88,35 @@ def show_rebuild(summary: RunSummary, replaced: Sequence[Path]) -> None:
         console.print(f"What was replaced lies in {path}", soft_wrap=True)
 
 
+def show_sealed(sealed: Sealed) -> None:
+    """What a seal made of a candidate, and what the candidate's run left out and warned of."""
+    console = open_console()
+    summary, loaded = sealed.summary, sealed.summary.loaded
+    console.print(f"Sealed through {summary.through}: {sealed.release.folder}", soft_wrap=True)
+    for void in sealed.void:
+        console.print(f"Removed candidate {void}, which was made on the release before.")
+    if sealed.moved_to:
+        console.print(
+            "The warehouse had loaded later files. The next run makes it anew; the old one lies in"
+            f" {sealed.moved_to}",
+            soft_wrap=True,
+        )
+    if loaded.unreadable_files:
+        console.print(f"{loaded.unreadable_files} file(s) could not be read: callbill rejects")
+    if loaded.rejected:
+        console.print(f"{loaded.rejected} line(s) were rejected: callbill rejects")
+    _show_unread(console, summary)
+    for result in summary.results:
+        if not result.passed:
+            console.print(
+                f"{result.severity}: {result.control_id}: {result.sentence}"
+                f" {result.unexpected_rows} row(s) otherwise.",
+                soft_wrap=True,
+            )
+    show_what_to_do(console, summary.results)
+    _show_unbilled(console, summary, "this candidate")
+
+
 def _show_work(console: Console, summary: RunSummary) -> None:
     loaded = summary.loaded
     if summary.checkpoint is not None:
@@ -93,6 +125,13 @@ def _show_work(console: Console, summary: RunSummary) -> None:
             f" folder: the warehouse was made from the checkpoint. Dates through"
             f" {summary.checkpoint.through} say what they were sealed with; they were not computed"
             " again.",
+            soft_wrap=True,
+        )
+    elif summary.is_after_seal and summary.settled_again is not None:
+        first, last = summary.settled_again
+        console.print(
+            f"As expected after `callbill seal`, the dates from {first} to {last} were settled"
+            " again: they say what they were sealed with.",
             soft_wrap=True,
         )
     elif summary.is_remade:
@@ -114,7 +153,8 @@ def _show_work(console: Console, summary: RunSummary) -> None:
     )
     if loaded.rejected or loaded.unreadable_files:
         if summary.trial is None:
-            console.print("What was rejected and why: callbill rejects")
+            of_candidate = f" --candidate {summary.run_id}" * (summary.outcome == "candidate")
+            console.print(f"What was rejected and why: callbill rejects{of_candidate}")
         else:
             _show_trial_rejects(console, summary.trial, loaded.rejected + loaded.unreadable_files)
     if loaded.cleaned:
@@ -189,11 +229,16 @@ def _records_due(due: RecordsDue) -> str:
 
 def _show_unread(console: Console, summary: RunSummary) -> None:
     """The files that were not read, and why. With JSON logs the log names them instead."""
-    for skipped in summary.loaded.skipped:
+    loaded = summary.loaded
+    for skipped in loaded.skipped[:_MOST_FILES]:
         console.print(f"Not read: {printable(skipped.name)}: {skipped.why}")
-    for waiting in summary.loaded.waiting:
+    if len(loaded.skipped) > _MOST_FILES:
+        console.print(f"  and {len(loaded.skipped) - _MOST_FILES} more that were not read")
+    for waiting in loaded.waiting[:_MOST_FILES]:
         console.print(f"Waits: {printable(waiting.name)}: {waiting.why}")
-    for warning in summary.loaded.warnings:
+    if len(loaded.waiting) > _MOST_FILES:
+        console.print(f"  and {len(loaded.waiting) - _MOST_FILES} more that wait")
+    for warning in loaded.warnings:
         console.print(f"Warning: {printable(warning)}")
 
 
@@ -238,7 +283,7 @@ def _show_latest_bills(console: Console, con: duckdb.DuckDBPyConnection) -> None
 def _show_candidate(console: Console, summary: RunSummary, release: Release) -> None:
     with closing(release.open()) as con:
         _show_latest_bills(console, con)
-    console.print(f"A candidate for {summary.settle_from} to {summary.through} lies in")
+    console.print(f"A candidate for {summary.first_settled} to {summary.through} lies in")
     console.print(f"  {release.folder}", soft_wrap=True)
     console.print("To look at it, open")
     console.print(f"  {(release.site / 'index.html').absolute().as_uri()}", soft_wrap=True)

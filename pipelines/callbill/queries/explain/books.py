@@ -1,16 +1,23 @@
-"""The current release, which holds the bills, beside the warehouse, which holds the records."""
+"""A release, which holds the bills, beside the warehouse, which holds the records.
+
+The warehouse of a candidate is gone: the bills are all there is to read.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+
+import duckdb
 
 from callbill.base.errors import UsageError
 from callbill.base.settings import BillingVars, Settings
 from callbill.base.sql import literal
 from callbill.release.manifest import Manifest
-from callbill.release.store import published_by
+from callbill.release.release import Release
+from callbill.release.store import release_to_read
+from callbill.warehouse.layout import Layout
 from callbill.warehouse.warehouse import Parameters, Record, Warehouse
 
 
@@ -21,6 +28,8 @@ class Books:
 
     warehouse: Warehouse
     manifest: Manifest
+    # Not if this is a candidate: its warehouse is gone.
+    has_records: bool = True
 
     @property
     def billing_vars(self) -> BillingVars:
@@ -33,22 +42,33 @@ class Books:
 
 @contextmanager
 def open_books(settings: Settings) -> Iterator[Books]:
-    """Open the current release and the warehouse for reading, with times in the billing timezone.
+    """Open the release that is to be read and the warehouse, with times in the billing timezone. A
+    candidate is opened alone.
 
     Raises UsageError if one of them is not there, LockedError while a run has the warehouse.
     """
-    release = published_by(settings).require_current()
+    release = release_to_read(settings)
+    if settings.candidate is not None:
+        with closing(duckdb.connect()) as con:
+            alone = Warehouse(con, Layout(settings.warehouse))
+            _attach(alone, release)
+            yield Books(alone, release.manifest, has_records=False)
+        return
     if not settings.warehouse.exists():
         raise UsageError(
             f"there is no warehouse {settings.warehouse}, which holds the records; name it with "
             "--warehouse, or make it anew with `callbill rebuild`"
         )
-    manifest = release.manifest
     warehouse = Warehouse.open_read_only(settings.warehouse)
     try:
-        warehouse.execute(f"set TimeZone = {literal(manifest.vars['billing_timezone'])}")
-        release.attach(warehouse.con, "release")
-        warehouse.execute(f"create temp view published_calls as from {release.calls}")
-        yield Books(warehouse, manifest)
+        _attach(warehouse, release)
+        yield Books(warehouse, release.manifest)
     finally:
         warehouse.con.close()
+
+
+def _attach(warehouse: Warehouse, release: Release) -> None:
+    zone = release.manifest.vars["billing_timezone"]
+    warehouse.execute(f"set TimeZone = {literal(zone)}")
+    release.attach(warehouse.con, "release")
+    warehouse.execute(f"create temp view published_calls as from {release.calls}")

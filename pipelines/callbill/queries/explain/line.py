@@ -38,18 +38,14 @@ _NO_LIMIT = 1 << 62
 
 def explain_line(settings: Settings, line_id: str, *, limit: int | None) -> Record:
     """A bill line with its price, its contract, and its calls, at most `limit`, with their records.
+    Its id may be cut short. Of a candidate's line neither records nor where prices come from are
+    known.
 
-    Raises UsageError if the current release has no such line, LockedError while a run has the
+    Raises UsageError if the release has no such line, or several, LockedError while a run has the
     warehouse.
     """
     with open_books(settings) as books:
-        lines = books.rows("from release.billing.bill_lines where line_id = ?", [line_id])
-        if not lines:
-            raise UsageError(
-                f"the current release has no bill line {line_id}; their ids are in "
-                "billing.bill_lines.line_id, and `callbill bill --ids` shows them"
-            )
-        [line] = lines
+        line = _find_line(books, line_id)
         calls, call_count = _calls_of_line(books, line, limit)
         add_records(books, calls, line["settled_on"])
         return {
@@ -57,7 +53,24 @@ def explain_line(settings: Settings, line_id: str, *, limit: int | None) -> Reco
             "price": price_of_line(books, line),
             "calls": calls,
             "calls_in_all": call_count,
+            "has_records": books.has_records,
         }
+
+
+def _find_line(books: Books, line_id: str) -> Record:
+    """The line whose id begins so. Raises UsageError."""
+    lines = books.rows(
+        "from release.billing.bill_lines where starts_with(line_id, ?) and ? <> ''",
+        [line_id, line_id],
+    )
+    if len(lines) > 1:
+        raise UsageError(f"{len(lines)} bill lines begin with {line_id}: give more digits")
+    if not lines:
+        raise UsageError(
+            f"the release has no bill line {line_id}; their ids are in "
+            "billing.bill_lines.line_id, and `callbill bill --ids` shows them"
+        )
+    return lines[0]
 
 
 def _calls_of_line(books: Books, line: Record, limit: int | None) -> tuple[list[Record], int]:

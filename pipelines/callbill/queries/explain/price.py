@@ -20,8 +20,17 @@ _MACROS_OF_CONTRACT = ("money", "contract_in_force")
 
 
 def price_of_line(books: Books, line: Record) -> Record:
-    """What a line's calls cost: its price unit, its list price, and its contract, if it has one."""
+    """What a line's calls cost: its price unit, its list price, and its contract, if it has one. Of
+    a candidate only the unit is known: its line says the rest."""
     known_on = price_known_on(line)
+    unit = _calls_per_price_unit(books, line["component_code"])
+    if not books.has_records:
+        return {
+            "known_on": known_on,
+            "list_price": None,
+            "contract": None,
+            "calls_per_price_unit": unit,
+        }
     [list_price] = books.rows(_LIST_PRICE, [line["line_id"], known_on])
     contract_query = expand_macros(_CONTRACT, *_MACROS_OF_CONTRACT)
     contracts = books.rows(contract_query, [line["line_id"], known_on])
@@ -29,7 +38,7 @@ def price_of_line(books: Books, line: Record) -> Record:
         "known_on": known_on,
         "list_price": list_price,
         "contract": contracts[0] if contracts else None,
-        "calls_per_price_unit": _calls_per_price_unit(books, line["component_code"]),
+        "calls_per_price_unit": unit,
     }
 
 

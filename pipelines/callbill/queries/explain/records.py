@@ -16,7 +16,10 @@ _RECORDS = (Path(__file__).parent / "records.sql").read_text(encoding="utf-8")
 def records_of(
     books: Books, request_ids: Sequence[str], earliest: date, latest: date
 ) -> list[Record]:
-    """The records of some calls that were settled, or wait to be, between two dates."""
+    """The records of some calls that were settled, or wait to be, between two dates. Of a
+    candidate's calls none are known."""
+    if not books.has_records:
+        return []
     return books.rows(_RECORDS, [request_ids, earliest, latest])
 
 

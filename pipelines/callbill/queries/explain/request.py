@@ -47,6 +47,7 @@ _REJECTED = """
     where feed = 'call_logs' and json_extract_string(fields, '$.request_id') = ?
     order by path, line_number
 """
+_REJECTED_OF_CANDIDATE = _REJECTED.replace("from ops.", "from release.ops.")
 
 
 def explain_request(settings: Settings, request_id: str) -> Record:
@@ -70,8 +71,11 @@ def explain_request(settings: Settings, request_id: str) -> Record:
             "request_id": request_id,
             "calls": calls,
             "waiting": records_of(books, [request_id], through + timedelta(days=1), date.max),
-            "withdrawn": books.rows(_WITHDRAWN, [request_id]),
-            "rejected": books.rows(_REJECTED, [request_id]),
+            "withdrawn": books.rows(_WITHDRAWN, [request_id]) if books.has_records else [],
+            "rejected": books.rows(
+                _REJECTED if books.has_records else _REJECTED_OF_CANDIDATE, [request_id]
+            ),
+            "has_records": books.has_records,
             "through": through,
         }
 

@@ -15,7 +15,7 @@ from callbill.base.sql import literal
 from callbill.release.release import Release
 from callbill.release.site.data import write_data
 from callbill.release.site.pages import Facts, write_pages
-from callbill.release.store import published_by
+from callbill.release.store import release_to_read
 
 # What the pages read. Each of these tables is of an account by its column `owner_uin`.
 _TABLES = (
@@ -38,7 +38,7 @@ def export_site(settings: Settings, owner: str, folder: Path) -> Path:
 
     Raises UsageError if the release does not know the account, or the folder cannot be written.
     """
-    release = published_by(settings).require_current()
+    release = release_to_read(settings)
     with closing(duckdb.connect()) as con:
         _create_views(con, release, owner)
         if not con.execute("select 1 from billing.accounts").fetchall():

@@ -26,7 +26,7 @@ from callbill.queries.export.statement import statements
 from callbill.queries.export.workbook import write_workbook
 from callbill.queries.project_sql import expand_macros
 from callbill.release.release import Release
-from callbill.release.store import published_by
+from callbill.release.store import release_to_read
 
 # The tables of each layout. A table's query is in the SQL file of its name.
 LAYOUTS = {"vendor": ("detail", "deductions"), "focus": ("cost_and_usage",)}
@@ -69,7 +69,7 @@ def export_month(
     Raises UsageError if there is no bill to write, no such folder can be, or FOCUS wants to know
     what the catalogue does not say.
     """
-    release = published_by(settings).require_current()
+    release = release_to_read(settings)
     with closing(release.open()) as con:
         if not con.execute("select 1 from duckdb_tables() where schema_name = 'seeds'").fetchall():
             raise UsageError(f"release {release.run_id} was published by a callbill before 0.6")
