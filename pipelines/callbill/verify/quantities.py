@@ -138,8 +138,9 @@ class Account:
         return [list(stretch) for _, stretch in by_costs]
 
     def _on_steps(self, group: tuple[str, date], day: date) -> dict[date, Counter[int | None]]:
+        """The calls of a period by usage date and step, without the steps of earlier ladders."""
         return {
-            usage_date: steps
+            usage_date: Counter({step: calls for step, calls in steps.items() if calls})
             for usage_date, steps in self._priced.items()
             if any(steps.values()) and self._terms(usage_date, day).group(usage_date) == group
         }
@@ -174,7 +175,7 @@ class Account:
             if calls_again or any(have[step] != should[step] for step in {*have, *should}):
                 calls_again |= {u: sum(on_steps[u].values()) for u in stretch}
         for usage_date in calls_again:
-            for step, calls in [*on_steps[usage_date].items()]:
+            for step, calls in on_steps[usage_date].items():
                 self._count(day, usage_date, step, -calls, "rerating", day)
                 self._height[group] -= calls
         self._put_again(day, calls_again)
