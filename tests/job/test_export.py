@@ -503,6 +503,48 @@ def test_calls_of_a_package_are_committed_usage(tmp_path: Path) -> None:
     assert report.messages() == []
 
 
+def test_what_the_detail_has_no_columns_for_is_written_beside_it(tmp_path: Path) -> None:
+    """Three calls of August: two of a package, and one that is waived in September."""
+    landing = tmp_path / "landing"
+    of_account = {"owner_uin": "1", "component_code": "wimgs_search_by_text"}
+    package = {
+        **of_account, "package_id": "august", "calls": 3,
+        "valid_from": "2026-08-01", "valid_to": "2026-09-01",
+    }  # fmt: skip
+    write(landing / "packages/arrived_on=2026-08-31/p.jsonl", json_lines(package))
+    shrunk = {**package, "calls": 2}
+    write(landing / "packages/arrived_on=2026-09-01/p.jsonl", json_lines(shrunk))
+    calls = [record(str(n), owner_uin="1", called_at="2026-08-31T10:00:00+08:00") for n in range(3)]
+    write(landing / "call_logs/arrived_on=2026-09-01/calls.jsonl", json_lines(*calls))
+    waiver = {**of_account, "waiver_id": "W", "usage_date": "2026-08-31", "calls": 1}
+    waiver["reason"] = "load test"
+    write(landing / "waivers/arrived_on=2026-09-02/w.jsonl", json_lines(waiver))
+    settle(tmp_path, date(2026, 9, 2))
+
+    august = {
+        path.stem: rows_of(path) for path in export(tmp_path, tmp_path / "8", "--month=2026-08")
+    }
+    assert [
+        (row["资源包ID"], row["购买用量"], row["失效日期"], row["本月抵扣用量"], row["剩余"])
+        for row in august["callbill-2026-08-packages"]
+    ] == [("august", "2", "2026-08-31", "2", "0")]
+    [drawn] = august["callbill-2026-08-quantities"]
+    assert (drawn["资源包ID"], drawn["抵扣用量"], drawn["减免单号"]) == ("august", "2", "")
+    in_detail = {row["订单ID"]: row for row in august["callbill-2026-08-detail"]}
+    assert (len(in_detail), in_detail[drawn["订单ID"]]["组件用量"]) == (2, "0.00200000")
+
+    # The package has nothing to do with September.
+    september = {
+        path.stem: rows_of(path) for path in export(tmp_path, tmp_path / "9", "--month=2026-09")
+    }
+    assert "callbill-2026-09-packages" not in september
+    [waived] = september["callbill-2026-09-quantities"]
+    assert (waived["减免单号"], waived["减免原因"], waived["调用次数"]) == ("W", "load test", "-1")
+    [book] = export(tmp_path, tmp_path / "x", "--month=2026-09", "--format=xlsx")
+    names = openpyxl.load_workbook(book).sheetnames
+    assert names == ["detail", "deductions", "quantities", "summary"]
+
+
 def test_an_open_months_difference_is_no_correction(odd: Path) -> None:
     found = query(
         odd,

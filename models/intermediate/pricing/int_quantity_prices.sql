@@ -13,6 +13,10 @@ quantity_news as (
     select * from {{ ref('int_quantity_news') }}
 ),
 
+list_prices_known as (
+    select * from {{ ref('int_list_prices_known') }}
+),
+
 waivers_known as (
     select * from {{ ref('int_waivers_known') }}
 ),
@@ -22,7 +26,8 @@ counted as (
         charges.owner_uin,
         charges.component_code,
         charges.usage_date,
-        charges.settled_on
+        charges.settled_on,
+        charges.reversed
     from charges
     inner join quantity_accounts
         on
@@ -30,28 +35,87 @@ counted as (
             and charges.component_code = quantity_accounts.component_code
 ),
 
-wanted as (
+due as (
     select
-        counted.owner_uin,
-        counted.component_code,
-        counted.usage_date,
-        counted.settled_on as known_on
+        owner_uin,
+        component_code,
+        usage_date,
+        settled_on as known_on,
+        reversed
     from counted
-    where {{ is_due('counted.settled_on') }}
+    where {{ is_due('settled_on') }}
+),
+
+due_waivers as (
+    select
+        owner_uin,
+        component_code,
+        usage_date,
+        known_from as known_on
+    from waivers_known
+    where {{ is_due('known_from') }}
+),
+
+-- Moves that may shift other calls of their period: calls that are taken back, by a waiver too, and
+-- calls that are charged after calls of later usage. The others must be seen at their prices.
+shifting as (
+    select * exclude (reversed)
+    from due
+    where reversed > 0 or usage_date < known_on - 1
     union
+    select * from due_waivers
+    union
+    select due.* exclude (due.reversed)
+    from due
+    semi join waivers_known
+        on
+            due.owner_uin = waivers_known.owner_uin
+            and due.component_code = waivers_known.component_code
+            and due.usage_date = waivers_known.usage_date
+            and due.known_on >= waivers_known.known_from
+),
+
+-- Within a day all calls have the same terms.
+ladders as (
     select
+        component_code,
+        bool_or(tier_period = 'ever') as is_ever
+    from list_prices_known
+    where tier_period in ('month', 'ever')
+    group by component_code
+),
+
+shifted as (
+    select distinct
         counted.owner_uin,
         counted.component_code,
         counted.usage_date,
-        waivers_known.known_from as known_on
-    from counted
-    inner join waivers_known
+        shifting.known_on
+    from shifting
+    inner join counted
         on
-            counted.owner_uin = waivers_known.owner_uin
-            and counted.component_code = waivers_known.component_code
-            and counted.usage_date = waivers_known.usage_date
-            and counted.settled_on <= waivers_known.known_from
-    where {{ is_due('waivers_known.known_from') }}
+            shifting.owner_uin = counted.owner_uin
+            and shifting.component_code = counted.component_code
+            and shifting.known_on >= counted.settled_on
+    inner join ladders on shifting.component_code = ladders.component_code
+    where
+        ladders.is_ever
+        or date_trunc('month', shifting.usage_date) = date_trunc('month', counted.usage_date)
+),
+
+wanted as (
+    select * exclude (reversed) from due
+    union
+    select * from shifted
+    union
+    select due_waivers.*
+    from due_waivers
+    semi join counted
+        on
+            due_waivers.owner_uin = counted.owner_uin
+            and due_waivers.component_code = counted.component_code
+            and due_waivers.usage_date = counted.usage_date
+            and due_waivers.known_on >= counted.settled_on
     union
     -- What re-rating takes back, at the price as it was known until the day before, and charges
     -- again.

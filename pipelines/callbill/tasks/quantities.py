@@ -11,6 +11,11 @@ order:
 3. Reversals: each takes the topmost call of its period.
 4. Charges, in order of usage date: from packages first, then on the steps.
 5. Waivers take back calls, as reversals do.
+
+A period whose calls are on several ladders, or at several discounts, keeps them in order of usage
+date. Otherwise what it costs would depend on the order in which its calls became known, and one
+whose calls were all taken back could cost something. So the topmost call is then the topmost of the
+usage date's own ladder, and later usage that thereby gets to another step is re-rated.
 """
 
 from __future__ import annotations
@@ -37,6 +42,8 @@ class Slot(NamedTuple):
 
 
 _NO_SLOT = Slot()
+# The period of a ladder and its first day.
+_Period = tuple[str, date]
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,10 @@ class Terms:
         """Whether a call costs otherwise. The way to an equal price does not matter."""
         mine = (self.tier_period, self.tiers, self.prices)
         return mine != (other.tier_period, other.tiers, other.prices)
+
+    def period_of(self, usage_date: date) -> _Period:
+        """The period in which calls of a usage date are counted together."""
+        return self.tier_period or "", _start(self.tier_period or "day", usage_date)
 
 
 @dataclass(frozen=True)
@@ -122,8 +133,11 @@ class Account:
         self._standing: defaultdict[date, defaultdict[Slot, int]] = defaultdict(
             lambda: defaultdict(int)
         )
-        # The calls on the steps of a period.
-        self._on_steps: defaultdict[tuple[str, date], int] = defaultdict(int)
+        # The calls on the steps of a period, and its last usage date with any.
+        self._on_steps: defaultdict[_Period, int] = defaultdict(int)
+        self._last_on_steps: dict[_Period, date] = {}
+        # Periods with later usage on another ladder than that of a call which was moved.
+        self._shifted: set[_Period] = set()
         # The calls that a package has given less those that it got back in time.
         self._drawn: defaultdict[str, int] = defaultdict(int)
         self._waived: defaultdict[tuple[date, str], int] = defaultdict(int)
@@ -140,7 +154,11 @@ class Account:
         """Add calls to what stands charged."""
         self._standing[usage_date][slot] += calls
         if slot.tier_period is not None:
-            self._on_steps[slot.tier_period, _start(slot.tier_period, usage_date)] += calls
+            period = (slot.tier_period, _start(slot.tier_period, usage_date))
+            self._on_steps[period] += calls
+            self._last_on_steps[period] = max(
+                usage_date, self._last_on_steps.get(period, usage_date)
+            )
         if slot.package_id is not None and not is_lost:
             self._drawn[slot.package_id] += calls
         if waiver_id is not None:
@@ -172,6 +190,9 @@ class Account:
             more = calls - self._waived[usage_date, waiver_id]
             if more > 0:
                 self._take(settled_on, usage_date, more, "correction", waiver_id)
+        for period in sorted(self._shifted):
+            self._put_in_order(settled_on, period)
+        self._shifted.clear()
 
     def _terms(self, usage_date: date, known_on: date) -> Terms:
         try:
@@ -191,22 +212,67 @@ class Account:
         dates = sorted(usage_date for usage_date, slots in priced.items() if slots)
         old = {usage_date: self._terms(usage_date, settled_on - _DAY) for usage_date in dates}
         new = {usage_date: self._terms(usage_date, settled_on) for usage_date in dates}
-        for usage_date in _touched(dates, old, new):
+        touched = _touched(dates, old, new)
+        again = {
+            usage_date: sum(self._standing[usage_date][slot] for slot in priced[usage_date])
+            for usage_date in touched
+        }
+        for usage_date in touched:
             for slot in priced[usage_date]:
                 calls = self._standing[usage_date][slot]
                 self._move(
                     settled_on, usage_date, slot, -calls, "rerating", known_on=settled_on - _DAY
                 )
-        again = [
-            (usage_date, -sum(move.calls for move in moves))
-            for usage_date, moves in _by_usage_date(self.moves, settled_on).items()
-        ]
-        for usage_date, calls in again:
+        for run in _runs(again, new):
+            self._put_run(settled_on, run)
+
+    def _put_run(self, settled_on: date, run: Mapping[date, int]) -> None:
+        """Charge calls of usage dates on one ladder. A usage date has fewer than none where its
+        calls lie in packages and those that were taken back were others'."""
+        for usage_date, calls in run.items():
             if calls > 0:
                 self._put(settled_on, usage_date, calls, "rerating")
-        for usage_date, calls in again:
+        for usage_date, calls in run.items():
             if calls < 0:
-                self._take_from_steps(settled_on, usage_date, -calls, "rerating", to_the_end=True)
+                period = self._terms(usage_date, settled_on).period_of(usage_date)
+                place = self._on_steps[period]
+                self._take_from(settled_on, usage_date, place, -calls, "rerating")
+
+    def _put_in_order(self, settled_on: date, period: _Period) -> None:
+        """Re-rate the calls of a period with several ladders, from the first on that has other
+        calls on its steps than it would have, were they all charged in order of usage date."""
+        slots = self._slots_of(period)
+        terms = {usage_date: self._terms(usage_date, settled_on) for usage_date in slots}
+        runs = _runs({day: sum(on_steps.values()) for day, on_steps in slots.items()}, terms)
+        place = 0
+        while runs:
+            stand: defaultdict[int | None, int] = defaultdict(int)
+            for usage_date in runs[0]:
+                for slot, calls in slots[usage_date].items():
+                    stand[slot.tier_from] += calls
+            calls_of_run = sum(runs[0].values())
+            fitting = _on_tiers(terms[min(runs[0])].tiers, place, calls_of_run)
+            if {tier: calls for tier, calls in stand.items() if calls} != fitting:
+                break
+            place += calls_of_run
+            runs = runs[1:]
+        for run in runs:
+            for usage_date in run:
+                for slot, calls in slots[usage_date].items():
+                    self._move(settled_on, usage_date, slot, -calls, "rerating")
+        for run in runs:
+            self._put_run(settled_on, run)
+
+    def _slots_of(self, period: _Period) -> dict[date, dict[Slot, int]]:
+        """What stands on the steps of a period, in order of usage date."""
+        tier_period, start = period
+        slots: dict[date, dict[Slot, int]] = {}
+        for usage_date in sorted(self._standing):
+            if _start(tier_period, usage_date) == start:
+                for slot, calls in self._standing[usage_date].items():
+                    if calls and slot.tier_period == tier_period:
+                        slots.setdefault(usage_date, {})[slot] = calls
+        return slots
 
     def _calls_of_waivers(self, settled_on: date) -> list[tuple[date, str, int]]:
         """How many calls each waiver takes back from this date on. Together they never take more
@@ -273,15 +339,28 @@ class Account:
         if terms.tier_period is None:
             self._move(settled_on, usage_date, _NO_SLOT, calls, line_type, waiver_id)
             return
-        period = (terms.tier_period, _start(terms.tier_period, usage_date))
-        ends = (*terms.tiers[1:], None)
-        for tier_from, tier_to in zip(terms.tiers, ends, strict=True):
-            # Fewer than none may be on the steps: then the first one takes so many more.
-            place = self._on_steps[period]
-            fitting = calls if tier_to is None else min(calls, max(0, tier_to - place))
+        place = self._on_steps[terms.period_of(usage_date)]
+        if usage_date < self._last_on_steps.get(terms.period_of(usage_date), usage_date):
+            place, _ = self._place(settled_on, usage_date, terms)
+        for tier_from, fitting in _on_tiers(terms.tiers, place, calls).items():
             slot = Slot(terms.tier_period, tier_from)
             self._move(settled_on, usage_date, slot, fitting, line_type, waiver_id)
-            calls -= fitting
+
+    def _place(self, settled_on: date, usage_date: date, terms: Terms) -> tuple[int, int]:
+        """How many calls are on the steps of a usage date's period, up to those of its own ladder;
+        and how many on its own ladder."""
+        period = terms.period_of(usage_date)
+        place = own = 0
+        for other, slots in self._slots_of(period).items():
+            if self._terms(other, settled_on).differ(terms):
+                if other > usage_date:
+                    self._shifted.add(period)
+                    break
+                own = 0
+            else:
+                own += sum(slots.values())
+            place += sum(slots.values())
+        return place, own
 
     def _take(
         self,
@@ -293,7 +372,13 @@ class Account:
     ) -> None:
         """Take calls back: from the steps first, then from packages."""
         calls = self._take_from_steps(settled_on, usage_date, calls, line_type, waiver_id)
-        calls = self._give_back(settled_on, usage_date, calls, line_type, waiver_id)
+        period = self._terms(usage_date, settled_on).tier_period or "day"
+        near = [d for d in self._standing if _start(period, d) == _start(period, usage_date)]
+        # Packages that calls of the same period were drawn from, before any other.
+        for usage_dates in (near, list(self._standing)):
+            calls = self._give_back(
+                settled_on, usage_date, calls, line_type, waiver_id, usage_dates
+            )
         if calls:
             raise CallbillError(
                 f"{calls} calls of {self.component_code} by {self.owner_uin} on {usage_date} are "
@@ -307,26 +392,39 @@ class Account:
         calls: int,
         line_type: str,
         waiver_id: str | None = None,
-        *,
-        to_the_end: bool = False,
     ) -> int:
-        """Take the topmost calls of the period. Returns how many there were too few; with
-        `to_the_end` those are taken from the lowest step all the same."""
+        """Take the topmost calls of the period. Returns how many there were too few."""
         terms = self._terms(usage_date, settled_on)
         if terms.tier_period is None:
-            standing = self._standing[usage_date][_NO_SLOT]
-            taken = calls if to_the_end else min(calls, max(0, standing))
-            self._move(settled_on, usage_date, _NO_SLOT, -taken, line_type, waiver_id)
-            return calls - taken
-        period = (terms.tier_period, _start(terms.tier_period, usage_date))
+            place, own = 0, self._standing[usage_date][_NO_SLOT]
+        else:
+            # What stands on other ladders cannot be taken back at a price of this one.
+            place, own = self._place(settled_on, usage_date, terms)
+        taken = min(calls, max(0, own))
+        self._take_from(settled_on, usage_date, place, taken, line_type, waiver_id)
+        return calls - taken
+
+    def _take_from(
+        self,
+        settled_on: date,
+        usage_date: date,
+        place: int,
+        calls: int,
+        line_type: str,
+        waiver_id: str | None = None,
+    ) -> None:
+        """Take calls from a place on a ladder downwards, from its lowest step all that are left."""
+        terms = self._terms(usage_date, settled_on)
+        if terms.tier_period is None:
+            self._move(settled_on, usage_date, _NO_SLOT, -calls, line_type, waiver_id)
+            return
         for tier_from in reversed(terms.tiers):
-            is_last = to_the_end and tier_from == terms.tiers[0]
-            above = max(0, self._on_steps[period] - tier_from)
-            taken = calls if is_last else min(calls, above)
+            above = max(0, place - tier_from)
+            taken = calls if tier_from == terms.tiers[0] else min(calls, above)
             slot = Slot(terms.tier_period, tier_from)
             self._move(settled_on, usage_date, slot, -taken, line_type, waiver_id)
+            place -= taken
             calls -= taken
-        return calls
 
     def _give_back(
         self,
@@ -335,17 +433,15 @@ class Account:
         calls: int,
         line_type: str,
         waiver_id: str | None,
+        usage_dates: Iterable[date],
     ) -> int:
-        """Give calls back to the packages that calls of the same period were drawn from, the one
+        """Give calls back to the packages that calls of some usage dates were drawn from, the one
         last in use first. Returns how many are left."""
-        period = self._terms(usage_date, settled_on).tier_period or "day"
-        start = _start(period, usage_date)
         drawn: defaultdict[str, int] = defaultdict(int)
-        for other, slots in self._standing.items():
-            if _start(period, other) == start:
-                for slot, standing in slots.items():
-                    if slot.package_id is not None:
-                        drawn[slot.package_id] += standing
+        for other in usage_dates:
+            for slot, standing in self._standing[other].items():
+                if slot.package_id is not None:
+                    drawn[slot.package_id] += standing
         known = {p.package_id: p for p in self.packages if p.known_from <= settled_on < p.known_to}
         in_use = [known[package_id] for package_id in drawn]
         for package in sorted(in_use, key=lambda p: (p.valid_to, p.package_id), reverse=True):
@@ -420,9 +516,28 @@ def _touched(
     return sorted(touched)
 
 
-def _by_usage_date(moves: Iterable[Move], settled_on: date) -> dict[date, list[Move]]:
-    by_date: defaultdict[date, list[Move]] = defaultdict(list)
-    for move in moves:
-        if move.settled_on == settled_on:
-            by_date[move.usage_date].append(move)
-    return dict(sorted(by_date.items()))
+def _runs(calls: Mapping[date, int], terms: Mapping[date, Terms]) -> list[dict[date, int]]:
+    """Calls by usage date, in order and in stretches of dates on one ladder."""
+    runs: list[dict[date, int]] = []
+    last: Terms | None = None
+    for usage_date in sorted(calls):
+        if last is None or last.differ(terms[usage_date]):
+            runs.append({})
+        last = terms[usage_date]
+        runs[-1][usage_date] = calls[usage_date]
+    return runs
+
+
+def _on_tiers(tiers: Sequence[int], place: int, calls: int) -> dict[int, int]:
+    """How many of so many calls are on each step, if the first comes after `place` others. Fewer
+    than none are as many off the steps below."""
+    if calls < 0:
+        return {tier: -n for tier, n in _on_tiers(tiers, place + calls, -calls).items()}
+    on_tiers = {}
+    for tier_from, tier_to in zip(tiers, (*tiers[1:], None), strict=True):
+        fitting = calls if tier_to is None else min(calls, max(0, tier_to - place))
+        if fitting:
+            on_tiers[tier_from] = fitting
+        place += fitting
+        calls -= fitting
+    return on_tiers

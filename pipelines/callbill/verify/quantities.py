@@ -3,14 +3,18 @@
 A copy on purpose of tasks/quantities.py. That one goes through the steps that calls move over. Here
 a function says how many of so many calls are on each step, and a line is the difference between
 what it says before and after.
+
+Where the calls of a period cost by several ladders they are numbered in order of usage date, and
+whatever is moved there ends with every stretch of one ladder having its own numbers.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import groupby
 
 from callbill.verify.calls import Requests
 from callbill.verify.prices import Price, PriceBook, PriceTerms
@@ -57,6 +61,8 @@ class Account:
         self._drawn: defaultdict[date, Counter[str]] = defaultdict(Counter)
         self._spent: Counter[str] = Counter()
         self._waived: Counter[tuple[object, ...]] = Counter()
+        # Where something was moved below calls on another ladder.
+        self._mixed: set[tuple[str, date]] = set()
         news = set(self.book.dates_of_news(self.owner_uin, self.component_code))
         days = {day for by_day in self.charges.values() for day in by_day}
         days |= news | {waiver.known_from for waiver in self.waivers}
@@ -83,6 +89,9 @@ class Account:
         for usage_date, waiver_id, reason, _less, more in changes:
             if more:
                 self._descend(day, usage_date, more, "correction", waiver_id, reason)
+        for group in sorted(self._mixed):
+            self._number_again(day, group)
+        self._mixed.clear()
 
     def _terms(self, usage_date: date, known_on: date) -> PriceTerms:
         return self.book.terms(self.owner_uin, self.component_code, usage_date, known_on)
@@ -110,13 +119,66 @@ class Account:
                 self._count(day, usage_date, step, -calls, "rerating", day - ONE_DAY)
                 if step is not None:
                     self._height[old[usage_date].group(usage_date)] -= calls
-        for usage_date, calls in calls_again.items():
-            if calls > 0:
-                self._move(day, usage_date, calls, "rerating")
-        for usage_date, calls in calls_again.items():
-            if calls < 0:
-                # Its calls lie in packages, and those that were taken back were others'.
-                self._move(day, usage_date, calls, "rerating")
+        self._put_again(day, calls_again)
+
+    def _put_again(self, day: date, calls_again: Mapping[date, int]) -> None:
+        """Charge calls in order of usage date. Fewer than none are where calls lie in packages, and
+        those that were taken back were others' on the same ladder."""
+        for stretch in self._stretches(calls_again, day):
+            for usage_date in sorted(stretch, key=lambda u: (calls_again[u] < 0, u)):
+                group = self._terms(usage_date, day).group(usage_date)
+                self._move(
+                    day, usage_date, calls_again[usage_date], "rerating", height=self._height[group]
+                )
+
+    def _stretches(self, usage_dates: Iterable[date], day: date) -> list[list[date]]:
+        """Usage dates in order, those that follow each other on one ladder together."""
+        in_order = sorted(usage_dates)
+        by_costs = groupby(in_order, key=lambda usage_date: self._terms(usage_date, day).costs)
+        return [list(stretch) for _, stretch in by_costs]
+
+    def _on_steps(self, group: tuple[str, date], day: date) -> dict[date, Counter[int | None]]:
+        """The calls of a period by usage date and step, without the steps of earlier ladders."""
+        return {
+            usage_date: Counter({step: calls for step, calls in steps.items() if calls})
+            for usage_date, steps in self._priced.items()
+            if any(steps.values()) and self._terms(usage_date, day).group(usage_date) == group
+        }
+
+    def _own_numbers(self, usage_date: date, day: date) -> tuple[int, int]:
+        """Between which numbers the calls of a usage date's stretch lie."""
+        terms = self._terms(usage_date, day)
+        group = terms.group(usage_date)
+        on_steps = self._on_steps(group, day)
+        first = last = 0
+        for stretch in self._stretches({*on_steps, usage_date}, day):
+            first = last
+            last += sum(sum(on_steps[u].values()) for u in stretch if u in on_steps)
+            if usage_date in stretch:
+                break
+        if any(u > usage_date and self._terms(u, day).costs != terms.costs for u in on_steps):
+            self._mixed.add(group)
+        return first, last
+
+    def _number_again(self, day: date, group: tuple[str, date]) -> None:
+        """Re-rate from the first stretch on that has not the steps which its numbers say."""
+        on_steps = self._on_steps(group, day)
+        calls_again: dict[date, int] = {}
+        last = 0
+        for stretch in self._stretches(on_steps, day):
+            have: Counter[int | None] = Counter()
+            for usage_date in stretch:
+                have.update(on_steps[usage_date])
+            first, last = last, last + sum(have.values())
+            should: Counter[int | None] = Counter()
+            should.update(dict(_difference(self._terms(stretch[0], day), first, last)))
+            if calls_again or any(have[step] != should[step] for step in {*have, *should}):
+                calls_again |= {u: sum(on_steps[u].values()) for u in stretch}
+        for usage_date in calls_again:
+            for step, calls in on_steps[usage_date].items():
+                self._count(day, usage_date, step, -calls, "rerating", day)
+                self._height[group] -= calls
+        self._put_again(day, calls_again)
 
     def _waiver_changes(self, day: date) -> Iterator[tuple[date, str, str, int, int]]:
         """By waiver, the calls that it gives up before others are taken back, and those that it
@@ -191,18 +253,22 @@ class Account:
         line_type: str,
         waiver_id: str | None = None,
         reason: str | None = None,
+        height: int | None = None,
     ) -> None:
         """Put calls at the top of their period, or take the topmost ones away if `calls` is
         negative."""
+        if not calls:
+            return
         terms = self._terms(usage_date, day)
         if terms.period is None:
             self._count(day, usage_date, None, calls, line_type, day, waiver_id, reason)
             return
         group = terms.group(usage_date)
-        before, after = self._height[group], self._height[group] + calls
-        for step, number in _difference(terms, before, after):
+        if height is None:
+            _, height = self._own_numbers(usage_date, day)
+        for step, number in _difference(terms, height, height + calls):
             self._count(day, usage_date, step, number, line_type, day, waiver_id, reason)
-        self._height[group] = after
+        self._height[group] += calls
 
     def _descend(
         self,
@@ -217,30 +283,35 @@ class Account:
         if not calls:
             return
         terms = self._terms(usage_date, day)
-        on_steps = (
-            self._priced[usage_date][None]
+        # Calls on another ladder cannot be taken back at a price of this one.
+        first, last = (
+            (0, self._priced[usage_date][None])
             if terms.period is None
-            else self._height[terms.group(usage_date)]
+            else self._own_numbers(usage_date, day)
         )
-        part = min(calls, max(on_steps, 0))
+        part = min(calls, max(last - first, 0))
         self._move(day, usage_date, -part, line_type, waiver_id, reason)
         calls -= part
         packages = {package.package_id: package for package in self._packages(day)}
         group = terms.group(usage_date)[1]
         together = [u for u in self._drawn if terms.group(u)[1] == group]
-        drawn: Counter[str] = Counter()
-        for other in together:
-            # Not the sum of counters, which leaves out what is negative: a usage date can have
-            # given back more than it drew.
-            drawn.update(self._drawn[other])
-        for package_id in sorted(
-            drawn, key=lambda name: (packages[name].valid_to, name), reverse=True
-        ):
-            part = min(calls, max(drawn[package_id], 0))
-            self._count_package(day, usage_date, package_id, -part, line_type, waiver_id, reason)
-            if day < packages[package_id].valid_to:
-                self._spent[package_id] -= part
-            calls -= part
+        # Those of the period, then any other.
+        for usage_dates in (together, [*self._drawn]):
+            drawn: Counter[str] = Counter()
+            for other in usage_dates:
+                # Not the sum of counters, which leaves out what is negative: a usage date can have
+                # given back more than it drew.
+                drawn.update(self._drawn[other])
+            for package_id in sorted(
+                drawn, key=lambda name: (packages[name].valid_to, name), reverse=True
+            ):
+                part = min(calls, max(drawn[package_id], 0))
+                self._count_package(
+                    day, usage_date, package_id, -part, line_type, waiver_id, reason
+                )
+                if day < packages[package_id].valid_to:
+                    self._spent[package_id] -= part
+                calls -= part
 
     def _count(
         self,

@@ -2,6 +2,9 @@
 
 Each call that is charged climbs one place in its period, and the place says its step. Each that is
 taken back frees the topmost place. No two calls are done together, so this is slow and plain.
+
+Where a period has calls that cost by several ladders, their places are in order of usage date. What
+becomes known later then goes between them, and those above are charged again where they come to.
 """
 
 from __future__ import annotations
@@ -58,6 +61,8 @@ class QuantityAccount:
         self.heights: Counter[tuple[str, date]] = Counter()
         self.spent: Counter[str] = Counter()
         self.waived: Counter[tuple[str, date]] = Counter()
+        # Periods in which a call was moved below those of another ladder.
+        self.disordered: set[tuple[str, date]] = set()
 
     def _is_mine(self, row: PackageRow | WaiverRow) -> bool:
         return (row.owner_uin, row.component_code) == (self.owner_uin, self.component_code)
@@ -89,6 +94,9 @@ class QuantityAccount:
         for waiver, _less, more in changes:
             for _ in range(more):
                 self.free_topmost(day, waiver.usage_date, "correction", waiver)
+        for group in sorted(self.disordered):
+            self.put_in_order(day, group)
+        self.disordered.clear()
 
     # Steps
 
@@ -120,30 +128,106 @@ class QuantityAccount:
             self.count(day, usage_date, None, 1, line_type, day, waiver)
             return
         group = self.group(usage_date, period)
-        step = self.step(usage_date, day, self.heights[group])
+        below, _ = self.places(day, usage_date)
         self.heights[group] += 1
-        self.count(day, usage_date, (period, step), 1, line_type, day, waiver)
+        place = (period, self.step(usage_date, day, below))
+        self.count(day, usage_date, place, 1, line_type, day, waiver)
+
+    def on_steps(self, group: tuple[str, date]) -> dict[date, Counter[int]]:
+        """The calls of a period by usage date and step."""
+        found: dict[date, Counter[int]] = {}
+        for (usage_date, place), calls in self.standing.items():
+            if not calls or place is None or place[0] != group[0]:
+                continue
+            if self.group(usage_date, group[0]) == group:
+                found.setdefault(usage_date, Counter())[int(place[1])] += calls
+        return dict(sorted(found.items()))
+
+    def places(self, day: date, usage_date: date) -> tuple[int, int]:
+        """How many places are taken up to the last call on a usage date's own ladder, before usage
+        on another one; and how many of them are its own ladder's."""
+        group = self.group(usage_date, self.period(usage_date, day))
+        below = own = 0
+        for other, steps in self.on_steps(group).items():
+            if self.costs(other, day) != self.costs(usage_date, day):
+                if other > usage_date:
+                    self.disordered.add(group)
+                    break
+                own = 0
+            else:
+                own += steps.total()
+            below += steps.total()
+        return below, own
+
+    def put_in_order(self, day: date, group: tuple[str, date]) -> None:
+        """Charge again what is not on the step of its place."""
+        on_steps = self.on_steps(group)
+        ladders = self.by_ladder(day, on_steps)
+        below = 0
+        while ladders:
+            stand: Counter[int] = Counter()
+            for usage_date in ladders[0]:
+                stand.update(on_steps[usage_date])
+            fits: Counter[int] = Counter()
+            for n in range(abs(stand.total())):
+                if stand.total() > 0:
+                    fits[self.step(ladders[0][0], day, below + n)] += 1
+                else:
+                    fits[self.step(ladders[0][0], day, below - n - 1)] -= 1
+            if any(stand[step] != fits[step] for step in {*stand, *fits}):
+                break
+            below += stand.total()
+            del ladders[0]
+        again = {other: on_steps[other].total() for ladder in ladders for other in ladder}
+        for usage_date in again:
+            for step, calls in on_steps[usage_date].items():
+                self.count(day, usage_date, (group[0], step), -calls, "rerating", day, None)
+                self.heights[group] -= calls
+        self.charge_again(day, again)
+
+    def charge_again(self, day: date, again: dict[date, int]) -> None:
+        for ladder in self.by_ladder(day, again):
+            for usage_date in ladder:
+                for _ in range(again[usage_date]):
+                    self.climb(day, usage_date, "rerating", None)
+            for usage_date in ladder:
+                for _ in range(-again[usage_date]):
+                    group = self.group(usage_date, self.period(usage_date, day))
+                    self.lower(day, usage_date, "rerating", None, self.heights[group])
+
+    def by_ladder(self, day: date, usage_dates: Iterable[date]) -> list[list[date]]:
+        """Usage dates in order, together as long as the ladder is the same."""
+        ladders: list[list[date]] = []
+        for usage_date in sorted(usage_dates):
+            if ladders and self.costs(ladders[-1][-1], day) == self.costs(usage_date, day):
+                ladders[-1].append(usage_date)
+            else:
+                ladders.append([usage_date])
+        return ladders
 
     def free_topmost(
         self, day: date, usage_date: date, line_type: str, waiver: WaiverRow | None
     ) -> None:
         period = self.period(usage_date, day)
-        group = self.group(usage_date, period)
-        height = self.standing[usage_date, None] if period is None else self.heights[group]
-        if height > 0:
-            self.lower(day, usage_date, line_type, waiver)
+        below = own = self.standing[usage_date, None]
+        if period is not None:
+            below, own = self.places(day, usage_date)
+        if own > 0:
+            self.lower(day, usage_date, line_type, waiver, below)
         else:
-            self.give_back(day, usage_date, group[1], period, line_type, waiver)
+            self.give_back(day, usage_date, period, line_type, waiver)
 
-    def lower(self, day: date, usage_date: date, line_type: str, waiver: WaiverRow | None) -> None:
+    def lower(
+        self, day: date, usage_date: date, line_type: str, waiver: WaiverRow | None, below: int
+    ) -> None:
+        """Free the last of so many places."""
         period = self.period(usage_date, day)
         if period is None:
             self.count(day, usage_date, None, -1, line_type, day, waiver)
             return
-        group = self.group(usage_date, period)
-        self.heights[group] -= 1
-        step = self.step(usage_date, day, self.heights[group])
-        self.count(day, usage_date, (period, step), -1, line_type, day, waiver)
+        self.heights[self.group(usage_date, period)] -= 1
+        place = (period, self.step(usage_date, day, below - 1))
+        self.count(day, usage_date, place, -1, line_type, day, waiver)
 
     def rerate(self, day: date) -> None:
         before = day - ONE_DAY
@@ -175,12 +259,7 @@ class QuantityAccount:
                     self.count(day, usage_date, place, -calls, "rerating", before, None)
                     if place:
                         self.heights[self.group(usage_date, place[0])] -= calls
-        for usage_date in sorted(again):
-            for _ in range(again[usage_date]):
-                self.climb(day, usage_date, "rerating", None)
-        for usage_date in sorted(again):
-            for _ in range(-again[usage_date]):
-                self.lower(day, usage_date, "rerating", None)
+        self.charge_again(day, again)
 
     def costs(self, usage_date: date, known_on: date) -> tuple[object, ...]:
         period = self.period(usage_date, known_on)
@@ -210,19 +289,23 @@ class QuantityAccount:
         self,
         day: date,
         usage_date: date,
-        start: date,
         period: str | None,
         line_type: str,
         waiver: WaiverRow | None,
     ) -> None:
+        start = self.group(usage_date, period)[1]
+        # What calls of the same period were drawn from, and what calls of any were.
+        near: Counter[str] = Counter()
         drawn: Counter[str] = Counter()
         for (other, place), calls in self.standing.items():
-            in_period = self.group(other, period)[1] == start
-            if place and place[0] == "package" and in_period:
+            if place and place[0] == "package":
                 drawn[str(place[1])] += calls
+                if self.group(other, period)[1] == start:
+                    near[str(place[1])] += calls
         packages = {package.package_id: package for package in self.known_packages(day)}
+        names = [name for name, calls in near.items() if calls > 0]
         name = max(
-            (name for name, calls in drawn.items() if calls > 0),
+            names or [name for name, calls in drawn.items() if calls > 0],
             key=lambda name: (packages[name].valid_to, name),
         )
         if day < packages[name].valid_to:

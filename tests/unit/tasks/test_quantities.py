@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from datetime import date
+import random
+from collections import Counter, defaultdict
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -53,3 +54,57 @@ def test_a_step_that_owes_calls_is_filled_up_first(account: Account) -> None:
     # Three more: two are on the first step then, and none is on the second.
     account.settle(_MARCH[7], {_MARCH[1]: 3}, {}, has_news=False)
     assert moved(account, _MARCH[7]) == {(1, 0): 3}
+
+
+def test_a_month_with_two_ladders_costs_what_its_calls_say_by_any_order() -> None:
+    """From the 10th on the steps are others. Calls become known in any order, and some are taken
+    back, in the end all of them."""
+    nights = [_MARCH[31] + timedelta(days=n) for n in range(60)]
+    for seed in range(40):
+        chance = random.Random(seed)
+        old = Terms("month", (0, 4), ((Decimal(60),) * 2, (Decimal(50),) * 2), is_agreed=False)
+        new = Terms("month", (0, 3), ((Decimal(40),) * 2, (Decimal(30),) * 2), is_agreed=False)
+        terms = {day: old if day < _MARCH[10] else new for day in _MARCH.values()}
+        account = Account("1", "pages", {(u, on): terms[u] for u in terms for on in nights})
+        usage = [chance.choice(list(_MARCH.values())) for _ in range(15)]
+        coming, going = chance.sample(usage, 15), chance.sample(usage, 15)
+        stand: Counter[date] = Counter()
+        for night in nights:
+            charged: Counter[date] = Counter()
+            reversed_: Counter[date] = Counter()
+            if coming and chance.random() < 0.6:
+                charged.update(coming.pop() for _ in range(min(len(coming), 2)))
+            elif going and stand[going[-1]]:
+                reversed_[going.pop()] += 1
+            stand.update(charged)
+            stand.subtract(reversed_)
+            account.settle(night, charged, reversed_, has_news=False)
+            assert cost(account, terms) == cost_in_order(stand, terms), (seed, night)
+        for day, calls in stand.items():
+            account.settle(nights[-1], {}, {day: calls}, has_news=False)
+        assert cost(account, terms) == 0
+
+
+def cost(account: Account, terms: dict[date, Terms]) -> Decimal:
+    """What all moves cost, per thousand calls."""
+    return sum(
+        (move.calls * price_of(terms[move.usage_date], move.tier_from) for move in account.moves),
+        Decimal(0),
+    )
+
+
+def cost_in_order(calls: Counter[date], terms: dict[date, Terms]) -> Decimal:
+    """What calls cost if each has its place in order of usage date."""
+    in_order = sorted(calls.elements())
+    return sum(
+        (
+            price_of(terms[day], max(tier for tier in terms[day].tiers if tier <= place))
+            for place, day in enumerate(in_order)
+        ),
+        Decimal(0),
+    )
+
+
+def price_of(terms: Terms, tier_from: int | None) -> Decimal:
+    assert tier_from is not None
+    return terms.prices[terms.tiers.index(tier_from)][1]

@@ -30,6 +30,8 @@ from callbill.release.store import release_to_read
 
 # The tables of each layout. A table's query is in the SQL file of its name.
 LAYOUTS = {"vendor": ("detail", "deductions"), "focus": ("cost_and_usage",)}
+# Tables that are written only if they have rows: the vendor's detail has no columns for these.
+_BESIDE = {"vendor": ("quantities", "packages"), "focus": ()}
 
 _HERE = Path(__file__).parent
 
@@ -81,11 +83,16 @@ def export_month(
         rows = {name: _count(con, query) for name, query in queries.items()}
         if not any(rows.values()):
             raise no_bill(month, owner)
+        if _has_table(con, "package_balances"):
+            for name in _BESIDE[layout]:
+                query = (_HERE / f"{name}.sql").read_text(encoding="utf-8")
+                if count := _count(con, query):
+                    queries[name], rows[name] = query, count
         if layout == "focus":
             _check_focus_services(con)
         stem = f"callbill-{month:%Y-%m}" + (f"-{safe_name(owner)}" if owner else "")
         if format_ == "pdf":
-            if not _has_accounts(con):
+            if not _has_table(con, "accounts"):
                 raise UsageError(f"release {release.run_id} was published by a callbill before 0.7")
             return _write_statements(con, release, month, owner, folder, settings.issuer)
         if format_ == "xlsx":
@@ -94,7 +101,7 @@ def export_month(
             sheets = queries | (
                 # Last: other programs read the first sheet of a bill.
                 {"summary": (_HERE / "summary.sql").read_text(encoding="utf-8")}
-                if layout == "vendor" and _has_accounts(con)
+                if layout == "vendor" and _has_table(con, "accounts")
                 else {}
             )
             write_whole(path, partial(write_workbook, con, sheets))
@@ -154,12 +161,12 @@ def _count(con: duckdb.DuckDBPyConnection, query: str) -> int:
     return int(rows)
 
 
-def _has_accounts(con: duckdb.DuckDBPyConnection) -> bool:
-    """Whether the release knows names of accounts. Those of callbill before 0.7 do not."""
+def _has_table(con: duckdb.DuckDBPyConnection, name: str) -> bool:
+    """Whether the release has a mart. Those of callbill before 0.7 have no names of accounts, and
+    no packages."""
     return bool(
         con.execute(
-            "select 1 from duckdb_tables()"
-            " where schema_name = 'billing' and table_name = 'accounts'"
+            "select 1 from duckdb_tables() where schema_name = 'billing' and table_name = ?", [name]
         ).fetchall()
     )
 
