@@ -319,9 +319,7 @@ def test_a_contract_writes_its_account_and_the_months_that_it_reprices(tmp_path:
     for day, owner, effective_from, discount, months_written in nights:
         contract = {**of, "owner_uin": owner, "effective_from": effective_from,
                     "discount": discount}  # fmt: skip
-        write(
-            tmp_path / f"landing/contracts/arrived_on={day}/contract.jsonl", json_lines(contract)
-        )
+        write(tmp_path / f"landing/contracts/arrived_on={day}/contract.jsonl", json_lines(contract))
         settle(tmp_path, day)
         after = files()
         share = share_of(tmp_path, owner)

@@ -97,7 +97,8 @@ parts as (
         'contracts' as kind,
         list(
             {{ contracts }}
-            order by component_code asc, effective_from desc, known_from desc, discount asc,
+            order by
+                component_code asc, effective_from desc, known_from desc, discount asc,
                 contract_price asc, effective_to asc
         ) as shown
     from billing.contracts

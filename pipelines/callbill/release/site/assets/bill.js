@@ -263,7 +263,7 @@ function Parts({ bill }) {
             <td class="number" data-column="contract_price" data-label=${term("contract_price")}>${
               part.kind === "rerating"
                 ? part.prices
-                : html`${short(part.lines[0].contract_price)} <small>${[basisOf(part.lines[0]), standsFor(part.lines[0])].filter(Boolean).join("; ")}</small>`
+                : html`<div>${short(part.lines[0].contract_price)} <small>${[basisOf(part.lines[0]), standsFor(part.lines[0])].filter(Boolean).join("; ")}</small></div>`
             }</td>
             ${cells(part)}
           </tr>`)}

@@ -110,7 +110,8 @@ function Changes() {
   if (rows.length === 0) return null;
   const month = rows[0].bill_month;
   return html`
-    <${Fold} name="changes" title=${t("largest_changes", { month: monthName(month), before: monthName(monthBefore(month)) })}>
+    <${Fold} name="changes" title=${t("largest_changes", { month: monthName(month), before: monthName(monthBefore(month)) })}
+        note=${html`<${Account} owner=${rows[0].account_name ?? rows[0].owner_uin} /> · <${Money} value=${rows[0].change_amount} signed />`}>
       <${Table} name="changes" label=${t("changes")} page=${10} rows=${rows}
         columns=${["owner_uin", "before_amount", "deducted_amount", "change_amount", "calls_change", "usage_change"]}
         cells=${{
