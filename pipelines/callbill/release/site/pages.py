@@ -294,15 +294,19 @@ def write_pages(con: duckdb.DuckDBPyConnection, facts: Facts, site: Path, data: 
         "sentences": _yaml("sentences.yml"),
     }
     values = {"through": facts.through, "run_id": facts.run_id}
+    asked: dict[str, list[dict[str, Any]]] = {}
     for name in names:
         page_scripts, tables = _PAGES[name]
         page_facts: dict[str, Any] = shared | {"page": name, "tables": {}, "rows": {}}
         if name != "runs":
             del page_facts["sentences"]
         for table in tables:
-            query = _QUERIES[table]
-            used = {key: value for key, value in values.items() if f"${key}" in query}
-            rows = rows_of(con, query, used)
+            # Of many accounts a table takes a second: pages that show the same one share it.
+            if table not in asked:
+                query = _QUERIES[table]
+                used = {key: value for key, value in values.items() if f"${key}" in query}
+                asked[table] = rows_of(con, query, used)
+            rows = asked[table]
             page_facts["rows"][table] = len(rows)
             page_facts["tables"][table] = rows[:_MOST_ROWS] if table in _CUT else rows
         file = "index" if facts.customer and name == "account" else name
