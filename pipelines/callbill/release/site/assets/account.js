@@ -11,7 +11,7 @@ const BILLS = [
 ];
 const USED = ["usage_month", "calls_received", "calls_billed", "calls_failed", "calls_unbilled"];
 const CONTRACTS = [
-  ...["component_name", "effective_from", "effective_to", "discount", "contract_price"],
+  ...["component_name", "effective_from", "effective_to", "discount", "agreed_price"],
   ...["known_from", "known_to"],
 ];
 const ENTRIES = [
@@ -118,6 +118,8 @@ function AccountPage() {
           <${Table} name="contracts" label=${t("contracts")} columns=${CONTRACTS}
             rows=${account.contracts.map((row) => ({
               ...row,
+              // Of a contract that gives a factor the price depends on the list price.
+              agreed_price: row.contract_price,
               component_name: facts.components[row.component_code]?.component_name ?? row.component_code,
             }))} />
           <${Source} mart="contracts" where=${`owner_uin = ${quoted(owner)}`} />

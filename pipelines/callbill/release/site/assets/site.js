@@ -454,7 +454,7 @@ const NUMBERS = new Set(
     "unexplained_difference missing_difference volume_difference price_difference",
     "rounding_difference period_difference differing_accounts unexplained_accounts",
     "simulated_calls simulated_rated_amount simulated_deducted_amount simulated_contract_price",
-    "simulated_real_cost difference callers",
+    "simulated_real_cost difference callers agreed_price",
   ]
     .join(" ")
     .split(" "),
