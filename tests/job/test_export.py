@@ -609,6 +609,29 @@ def test_a_statement_has_the_figures_of_the_marts(sample_place: Path, tmp_path: 
             assert expected <= words, (owner, mart, expected - words)
 
 
+def test_a_statement_says_prices_and_their_contracts(sample_place: Path, tmp_path: Path) -> None:
+    """Why the amount is what it is: each price, its calls, and since when the contract covers."""
+    contracts = {
+        "100000000003": "合同自2026-08-16",
+        "100000000004": "合同自2026-08-28",
+        "100000000005": None,
+    }
+    for owner, contract in contracts.items():
+        [path] = export(sample_place, tmp_path / owner, "--format=pdf", f"--owner={owner}")
+        first = pypdf.PdfReader(path).pages[0].extract_text()
+        words, packed = Counter(first.split()), "".join(first.split())
+        prices = query(
+            sample_place,
+            "select list_price, contract_price, sum(calls)::bigint, sum(real_cost)"
+            " from billing.bill_lines"
+            f" where owner_uin = '{owner}' and bill_month = '2026-09-01' group by 1, 2",
+        )
+        assert Counter(shown(value) for row in prices for value in row) <= words, owner
+        assert (contract in packed) if contract else ("合同自" not in packed)
+        # Re-rating takes 28 calls more back at 60 than the bill charges: that is said.
+        assert ("Negative calls were charged before" in first) == (owner == "100000000004")
+
+
 def test_a_statement_contains_the_letters_that_it_uses(sample_place: Path, tmp_path: Path) -> None:
     """Whoever opens it needs no font of Chinese."""
     [path] = export(sample_place, tmp_path, "--format=pdf", "--owner=100000000004")

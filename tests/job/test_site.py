@@ -70,6 +70,7 @@ def test_every_row_of_the_bill_is_given_to_the_last_digit(sample_place: Path) ->
         "adjustment": ("precision_adjustments", "bill_month"),
         "usage": ("daily_usage", "date_trunc('month', usage_date)"),
         "callers": ("callers", "bill_month"),
+        "later": ("later", "usage_month"),
     }
     callers = """(
         select owner_uin, bill_month, operate_uin, region, component_code,
@@ -78,7 +79,14 @@ def test_every_row_of_the_bill_is_given_to_the_last_digit(sample_place: Path) ->
     )"""
     # No price of the sample depends on how much.
     lines = "(select *, null as stands from billing.bill_lines)"
-    sources = {"callers": callers, "lines": lines}
+    later = """(
+        select owner_uin, date_trunc('month', usage_date) as usage_month, bill_month, line_type,
+            sum(calls)::bigint as calls,
+            coalesce(sum(calls) filter (calls > 0), 0)::bigint as calls_charged,
+            sum(real_cost) as real_cost
+        from billing.bill_lines where bill_month > usage_month group by all
+    )"""
+    sources = {"callers": callers, "lines": lines, "later": later}
     shown: dict[str, list[list[str | None]]] = {kind: [] for kind in marts}
     for month in months(sample_place):
         for owner, tables in accounts_given(sample_place, month).items():
@@ -283,6 +291,57 @@ def test_what_a_run_did_not_change_is_linked(nights: Path) -> None:
     assert line[3] == "correction"
 
 
+def test_a_contract_writes_its_account_and_the_months_that_it_reprices(tmp_path: Path) -> None:
+    """What was billed of March is on April's bill at another price: March's page leads there. The
+    account's page has the contract, also one that reprices nothing."""
+    owners = [f"20000000{n:04d}" for n in range(40)]
+    write(
+        tmp_path / "landing/call_logs/arrived_on=2026-03-11/calls.jsonl",
+        json_lines(*(record(owner, owner_uin=owner, called_at="2026-03-10T10:00:00+08:00")
+                     for owner in owners)),
+    )  # fmt: skip
+    settle(tmp_path, date(2026, 4, 2))
+
+    def files() -> dict[str, int]:
+        folder = data_of(tmp_path)
+        return {
+            path.relative_to(folder).as_posix(): path.stat().st_ino
+            for path in folder.glob("*/[0-9]*.js")
+        }
+
+    of = {"component_code": "wimgs_search_by_text", "effective_to": None}
+    nights = (
+        # Of March, and of next year.
+        (date(2026, 4, 3), owners[7], "2026-03-01", "0.90000000", ("2026-03", "2026-04")),
+        (date(2026, 4, 4), owners[8], "2027-01-01", "0.80000000", ()),
+    )
+    before = files()
+    for day, owner, effective_from, discount, months_written in nights:
+        contract = {**of, "owner_uin": owner, "effective_from": effective_from,
+                    "discount": discount}  # fmt: skip
+        write(tmp_path / f"landing/contracts/arrived_on={day}/contract.jsonl", json_lines(contract))
+        settle(tmp_path, day)
+        after = files()
+        share = share_of(tmp_path, owner)
+        assert {name for name in after if after[name] != before.get(name)} == {
+            f"{folder}/{share}.js" for folder in ("accounts", *months_written)
+        }
+        [row] = accounts_given(tmp_path, "accounts")[owner]["contracts"]
+        assert dict(zip(COLUMNS["contracts"], row, strict=True)) == {
+            "component_code": "wimgs_search_by_text",
+            "effective_from": effective_from,
+            "effective_to": None,
+            "known_from": str(day),
+            "known_to": None,
+            "discount": discount,
+            "contract_price": None,
+        }
+        before = after
+    assert accounts_given(tmp_path, "2026-03")[owners[7]]["later"] == [
+        ["2026-04-01", "rerating", "0", "1", "-0.00600000"]
+    ]
+
+
 def test_a_vendors_bill_writes_what_it_is_of(tmp_path: Path) -> None:
     """Bills of the vendor's come for old months, and again: what they do not change is linked."""
     owners = [f"20000000{n:04d}" for n in range(40)]
@@ -315,7 +374,7 @@ def test_a_vendors_bill_writes_what_it_is_of(tmp_path: Path) -> None:
 
 
 def test_months_of_focus_that_a_night_did_not_change_are_linked(nights: Path) -> None:
-    """Comes after the nights before: the last has settled a line of May."""
+    settle(nights, date(2026, 5, 3))  # which the nights before have done, if they ran here
     folder = nights / "published" / "current" / "parquet" / "focus_cost_and_usage"
     before = {path.parent.name: path.stat().st_ino for path in folder.glob("*/*.parquet")}
     assert set(before) == {f"bill_month=2026-0{n}-01" for n in (3, 4, 5)}

@@ -26,9 +26,10 @@ import pytest
 from callbill.release.site.data import COLUMNS
 
 from tests.support.commands import callbill, run_job, succeed
-from tests.support.landing_files import json_lines, record, write
+from tests.support.landing_files import csv_file, json_lines, record, write
 from tests.support.places import places, query
 from tests.support.project import PROJECT
+from tests.support.project_copy import ProjectCopy
 from tests.support.site import HOSTILE, site_of
 
 if TYPE_CHECKING:
@@ -254,6 +255,12 @@ def test_pages_from_disk(
                 options = {"iframes": False, "preload": False}
                 found = Axe().run(page, options=options).response["violations"]
                 assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == [], name
+                if size == "desktop":
+                    wide = page.locator(".scroll").evaluate_all(
+                        "all => all.filter(one => one.scrollWidth > one.clientWidth)"
+                        ".map(one => one.ariaLabel)"
+                    )
+                    assert wide == [], name
                 if name == "bill":
                     unfold(page)
                     found = Axe().run(page, options=options).response["violations"]
@@ -351,6 +358,18 @@ def test_a_bill_answers_what_people_ask(browser: Browser, sample_place: Path) ->
         parts = [figure(page, f"change-{part}") for part in ("calls", "discount", "adjustment")]
         assert parts == ["0.12000000", "-1.35975000", "-0.05025000"]
         assert sum(map(Decimal, parts)) == Decimal("-1.29")
+        # That the bill counts two calls more hides that fewer were made: both are said.
+        changed = page.locator("#calls-changed").inner_text()
+        assert "229 → 231" in changed
+        assert "233 → 227" in changed
+        assert "owes for September 2026" in page.locator("#owed").inner_text()
+        assert page.locator("#why li").all_inner_texts() == [
+            "54.75 CNY per 1,000 calls = list price 60 × discount factor 0.9125, by the contract"
+            " for calls since 28 August 2026.",
+            "Re-rating on 4 September 2026: the contract became known after 43 calls of"
+            " 28 August 2026 to 2 September 2026 had been charged. They moved from 60 to 54.75:"
+            " −0.22575 CNY. 28 of them are on earlier bills, which stay as they are.",
+        ]
         assert figure(page, "sum-calls") == "231"
         assert "The bill counts 231 calls; 227 of the calls made in September" in (
             page.locator("#calls").inner_text()
@@ -358,7 +377,12 @@ def test_a_bill_answers_what_people_ask(browser: Browser, sample_place: Path) ->
         steps = page.locator("table.calls td").evaluate_all(
             "cells => cells.map(cell => cell.dataset.value)"
         )
-        assert steps == ["231", "-5", "1", "227"]
+        assert steps == ["227", "5", "-1", "231"]
+        assert page.locator(".taken").inner_text() == (
+            "At 60 this bill charges 15 calls and takes 43 back that were charged before,"
+            " 28 of them on earlier bills: −28 together. Re-rating charges them again at the new"
+            " price."
+        )
         compared = {row["figure"]: row for row in table(page, "compared")}
         assert compared["Deducted"]["change_value"] == "-1.29"
         page.goto(address(sample_place, "bill.html#owner=100000000005&month=2026-09"))
@@ -366,6 +390,240 @@ def test_a_bill_answers_what_people_ask(browser: Browser, sample_place: Path) ->
         page.get_by_text("Most was spent by").wait_for()
         first = table(page, "callers")[0]
         assert (first["operate_uin"], first["real_cost"]) == ("100000000005", "7.86000000")
+
+
+def test_a_price_that_was_agreed_and_one_that_ended(browser: Browser, sample_place: Path) -> None:
+    """Each with the contract that gives it."""
+    agreed = (
+        "43.21098125 CNY per 1,000 calls is agreed, by the contract for calls since"
+        " 16 August 2026; the list price is 60."
+    )
+    expected = {
+        ("100000000003", "2026-08"): [
+            "60 CNY per 1,000 calls is the list price: no contract lowers it.",
+            agreed,
+        ],
+        ("100000000003", "2026-09"): [agreed],
+        ("100000000002", "2026-09"): [
+            "40.8243 CNY per 1,000 calls = list price 60 × discount factor 0.680405, by the"
+            " contract for calls since 1 September 2026.",
+            "51.3 CNY per 1,000 calls = list price 60 × discount factor 0.855, by the contract for"
+            " calls from 1 August 2026 until before 1 September 2026.",
+        ],
+    }
+    with opened(browser) as page:
+        for (owner, month), sentences in expected.items():
+            page.goto("about:blank")
+            page.goto(address(sample_place, "bill.html", owner=owner, month=month))
+            page.locator("#why li").first.wait_for()
+            assert page.locator("#why li").all_inner_texts() == sentences
+
+
+def test_a_final_bill_leads_to_what_became_known_later(
+    browser: Browser, sample_place: Path
+) -> None:
+    with opened(browser) as page:
+        page.goto(address(sample_place, "bill.html", owner="100000000004", month="2026-08"))
+        later = page.locator("#later")
+        later.wait_for()
+        [(calls, cost)] = query(
+            sample_place,
+            "select sum(calls), sum(real_cost) from billing.bill_lines where owner_uin ="
+            " '100000000004' and usage_date < '2026-09-01' and bill_month = '2026-09-01'",
+        )
+        assert (calls, cost) == (4, Decimal("0.07200000"))
+        assert later.locator("li").inner_text() == (
+            "September 2026: Correction: −1 calls, −0.05475 CNY;"
+            " Late usage: +5 calls, +0.27375 CNY; Re-rating of 28 calls: −0.147 CNY;"
+            " together +0.072 CNY"
+        )
+        later.get_by_role("link", name="September 2026").click()
+        page.locator("h1:has-text('Bill for September 2026')").wait_for()
+        assert page.locator("#later").count() == 0
+
+
+def added(page: Page, selector: str, column: str) -> Decimal:
+    values = page.locator(f"{selector} [data-column={column}]").evaluate_all(
+        "cells => cells.map(cell => cell.dataset.value)"
+    )
+    return sum((Decimal(value) for value in values if value), Decimal(0))
+
+
+def check_what_looks_like_a_sum(page: Page) -> int:
+    """That columns with a last row of sums add up, and lists of bills from left to right. Returns
+    how many sums were looked at."""
+    sums = 0
+    for name in page.locator("table:has(tfoot)").evaluate_all("all => all.map(one => one.id)"):
+        rows = table(page, name.removeprefix("table-"))
+        for cell in page.locator(f"#{name} tfoot td[data-value]:not([data-value=''])").all():
+            column = cell.get_attribute("data-column") or ""
+            total = sum(Decimal(row[column]) for row in rows)
+            assert cell.get_attribute("data-value") == f"{total:f}", (page.url, name, column)
+            sums += 1
+    for name in page.locator("table:has([data-column=discount_amount])").evaluate_all(
+        "all => all.filter(one => one.id.startsWith('table-')).map(one => one.id)"
+    ):
+        for row in table(page, name.removeprefix("table-")):
+            cost = Decimal(row["list_cost"]) + Decimal(row["discount_amount"])
+            assert cost == Decimal(row["rated_amount"]), (page.url, row)
+            assert cost + Decimal(row["adjustment_amount"]) == Decimal(row["deducted_amount"])
+            sums += 2
+    return sums
+
+
+def test_what_looks_like_a_sum_adds_up(browser: Browser, sample_place: Path) -> None:
+    """On every bill and list: down each column, and from list cost by discount and precision
+    adjustment to what is deducted."""
+    bills = query(
+        sample_place,
+        "select owner_uin, strftime(bill_month, '%Y-%m') from billing.precision_adjustments"
+        " order by all",
+    )
+    sums = 0
+    with opened(browser) as page:
+        for owner, month in bills:
+            page.goto("about:blank")
+            page.goto(address(sample_place, "bill.html", owner=owner, month=month))
+            page.locator(".head .big").wait_for()
+            unfold(page)
+            figures = {name: Decimal(figure(page, f"sum-{name}")) for name in (
+                "calls", "list_cost", "discount_amount", "rated_amount", "adjustment_amount",
+                "deducted_amount",
+            )}  # fmt: skip
+            for column in ("calls", "list_cost", "discount_amount"):
+                assert added(page, "#parts tr.part", column) == figures[column], (owner, month)
+            assert added(page, "#parts tr.part", "real_cost") == figures["rated_amount"]
+            assert figures["list_cost"] + figures["discount_amount"] == figures["rated_amount"]
+            assert (
+                figures["rated_amount"] + figures["adjustment_amount"] == figures["deducted_amount"]
+            )
+            walk = page.locator("table.calls td").evaluate_all(
+                "cells => cells.map(cell => cell.dataset.value)"
+            )
+            assert not walk or sum(map(int, walk[:-1])) == int(walk[-1])
+            if page.locator("#table-compared").count():
+                rows = {row["figure"]: row for row in table(page, "compared")}
+                for column in ("before_value", "this_value", "change_value"):
+                    value = {name: Decimal(row[column]) for name, row in rows.items()}
+                    cost = value["List cost"] + value["Discount"]
+                    assert cost == value["Cost after discount"], (owner, month, column)
+                    assert cost + value["Precision adjustment"] == value["Deducted"]
+                for row in rows.values():
+                    change = Decimal(row["this_value"]) - Decimal(row["before_value"])
+                    assert change == Decimal(row["change_value"])
+            sums += check_what_looks_like_a_sum(page)
+        names = ("overview", "bills", "reconciliation", "vendor-bill")
+        # Of an account that has discounts.
+        account = ("account.html#owner=100000000002", "#table-months tbody tr")
+        for place, wanted in (*(PAGES[name] for name in names), account):
+            page.goto("about:blank")
+            page.goto(f"{site_of(sample_place).as_uri()}/{place}")
+            page.locator(wanted).first.wait_for()
+            unfold(page)
+            sums += check_what_looks_like_a_sum(page)
+    assert sums > 100
+
+
+def test_the_overview_ranks_callers_of_all_accounts(browser: Browser, sample_place: Path) -> None:
+    """Ten by name; all others are one row, so that the rows make the bills of the month."""
+    expected = query(
+        sample_place,
+        "select operate_uin, owner_uin, sum(calls)::varchar, sum(real_cost)::varchar"
+        " from billing.cost_allocation where bill_month = '2026-09-01' group by all"
+        " order by sum(real_cost) desc, owner_uin, operate_uin",
+    )
+    assert len(expected) == 12
+    for language, others in (("en", "2 other callers"), ("zh", "其他 2 个操作者")):
+        with opened(browser, language=language) as page:
+            page.goto(address(sample_place, "index.html"))
+            page.locator("#table-callers tbody tr").first.wait_for()
+            columns = ("operate_uin", "owner_uin", "calls", "real_cost")
+            found = [tuple(row[column] for column in columns) for row in table(page, "callers")]
+            assert found[:10] == expected[:10]
+            assert len(found) == 11
+            assert page.locator("#table-callers").get_by_text(others).count() == 1
+            [(rated,)] = query(
+                sample_place,
+                "select sum(rated_amount)::varchar from billing.monthly_bills"
+                " where bill_month = '2026-09-01'",
+            )
+            total = page.locator("#table-callers tfoot [data-column=real_cost]")
+            assert total.get_attribute("data-value") == rated
+
+
+@pytest.fixture(scope="module")
+def quantities(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bill with a ladder, a package and a waiver."""
+    place = tmp_path_factory.mktemp("quantities")
+    project = ProjectCopy.in_folder(place / "project")
+    for seed, rows in {
+        "components": ["pages,pages,wimgs,1000,k,CNY/k"],
+        "component_actions": ["ReadPage,pages,,"],
+        "list_prices": [
+            "pages,2026-01-01,2026-01-01,60,0,month",
+            "pages,2026-01-01,2026-01-01,40,2,month",
+        ],
+    }.items():
+        path = project.folder / "seeds" / f"{seed}.csv"
+        path.write_text(path.read_text() + "".join(f"{row}\n" for row in rows))
+    calls = [record(f"call {n}", owner_uin="1", action="ReadPage",
+                    called_at="2026-08-20T10:00:00+08:00") for n in range(6)]  # fmt: skip
+    write(place / "landing/call_logs/arrived_on=2026-08-21/calls.jsonl", json_lines(*calls))
+    of = {"owner_uin": "1", "component_code": "pages"}
+    terms = {
+        "packages": {
+            **of, "package_id": "P", "calls": 1,
+            "valid_from": "2026-08-01", "valid_to": "2026-09-01",
+        },
+        "waivers": {
+            **of, "waiver_id": "W", "usage_date": "2026-08-20", "calls": 1, "reason": "test",
+        },
+    }  # fmt: skip
+    for feed, row in terms.items():
+        write(place / f"landing/{feed}/arrived_on=2026-08-21/terms.csv", csv_file([row]))
+    succeed(project.run_job(place, "--through", "2026-09-01"))
+    return place
+
+
+def test_a_bill_says_steps_packages_and_waivers(browser: Browser, quantities: Path) -> None:
+    with opened(browser) as page:
+        page.goto(address(quantities, "bill.html", owner="1", month="2026-08"))
+        page.locator("#parts tr.part").first.wait_for()
+        rows = page.locator("#parts tr.part").evaluate_all(
+            "rows => rows.map(row => [row.children[1].innerText.replaceAll('\\n', ' ').trim(),"
+            " row.querySelector('[data-column=calls]').dataset.value,"
+            " row.querySelector('[data-column=real_cost]').dataset.value])"
+        )
+        assert sorted(rows) == [
+            ["0 package P", "1", "0.00000000"],
+            ["40 list price; after 2", "3", "0.12000000"],
+            ["40 list price; after 2; waiver W: test", "-1", "-0.04000000"],
+            ["60 list price; after 0", "2", "0.12000000"],
+        ]
+        assert figure(page, "sum-rated_amount") == "0.20000000"
+        assert set(page.locator("#why li").all_inner_texts()) == {
+            "Calls of the package P cost nothing here: they were paid for when it was bought.",
+            "60 CNY/k (after 0) is the list price: no contract lowers it.",
+            "40 CNY/k (after 2) is the list price: no contract lowers it.",
+        }
+
+
+def test_folded_titles_on_a_phone_say_their_figure(browser: Browser, sample_place: Path) -> None:
+    with opened(browser, "phone") as page:
+        page.goto(address(sample_place, BILL))
+        page.locator(".head .big").wait_for()
+        folded = page.locator("details.fold.level-2:not([open]) > summary")
+        said = folded.evaluate_all(
+            "all => all.map(one => [one.parentElement.dataset.fold,"
+            " one.querySelector('.note')?.innerText.replaceAll('\\u00a0', ' ') ?? null])"
+        )
+        assert dict(said) == {
+            "compared": "−1.29 CNY",
+            "by-caller": "迟到合同客户 Late contract customer · 100.0%",
+            "by-component": "54.75 CNY per 1,000 calls",
+            "by-day": "227 made in the month",
+            "settlements": "deductions: 30",
+        }
 
 
 def test_from_a_bill_to_what_differs_in_the_vendors(browser: Browser, sample_place: Path) -> None:
@@ -741,7 +999,9 @@ def test_addresses_of_nothing(browser: Browser, sample_place: Path) -> None:
         page.get_by_role("link", name="← August 2026").click()
         page.locator(".head .big").wait_for()
         page.goto(address(sample_place, "bill.html", owner="100000000004", month="2026-07"))
-        page.locator("text=Nothing was charged in July 2026").wait_for()
+        page.locator("text=Nothing was charged in July 2026. Calls made in it: 1.").wait_for()
+        reason = page.locator("#nothing").inner_text()
+        assert "1 succeeded but cannot be billed: their records came too late" in reason
         page.goto(address(sample_place, "account.html", owner="1"))
         page.locator("text=knows no account 1").wait_for()
         page.goto(address(sample_place, "reconciliation.html", owner="1", month="2026-09"))

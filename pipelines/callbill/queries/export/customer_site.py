@@ -22,6 +22,7 @@ _TABLES = (
     *(
         "accounts",
         "monthly_bills",
+        "contracts",
         "package_balances",
         "bill_lines",
         "settlements",

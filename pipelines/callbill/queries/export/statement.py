@@ -61,6 +61,45 @@ _LINES = """
         usage_date, settled_on, component_code, package_id nulls last, tier_from, contract_price,
         line_id
 """
+# The prices of a bill, with the contract that covers the first of their calls.
+_PRICES = """
+    with prices as (
+        select
+            component_code, any_value(component_name) as component_name, list_price, discount,
+            contract_price, min(usage_date) as first_usage_date, max(usage_date) as last_usage_date,
+            sum(calls)::bigint as calls, sum(list_cost) as list_cost, sum(real_cost) as real_cost
+        from billing.bill_lines
+        where bill_month = $month and owner_uin = $owner
+        group by component_code, list_price, discount, contract_price
+    ),
+    contracts as (
+        from {contracts} where owner_uin = $owner
+    )
+    select
+        prices.*,
+        (
+            select max(effective_from) from contracts
+            where
+                contracts.component_code = prices.component_code
+                and contracts.effective_from <= prices.first_usage_date
+                and contracts.discount is not distinct from prices.discount
+                and coalesce(contracts.contract_price, prices.contract_price)
+                = prices.contract_price
+        ) as contract_from
+    from prices
+    order by component_code, first_usage_date, contract_price
+"""
+# A release of before 0.7 has no contracts.
+_NO_CONTRACTS = """(
+    select
+        null::varchar as owner_uin, null::varchar as component_code, null::date as effective_from,
+        null::decimal(18, 8) as discount, null::decimal(18, 8) as contract_price
+    where false
+)"""
+_HAS_CONTRACTS = """
+    select count(*) > 0 from information_schema.tables
+    where table_schema = 'billing' and table_name = 'contracts'
+"""
 _SETTLEMENTS = """
     select s.settled_on, p.product_name, s.rated_amount, s.deducted_amount, s.residual_amount
     from billing.settlements as s
@@ -79,6 +118,7 @@ class Statement:
     through: date
     run_id: str
     bill: dict[str, Any]
+    prices: list[dict[str, Any]]
     callers: list[dict[str, Any]]
     lines: list[dict[str, Any]]
     settlements: list[dict[str, Any]]
@@ -103,6 +143,8 @@ def statements(
         " where bill_month = $month and owner_uin = coalesce($owner, owner_uin) order by 1",
         {"month": month, "owner": owner},
     ).fetchall()
+    [(has_contracts,)] = con.execute(_HAS_CONTRACTS).fetchall()
+    prices = _PRICES.format(contracts="billing.contracts" if has_contracts else _NO_CONTRACTS)
     for (account,) in owners:
         [bill] = _rows(con, _BILL, month, account, {"issuer": issuer})
         yield Statement(
@@ -111,6 +153,7 @@ def statements(
             through,
             run_id,
             bill,
+            _rows(con, prices, month, account),
             _rows(con, _CALLERS, month, account),
             _rows(con, _LINES, month, account),
             _rows(con, _SETTLEMENTS, month, account),

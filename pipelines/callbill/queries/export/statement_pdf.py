@@ -116,10 +116,14 @@ def _story(statement: Statement) -> list[Flowable]:
         _both("Deducted", "扣费金额"),
         Spacer(1, 1 * mm),
         _text(f"{amount(bill['deducted_amount'])} CNY", size=22, bold=True),
+        Spacer(1, 2 * mm),
+        _both("What the account owes for the month", "该账户当月应付的金额"),
         Spacer(1, 5 * mm),
         _table(facts, [38, 144], numbers_from=None),
         _heading("How it comes about", "金额构成"),
         _table(steps, [70, 45], numbers_from=1, is_sum=True),
+        _heading("By component and price", "按组件与价格"),
+        *_prices(statement),
         _heading("By caller", "按操作者"),
         _callers(statement),
         _heading("Lines", "账单明细"),
@@ -127,6 +131,37 @@ def _story(statement: Statement) -> list[Flowable]:
         _heading("Settlements", "日结扣费"),
         _settlements(statement),
     ]
+
+
+def _prices(statement: Statement) -> list[Flowable]:
+    """What the calls cost each, and by which contract: why the amount is what it is."""
+    rows: list[list[Any]] = []
+    for row in statement.prices:
+        since = row["contract_from"]
+        contract = f" · contract since 合同自 {since}" if since else ""
+        rows.append(
+            [_text(row["component_name"] + contract, size=7),
+             str(row["first_usage_date"]), str(row["last_usage_date"]),
+             amount(row["list_price"]),
+             "–" if row["discount"] is None else amount(row["discount"]),
+             amount(row["contract_price"]), amount(row["calls"]), amount(row["real_cost"])]
+        )  # fmt: skip
+    bill = statement.bill
+    rows.append(["", "", "", "", "", "", amount(bill["calls"]), amount(bill["rated_amount"])])
+    columns = (
+        *("component_name", "first_usage_date", "last_usage_date", "list_price", "discount"),
+        *("contract_price", "calls", "real_cost"),
+    )
+    prices: list[Flowable] = [
+        _table(rows, [42, 18, 18, 24, 20, 24, 14, 22], 3, columns=columns, is_sum=True)
+    ]
+    if any(row["calls"] < 0 for row in statement.prices):
+        prices += [
+            _text("Negative calls were charged before, and are taken back here. Re-rating charges"
+                  " them again at the new price.", size=7),
+            _text("负的次数是以前已计费、在本账单冲回的调用；调账按新单价重新计费。", size=7),
+        ]  # fmt: skip
+    return prices
 
 
 def _callers(statement: Statement) -> Flowable:

@@ -1,5 +1,5 @@
--- Accounts of some shares as they stand: bills and usage by month, status, arrears, and the last
--- movements of money.
+-- Accounts of some shares as they stand: bills and usage by month, contracts, status, arrears, and
+-- the last movements of money.
 with used as (
     select
         owner_uin,
@@ -90,6 +90,19 @@ parts as (
         'packages' as kind,
         list({{ packages }} order by covers_to desc, package_id asc, component_code asc) as shown
     from packages
+    group by owner_uin
+    union all
+    select
+        owner_uin,
+        'contracts' as kind,
+        list(
+            {{ contracts }}
+            order by
+                component_code asc, effective_from desc, known_from desc, discount asc,
+                contract_price asc, effective_to asc
+        ) as shown
+    from billing.contracts
+    where {{ in_shares }}
     group by owner_uin
     union all
     select

@@ -18,6 +18,15 @@ used as (
     where settled_on between date '{{ settle_from }}' and date '{{ settle_through }}'
 ),
 
+-- Months whose calls a later bill charges, takes back or re-rates: their pages lead there.
+charged_later as (
+    select distinct
+        date_trunc('month', usage_date) as usage_month,
+        owner_uin
+    from billing.bill_lines
+    where settled_on between date '{{ settle_from }}' and date '{{ settle_through }}'
+),
+
 -- With a day at each end: their times are instants.
 moved as (
     select owner_uin
@@ -35,6 +44,12 @@ moved as (
     select owner_uin from billing.arrears_notices
     union
     select owner_uin
+    from billing.contracts
+    where
+        known_from between date '{{ settle_from }}' and date '{{ settle_through }}'
+        or known_to between date '{{ settle_from }}' and date '{{ settle_through }}'
+    union
+    select owner_uin
     from raw.packages
     where
         settlement_floor between date '{{ settle_from }}' and date '{{ settle_through }}'
@@ -50,6 +65,11 @@ select
     usage_month as bill_month,
     share_of(owner_uin) as share_number
 from used
+union
+select
+    usage_month as bill_month,
+    share_of(owner_uin) as share_number
+from charged_later
 union
 select
     bill_month,

@@ -24,7 +24,7 @@ from callbill.base.sql import literal
 from callbill.storage.files import link_or_copy
 
 # The form of the scripts. Those of another format are not linked; they are written anew.
-FORMAT = 2
+FORMAT = 3
 # Accounts are spread over files (shares), by the last six bytes of their numbers. A share has about
 # so many accounts at most, whose month takes up to 14 kB each: so no file grows beyond a megabyte.
 # The product with _MIXER, in a field of prime size, spreads numbers that differ in few digits.
@@ -53,6 +53,7 @@ COLUMNS = {
     "callers": ("operate_uin", "region", "component_code", "calls", "list_cost", "real_cost"),
     "usage": ("usage_date", "operate_uin", "component_code", "calls_received", "calls_billed",
               "calls_failed", "calls_unbilled"),
+    "later": ("bill_month", "line_type", "calls", "calls_charged", "real_cost"),
     "accounts": ("owner_uin", "account_name", "status", "balance", "available", "amount_due",
                  "last_bill_month"),
     "names": ("account_uin", "account_name"),
@@ -71,6 +72,8 @@ COLUMNS = {
     "used": ("usage_month", "calls_received", "calls_billed", "calls_failed", "calls_unbilled"),
     "packages": ("package_id", "component_code", "calls", "calls_drawn", "calls_given_back",
                  "calls_lost", "calls_left", "covers_from", "covers_to", "is_expired"),
+    "contracts": ("component_code", "effective_from", "effective_to", "known_from", "known_to",
+                  "discount", "contract_price"),
     "arrears": ("since", "stops_at", "ended_at", "reason", "ended_by"),
     "notice": ("since", "amount_due", "stops_at", "state"),
     "status": ("status", "valid_from", "valid_to", "reason"),

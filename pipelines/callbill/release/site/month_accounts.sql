@@ -1,4 +1,5 @@
--- A month of the accounts of some shares: the bill of the month, and the usage in it.
+-- A month of the accounts of some shares: the bill of the month, the usage in it, and what later
+-- bills charge or take back of that usage.
 with callers as (
     select
         owner_uin,
@@ -28,6 +29,22 @@ lines as (
         ) as stands
     from billing.bill_lines
     where bill_month = date '{{ month }}' and {{ in_shares }}
+),
+
+later as (
+    select
+        owner_uin,
+        bill_month,
+        line_type,
+        cast(sum(calls) as bigint) as calls,
+        cast(coalesce(sum(calls) filter (where calls > 0), 0) as bigint) as calls_charged,
+        cast(sum(real_cost) as decimal(38, 8)) as real_cost
+    from billing.bill_lines
+    where
+        usage_date between date '{{ month }}' and last_day(date '{{ month }}')
+        and bill_month > date '{{ month }}'
+        and {{ in_shares }}
+    group by owner_uin, bill_month, line_type
 ),
 
 parts as (
@@ -69,6 +86,13 @@ parts as (
     where
         usage_date between date '{{ month }}' and last_day(date '{{ month }}')
         and {{ in_shares }}
+    group by owner_uin
+    union all
+    select
+        owner_uin,
+        'later' as kind,
+        list({{ later }} order by bill_month, line_type) as shown
+    from later
     group by owner_uin
 )
 

@@ -21,8 +21,8 @@ _FOLDER = Path(__file__).parent
 _PAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "index": (
         ("chart", "charts", "index"),
-        ("totals", "used", "days", "changes", "arrears", "unbilled", "unbilled_to_date",
-         "controls", "budgets", "reconciled"),
+        ("totals", "used", "days", "changes", "callers", "arrears", "unbilled",
+         "unbilled_to_date", "controls", "budgets", "reconciled"),
     ),
     "bills": (("bills",), ()),
     "bill": (("chart", "charts", "standing", "bill"), ()),
@@ -44,6 +44,8 @@ _LAST_RUNS = 30
 _MOST_ROWS = 20
 # How many days the overview shows.
 _LAST_DAYS = 62
+# How many callers the overview names. All others are one row.
+_TOP_CALLERS = 10
 _REASONS = "['unrated', 'conflict', 'too_old', 'waiting']"
 _QUERIES = {
     "totals": """
@@ -100,14 +102,69 @@ _QUERIES = {
             from billing.monthly_bills, month
             where bill_month between this_month - interval 1 month and this_month
             group by owner_uin
+        ),
+        largest as (
+            select *, deducted_amount - before_amount as change_amount
+            from sums where change_amount <> 0
+            order by abs(change_amount) desc, owner_uin limit {_MOST_ROWS}
+        ),
+        used as (
+            select
+                owner_uin,
+                sum(case when usage_date >= this_month then calls_billed else -calls_billed end)
+                    as usage_change
+            from billing.daily_usage, month
+            where
+                usage_date between this_month - interval 1 month and last_day(this_month)
+                and owner_uin in (select owner_uin from largest)
+            group by owner_uin
         )
         select
             (select strftime(this_month, '%Y-%m') from month) as bill_month,
-            sums.owner_uin, account_name, before_amount, deducted_amount,
-            deducted_amount - before_amount as change_amount, calls_change
-        from sums left join billing.accounts as accounts on sums.owner_uin = accounts.owner_uin
-        where change_amount <> 0
-        order by abs(change_amount) desc, sums.owner_uin limit {_MOST_ROWS}
+            largest.owner_uin, account_name, before_amount, deducted_amount, change_amount,
+            calls_change, coalesce(usage_change, 0)::bigint as usage_change
+        from largest
+        left join used on largest.owner_uin = used.owner_uin
+        left join billing.accounts as accounts on largest.owner_uin = accounts.owner_uin
+        order by abs(change_amount) desc, largest.owner_uin
+    """,
+    # Who spent most in that month, or in the first month as long as none has ended. The last row is
+    # all the others, so that the rows make the sum.
+    "callers": f"""
+        with month as (
+            select
+                coalesce(
+                    max(bill_month) filter (where bill_month + interval 1 month <= $through),
+                    min(bill_month)
+                ) as this_month
+            from billing.monthly_bills
+        ),
+        sums as (
+            select
+                owner_uin, operate_uin, sum(calls) as calls, sum(real_cost) as real_cost,
+                row_number() over (order by sum(real_cost) desc, owner_uin, operate_uin) as place
+            from billing.cost_allocation
+            where bill_month = (select this_month from month)
+            group by owner_uin, operate_uin
+        ),
+        ranked as (
+            select
+                place, owner_uin, operate_uin, 1 as callers, calls, real_cost
+            from sums where place <= {_TOP_CALLERS}
+            union all
+            select
+                null as place, null as owner_uin, null as operate_uin, count(*) as callers,
+                sum(calls) as calls, sum(real_cost) as real_cost
+            from sums where place > {_TOP_CALLERS} having count(*) > 0
+        )
+        select
+            (select strftime(this_month, '%Y-%m') from month) as bill_month, place, owner_uin,
+            accounts.account_name as owner_name, operate_uin, names.account_name, callers,
+            calls::bigint as calls, real_cost::decimal(38, 8) as real_cost
+        from ranked
+        left join seeds.account_names as accounts on owner_uin = accounts.account_uin
+        left join seeds.account_names as names on operate_uin = names.account_uin
+        order by place nulls last
     """,
     "arrears": """
         select
@@ -243,15 +300,19 @@ def write_pages(con: duckdb.DuckDBPyConnection, facts: Facts, site: Path, data: 
         "sentences": _yaml("sentences.yml"),
     }
     values = {"through": facts.through, "run_id": facts.run_id}
+    asked: dict[str, list[dict[str, Any]]] = {}
     for name in names:
         page_scripts, tables = _PAGES[name]
         page_facts: dict[str, Any] = shared | {"page": name, "tables": {}, "rows": {}}
         if name != "runs":
             del page_facts["sentences"]
         for table in tables:
-            query = _QUERIES[table]
-            used = {key: value for key, value in values.items() if f"${key}" in query}
-            rows = rows_of(con, query, used)
+            # Of many accounts a table takes a second: pages that show the same one share it.
+            if table not in asked:
+                query = _QUERIES[table]
+                used = {key: value for key, value in values.items() if f"${key}" in query}
+                asked[table] = rows_of(con, query, used)
+            rows = asked[table]
             page_facts["rows"][table] = len(rows)
             page_facts["tables"][table] = rows[:_MOST_ROWS] if table in _CUT else rows
         file = "index" if facts.customer and name == "account" else name

@@ -10,6 +10,10 @@ const BILLS = [
   ...["adjustment_amount", "deducted_amount", "change_amount"],
 ];
 const USED = ["usage_month", "calls_received", "calls_billed", "calls_failed", "calls_unbilled"];
+const CONTRACTS = [
+  ...["component_name", "effective_from", "effective_to", "discount", "agreed_price"],
+  ...["known_from", "known_to"],
+];
 const ENTRIES = [
   ...["entry_no", "posted_at", "entry_type", "amount", "credit_amount", "cash_amount", "balance"],
   ...["credit", "frozen", "available", "reference"],
@@ -28,7 +32,7 @@ function billsOf(months) {
         other.product_code === row.product_code,
     );
     return {
-      ...row,
+      ...asAdded(row),
       bill_month,
       product_name: nameOfProduct(row.product_code),
       change_amount: before ? difference(row.deducted_amount, before.deducted_amount) : null,
@@ -109,6 +113,18 @@ function AccountPage() {
             html`<${BillLink} owner=${owner} month=${row.usage_month}>${row.usage_month}<//>`,
         }} />
     <//>
+    ${account.contracts.length > 0
+      ? html`<${Fold} name="contracts" title=${t("contracts")}>
+          <${Table} name="contracts" label=${t("contracts")} columns=${CONTRACTS}
+            rows=${account.contracts.map((row) => ({
+              ...row,
+              // Of a contract that gives a factor the price depends on the list price.
+              agreed_price: row.contract_price,
+              component_name: facts.components[row.component_code]?.component_name ?? row.component_code,
+            }))} />
+          <${Source} mart="contracts" where=${`owner_uin = ${quoted(owner)}`} />
+        <//>`
+      : null}
     ${account.packages.length > 0
       ? html`<${Fold} name="packages" title=${t("packages")}>
           <${Table} name="packages" label=${t("packages")} columns=${PACKAGES} rows=${account.packages}

@@ -55,18 +55,20 @@ function billOf(owner, month, tables, account) {
     callers: tables.callers.map(named),
     usage: tables.usage.map(named),
     adjustment: tables.adjustment[0] ?? null,
+    later: tables.later,
     account,
   };
 }
 
-/** The figures of a bill from list price to deduction. */
+/** The figures of a bill from list price to deduction. A discount is negative: so they add up. */
 function figuresOf(bill) {
   const { rated_amount, adjustment_amount, deducted_amount } = bill.adjustment;
   const list_cost = sumBy(bill.lines, "list_cost");
   return {
+    calls_of_month: sumBy(bill.usage, "calls_billed"),
     calls: sumBy(bill.lines, "calls"),
     list_cost,
-    discount_amount: difference(list_cost, rated_amount),
+    discount_amount: difference(rated_amount, list_cost),
     rated_amount,
     adjustment_amount,
     deducted_amount,
@@ -84,11 +86,16 @@ function paymentOf(bill) {
 /** What made a bill more or less than that of the month before: three parts, which add up to it. */
 function ChangeOf({ bill, before }) {
   const [now, then] = [figuresOf(bill), figuresOf(before)];
-  const part = (name, left, right) => html`<b><${Figure} name=${name} value=${difference(left, right)} signed /></b>`;
+  const part = (name, column) =>
+    html`<b><${Figure} name=${name} value=${difference(now[column], then[column])} signed /></b>`;
+  const counts = (column) => ({ before: number(then[column]), now: number(now[column]) });
   return html`<span id="made-of">${t("made_of_changes", {
-    calls: part("change-calls", now.list_cost, then.list_cost),
-    discount: part("change-discount", then.discount_amount, now.discount_amount),
-    adjustment: part("change-adjustment", now.adjustment_amount, then.adjustment_amount),
+    calls: part("change-calls", "list_cost"),
+    discount: part("change-discount", "discount_amount"),
+    adjustment: part("change-adjustment", "adjustment_amount"),
+  })}</span> <span id="calls-changed">${t("calls_changed", {
+    bill: t("from_to_count", counts("calls")),
+    made: t("from_to_count", counts("calls_of_month")),
   })}</span>`;
 }
 
@@ -112,6 +119,8 @@ function Head({ bill, before }) {
             ? html` <span class="badge ${payment === "paid" ? "good" : "error"}" data-state="payment">${t(payment)}</span>`
             : html` <span class="soft">${t("payment_unknown")}</span>`}
         </p>
+        <p id="owed">${t(isFinal ? "owed" : "owed_so_far", { month: monthName(month) })}</p>
+        <${Why} bill=${bill} />
         ${change === null
           ? null
           : html`<p class="soft" id="compared">${t(
@@ -138,29 +147,243 @@ function Head({ bill, before }) {
 
 // ---- From list price to the amount deducted.
 
-function Steps({ bill }) {
+/** The lines behind a row of the bill, added up. */
+const sumsOf = (lines) => {
+  const [list_cost, real_cost] = [sumBy(lines, "list_cost"), sumBy(lines, "real_cost")];
+  return {
+    lines,
+    calls: sumBy(lines, "calls"),
+    list_cost,
+    discount_amount: difference(real_cost, list_cost),
+    real_cost,
+  };
+};
+
+const isZero = (text) => compareDecimals(text, "0") === 0;
+const priceKey = (row) =>
+  [row.component_code, row.list_price, row.discount, row.contract_price, row.stands].join(" ");
+const byDay = (a, b) => (a.lines[0].usage_date < b.lines[0].usage_date ? -1 : 1);
+const daysOfLines = (lines) => daysName(lines.map((row) => row.usage_date));
+
+/** Of re-rated lines the calls of each day by price, those that are taken back first. */
+function movesOf(lines) {
+  return grouped(lines, (row) => `${row.component_code} ${row.usage_date}`).map((of) => {
+    const moved = grouped(of, priceKey)
+      .map(sumsOf)
+      .filter((sums) => sums.calls !== "0");
+    const side = (sign) => moved.filter(({ calls }) => compareDecimals(calls, "0") === sign);
+    return { of, taken: side(-1), charged: side(1) };
+  });
+}
+
+const pricesOf = (sides) => [...new Set(sides.map(({ lines }) => short(lines[0].contract_price)))].join(", ");
+const unitOf = (row) => term(componentOf(row.component_code).price_unit);
+
+/** What the bill is made of, so that a row says calls and price: the calls of the month as they are
+ *  priced now, then what became known of calls of earlier months. */
+function partsOf({ month, lines }) {
+  const isMade = (row) => row.usage_date.startsWith(month);
+  const made = grouped(lines.filter(isMade), priceKey).map((of) => ({ kind: "made", ...sumsOf(of) }));
+  const later = LINE_TYPES.filter((type) => type !== "rerating").flatMap((type) =>
+    grouped(lines.filter((row) => !isMade(row) && row.line_type === type), priceKey).map((of) => ({
+      kind: type,
+      ...sumsOf(of),
+    })),
+  );
+  // Calls that went from the same old prices to the same new ones are one row.
+  const moves = movesOf(lines.filter((row) => !isMade(row) && row.line_type === "rerating"));
+  const rerated = grouped(moves, ({ of, taken, charged }) =>
+    [of[0].component_code, pricesOf(taken), pricesOf(charged)].join("→"),
+  ).map((days) => ({
+    kind: "rerating",
+    ...sumsOf(days.flatMap(({ of }) => of)),
+    moved: sumBy(days.flatMap(({ charged }) => charged), "calls"),
+    prices: `${pricesOf(days[0].taken)} → ${pricesOf(days[0].charged)}`,
+  }));
+  return [...made.toSorted(byDay), ...later, ...rerated].filter(
+    ({ calls, moved = "0", list_cost, real_cost }) =>
+      calls !== "0" || moved !== "0" || !isZero(list_cost) || !isZero(real_cost),
+  );
+}
+
+/** How a price comes about, in a few signs. */
+function basisOf(row) {
+  if (isPackage(row)) return "";
+  if (row.discount === null) return t("agreed_price");
+  return isZero(difference(row.discount, "1"))
+    ? t("at_list_price")
+    : `${short(row.list_price)} × ${short(row.discount)}`;
+}
+
+const isPackage = (row) => /(^|; )package /.test(row.stands ?? "");
+
+// What a row of the bill says of its calls.
+const ABOUT = {
+  made: "part_made_about",
+  usage: "part_late_usage_about",
+  late_usage: "part_late_usage_about",
+  correction: "part_correction_about",
+  rerating: "part_rerating_about",
+};
+
+function PartTitle({ part, month, isAlone }) {
+  const { kind, lines, moved } = part;
+  const values = { month: monthName(month), days: daysOfLines(lines), moved: number(moved ?? "0") };
+  if (kind === "made" && isWaived(lines[0])) return html`${t("part_waived")}<small>${values.days}</small>`;
+  if (kind === "made" && isAlone) return t("part_made", values);
+  return html`${kind === "made" ? t("part_made", values) : term(kind)}<small>${t(ABOUT[kind], values)}</small>`;
+}
+
+/** From calls and prices to the amount. Rows add up to the cost, and that with the precision
+ *  adjustment to what is deducted. */
+function Parts({ bill }) {
   const figures = figuresOf(bill);
-  const rows = [
-    ["list_cost", figures.list_cost, t("step_list_cost", {
-      calls: html`<b data-figure="sum-calls" data-value=${figures.calls}>${number(figures.calls)}</b>`,
-    })],
-    ["discount_amount", difference("0", figures.discount_amount), t("step_discount")],
-    ["rated_amount", figures.rated_amount, t("step_rated")],
-    ["adjustment_amount", figures.adjustment_amount, t("step_adjustment")],
-    ["deducted_amount", figures.deducted_amount, t("step_deducted")],
-  ];
+  const columns = ["calls", "list_cost", "discount_amount", "real_cost"];
+  const cells = (part) => columns.map((column) => html`
+    <td class="number" data-column=${column} data-value=${part[column]} data-label=${term(column)}
+      ><${Figure} value=${part[column]} /></td>`);
+  const parts = partsOf(bill);
+  const isAlone = parts.filter(({ kind }) => kind === "made").length === 1;
+  const wide = (name, about) => html`
+    <tr class=${name}>
+      <th scope="row" colspan="5"><${Term} name=${name} /><small>${about}</small></th>
+      <td class="number" data-column="real_cost" data-value=${figures[name]}><${Figure} name=${`sum-${name}`} value=${figures[name]} /></td>
+    </tr>`;
   return html`
-    <table class="steps" aria-label=${t("how_it_comes_about")}>
+    <table id="parts" class="steps parts" aria-label=${t("how_it_comes_about")}>
+      <thead><tr>
+        <th scope="col">${term("name")}</th>
+        <th scope="col" class="number"><${Term} name="contract_price" /></th>
+        ${columns.map((column) => html`<th scope="col" class="number"><${Term} name=${column} /></th>`)}
+      </tr></thead>
       <tbody>
-        ${rows.map(
-          ([name, value, about]) => html`
-            <tr class=${name}>
-              <th scope="row"><${Term} name=${name} /><small>${about}</small></th>
-              <td class="number"><${Figure} name=${`sum-${name}`} value=${value} /></td>
-            </tr>`,
-        )}
+        ${parts.map((part) => html`
+          <tr class="part" data-kind=${part.kind}>
+            <th scope="row"><${PartTitle} part=${part} month=${bill.month} isAlone=${isAlone} /></th>
+            <td class="number" data-column="contract_price" data-label=${term("contract_price")}>${
+              part.kind === "rerating"
+                ? part.prices
+                : html`<div>${short(part.lines[0].contract_price)} <small>${[basisOf(part.lines[0]), standsFor(part.lines[0])].filter(Boolean).join("; ")}</small></div>`
+            }</td>
+            ${cells(part)}
+          </tr>`)}
+        <tr class="rated_amount">
+          <th scope="row" colspan="2"><${Term} name="rated_amount" /><small>${t("step_rated")}</small></th>
+          ${columns.map((column) => {
+            const name = column === "real_cost" ? "rated_amount" : column;
+            return html`<td class="number" data-column=${column} data-value=${figures[name]} data-label=${term(column)}
+              ><${Figure} name=${`sum-${name}`} value=${figures[name]} /></td>`;
+          })}
+        </tr>
+        ${wide("adjustment_amount", t("step_adjustment"))}
+        ${wide("deducted_amount", t("step_deducted"))}
       </tbody>
     </table>`;
+}
+
+// ---- Why it is that amount: the prices and their contracts, in sentences.
+
+// More prices than these are in the table alone.
+const PRICES_IN_HEAD = 4;
+
+/** The contract that gives some lines their price, null if there is none or it is not known. */
+function contractOf({ account }, [row, ...others]) {
+  const first = [row, ...others].map((line) => line.usage_date).sort()[0];
+  const isSame = (a, b) => (a === null || b === null ? a === b : compareDecimals(a, b) === 0);
+  return (
+    (account?.contracts ?? [])
+      .filter(
+        (contract) =>
+          contract.component_code === row.component_code &&
+          contract.effective_from <= first &&
+          (contract.effective_to === null || contract.effective_to > first) &&
+          isSame(contract.discount, row.discount) &&
+          (row.discount !== null || isSame(contract.contract_price, row.contract_price)),
+      )
+      .toSorted((a, b) => (a.effective_from < b.effective_from ? 1 : -1))[0] ?? null
+  );
+}
+
+function PriceSentence({ bill, lines }) {
+  const [row] = lines;
+  const price = html`<b>${short(row.contract_price)} ${unitOf(row)}</b>`;
+  if (isPackage(row)) return t("price_of_package", { package: standsFor(row) });
+  const at = row.stands ? html`${price} (${standsFor(row)})` : price;
+  if (row.discount !== null && isZero(difference(row.discount, "1"))) return t("price_is_list_price", { price: at });
+  const contract = contractOf(bill, lines);
+  const until = contract?.effective_to ?? null;
+  const by = contract === null
+    ? t("by_contract")
+    : until === null
+      ? t("by_contract_from", { from: dayName(contract.effective_from) })
+      : t("by_contract_until", { from: dayName(contract.effective_from), until: dayName(until) });
+  const values = { price: at, list: short(row.list_price), by };
+  return row.discount === null
+    ? t("price_is_agreed", values)
+    : t("price_is_discounted", { ...values, factor: short(row.discount) });
+}
+
+/** What re-rating did on one settlement date. */
+function ReratingSentence({ bill, lines }) {
+  const moves = movesOf(lines).filter(({ charged, taken }) => charged.length && taken.length);
+  if (moves.length === 0) return null;
+  const charged = moves.flatMap((move) => move.charged);
+  const earlier = sumBy(
+    charged.filter((side) => !side.lines[0].usage_date.startsWith(bill.month)),
+    "calls",
+  );
+  const isContract = (bill.account?.contracts ?? []).some(
+    ({ component_code, known_from }) =>
+      known_from === lines[0].settled_on && component_code === lines[0].component_code,
+  );
+  return html`<li data-why="rerating">${t("why_rerating", {
+    settled: dayName(lines[0].settled_on),
+    cause: t(isContract ? "contract_became_known" : "price_became_known"),
+    calls: number(sumBy(charged, "calls")),
+    days: daysOfLines(moves.flatMap(({ of }) => of)),
+    old: pricesOf(moves.flatMap((move) => move.taken)),
+    new: pricesOf(charged),
+    cost: html`<span class="figure">${shortSigned(sumBy(lines, "real_cost"))}</span>`,
+  })}${earlier === "0" ? null : html` ${t("why_rerating_earlier", { calls: number(earlier) })}`}</li>`;
+}
+
+function Why({ bill }) {
+  const parts = partsOf(bill).filter(({ kind, lines }) => kind !== "rerating" && !isWaived(lines[0]));
+  const prices = grouped(parts.flatMap(({ lines }) => lines), priceKey).filter(
+    (lines) => compareDecimals(sumBy(lines, "calls"), "0") > 0,
+  );
+  const rerated = grouped(
+    bill.lines.filter((row) => row.line_type === "rerating"),
+    (row) => row.settled_on,
+  );
+  const left = prices.length - PRICES_IN_HEAD;
+  return html`
+    <ul id="why" aria-label=${t("why")}>
+      ${prices.slice(0, PRICES_IN_HEAD).map((lines) => html`
+        <li data-why="price"><${PriceSentence} bill=${bill} lines=${lines} /></li>`)}
+      ${left > 0 ? html`<li>${t("more_prices", { prices: number(String(left)) })}</li>` : null}
+      ${rerated.map((lines) => html`<${ReratingSentence} bill=${bill} lines=${lines} />`)}
+    </ul>`;
+}
+
+/** What later bills charge or take back of the calls of this month. */
+function Later({ owner, month, later }) {
+  if (later.length === 0) return null;
+  const part = (row) => t(row.line_type === "rerating" ? "later_rerated" : "later_part", {
+    type: term(row.line_type),
+    calls: number(row.line_type === "rerating" ? row.calls_charged : row.calls, { signed: row.line_type !== "rerating" }),
+    cost: html`<span class="figure">${shortSigned(row.real_cost)}</span>`,
+  });
+  return html`
+    <div id="later">
+      <p>${t("later_about", { month: monthName(month) })}</p>
+      <ul>${grouped(later, (row) => row.bill_month).map((rows) => html`
+        <li><${BillLink} owner=${owner} month=${rows[0].bill_month.slice(0, 7)}>${monthName(rows[0].bill_month.slice(0, 7))}<//>: ${
+          rows.map((row, at) => html`${at ? t("semicolon") : ""}${part(row)}`)
+        }${rows.length > 1 ? html`${t("semicolon")}${t("later_together", {
+          cost: html`<span class="figure">${shortSigned(sumBy(rows, "real_cost"))}</span>`,
+        })}` : null}</li>`)}</ul>
+    </div>`;
 }
 
 /** The precision adjustment in one sentence, with its numbers. */
@@ -201,17 +424,16 @@ function Calls({ bill }) {
   const made = sumBy(usage, "calls_billed");
   const here = sumBy(inMonth, "calls");
   // A waived call was made all the same.
-  const waived = difference("0", sumBy(inMonth.filter(isWaived), "calls"));
-  const elsewhere = difference(difference(made, here), waived);
+  const waived = sumBy(inMonth.filter(isWaived), "calls");
+  const elsewhere = difference(difference(here, made), waived);
   const total = sumBy(lines, "calls");
   const rows = [
-    ["calls_of_the_bill", total],
-    ...LINE_TYPES.map((type) => [type, sumBy(earlier.filter((row) => row.line_type === type), "calls")])
-      .filter(([, calls]) => calls !== "0")
-      .map(([type, calls]) => [type, difference("0", calls)]),
+    ["calls_of_the_month", made],
     ...(waived === "0" ? [] : [["calls_waived", waived]]),
     ...(elsewhere === "0" ? [] : [["calls_on_later_bills", elsewhere]]),
-    ["calls_of_the_month", made],
+    ...LINE_TYPES.map((type) => [type, sumBy(earlier.filter((row) => row.line_type === type), "calls")])
+      .filter(([, calls]) => calls !== "0"),
+    ["calls_of_the_bill", total],
   ];
   if (compareDecimals(total, made) === 0 && rows.length === 2)
     return html`<p id="calls">${t("calls_agree", { calls: number(total), month: monthName(month) })}</p>`;
@@ -221,7 +443,7 @@ function Calls({ bill }) {
       made: html`<b>${number(made)}</b>`,
       month: monthName(month),
     })}</p>
-    <table class="steps calls" aria-label=${t("from_bill_to_usage")}>
+    <table class="steps calls" aria-label=${t("from_usage_to_bill")}>
       <tbody>${rows.map(
         ([key, calls], at) => html`
           <tr class=${at === rows.length - 1 ? "deducted_amount" : ""}>
@@ -251,12 +473,12 @@ function ByDay({ bill }) {
   const text = OUTCOMES.map((column) => `${number(sumBy(usage, column))} ${term(column)}`).join(", ");
   const earlier = lines.filter((row) => !row.usage_date.startsWith(month));
   return html`
-    <${Fold} name="by-day" title=${t("by_day")}>
+    <${Fold} name="by-day" title=${t("by_day")} note=${t("made_in_month", { calls: number(sumBy(usage, "calls_billed")) })}>
     <${Bars} id="usage-chart" labels=${days.map((day) => String(Number(day.slice(8))))}
       label=${`${t("calls_by_usage_date", { month: monthName(month) })}: ${text}.`}
       series=${OUTCOMES.map((column) => ({ column, values: rows.map((row) => row[column]) }))}
       axis=${{ title: term("calls"), isCount: true }} />
-    <${Calls} bill=${bill} />
+    ${bill.adjustment === null ? null : html`<${Calls} bill=${bill} />`}
     <${Fold} level="3" open=${false} name="days" title=${t("days_as_a_table")}
         note=${earlier.length ? t("without_earlier_months", { cost: number(sumBy(earlier, "real_cost")) }) : null}>
       <${Table} name="days" label=${t("by_day")} rows=${rows}
@@ -281,15 +503,29 @@ function ByPrice({ bill }) {
     [row.component_code, row.list_price, row.discount, row.contract_price].join(" "),
   ).map((lines) => ({
     ...lines[0],
+    lines,
     first_usage_date: lines.map((row) => row.usage_date).sort()[0],
     last_usage_date: lines.map((row) => row.usage_date).sort().at(-1),
     calls: sumBy(lines, "calls"),
     real_cost: sumBy(lines, "real_cost"),
   }));
+  const charged = (row) => row.lines.filter(({ calls }) => !calls.startsWith("-"));
+  const taken = (row) => row.lines.filter(({ calls }) => calls.startsWith("-"));
   return html`
-    <${Fold} name="by-component" title=${t("by_component")}>
+    <${Fold} name="by-component" title=${t("by_component")} note=${rows
+      .filter((row) => compareDecimals(row.calls, "0") > 0)
+      .map((row) => `${short(row.contract_price)} ${unitOf(row)}`)
+      .join(" · ")}>
       <${Table} name="prices" label=${t("by_component")} columns=${PRICES} rows=${rows}
         totals=${["calls", "real_cost"]} cells=${PRICE_CELLS} />
+      ${rows.filter((row) => row.calls.startsWith("-")).map((row) => html`
+        <p class="taken">${t(taken(row).some(({ line_type }) => line_type === "rerating") ? "taken_by_rerating" : "taken_back", {
+          price: short(row.contract_price),
+          charged: number(sumBy(charged(row), "calls")),
+          taken: number(sumBy(taken(row), "calls").replace("-", "")),
+          earlier: number(sumBy(taken(row).filter(({ usage_date }) => !usage_date.startsWith(bill.month)), "calls").replace("-", "")),
+          calls: number(row.calls),
+        })}</p>`)}
     <//>`;
 }
 
@@ -326,7 +562,7 @@ function ByCaller({ bill, before }) {
   const columns = ["operate_uin", "calls", "list_cost", "real_cost", "share"];
   if (before?.adjustment) columns.push("change_amount");
   return html`
-    <${Fold} name="by-caller" title=${t("by_caller")}>
+    <${Fold} name="by-caller" title=${t("by_caller")} note=${`${rows[0].account_name ?? rows[0].operate_uin} · ${rows[0].share ?? "–"}`}>
     <p>${t("most_was_spent_by", {
       caller: html`<${Account} owner=${rows[0].operate_uin} name=${rows[0].account_name} />`,
       cost: html`<${Money} value=${rows[0].real_cost} />`,
@@ -353,13 +589,14 @@ function Compared({ bill, before }) {
   if (!before?.adjustment) return null;
   const [now, then] = [figuresOf(bill), figuresOf(before)];
   const rows = Object.keys(now).map((name) => ({
-    figure: term(name),
+    figure: name === "calls" ? t("calls_of_the_bill") : name === "calls_of_month" ? t("calls_made_in_month") : term(name),
     before_value: then[name],
     this_value: now[name],
     change_value: difference(now[name], then[name]),
   }));
   return html`
-    <${Fold} name="compared" title=${t("beside_the_month_before", { month: monthName(before.month) })}>
+    <${Fold} name="compared" title=${t("beside_the_month_before", { month: monthName(before.month) })}
+        note=${html`<${Money} value=${difference(now.deducted_amount, then.deducted_amount)} signed />`}>
       <${Table} name="compared" label=${t("beside_the_month_before", { month: monthName(before.month) })}
         columns=${["figure", "before_value", "this_value", "change_value"]} rows=${rows} />
     <//>`;
@@ -474,6 +711,28 @@ function Months({ owner, month, account }) {
     </p>`;
 }
 
+const WITHOUT_BILL = {
+  calls_billed: "nothing_billed_here",
+  calls_failed: "nothing_failed",
+  calls_unbilled: "nothing_unbilled",
+};
+
+/** That there is no bill, and what became of the calls of the month. */
+function Nothing({ bill }) {
+  const { month, usage } = bill;
+  const counts = ["calls_received", ...OUTCOMES].map((column) => [column, sumBy(usage, column)]);
+  const calls = Object.fromEntries(counts);
+  const isAll = (column) => calls[column] === calls.calls_received;
+  const values = Object.fromEntries(counts.map(([column, count]) => [column, number(count)]));
+  const reasons = isAll("calls_failed")
+    ? ["nothing_all_failed"]
+    : OUTCOMES.filter((column) => calls[column] !== "0").map((column) => WITHOUT_BILL[column]);
+  return html`
+    <p id="nothing">${t("nothing_charged", { month: monthName(month), calls: values.calls_received })} ${
+      reasons.map((reason) => html`${t(reason, values)} `)
+    }</p>`;
+}
+
 /** Whether the vendor's bill for the month agrees with ours, if there is one. */
 function VendorBill({ owner, month, reconciled }) {
   if (!reconciled) return null;
@@ -524,15 +783,17 @@ function Bill() {
     return html`${heading}
       <p><${AccountLink} owner=${owner} name=${bill.name} /></p>
       ${months}
-      <p id="nothing">${t("nothing_charged", { month: monthName(month) })}</p>
+      <${Nothing} bill=${bill} />
+      <${Later} owner=${owner} month=${month} later=${bill.later} />
       <${ByDay} bill=${bill} />`;
   return html`
     ${heading}
     <${Head} bill=${bill} before=${before} />
     ${months}
     <${VendorBill} owner=${owner} month=${month} reconciled=${vendors?.reconciled} />
+    <${Later} owner=${owner} month=${month} later=${bill.later} />
     <h2>${t("how_it_comes_about")}</h2>
-    <${Steps} bill=${bill} />
+    <${Parts} bill=${bill} />
     <${Adjustment} bill=${bill} />
     <${Compared} bill=${bill} before=${before} />
     <${ByCaller} bill=${bill} before=${before} />

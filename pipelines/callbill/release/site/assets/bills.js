@@ -20,7 +20,7 @@ async function loadBills(months, text, whole) {
   return {
     rows: lists.flatMap(({ rows }, at) =>
       rows.map((row) => ({
-        ...row,
+        ...asAdded(row),
         bill_month: months[at],
         product_name: productName(row.product_code),
         account_name: names.get(row.owner_uin) ?? null,

@@ -79,7 +79,7 @@ function ByMonth() {
       onChoose=${(at) => { window.location.href = address("bills", { from: months[at].bill_month, to: months[at].bill_month }); }} />
     <p>${t("rated_and_deducted")}</p>
     <${Fold} level="3" name="months" title=${t("months_as_a_table")}>
-      <${Table} name="months" label=${t("bills_by_month")} columns=${TOTALS} rows=${tables.totals}
+      <${Table} name="months" label=${t("bills_by_month")} columns=${TOTALS} rows=${tables.totals.map(asAdded)}
         cells=${{
           bill_month: (row) => monthLink(row.bill_month),
           is_final: (row) => t(row.is_final ? "final" : "open"),
@@ -110,13 +110,39 @@ function Changes() {
   if (rows.length === 0) return null;
   const month = rows[0].bill_month;
   return html`
-    <${Fold} name="changes" title=${t("largest_changes", { month: monthName(month), before: monthName(monthBefore(month)) })}>
+    <${Fold} name="changes" title=${t("largest_changes", { month: monthName(month), before: monthName(monthBefore(month)) })}
+        note=${html`<${Account} owner=${rows[0].account_name ?? rows[0].owner_uin} /> · <${Money} value=${rows[0].change_amount} signed />`}>
       <${Table} name="changes" label=${t("changes")} page=${10} rows=${rows}
-        columns=${["owner_uin", "before_amount", "deducted_amount", "change_amount", "calls_change"]}
+        columns=${["owner_uin", "before_amount", "deducted_amount", "change_amount", "calls_change", "usage_change"]}
         cells=${{
           owner_uin: (row) =>
             html`<${BillLink} owner=${row.owner_uin} month=${month}><${Account} owner=${row.owner_uin} name=${row.account_name} /><//>`,
         }} />
+    <//>`;
+}
+
+/** Who spent most, across all accounts; the last row is everyone else. */
+function Callers() {
+  if (tables.callers.length === 0) return null;
+  const total = sumBy(tables.callers, "real_cost");
+  const rows = tables.callers.map((row) => ({ ...row, share: percent(row.real_cost, total) }));
+  const month = rows[0].bill_month;
+  return html`
+    <${Fold} name="callers" title=${t("top_callers", { month: monthName(month) })}
+        note=${`${rows[0].account_name ?? rows[0].operate_uin} · ${rows[0].share ?? "–"}`}>
+      <${Table} name="callers" label=${t("top_callers", { month: monthName(month) })} page=${11} rows=${rows}
+        columns=${["operate_uin", "owner_uin", "calls", "real_cost", "share"]} totals=${["calls", "real_cost"]}
+        cells=${{
+          operate_uin: (row) =>
+            row.place === null
+              ? t("other_callers", { callers: number(row.callers) })
+              : html`<${Account} owner=${row.operate_uin} name=${row.account_name} />`,
+          owner_uin: (row) =>
+            row.place === null
+              ? null
+              : html`<${BillLink} owner=${row.owner_uin} month=${month}><${Account} owner=${row.owner_uin} name=${row.owner_name} /><//>`,
+        }} />
+      <${Source} mart="cost_allocation" where=${`bill_month = date '${month}-01'`} />
     <//>`;
 }
 
@@ -141,6 +167,7 @@ function Overview() {
     <${Cards} />
     <${ByMonth} />
     <${ByDay} />
+    <${Callers} />
     <${Changes} />
     <${Reconciled} />
     <h2 id="unbilled">${t("unbilled")}</h2>

@@ -165,6 +165,10 @@ function sumOf(texts) {
 /** The sum of a column. */
 const sumBy = (rows, column) => sumOf(rows.map((row) => row[column]));
 
+/** A bill whose discount is negative, as the pages show it: list cost, discount and precision
+ *  adjustment add up to what is deducted. The marts have list cost − cost. */
+const asAdded = (row) => ({ ...row, discount_amount: difference("0", row.discount_amount) });
+
 /** A part of a whole in percent with one decimal, null of nothing. */
 function percent(part, whole) {
   const [a, b] = aligned(part, whole);
@@ -183,6 +187,11 @@ function number(text, { signed = false } = {}) {
   const sign = isZero ? "" : negative ? "−" : signed ? "+" : "";
   return sign + grouped + (decimals === undefined ? "" : `.${decimals}`);
 }
+
+/** A price or a factor in a sentence, without the zeros behind its last digit. */
+const short = (text, options) =>
+  number(text.includes(".") ? text.replace(/\.?0+$/, "") : text, options);
+const shortSigned = (text) => short(text, { signed: true });
 
 /** Rows put together that have a key in common, in the order of the first of each. */
 function grouped(rows, keyOf) {
@@ -311,6 +320,24 @@ function monthName(month) {
   return language === "zh" ? `${year}年${at}月` : `${MONTHS[at - 1]} ${year}`;
 }
 
+/** A day as people write it. */
+function dayName(day) {
+  const [year, month, date] = day.split("-").map(Number);
+  return language === "zh" ? `${year}年${month}月${date}日` : `${date} ${MONTHS[month - 1]} ${year}`;
+}
+
+/** The first and the last of some days, or the one that they are. */
+function daysName(days) {
+  const [first, last] = [days.toSorted()[0], days.toSorted().at(-1)];
+  if (first === last) return dayName(first);
+  // Days of one month name it once.
+  const isOneMonth = first.slice(0, 7) === last.slice(0, 7);
+  const [from, to] = language === "zh"
+    ? [dayName(first), isOneMonth ? `${Number(last.slice(8))}日` : dayName(last)]
+    : [isOneMonth ? String(Number(first.slice(8))) : dayName(first), dayName(last)];
+  return t("from_to", { from, to });
+}
+
 /** The days of a month, as texts. */
 function daysOf(month) {
   const [year, at] = month.split("-").map(Number);
@@ -422,20 +449,20 @@ const NUMBERS = new Set(
     "cash_amount credit frozen entry_no share accounts actions unbilled_cost unexpected_rows",
     "files_loaded records_accepted records_rejected lines files before_amount change_amount",
     "calls_drawn calls_given_back calls_lost calls_left",
-    "this_value before_value change_value calls_change compared differing vendor_calls",
+    "this_value before_value change_value calls_change usage_change compared differing vendor_calls",
     "calls_difference vendor_price vendor_cost our_calls our_price our_cost cost_difference",
     "unexplained_difference missing_difference volume_difference price_difference",
     "rounding_difference period_difference differing_accounts unexplained_accounts",
     "simulated_calls simulated_rated_amount simulated_deducted_amount simulated_contract_price",
-    "simulated_real_cost difference",
+    "simulated_real_cost difference callers agreed_price",
   ]
     .join(" ")
     .split(" "),
 );
 const SIGNED = new Set(
   [
-    "change_amount change_value calls_change adjustment_amount residual_amount calls_difference",
-    "cost_difference unexplained_difference difference",
+    "change_amount change_value calls_change usage_change adjustment_amount residual_amount",
+    "calls_difference cost_difference unexplained_difference difference",
   ]
     .join(" ")
     .split(" "),
