@@ -281,7 +281,11 @@ def test_history_is_rebuilt_and_verified(
         " usage from 2026-02-20 to 2026-02-20, are late and settle from 2026-04-03 on"
     )
     assert f"Warning: {warning}\n" in ended.stdout
-    assert last_run(place)["warnings"] == [warning]
+    assert last_run(place)["warnings"] == [
+        warning,
+        "4 call(s) of 2026-02, whose bill is closed, are billed in 2026-04 (late usage): account(s)"
+        f" {OWNER}",
+    ]
     lines = "select line_type, calls from billing.bill_lines where settled_on = '2026-04-03'"
     assert query(place, lines) == [("late_usage", 4)]
     # And so are terms, if they are new.

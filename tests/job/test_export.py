@@ -531,7 +531,7 @@ def test_what_the_detail_has_no_columns_for_is_written_beside_it(tmp_path: Path)
     [drawn] = august["callbill-2026-08-quantities"]
     assert (drawn["资源包ID"], drawn["抵扣用量"], drawn["减免单号"]) == ("august", "2", "")
     in_detail = {row["订单ID"]: row for row in august["callbill-2026-08-detail"]}
-    assert (len(in_detail), in_detail[drawn["订单ID"]]["组件用量"]) == (2, "0.00200000")
+    assert (len(in_detail), in_detail[drawn["订单ID"]]["组件用量"]) == (2, "0.00000000")
 
     # The package has nothing to do with September.
     september = {

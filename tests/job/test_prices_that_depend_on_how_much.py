@@ -92,3 +92,22 @@ def test_nights_after_a_month_with_a_waiver_and_what_packages_get_back(
     for command in ("verify", "rebuild"):
         succeed(callbill(command, *places(tmp_path), project=project.folder))
     assert manifest(tmp_path)["settlement_hashes"] == sealed
+
+
+def test_an_export_of_calls_that_packages_cover_comes_back_without_a_difference(
+    project: ProjectCopy, tmp_path: Path
+) -> None:
+    """One of three calls is drawn, so the vendor's 组件用量 has two."""
+    term = {"package_id": "P", "calls": 1, "valid_from": "2026-09-01", "valid_to": "2026-10-01"}
+    land_terms(tmp_path, "packages", "2026-09-01", term)
+    land_calls(tmp_path, "2026-09-02", "2026-09-01a", "2026-09-01b", "2026-09-01c")
+    land_calls(tmp_path, "2026-09-03", "2026-09-01a", error_code="InternalError")
+    succeed(project.run_job(tmp_path, "--through", "2026-09-03"))
+    exported = tmp_path / "exported"
+    exported.mkdir()
+    export = ("export", *places(tmp_path), "--month=2026-09", f"--output={exported}")
+    succeed(callbill(*export, project=project.folder))
+    detail = exported / "callbill-2026-09-detail.csv"
+    ended = callbill("reconcile", *places(tmp_path), f"--bill={detail}", project=project.folder)
+    succeed(ended)
+    assert "Nothing differs." in ended.stdout

@@ -25,6 +25,7 @@ from callbill.base.settings import Settings, load_vars, today_or_utc
 from callbill.ingest.committing import LoadReport
 from callbill.ingest.landing import Skipped, Waiting, list_landing
 from callbill.ingest.shape_files import load_shapes, shape_names
+from callbill.jobs.closing import RecordsDue
 from callbill.jobs.locks import run_lock
 from callbill.jobs.status import status_of, write_status
 from callbill.jobs.summary import RunSummary
@@ -131,6 +132,7 @@ def _summary_of(candidate: Release, manifest: Manifest, run: dict[str, Any]) -> 
         unbilled = unbilled_calls_of(con, candidate.run_id)
         to_date = unbilled_to_date(con)
     order = list(catalogue())
+    due = run.get("records_due")
     return RunSummary(
         candidate.run_id,
         manifest.through,
@@ -150,7 +152,9 @@ def _summary_of(candidate: Release, manifest: Manifest, run: dict[str, Any]) -> 
                 Waiting(file["name"], _date(file["until"])) for file in run.get("files_waiting", [])
             ],
             warnings=run.get("warnings", []),
+            cleaned=run.get("values_cleaned", {}),
         ),
+        records_due=None if due is None else RecordsDue(**due),
         # In the order in which a run has them.
         results=sorted(results, key=lambda result: order.index(result.control_id)),
         unbilled=unbilled,

@@ -230,10 +230,8 @@ def _records_due(due: RecordsDue) -> str:
 def _show_unread(console: Console, summary: RunSummary) -> None:
     """The files that were not read, and why. With JSON logs the log names them instead."""
     loaded = summary.loaded
-    for skipped in loaded.skipped[:_MOST_FILES]:
+    for skipped in loaded.skipped:
         console.print(f"Not read: {printable(skipped.name)}: {skipped.why}")
-    if len(loaded.skipped) > _MOST_FILES:
-        console.print(f"  and {len(loaded.skipped) - _MOST_FILES} more that were not read")
     for waiting in loaded.waiting[:_MOST_FILES]:
         console.print(f"Waits: {printable(waiting.name)}: {waiting.why}")
     if len(loaded.waiting) > _MOST_FILES:

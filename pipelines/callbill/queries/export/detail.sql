@@ -27,7 +27,8 @@ select
     l.list_price as "组件刊例价",
     l.contract_price as "组件单价",
     l.price_unit as "组件价格单位",
-    l.used_amount as "组件用量",
+    -- As the vendor has it, without what packages cover. Those calls are in quantities.sql.
+    if(l.package_id is null, l.used_amount, 0) as "组件用量",
     l.used_amount_unit as "组件用量单位",
     null::varchar as "使用时长",
     null::varchar as "时长单位",
