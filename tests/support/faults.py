@@ -125,7 +125,7 @@ class Fault:
 
 def model(path: str, old: str, new: str) -> Callable[[Path, ProjectCopy], None]:
     """A mistake in a model or macro."""
-    return lambda _place, project: project.edit(path, old, new)
+    return lambda _place, project: project.edit(path, old, new, is_sql=True)
 
 
 def in_warehouse(*statements: str) -> Callable[[Path, ProjectCopy], None]:

@@ -6,11 +6,13 @@ For those, dbt parses only what has changed.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from callbill.base.settings import BillingVars
@@ -25,6 +27,8 @@ from tests.support.project import PROJECT
 from tests.support.shared import make_once
 
 _NAME = "partial_parse.msgpack"
+# In a copy of the project: what was edited in it.
+_EDITS = "edits.json"
 _compile_plan = plan.compile_plan
 _run_dbt = dbt.run_dbt
 _write_dbt_docs = dbt_docs.write_dbt_docs
@@ -63,7 +67,9 @@ def lend(parsed: Path) -> None:
     def compile_plan(layout: Layout, billing_vars: BillingVars, window: Window) -> Plan:
         kept = parsed.with_name(plan.plan_name(billing_vars, window))
         if not kept.exists():
-            made = _compile_plan(layout, billing_vars, window)
+            unedited = _plan_of_the_unedited(parsed, billing_vars, window)
+            made = edited(unedited, dbt.PROJECT) if unedited else None
+            made = made or _compile_plan(layout, billing_vars, window)
             _keep(kept, plan.as_json(made).encode())
         return plan.from_json(kept.read_text())
 
@@ -83,6 +89,37 @@ def lend(parsed: Path) -> None:
     plan.compile_plan = compile_plan
     plan.run_dbt = dbt_docs.run_dbt = run_dbt
     site.write_dbt_docs = write_dbt_docs
+
+
+def note_edit(project: Path, path: str, old: str, new: str, *, is_sql: bool) -> None:
+    """Note what is edited in a copy of the project."""
+    file = project / _EDITS
+    edits = json.loads(file.read_text()) if file.exists() else []
+    file.write_text(json.dumps([*edits, (path, old, new, is_sql)]))
+
+
+def edited(made: Plan, project: Path) -> Plan | None:
+    """A plan with the edits of a project, if each is of SQL that a compiled model has once."""
+    if not (project / _EDITS).exists():
+        return None
+    models = {model.name: model for model in made.models}
+    for path, old, new, is_sql in json.loads((project / _EDITS).read_text()):
+        model = models.get(Path(path).stem)
+        if not is_sql or model is None or model.sql.count(old) != 1:
+            return None
+        models[model.name] = replace(model, sql=model.sql.replace(old, new))
+    return replace(made, models=tuple(models.values()))
+
+
+def _plan_of_the_unedited(parsed: Path, billing_vars: BillingVars, window: Window) -> Plan | None:
+    """The plan of the project itself for a night of this kind, if one was made."""
+    copy = dbt.PROJECT
+    try:
+        dbt.PROJECT = PROJECT
+        kept = parsed.with_name(plan.plan_name(billing_vars, window))
+    finally:
+        dbt.PROJECT = copy
+    return plan.from_json(kept.read_text()) if kept.exists() else None
 
 
 def lend_no_docs() -> None:

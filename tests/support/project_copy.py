@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.commands import run_job
+from tests.support.parsed import note_edit
 from tests.support.project import INGEST, PROJECT
 
 
@@ -34,9 +35,11 @@ class ProjectCopy:
     ) -> subprocess.CompletedProcess[str]:
         return run_job(place, *arguments, project=self.folder, before=before)
 
-    def edit(self, path: str, old: str, new: str) -> None:
-        """Replace what occurs once in a file."""
+    def edit(self, path: str, old: str, new: str, *, is_sql: bool = False) -> None:
+        """Replace what occurs once in a file. Of a model's SQL, which dbt passes on as it is, runs
+        need not have dbt compile the models again."""
         file = self.folder / path
         text = file.read_text()
         assert text.count(old) == 1, f"{path}: {old!r} occurs {text.count(old)} times"
         file.write_text(text.replace(old, new))
+        note_edit(self.folder, path, old, new, is_sql=is_sql)
