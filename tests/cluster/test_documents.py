@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,8 @@ def test_from_nothing_to_a_night_on_spark(tmp_path: Path, sample_place: Path) ->
     try:
         stdout, stderr = started.communicate(timeout=1200)
     finally:
-        os.killpg(started.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # of a script that failed early nothing is left
+            os.killpg(started.pid, signal.SIGKILL)
     assert started.returncode == 0, stdout + stderr
     # The wheel, in its own environment, and not this checkout.
     assert list((tmp_path / "environment").glob("lib/*/site-packages/callbill/__init__.py"))
