@@ -387,7 +387,7 @@ def test_a_bill_answers_what_people_ask(browser: Browser, sample_place: Path) ->
         assert "233 → 227" in changed
         owed = page.locator("#owed").inner_text()
         assert "owes for September 2026" in owed
-        assert owed.endswith("No payments are known here.")
+        assert owed.endswith("No payment of this account is known.")
         assert page.locator("#why li").all_inner_texts() == [
             "54.75 CNY per 1,000 calls = list price 60 × discount factor 0.9125, by the contract"
             " for calls since 28 August 2026.",

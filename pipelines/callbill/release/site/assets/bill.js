@@ -93,7 +93,7 @@ function Charged({ bill, isFinal, payment }) {
     payment === "arrears" && compareDecimals(due, sumBy(bill.account.months, "deducted_amount")) < 0;
   if (isPartly)
     return t(isFinal ? "charged_due" : "charged_due_so_far", { ...values, due: html`<${Money} value=${due} />` });
-  return html`${t(isFinal ? "owed" : "owed_so_far", values)}${payment === null ? html` ${t("owed_unknown")}` : null}`;
+  return html`${t(isFinal ? "owed" : "owed_so_far", values)}${payment === null ? html` ${t("payment_unknown")}` : null}`;
 }
 
 /** What made a bill more or less than that of the month before: three parts, which add up to it. */
@@ -130,7 +130,7 @@ function Head({ bill, before }) {
           <span class="badge ${isFinal ? "good" : "care"}" data-state="final">${t(isFinal ? "final" : "open")}</span>
           ${payment
             ? html` <span class="badge ${payment === "paid" ? "good" : "error"}" data-state="payment">${t(payment)}</span>`
-            : html` <span class="soft">${t("payment_unknown")}</span>`}
+            : null}
         </p>
         <p id="owed"><${Charged} bill=${bill} isFinal=${isFinal} payment=${payment} /></p>
         <${Why} bill=${bill} />
@@ -806,7 +806,7 @@ function Nothing({ bill }) {
   return html`
     <p id="nothing">${t("nothing_charged", { month: monthName(month), calls: values.calls_received })} ${
       reasons.map((reason) => html`${reason} `)
-    }${isLinked ? html`<a href="runs.html#unbilled">${t("runs_and_controls")}</a>` : null}</p>`;
+    }${isLinked ? t("reasons_are_in", { link: html`<a href="runs.html#unbilled">${t("runs_and_controls")}</a>` }) : null}</p>`;
 }
 
 /** Whether the vendor's bill for the month agrees with ours, if there is one. */
