@@ -1056,7 +1056,7 @@ def test_addresses_of_nothing(browser: Browser, sample_place: Path) -> None:
         page.goto(address(sample_place, "bill.html", owner="100000000004", month="2026-07"))
         page.locator("text=Nothing was charged in July 2026. Calls made in it: 1.").wait_for()
         reason = page.locator("#nothing").inner_text()
-        assert "1 succeeded but cannot be billed: their records came too late" in reason
+        assert "1 succeeded but cannot be billed: its records came too late" in reason
         page.goto(address(sample_place, "account.html", owner="1"))
         page.locator("text=knows no account 1").wait_for()
         page.goto(address(sample_place, "reconciliation.html", owner="1", month="2026-09"))
