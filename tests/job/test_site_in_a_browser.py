@@ -327,6 +327,8 @@ def test_from_the_front_page_to_a_bill(browser: Browser, sample_place: Path) -> 
         page.locator(".head .big").wait_for()
         assert figure(page, "deducted_amount") == "0.24"
         assert page.locator("[data-state=payment]").inner_text() == "In arrears"
+        owed = " ".join(page.locator("#owed").inner_text().split())
+        assert owed == "Charged for August 2026; 0.04 CNY are still due on this account."
         assert "Suspended" in page.locator("main").inner_text()
         unfold(page)
         assert [row["real_cost"] for row in lines(page)] == ["0.24000000"]
@@ -346,6 +348,27 @@ def test_the_overview_finds_an_account_by_name(browser: Browser, sample_place: P
         assert [row["owner_uin"] for row in table(page, "accounts")] == ["100000000004"]
 
 
+def test_a_bill_says_what_is_paid_and_how_far_its_month_is(
+    browser: Browser, sample_place: Path
+) -> None:
+    with opened(browser) as page:
+        page.goto(address(sample_place, "bill.html", owner="100000000008", month="2026-09"))
+        page.locator(".head .big").wait_for()
+        paid = page.locator("#owed").inner_text()
+        assert paid == "Charged for September 2026; it has been paid."
+        page.goto("about:blank")
+        page.goto(address(sample_place, "bill.html", owner="100000000005", month="2026-10"))
+        page.locator("#days-settled").wait_for()
+        assert page.locator("#days-settled").inner_text() == "(2 of 31 days are settled.)"
+        page.goto("about:blank")
+        page.goto(address(sample_place, "bill.html", owner="100000000004", month="2026-07"))
+        nothing = page.locator("#nothing")
+        nothing.wait_for()
+        assert "1 succeeded but cannot be billed: its records" in nothing.inner_text()
+        nothing.get_by_role("link", name="Runs and controls").click()
+        page.locator("h1").wait_for()
+
+
 def test_a_bill_answers_what_people_ask(browser: Browser, sample_place: Path) -> None:
     """What account 4 owes for September, what changed against August, who spent most, and why the
     bill counts 231 calls and the month 227."""
@@ -362,14 +385,24 @@ def test_a_bill_answers_what_people_ask(browser: Browser, sample_place: Path) ->
         changed = page.locator("#calls-changed").inner_text()
         assert "229 → 231" in changed
         assert "233 → 227" in changed
-        assert "owes for September 2026" in page.locator("#owed").inner_text()
+        owed = page.locator("#owed").inner_text()
+        assert "owes for September 2026" in owed
+        assert owed.endswith("No payment of this account is known.")
         assert page.locator("#why li").all_inner_texts() == [
             "54.75 CNY per 1,000 calls = list price 60 × discount factor 0.9125, by the contract"
             " for calls since 28 August 2026.",
             "Re-rating on 4 September 2026: the contract became known after 43 calls of"
             " 28 August 2026 to 2 September 2026 had been charged. They moved from 60 to 54.75:"
-            " −0.22575 CNY. 28 of them are on earlier bills, which stay as they are.",
+            " −0.22575 CNY: −0.147 for 28 calls of earlier bills, −0.07875 for 15 calls of this"
+            " month, which the rows below have at their new price. 28 of them are on earlier"
+            " bills, which stay as they are.",
         ]
+        assert "1 call of 29 August 2026, on an earlier bill, that turned out void" in (
+            page.locator("#parts").inner_text()
+        )
+        unfold(page)
+        assert page.locator("#calls-and-cost").count() == 0
+        assert "of the cost before rounding" in page.locator("main").inner_text()
         assert figure(page, "sum-calls") == "231"
         assert "The bill counts 231 calls; 227 of the calls made in September" in (
             page.locator("#calls").inner_text()
@@ -433,10 +466,26 @@ def test_a_final_bill_leads_to_what_became_known_later(
         )
         assert (calls, cost) == (4, Decimal("0.07200000"))
         assert later.locator("li").inner_text() == (
-            "September 2026: Correction: −1 calls, −0.05475 CNY;"
+            "September 2026: Correction: −1 call, −0.05475 CNY;"
             " Late usage: +5 calls, +0.27375 CNY; Re-rating of 28 calls: −0.147 CNY;"
             " together +0.072 CNY"
         )
+        assert page.locator("#why li").all_inner_texts() == [
+            "60 CNY per 1,000 calls is the list price. A contract for calls since 28 August 2026"
+            " became known on 4 September 2026: calls were re-rated on a later bill."
+        ]
+        unfold(page)
+        assert page.locator("#calls-and-cost").inner_text() == (
+            "Calls are as known now (233). Cost is what this bill charged (229 calls); the rest is"
+            " on later bills."
+        )
+        walk = page.locator("table.calls tr").evaluate_all(
+            "rows => rows.map(row => [...row.children].map(cell => cell.innerText).join(' '))"
+        )
+        assert walk[1:3] == [
+            "Late, charged on a later bill −5",
+            "Void, taken back on a later bill +1",
+        ]
         later.get_by_role("link", name="September 2026").click()
         page.locator("h1:has-text('Bill for September 2026')").wait_for()
         assert page.locator("#later").count() == 0
@@ -533,7 +582,10 @@ def test_the_overview_ranks_callers_of_all_accounts(browser: Browser, sample_pla
         " order by sum(real_cost) desc, owner_uin, operate_uin",
     )
     assert len(expected) == 12
-    for language, others in (("en", "2 other callers"), ("zh", "其他 2 个操作者")):
+    for language, others, sum_name in (
+        ("en", "2 other callers", "Sum of 12 callers"),
+        ("zh", "其他 2 个操作者", "合计 12 个操作者"),
+    ):
         with opened(browser, language=language) as page:
             page.goto(address(sample_place, "index.html"))
             page.locator("#table-callers tbody tr").first.wait_for()
@@ -547,7 +599,10 @@ def test_the_overview_ranks_callers_of_all_accounts(browser: Browser, sample_pla
                 "select sum(rated_amount)::varchar from billing.monthly_bills"
                 " where bill_month = '2026-09-01'",
             )
-            total = page.locator("#table-callers tfoot [data-column=real_cost]")
+            sums = page.locator("#table-callers tfoot")
+            assert sums.locator("th").inner_text() == sum_name
+            assert sums.locator("[data-column=share]").inner_text() == "100.0%"
+            total = sums.locator("[data-column=real_cost]")
             assert total.get_attribute("data-value") == rated
 
 
@@ -1001,7 +1056,7 @@ def test_addresses_of_nothing(browser: Browser, sample_place: Path) -> None:
         page.goto(address(sample_place, "bill.html", owner="100000000004", month="2026-07"))
         page.locator("text=Nothing was charged in July 2026. Calls made in it: 1.").wait_for()
         reason = page.locator("#nothing").inner_text()
-        assert "1 succeeded but cannot be billed: their records came too late" in reason
+        assert "1 succeeded but cannot be billed: its records came too late" in reason
         page.goto(address(sample_place, "account.html", owner="1"))
         page.locator("text=knows no account 1").wait_for()
         page.goto(address(sample_place, "reconciliation.html", owner="1", month="2026-09"))

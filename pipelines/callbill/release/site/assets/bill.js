@@ -83,6 +83,19 @@ function paymentOf(bill) {
   return account.notice.length > 0 ? "arrears" : "paid";
 }
 
+/** What is charged, and what is known of its payment: the state of the badge, in a sentence. */
+function Charged({ bill, isFinal, payment }) {
+  const values = { month: monthName(bill.month) };
+  if (payment === "paid") return t(isFinal ? "charged_paid" : "charged_paid_so_far", values);
+  const due = bill.account?.notice[0]?.amount_due ?? "0";
+  // As much is due as was ever deducted: nothing is paid.
+  const isPartly =
+    payment === "arrears" && compareDecimals(due, sumBy(bill.account.months, "deducted_amount")) < 0;
+  if (isPartly)
+    return t(isFinal ? "charged_due" : "charged_due_so_far", { ...values, due: html`<${Money} value=${due} />` });
+  return html`${t(isFinal ? "owed" : "owed_so_far", values)}${payment === null ? html` ${t("payment_unknown")}` : null}`;
+}
+
 /** What made a bill more or less than that of the month before: three parts, which add up to it. */
 function ChangeOf({ bill, before }) {
   const [now, then] = [figuresOf(bill), figuresOf(before)];
@@ -117,9 +130,9 @@ function Head({ bill, before }) {
           <span class="badge ${isFinal ? "good" : "care"}" data-state="final">${t(isFinal ? "final" : "open")}</span>
           ${payment
             ? html` <span class="badge ${payment === "paid" ? "good" : "error"}" data-state="payment">${t(payment)}</span>`
-            : html` <span class="soft">${t("payment_unknown")}</span>`}
+            : null}
         </p>
-        <p id="owed">${t(isFinal ? "owed" : "owed_so_far", { month: monthName(month) })}</p>
+        <p id="owed"><${Charged} bill=${bill} isFinal=${isFinal} payment=${payment} /></p>
         <${Why} bill=${bill} />
         ${change === null
           ? null
@@ -130,7 +143,10 @@ function Head({ bill, before }) {
                 month: html`<${BillLink} owner=${owner} month=${before.month}>${monthName(before.month)}<//>`,
                 earlier: html`<${Money} value=${earlier} />`,
               },
-            )} ${direction === 0 ? null : html`<${ChangeOf} bill=${bill} before=${before} />`}</p>`}
+            )} ${isFinal ? null : html`<span id="days-settled">${t("days_settled", {
+              settled: String(days.filter((day) => day <= facts.through).length),
+              days: String(days.length),
+            })}</span> `}${direction === 0 ? null : html`<${ChangeOf} bill=${bill} before=${before} />`}</p>`}
       </div>
       <dl class="facts">
         <div><dt>${t("recipient")}</dt><dd><${AccountLink} owner=${owner} name=${name} /></dd></div>
@@ -222,16 +238,21 @@ const ABOUT = {
   made: "part_made_about",
   usage: "part_late_usage_about",
   late_usage: "part_late_usage_about",
-  correction: "part_correction_about",
   rerating: "part_rerating_about",
 };
 
 function PartTitle({ part, month, isAlone }) {
   const { kind, lines, moved } = part;
-  const values = { month: monthName(month), days: daysOfLines(lines), moved: number(moved ?? "0") };
+  const calls = callsOf((moved ?? part.calls).replace("-", ""));
+  const values = { month: monthName(month), days: daysOfLines(lines), calls };
   if (kind === "made" && isWaived(lines[0])) return html`${t("part_waived")}<small>${values.days}</small>`;
   if (kind === "made" && isAlone) return t("part_made", values);
-  return html`${kind === "made" ? t("part_made", values) : term(kind)}<small>${t(ABOUT[kind], values)}</small>`;
+  const about = kind !== "correction"
+    ? ABOUT[kind]
+    : !isWaived(lines[0])
+      ? "part_correction_void"
+      : part.calls.startsWith("-") ? "part_correction_waived" : "part_correction_not_waived";
+  return html`${kind === "made" ? t("part_made", values) : term(kind)}<small>${t(about, values)}</small>`;
 }
 
 /** From calls and prices to the amount. Rows add up to the cost, and that with the precision
@@ -286,6 +307,22 @@ function Parts({ bill }) {
 // More prices than these are in the table alone.
 const PRICES_IN_HEAD = 4;
 
+/** A contract for some lines of a month that became known after it: they were charged without it. */
+function lateContractOf({ account, month }, lines) {
+  const last = lines.map((row) => row.usage_date).sort().at(-1);
+  const first = lines.map((row) => row.usage_date).sort()[0];
+  return (account?.contracts ?? [])
+    .filter(
+      (contract) =>
+        contract.component_code === lines[0].component_code &&
+        contract.known_from.slice(0, 7) > month &&
+        contract.effective_from <= last &&
+        (contract.effective_to === null ||
+          (contract.effective_to > first && contract.effective_to > contract.effective_from)),
+    )
+    .toSorted((a, b) => (a.known_from < b.known_from ? -1 : 1))[0] ?? null;
+}
+
 /** The contract that gives some lines their price, null if there is none or it is not known. */
 function contractOf({ account }, [row, ...others]) {
   const first = [row, ...others].map((line) => line.usage_date).sort()[0];
@@ -309,7 +346,15 @@ function PriceSentence({ bill, lines }) {
   const price = html`<b>${short(row.contract_price)} ${unitOf(row)}</b>`;
   if (isPackage(row)) return t("price_of_package", { package: standsFor(row) });
   const at = row.stands ? html`${price} (${standsFor(row)})` : price;
-  if (row.discount !== null && isZero(difference(row.discount, "1"))) return t("price_is_list_price", { price: at });
+  if (row.discount !== null && isZero(difference(row.discount, "1"))) {
+    const late = lateContractOf(bill, lines);
+    if (late === null) return t("price_is_list_price", { price: at });
+    const isRerated = bill.later.some(({ line_type }) => line_type === "rerating");
+    return html`${t("price_was_list_price", { price: at })} ${t(
+      isRerated ? "contract_known_later_rerated" : "contract_known_later",
+      { from: dayName(late.effective_from), known: dayName(late.known_from) },
+    )}`;
+  }
   const contract = contractOf(bill, lines);
   const until = contract?.effective_to ?? null;
   const by = contract === null
@@ -328,10 +373,20 @@ function ReratingSentence({ bill, lines }) {
   const moves = movesOf(lines).filter(({ charged, taken }) => charged.length && taken.length);
   if (moves.length === 0) return null;
   const charged = moves.flatMap((move) => move.charged);
-  const earlier = sumBy(
-    charged.filter((side) => !side.lines[0].usage_date.startsWith(bill.month)),
-    "calls",
-  );
+  const isHere = (row) => row.usage_date.startsWith(bill.month);
+  const earlier = sumBy(charged.filter((side) => !isHere(side.lines[0])), "calls");
+  const here = sumBy(charged.filter((side) => isHere(side.lines[0])), "calls");
+  const cost = (of) => html`<span class="figure">${shortSigned(sumBy(of, "real_cost"))}</span>`;
+  const split = here === "0"
+    ? null
+    : earlier === "0"
+      ? t("why_rerating_here")
+      : t("why_rerating_split", {
+          earlier: callsOf(earlier),
+          earlier_cost: cost(lines.filter((row) => !isHere(row))),
+          here: callsOf(here),
+          here_cost: cost(lines.filter(isHere)),
+        });
   const isContract = (bill.account?.contracts ?? []).some(
     ({ component_code, known_from }) =>
       known_from === lines[0].settled_on && component_code === lines[0].component_code,
@@ -339,12 +394,13 @@ function ReratingSentence({ bill, lines }) {
   return html`<li data-why="rerating">${t("why_rerating", {
     settled: dayName(lines[0].settled_on),
     cause: t(isContract ? "contract_became_known" : "price_became_known"),
-    calls: number(sumBy(charged, "calls")),
+    calls: callsOf(sumBy(charged, "calls")),
     days: daysOfLines(moves.flatMap(({ of }) => of)),
     old: pricesOf(moves.flatMap((move) => move.taken)),
     new: pricesOf(charged),
-    cost: html`<span class="figure">${shortSigned(sumBy(lines, "real_cost"))}</span>`,
-  })}${earlier === "0" ? null : html` ${t("why_rerating_earlier", { calls: number(earlier) })}`}</li>`;
+    cost: cost(lines),
+    split,
+  })}${earlier === "0" ? null : html` ${tOf(earlier, "why_rerating_earlier", { calls: number(earlier) })}`}</li>`;
 }
 
 function Why({ bill }) {
@@ -371,7 +427,7 @@ function Later({ owner, month, later }) {
   if (later.length === 0) return null;
   const part = (row) => t(row.line_type === "rerating" ? "later_rerated" : "later_part", {
     type: term(row.line_type),
-    calls: number(row.line_type === "rerating" ? row.calls_charged : row.calls, { signed: row.line_type !== "rerating" }),
+    calls: callsOf(row.line_type === "rerating" ? row.calls_charged : row.calls, { signed: row.line_type !== "rerating" }),
     cost: html`<span class="figure">${shortSigned(row.real_cost)}</span>`,
   });
   return html`
@@ -416,21 +472,34 @@ function Adjustment({ bill }) {
 
 // ---- Calls of the bill and calls of the month.
 
+/** The calls of a month that this bill charges: a waived call was charged, and is taken back. */
+function chargedOf({ month, lines }) {
+  const inMonth = lines.filter((row) => row.usage_date.startsWith(month));
+  return difference(sumBy(inMonth, "calls"), sumBy(inMonth.filter(isWaived), "calls"));
+}
+
+/** The calls of a month that are not on its bill, by what later bills did with them if that is all. */
+function elsewhereOf(later, elsewhere) {
+  const calls = (type) => difference("0", sumBy(later.filter((row) => row.line_type === type), "calls"));
+  const known = [["calls_late_later", calls("late_usage")], ["calls_void_later", calls("correction")]];
+  const isAll = compareDecimals(sumOf(known.map(([, count]) => count)), elsewhere) === 0;
+  return (isAll ? known : [["calls_on_later_bills", elsewhere]]).filter(([, count]) => count !== "0");
+}
+
 /** Why a bill may count other calls than were made in its month, and how one becomes the other. */
 function Calls({ bill }) {
   const { month, lines, usage } = bill;
   const inMonth = lines.filter((row) => row.usage_date.startsWith(month));
   const earlier = lines.filter((row) => !row.usage_date.startsWith(month));
   const made = sumBy(usage, "calls_billed");
-  const here = sumBy(inMonth, "calls");
   // A waived call was made all the same.
   const waived = sumBy(inMonth.filter(isWaived), "calls");
-  const elsewhere = difference(difference(here, made), waived);
+  const elsewhere = difference(chargedOf(bill), made);
   const total = sumBy(lines, "calls");
   const rows = [
     ["calls_of_the_month", made],
     ...(waived === "0" ? [] : [["calls_waived", waived]]),
-    ...(elsewhere === "0" ? [] : [["calls_on_later_bills", elsewhere]]),
+    ...elsewhereOf(bill.later, elsewhere),
     ...LINE_TYPES.map((type) => [type, sumBy(earlier.filter((row) => row.line_type === type), "calls")])
       .filter(([, calls]) => calls !== "0"),
     ["calls_of_the_bill", total],
@@ -470,6 +539,7 @@ function ByDay({ bill }) {
       real_cost: billed.length ? sumBy(billed, "real_cost") : "0.00000000",
     };
   });
+  const [known, charged] = [sumBy(usage, "calls_billed"), chargedOf(bill)];
   const text = OUTCOMES.map((column) => `${number(sumBy(usage, column))} ${term(column)}`).join(", ");
   const earlier = lines.filter((row) => !row.usage_date.startsWith(month));
   return html`
@@ -483,6 +553,8 @@ function ByDay({ bill }) {
         note=${earlier.length ? t("without_earlier_months", { cost: number(sumBy(earlier, "real_cost")) }) : null}>
       <${Table} name="days" label=${t("by_day")} rows=${rows}
         columns=${["usage_date", ...OUTCOMES, "real_cost"]} totals=${[...OUTCOMES, "real_cost"]} />
+      ${bill.adjustment === null || known === charged ? null : html`
+        <p id="calls-and-cost">${t("calls_and_cost_differ", { known: number(known), charged: callsOf(charged) })}</p>`}
     <//>
     <${Fold} level="3" open=${false} name="usage" title=${t("calls_by_day_and_caller")}>
       <${Table} name="usage" label=${t("calls_by_day_and_caller")} columns=${USAGE} rows=${usage}
@@ -569,7 +641,7 @@ function ByCaller({ bill, before }) {
       share: rows[0].share ?? "–",
     })}</p>
     <${Table} name="callers" label=${t("by_caller")} columns=${columns} rows=${rows}
-      totals=${["calls", "list_cost", "real_cost"]}
+      totals=${["calls", "list_cost", "real_cost"]} sums=${{ share: percent(total, total) }}
       cells=${{ operate_uin: (row) => html`<${Account} owner=${row.operate_uin} name=${row.account_name} />` }} />
     <${Fold} level="3" open=${false} name="regions" title=${t("by_caller_and_region")}>
       <${Table} name="regions" label=${t("by_caller_and_region")} rows=${bill.callers}
@@ -725,12 +797,16 @@ function Nothing({ bill }) {
   const isAll = (column) => calls[column] === calls.calls_received;
   const values = Object.fromEntries(counts.map(([column, count]) => [column, number(count)]));
   const reasons = isAll("calls_failed")
-    ? ["nothing_all_failed"]
-    : OUTCOMES.filter((column) => calls[column] !== "0").map((column) => WITHOUT_BILL[column]);
+    ? [t("nothing_all_failed")]
+    : OUTCOMES.filter((column) => calls[column] !== "0").map((column) =>
+        tOf(calls[column], WITHOUT_BILL[column], values),
+      );
+  // The page of runs says why; a site for one customer has none.
+  const isLinked = calls.calls_unbilled !== "0" && facts.customer === null;
   return html`
     <p id="nothing">${t("nothing_charged", { month: monthName(month), calls: values.calls_received })} ${
-      reasons.map((reason) => html`${t(reason, values)} `)
-    }</p>`;
+      reasons.map((reason) => html`${reason} `)
+    }${isLinked ? t("reasons_are_in", { link: html`<a href="runs.html#unbilled">${t("runs_and_controls")}</a>` }) : null}</p>`;
 }
 
 /** Whether the vendor's bill for the month agrees with ours, if there is one. */

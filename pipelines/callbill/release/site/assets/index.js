@@ -49,7 +49,7 @@ function Cards() {
             ${t("card_month", { accounts: number(row.accounts), calls: number(row.calls) })}</a></li>`,
       )}
       ${tables.totals.length === 0 ? html`<li><b>${t("no_bill_yet")}</b></li>` : null}
-      <li><a href="#arrears"><span class="label">${term("arrears")}</span><b>${number(owing)}</b> ${t("card_arrears")}</a></li>
+      <li><a href="#arrears"><span class="label">${term("arrears")}</span><b>${number(owing)}</b> ${tOf(owing, "card_arrears")}</a></li>
       <li><a href="#unbilled"><span class="label">${term("calls_unbilled")}</span><b>${number(unbilled)}</b> ${t("card_unbilled")}</a></li>
       ${tables.reconciled.slice(0, 1).map(
         (row) => html`
@@ -132,6 +132,8 @@ function Callers() {
         note=${`${rows[0].account_name ?? rows[0].operate_uin} · ${rows[0].share ?? "–"}`}>
       <${Table} name="callers" label=${t("top_callers", { month: monthName(month) })} page=${11} rows=${rows}
         columns=${["operate_uin", "owner_uin", "calls", "real_cost", "share"]} totals=${["calls", "real_cost"]}
+        sums=${{ share: percent(total, total) }}
+        sumName=${t("sum_of_callers", { callers: number(sumBy(rows.map((row) => ({ callers: String(row.callers) })), "callers")) })}
         cells=${{
           operate_uin: (row) =>
             row.place === null

@@ -309,6 +309,12 @@ function Term({ name }) {
   return html`<span title=${about || null}>${term(name)}</span>`;
 }
 
+/** A sentence on so many: of one it may have its own words. */
+const tOf = (count, key, values) => t(count.replace("-", "") === "1" ? `${key}_one` : key, values);
+
+/** "1 call", "28 calls". */
+const callsOf = (count, options) => tOf(count, "calls_number", { calls: number(count, options) });
+
 const MONTHS = [
   ...["January", "February", "March", "April", "May", "June", "July", "August", "September"],
   ...["October", "November", "December"],
@@ -487,10 +493,11 @@ const ROWS_A_PAGE = isPhone ? 10 : 50;
 /**
  * Rows in pages, sorted by the column whose heading is chosen. `cells` has a function for each column
  * that is not shown as it is, `totals` the columns that are added up under the rows. What is shown
- * can be taken along as CSV or a workbook.
+ * can be taken along as CSV or a workbook. `sums` has what else the row of sums says, and `sumName`
+ * what it is called if it is not of as many rows.
  */
 function Table({ name, label, columns, rows, cells = {}, totals = [], page = ROWS_A_PAGE,
-  files = true }) {
+  files = true, sums: said = {}, sumName = t("sum_of", { rows: rows.length }) }) {
   const [order, setOrder] = useState({ column: null, descending: false });
   const [first, setFirst] = useState(0);
   useEffect(() => setFirst(0), [rows.length]);
@@ -546,10 +553,10 @@ function Table({ name, label, columns, rows, cells = {}, totals = [], page = ROW
           ? html`<tfoot role="rowgroup"><tr role="row">
               ${columns.map((column, at) =>
                 at === 0
-                  ? html`<th scope="row" role="rowheader">${t("sum_of", { rows: rows.length })}</th>`
+                  ? html`<th scope="row" role="rowheader">${sumName}</th>`
                   : html`<td role="cell" class=${kind(column)} data-column=${column}
                         data-value=${sums[column] ?? ""} data-label=${term(column)}>${
-                      column in sums ? number(sums[column], { signed: SIGNED.has(column) }) : ""
+                      column in sums ? number(sums[column], { signed: SIGNED.has(column) }) : (said[column] ?? "")
                     }</td>`,
               )}
             </tr></tfoot>`
