@@ -153,7 +153,9 @@ def _count_unread(settings: Settings, release: Release | None) -> int | None:
     except UsageError:
         return None
     try:
-        known = known_files(Warehouse.open_read_only(settings.warehouse))
+        warehouse = Warehouse.open_read_only(settings.warehouse)
+        with closing(warehouse.con):
+            known = known_files(warehouse)
     except CallbillError:  # a run has it, or it is lost
         known = {}
     released = {load.path for load in loads}

@@ -36,8 +36,8 @@ def write_relations(
     done before a model is written, by the model's name.
 
     What the last night wrote by the same plan, and would be the same now, stays: views, and empty
-    tables of a feed that has no records. Of the others the rows alone are written again: columns
-    and comments are those of the plan.
+    tables of a feed of which no file was loaded. Of the others the rows alone are written again:
+    columns and comments are those of the plan.
 
     Raises CallbillError if a model cannot be built, or has not the columns of its contract.
     """
