@@ -81,6 +81,7 @@ class _Reading:
         self.feed = self.shape.feed
         self.files = {file.source_file_id: file for file in task.files}
         self.unreadable: dict[str, str] = {}
+        self.lines_are_plain = False
         self.output = Output(con, task, self.feed.kept_as == "parquet")
         self.judge = Judge(con, task, self.shape, self.output)
         self.lines = LineReader(con, self.judge)
@@ -190,13 +191,9 @@ class _Reading:
         """The files that DuckDB may read whole, and the number of records that it must find in
         each, where Python can count them beforehand."""
         if layout.kind == "json" and self.shape.reading_rules >= 2:
-            odd = json_lines.odd_files(
-                self.con,
-                self.shape,
-                list(paths.values()),
-                identifier_rules().unusual_request_id_in_json(),
-            )
-            return {name: path for name, path in paths.items() if str(path) not in odd}, {}
+            look = json_lines.look_at_lines(self.con, self.shape, list(paths.values()))
+            self.lines_are_plain = look.are_plain
+            return {name: path for name, path in paths.items() if str(path) not in look.odd}, {}
         if layout.kind != "csv":
             return paths, {}
         if layout.columns and not layout.csv.is_usual:
@@ -233,7 +230,11 @@ class _Reading:
         if layout.kind == "csv" and not layout.columns:
             return True
         relation = self.judge.judged(
-            self._with_oddities(self._whole_files(layout, paths), self._checked_when_read(layout)),
+            self._with_oddities(
+                self._whole_files(layout, paths),
+                self._checked_when_read(),
+                is_json=layout.kind == "json",
+            ),
             paths,
             keep_fields=False,
             are_plain=True,
@@ -257,9 +258,7 @@ class _Reading:
         self.output.discard_last_part()
         return False
 
-    def _checked_when_read(self, layout: _Layout) -> list[str]:
-        if layout.kind == "json":
-            return []  # `odd_files` has looked at request ids
+    def _checked_when_read(self) -> list[str]:
         later = self.shape.checked_when_written
         return [name for name in self.feed.identifiers if name not in later]
 
@@ -287,9 +286,12 @@ class _Reading:
         by one pattern."""
         rules, kind = identifier_rules(), self.feed.identifiers[name]
         oddity = f"({name} is not null and not {rules.is_plain(name, kind)})"
+        usual = rules.is_usual(name, kind)
         if is_json:
             oddity += f" or {json_lines.may_be_no_text(name)}"
-        return f"case when {rules.is_usual(name, kind)} then false else {oddity} end"
+            if self.lines_are_plain and kind == "request":
+                usual = rules.is_usual_in_plain_line(name)
+        return f"case when {usual} then false else {oddity} end"
 
     def _with_oddities(
         self, texts: Relation, names: Collection[str], *, is_json: bool = False

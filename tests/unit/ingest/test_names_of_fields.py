@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
-from callbill.ingest.readers.json_lines import odd_files
+from callbill.ingest.readers.json_lines import look_at_lines
 from callbill.ingest.shapes import shape_of
 
 from tests.support.single_files import USUAL, contents, path_of, read, verified
@@ -75,7 +75,7 @@ def test_some_lines_of_many_count_too(tmp_path: Path) -> None:
     assert sorted(codes, key=str) == [*["InternalError"] * len(spellings), None]
 
 
-@pytest.mark.parametrize("other", ["Error_Code", "error_code ", "\\u0065rror_code"])
+@pytest.mark.parametrize("other", ["Error_Code", "error_code ", "\\u0045rror_code"])
 def test_one_line_of_many_has_the_file_read_line_by_line(tmp_path: Path, other: str) -> None:
     plain = contents("call_logs", "canonical", "json", [USUAL["call_logs"]])
     failed = contents("call_logs", "canonical", "json", [FAILED])
@@ -83,11 +83,26 @@ def test_one_line_of_many_has_the_file_read_line_by_line(tmp_path: Path, other: 
     path.write_bytes(plain * 5000)
     with duckdb.connect() as con:
         shape = shape_of("call_logs", "canonical", 2)
-        assert odd_files(con, shape, [path], "never") == set()
+        assert look_at_lines(con, shape, [path]).odd == set()
         path.write_bytes(
             plain * 3000 + failed.replace(b"error_code", other.encode()) + plain * 2000
         )
-        assert odd_files(con, shape, [path], "never") == {str(path)}
+        assert look_at_lines(con, shape, [path]).odd == {str(path)}
+
+
+@pytest.mark.parametrize(
+    ("beside", "are_plain"),
+    [("a b", True), ("é", False), ("\x7f", False), ("a\\b", False), ("\u200b", False)],
+)
+def test_lines_are_plain_if_no_letter_is_escaped(
+    tmp_path: Path, beside: str, *, are_plain: bool
+) -> None:
+    text = contents("call_logs", "canonical", "json", [USUAL["call_logs"]]).decode()
+    path = tmp_path / "a.jsonl"
+    path.write_text(text + json.dumps({**json.loads(text), "x": beside}, ensure_ascii=False))
+    with duckdb.connect() as con:
+        shape = shape_of("call_logs", "canonical", 2)
+        assert look_at_lines(con, shape, [path]).are_plain is are_plain
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])

@@ -78,9 +78,18 @@
         {%- endif %}
 {%- endmacro %}
 
-{# A pattern of a value in JSON that may be no usual request id. Numbers and null are no faults. #}
-{% macro unusual_request_id_in_json() -%}
-"(?:[^"]*[^0-9A-Za-z_"-]|(?i:{{ words_for_nothing | join('|') }}))"|[^"n0-9\s]|n[^u]|[0-9]+[^0-9,}\s]
+{#
+    Whether a request id is of usual letters, if its line of JSON is of ASCII letters alone and none
+    is escaped: then it has no control character and no quote. Looking for letters takes a tenth of
+    what a pattern takes.
+#}
+{% macro is_usual_in_plain_line(text) -%}
+        (
+            strlen({{ text }}) >= 10
+            {% for letter in [' ', "''", '+', '.', '[', '{'] %}
+            and not contains({{ text }}, '{{ letter }}')
+            {% endfor %}
+        )
 {%- endmacro %}
 
 {# Whether a text is an identifier as it is. #}

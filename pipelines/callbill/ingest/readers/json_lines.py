@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -110,40 +111,78 @@ def may_be_no_text(text: str) -> str:
 
 # Letters of a key and what it may be written with: escapes, blanks around it.
 _ESCAPE = r"\\(?:u[0-9A-Fa-f]{4}|[tnrfb])"
+_BETWEEN_KEYS = "\x1f"
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"(\s*:)?')
 
 
-def odd_files(
-    con: duckdb.DuckDBPyConnection, shape: Shape, paths: Sequence[Path], unusual_request_id: str
-) -> set[str]:
-    """The files with a key or a request id that read_json would take otherwise than it counts:
+@dataclass(frozen=True)
+class Look:
+    """What the lines of files look like: the files that read_json would not read as they count, and
+    whether all lines have letters of ASCII alone, none of them escaped."""
 
-    - A key that the shape reads in other capitals, with blanks around it, with escaped letters.
-      read_json would overlook it. Line by line it counts as the key that it is (`with_known_keys`).
-    - A request id that may be no usual one: a value of the pattern `unusual_request_id`.
+    odd: set[str]
+    are_plain: bool
 
-    One pattern finds both, in a pass over the lines: to look at each request id would cost as much
-    again. A file that cannot be read as lines is among them.
 
+def look_at_lines(con: duckdb.DuckDBPyConnection, shape: Shape, paths: Sequence[Path]) -> Look:
+    """Look for keys that read_json would overlook: one that the shape reads, in other capitals or
+    with blanks around it. Line by line it counts as the key that it is (`with_known_keys`).
+
+    The lines of a log have few different lists of keys. Those are looked at here, each once: to
+    match each line with `odd_key_pattern` would take three times as long.
+
+    A file with a line that is no JSON is odd too, and so is one that cannot be read as lines.
     Raises CallbillError for a fault of the machine.
     """
-    pattern = f"{odd_key_pattern(shape)}|{_request_id_pattern(shape, unusual_request_id)}"
-    query = f"""
-        select distinct filename
+    lines = f"""
+        select filename, {_keys_of_line(shape)} as keys,
+            strlen(line) = length(line)
+            and not contains(line, '\\')
+            and not contains(line, chr(127)) as is_plain
         from read_csv(
             $names, columns = {{'line': 'varchar'}}, header = false, auto_detect = false,
             delim = '\x01', quote = '', escape = '', strict_mode = false, filename = true
         )
-        where regexp_matches(line, {literal(pattern)})
+        where line <> ''
     """
+    names = {"names": [str(path) for path in paths]}
     try:
-        return {row[0] for row in con.execute(query, {"names": [*map(str, paths)]}).fetchall()}
+        found = con.execute(f"select distinct keys, is_plain from ({lines})", names).fetchall()
+        are_plain = all(is_plain for _keys, is_plain in found)
+        odd = {keys for keys, _ in found if keys is None or _has_odd_key(shape, keys)}
+        if not odd:
+            return Look(set(), are_plain)
+        query = f"""
+            select distinct filename from ({lines})
+            where keys is null or list_contains($odd::varchar[], keys)
+        """
+        files = con.execute(query, {**names, "odd": list(odd)}).fetchall()
+        return Look({name for (name,) in files}, are_plain)
     except duckdb.Error as error:
         if fault := machine_fault(error):
             raise CallbillError(fault) from error
         if len(paths) == 1:
-            return {str(paths[0])}
-    return set().union(*(odd_files(con, shape, [path], unusual_request_id) for path in paths))
+            return Look({str(paths[0])}, are_plain=False)
+    looks = [look_at_lines(con, shape, [path]) for path in paths]
+    return Look(set().union(*(look.odd for look in looks)), all(look.are_plain for look in looks))
+
+
+def _keys_of_line(shape: Shape) -> str:
+    """SQL for the keys that `line` has in the objects that the shape reads from, as one text. It is
+    null if the line is no JSON."""
+    objects = ["", *shape.parents]
+    # A key cannot have the separator in a way that hides another key.
+    if len(objects) == 1:
+        return f"array_to_string(try(json_keys(line)), {literal(_BETWEEN_KEYS)})"
+    return (
+        f"array_to_string(flatten(try(json_keys(line, {_json_paths(objects)}))),"
+        f" {literal(_BETWEEN_KEYS)})"
+    )
+
+
+def _has_odd_key(shape: Shape, keys: str) -> bool:
+    known = {key.lower(): key for key in _keys(shape)}
+    return any(known.get(plain_name(key).lower(), key) != key for key in keys.split(_BETWEEN_KEYS))
 
 
 def odd_key_pattern(shape: Shape) -> str:
@@ -162,16 +201,6 @@ def odd_key_pattern(shape: Shape) -> str:
         f'"(?:{"|".join(other)}|{blank}+(?i:{any_key}){blank}*|(?i:{any_key}){blank}+'
         f'|{part}{_ESCAPE}{part})"\\s*:'
     )
-
-
-def _request_id_pattern(shape: Shape, value: str) -> str:
-    keys = {
-        parts_of(path)[-1]
-        for field, kind in shape.feed.identifiers.items()
-        if kind == "request"
-        for path in shape.fields.get(field, ())
-    }
-    return f'"(?:{"|".join(map(re.escape, sorted(keys)))})"\\s*:\\s*(?:{value})'
 
 
 def with_known_keys(shape: Shape, line: str) -> str:
