@@ -75,6 +75,16 @@ def show_site(results: list[dict[str, Any]]) -> None:
     Console(width=120).print(table)
 
 
+def show_parts(results: list[dict[str, Any]]) -> None:
+    for result in results:
+        table = Table("", title=f"parts: calls {result['calls']:,}")
+        for column in ("seconds", "of the floor"):
+            table.add_column(column, justify="right")
+        for part, measured in result["parts"].items():
+            table.add_row(part, f"{measured['seconds']:.2f}", f"{measured['of_floor']}")
+        Console().print(table)
+
+
 def commit_name() -> str:
     git = ["git", "describe", "--always", "--dirty"]
     return subprocess.run(
@@ -114,7 +124,7 @@ def main(
             show_site(results)
         else:
             results = CAMPAIGNS[name](folder, Sizes(few, many, rounds))
-            show(name, results)
+            show_parts(results) if name == "parts" else show(name, results)
         if keep:
             kept = {
                 "at": datetime.now(UTC).isoformat(timespec="seconds"),

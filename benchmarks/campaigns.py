@@ -42,6 +42,30 @@ def day(folder: Path, sizes: Sizes) -> list[dict[str, Any]]:
     return results
 
 
+def parts(folder: Path, sizes: Sizes) -> list[dict[str, Any]]:
+    """What the engine alone takes for the parts of a large day, beside the floor."""
+    place = Place(folder / f"day-{sizes.many}", FIRST + timedelta(days=1))
+    files = place.calls(sizes.many, OWNERS)
+    rounds: list[dict[str, float]] = []
+    floors = []
+    for _ in range(sizes.rounds):
+        alone = timed([sys.executable, "-m", "benchmarks.engines.parts", files, folder])
+        rounds.append(json.loads(alone.output))
+        floors.append(timed([sys.executable, "-m", "benchmarks.engines.floor", files]))
+    floor = median_seconds(floors)
+    seconds = {part: median(some[part] for some in rounds) for part in rounds[0]}
+    return [
+        {
+            "calls": sizes.many,
+            "floor_seconds": round(floor, 2),
+            "parts": {
+                part: {"seconds": round(some, 2), "of_floor": round(some / floor, 2)}
+                for part, some in seconds.items()
+            },
+        }
+    ]
+
+
 def owners(folder: Path, sizes: Sizes) -> list[dict[str, Any]]:
     """The same number of calls of few accounts and of many."""
     return [
@@ -93,7 +117,7 @@ def window(folder: Path, sizes: Sizes) -> list[dict[str, Any]]:
 
 
 CAMPAIGNS: dict[str, Callable[[Path, Sizes], list[dict[str, Any]]]] = {
-    function.__name__: function for function in (day, small, owners, packed, year, window)
+    function.__name__: function for function in (day, parts, small, owners, packed, year, window)
 }
 
 
@@ -131,6 +155,7 @@ def _day(
             for name, some in timings.items()
         },
         "steps": _steps_result(nights)["steps"],
+        "bytes_kept_per_call": round(place.kept() / calls, 1),
     }
 
 

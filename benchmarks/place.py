@@ -82,10 +82,20 @@ class Place:
         """The run after that: nothing is due any more."""
         return self._night(self.folder / "night")
 
+    def kept(self) -> int:
+        """How many bytes the last night added to the warehouse and to what is published."""
+        return _size(self.folder / "night") - _size(self.settled)
+
     def _night(self, place: Path) -> Night:
         timing = self.run(place, self.day)
         status = json.loads((place / "published" / "status" / "last_run.json").read_text())
         return Night(timing, status["step_seconds"], bill_of(place, self.day))
+
+
+def _size(folder: Path) -> int:
+    """The bytes of a folder's files, each once whatever names it has."""
+    entries = [path.lstat() for path in folder.rglob("*") if path.is_file()]
+    return sum({(entry.st_dev, entry.st_ino): entry.st_size for entry in entries}.values())
 
 
 def _copy(source: str, target: str) -> None:
