@@ -18,6 +18,12 @@ from callbill.base.hidden import hide, show
 
 # A third of the import's time goes to these packages, which only few expectations use.
 _DEFERRED = ("altair", "scipy.stats")
+# Another fourth goes to the expectations that Great Expectations brings, and to the places that it
+# reads from beside databases. Controls are expectations of their own, and read from DuckDB alone.
+_LEFT_OUT = (
+    "great_expectations.expectations.core",
+    *(f"great_expectations.datasource.fluent.{kind}_" for kind in ("pandas", "spark", "fabric")),
+)
 
 
 def import_expectations() -> Any:
@@ -29,7 +35,8 @@ def import_expectations() -> Any:
 
 @contextmanager
 def _lean_import() -> Iterator[None]:
-    """Inside this block modules of `_DEFERRED` are loaded only when they are used.
+    """Inside this block modules of `_DEFERRED` are loaded only when they are used, and those of
+    `_LEFT_OUT` not at all.
 
     Garbage collection is disabled, because it would take a tenth of the time and find nothing.
     """
@@ -40,13 +47,14 @@ def _lean_import() -> Iterator[None]:
     showwarning = warnings.showwarning
     collecting = gc.isenabled()
     gc.disable()
-    sys.meta_path.insert(0, _DeferringFinder)
+    sys.meta_path[:0] = [_DeferringFinder, _LeavingOut]
     hide("pyspark")  # Great Expectations imports it if it is installed
     show("pandas")  # the command line hides it, Great Expectations needs it
     try:
         yield
     finally:
         sys.meta_path.remove(_DeferringFinder)
+        sys.meta_path.remove(_LeavingOut)
         if collecting:
             gc.enable()
         if warnings.showwarning is not showwarning:  # it redirects the process's warnings
@@ -92,3 +100,29 @@ class _DeferredModule(ModuleType):
         self.__spec__.loader = self.__loader__ = loader.loader
         loader.loader.exec_module(self)
         return getattr(self, name)
+
+
+class _LeavingOut(MetaPathFinder, Loader):
+    """Gives empty modules in place of those of `_LEFT_OUT`. Whoever imports a name from one has an
+    empty class of that name."""
+
+    @classmethod
+    def find_spec(
+        cls, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        return ModuleSpec(name, cls(), is_package=True) if name.startswith(_LEFT_OUT) else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return _EmptyModule(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        pass
+
+
+class _EmptyModule(ModuleType):
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        value = type(name, (), {})
+        setattr(self, name, value)
+        return value
