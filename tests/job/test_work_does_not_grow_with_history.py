@@ -118,6 +118,33 @@ def test_a_late_night_writes_and_asks_no_more_than_an_early_one(
     assert nights[LATE].statements < 1.1 * nights[EARLY].statements
 
 
+def test_what_is_due_is_read_as_often_as_it_must_be(tmp_path: Path) -> None:
+    """Of the ids, which are most of the bytes: records for what came twice, for the records of
+    those, for the calls, and for two controls that look back and one that looks at ids; calls for
+    their hash and three controls. Counted in times of a file's size, none may become more."""
+    night = EARLY + timedelta(days=1)
+    for day in (EARLY, night):
+        lines = b"".join(
+            calls_of(day - timedelta(days=1)).replace(b"xxxx", f"{n:04d}".encode())
+            for n in range(40)
+        )
+        write(tmp_path / f"landing/call_logs/arrived_on={day}/calls.jsonl", lines)
+    assert run_job(tmp_path, "--through", EARLY).returncode == 0
+    logs = tmp_path / "logs"
+    ended = run_after(partial(trace, logs), tmp_path, "--through", night)
+    assert ended.returncode == 0, ended.stderr
+    work = Work(logs)
+    times = {
+        relation: by_partition(work.read, relation)[night]
+        / sum(path.stat().st_size for path in tmp_path.rglob(f"{relation}/*={night}/*.parquet"))
+        for relation in ("call_logs", "int_calls")
+    }
+    assert times["call_logs"] < 6.3
+    assert times["int_calls"] < 7.2
+    # callbill 0.6.0 asked 962 times.
+    assert work.statements < 860
+
+
 def test_a_night_imports_what_it_needs(tmp_path: Path) -> None:
     """Not what takes seconds and only some expectations need, though dbt looks at all modules; dbt
     only when the models have changed; and with nothing due not Great Expectations either."""
