@@ -128,19 +128,21 @@ def _multiply(con: duckdb.DuckDBPyConnection, place: Path, times: int, first: st
     for schema, table in tables:
         con.execute(f"use {first}")
         columns = [row[0] for row in con.execute(f"describe {schema}.{table}").fetchall()]
-        con.execute(f"create table {database}.{schema}.{table} as from {schema}.{table}")
+        rows = f"from {first}.{schema}.{table}"
         if "owner_uin" in columns and schema != "ops" and times > 1:
-            con.execute("use history")
             renamed = ", ".join(
                 f"(({column})::bigint + copy * {BILLED})::varchar as {column}"
                 for column in ("owner_uin", "operate_uin")
                 if column in columns
             )
-            con.execute(
-                f"insert into {database}.{schema}.{table} by name"
-                f" select * exclude (copy) replace ({renamed})"
-                f" from {schema}.{table}, range(1, {times}) as copies (copy)"
+            rows += (
+                f" union all by name select * exclude (copy) replace ({renamed})"
+                f" from history.{schema}.{table}, range(1, {times}) as copies (copy)"
             )
+        # As the job's nights leave them: a date after the other.
+        dates = [name for name in ("settled_on", "usage_date", "bill_month") if name in columns]
+        ordered = f"order by {dates[0]}" if dates else ""
+        con.execute(f"create table {database}.{schema}.{table} as from ({rows}) {ordered}")
         con.execute(f"use {database}")
 
 
