@@ -61,18 +61,13 @@ def _rows(
     if table == "changes":
         depends_on.add((month - timedelta(days=1)).replace(day=1))
     before = data.before / name if data.before else None
+    is_changed = bool(depends_on & data.changed) or (is_named and data.names_changed)
     file = data.path / name
-    if file.exists():
-        pass
-    elif (
-        before is not None
-        and not depends_on & data.changed
-        and not (is_named and data.names_changed)
-        and before.exists()
-    ):
-        link_or_copy(before, file)
-    else:
-        file.write_text(json.dumps(rows_of(con, query)), encoding="utf-8")
+    if not file.exists():
+        if before is not None and not is_changed and before.exists():
+            link_or_copy(before, file)
+        else:
+            file.write_text(json.dumps(rows_of(con, query)), encoding="utf-8")
     rows: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
     return rows
 
