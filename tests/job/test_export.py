@@ -612,8 +612,8 @@ def test_a_statement_has_the_figures_of_the_marts(sample_place: Path, tmp_path: 
 def test_a_statement_says_prices_and_their_contracts(sample_place: Path, tmp_path: Path) -> None:
     """Why the amount is what it is: each price, its calls, and since when the contract covers."""
     contracts = {
-        "100000000003": "合同自2026-08-16",
-        "100000000004": "合同自2026-08-28",
+        "100000000003": "合同100000000003/wimgs_search_by_text/2026-08-16",
+        "100000000004": "合同100000000004/wimgs_search_by_text/2026-08-28",
         "100000000005": None,
     }
     for owner, contract in contracts.items():
@@ -627,9 +627,49 @@ def test_a_statement_says_prices_and_their_contracts(sample_place: Path, tmp_pat
             f" where owner_uin = '{owner}' and bill_month = '2026-09-01' group by 1, 2",
         )
         assert Counter(shown(value) for row in prices for value in row) <= words, owner
-        assert (contract in packed) if contract else ("合同自" not in packed)
+        assert (contract in packed) if contract else ("合同" not in packed)
         # Re-rating takes 28 calls more back at 60 than the bill charges: that is said.
         assert ("Negative calls were charged before" in first) == (owner == "100000000004")
+
+
+def test_a_statement_has_what_the_page_of_the_bill_has(sample_place: Path, tmp_path: Path) -> None:
+    """The month before, each day, the ids of lines by which they are quoted."""
+    owner = "100000000004"
+    [path] = export(sample_place, tmp_path, "--format=pdf", f"--owner={owner}")
+    text = "\n".join(page.extract_text() for page in pypdf.PdfReader(path).pages)
+    packed = "".join(text.split())
+    for figures in ("233227−6", "229231+2", "0.00000000−1.35975000−1.35975000", "13.7412.45−1.29"):
+        assert figures in packed, figures
+    assert "Compared with August 2026" in text
+    # Calls billed, failed and not billed, and the cost.
+    assert "2026-09-017100.38325000" in packed
+    assert "2026-09-308100.43800000" in packed
+    assert "without 0.07200000 CNY of calls of earlier months" in text
+    ids = query(
+        sample_place,
+        "select line_id[:8] from billing.bill_lines"
+        f" where owner_uin = '{owner}' and bill_month = '2026-09-01'",
+    )
+    words = set(text.split())
+    assert {line_id for (line_id,) in ids} <= words
+    # A re-rating takes back first, and then charges again.
+    moved = query(
+        sample_place,
+        "select line_id[:8], calls from billing.bill_lines where line_type = 'rerating'"
+        f" and owner_uin = '{owner}' and usage_date = '2026-08-28' order by calls",
+    )
+    [(taken, calls), (charged, _)] = moved
+    assert calls == -11
+    assert text.index(taken) < text.index(charged)
+    # Nothing is known of its payments; of another account it is.
+    assert "The account on" not in text
+    [path] = export(
+        sample_place, tmp_path / "1", "--format=pdf", "--owner=100000000001", "--month=2026-08"
+    )
+    text = "\n".join(page.extract_text() for page in pypdf.PdfReader(path).pages)
+    last = text.partition("The account on 2026-10-02")[2]
+    assert "Suspended" in last
+    assert "−0.04" in last
 
 
 def test_a_statement_contains_the_letters_that_it_uses(sample_place: Path, tmp_path: Path) -> None:

@@ -6,13 +6,16 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from callbill.release.site.data import COLUMNS, LAST_ENTRIES
+from callbill.release.site.data import COLUMNS, LAST_ENTRIES, write_data
+from callbill.release.site.pages import Facts, write_pages
+from callbill.warehouse.warehouse import Warehouse
 
 from tests.support import vendor_bills
 from tests.support.commands import callbill, run_job, settle, succeed
@@ -223,6 +226,32 @@ def share_of(place: Path, owner: str) -> int:
     return (low * 2_654_435_761 + high) % 4_294_967_291 % shares
 
 
+def check_against_one_written_anew(place: Path, folder: Path) -> None:
+    """What a release took over from the one before is what it would have written itself."""
+    index = site_of(place) / "index.html"
+    facts = facts_of(index)
+    [data] = (site_of(place) / "data").iterdir()
+    through = date.fromisoformat(facts["through"])
+    anew = folder / facts["release"]
+    with closing(Warehouse.open_read_only(place / "warehouse.duckdb")) as warehouse:
+        written = write_data(warehouse.con, facts["zone"], anew)
+        write_pages(
+            warehouse.con,
+            Facts(facts["release"], through, facts["zone"], facts["rounding"]),
+            anew,
+            written,
+        )
+
+    def files(root: Path) -> dict[str, str]:
+        return {
+            path.relative_to(root).as_posix(): path.read_text(encoding="utf-8")
+            for path in root.rglob("*.js*")
+        }
+
+    assert files(data) == files(anew / "data" / data.name)
+    assert facts == facts_of(anew / "index.html")
+
+
 @pytest.fixture(scope="module")
 def nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Calls in two months, and a night of the third, of which the first two are settled."""
@@ -252,7 +281,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def test_what_a_run_did_not_change_is_linked(nights: Path) -> None:
+def test_what_a_run_did_not_change_is_linked(nights: Path, tmp_path: Path) -> None:
     def files() -> dict[str, int]:
         folder = data_of(nights)
         return {
@@ -262,6 +291,7 @@ def test_what_a_run_did_not_change_is_linked(nights: Path) -> None:
 
     before = files()
     settle(nights, date(2026, 5, 3))
+    check_against_one_written_anew(nights, tmp_path)
     after = files()
     linked = {name for name in before if after[name] == before[name]}
     assert {name.split("/")[0] for name in linked} == {"2026-03", "2026-04", "accounts"}
@@ -279,6 +309,7 @@ def test_what_a_run_did_not_change_is_linked(nights: Path) -> None:
                   error_code="InternalError")  # fmt: skip
     write(nights / "landing/call_logs/arrived_on=2026-05-04/calls.jsonl", json_lines(late))
     settle(nights, date(2026, 5, 4))
+    check_against_one_written_anew(nights, tmp_path)
     last = files()
     written = {name for name in last if last[name] != after.get(name)}
     # Of the two months what is of this account, and the list of the month whose bills changed.
@@ -289,6 +320,44 @@ def test_what_a_run_did_not_change_is_linked(nights: Path) -> None:
     assert [row[3:] for row in usage] == [["2", "1", "1", "0"]]
     [line] = accounts_given(nights, "2026-05")[HOSTILE[0]]["lines"]
     assert line[3] == "correction"
+
+
+def test_sums_of_months_that_a_run_did_not_change_are_linked(tmp_path: Path) -> None:
+    """Those of a month whose bills or calls changed are asked for again, and those that set a month
+    beside the one before if either changed."""
+    for day, month in ((date(2026, 3, 11), "march"), (date(2026, 4, 11), "april")):
+        call = record(month, called_at=f"{day}T10:00:00+08:00")
+        write(tmp_path / f"landing/call_logs/arrived_on={day}/calls.jsonl", json_lines(call))
+    settle(tmp_path, date(2026, 5, 2))
+
+    def files() -> dict[str, int]:
+        folder = data_of(tmp_path)
+        return {
+            f"{path.parent.name} {path.name.split('-')[0]}": path.stat().st_ino
+            for path in folder.glob("2026-*/*-*.json")
+        }
+
+    before = files()
+    assert set(before) == {
+        *("2026-03 totals", "2026-03 used", "2026-04 totals", "2026-04 used"),
+        *("2026-04 changes", "2026-04 callers"),
+    }
+    settle(tmp_path, date(2026, 5, 3))
+    assert files() == before
+    # A call of March that failed is on May's bill, which has not ended.
+    late = record("march", called_at="2026-03-11T10:00:00+08:00", error_code="InternalError")
+    write(tmp_path / "landing/call_logs/arrived_on=2026-05-04/calls.jsonl", json_lines(late))
+    settle(tmp_path, date(2026, 5, 4))
+    check_against_one_written_anew(tmp_path, tmp_path / "anew")
+    after = files()
+    assert {name for name in after if after[name] != before.get(name)} == {
+        *("2026-03 totals", "2026-03 used", "2026-05 totals", "2026-05 used", "2026-04 changes")
+    }
+    used = {
+        row["usage_month"]: row
+        for row in facts_of(site_of(tmp_path) / "index.html")["tables"]["used"]
+    }
+    assert used["2026-03"]["calls_failed"] == "1"
 
 
 def test_a_contract_writes_its_account_and_the_months_that_it_reprices(tmp_path: Path) -> None:
@@ -403,9 +472,15 @@ def test_a_call_that_moves_to_another_month(tmp_path: Path) -> None:
     received = []
     for day in calls:
         settle(tmp_path, day)
+        check_against_one_written_anew(tmp_path, tmp_path / "anew")
         [tables] = accounts_given(tmp_path, "2026-01").values()
         received.append(tables["usage"][0][3])
     assert received == ["2", "1"]
+    # The other one leaves too: then January has nothing, and is no month of the site.
+    stays = record("stays", called_at="2026-05-05T10:00:00+08:00")
+    write(tmp_path / "landing/call_logs/arrived_on=2026-05-07/calls.jsonl", json_lines(stays))
+    settle(tmp_path, date(2026, 5, 7))
+    check_against_one_written_anew(tmp_path, tmp_path / "anew")
 
 
 def test_accounts_of_any_name(nights: Path) -> None:

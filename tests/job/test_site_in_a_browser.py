@@ -265,6 +265,13 @@ def test_pages_from_disk(
                     unfold(page)
                     found = Axe().run(page, options=options).response["violations"]
                     assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
+                    # Ids of lines are whole.
+                    cut = page.locator(".scroll, code.id").evaluate_all(
+                        "all => all.filter(one => one.scrollWidth > one.clientWidth)"
+                        ".map(one => one.outerHTML.slice(0, 100))"
+                    )
+                    assert cut == [] or size == "phone", name
+                    assert page.locator("code.id").first.inner_text().isalnum()
 
 
 def test_pages_in_chinese_have_no_english_sentence(browser: Browser, sample_place: Path) -> None:
@@ -452,6 +459,85 @@ def test_a_price_that_was_agreed_and_one_that_ended(browser: Browser, sample_pla
             assert page.locator("#why li").all_inner_texts() == sentences
 
 
+def test_a_change_that_has_one_cause_names_it(browser: Browser, sample_place: Path) -> None:
+    """Neither a discount nor the precision adjustment changed: they are not said."""
+    sentences = {
+        "en": "The one cause is the calls, at list price: list cost +0.18000000.",
+        "zh": "唯一的原因是调用（按刊例价）：原价 +0.18000000。",
+    }
+    for language, sentence in sentences.items():
+        with opened(browser, language=language) as page:
+            page.goto(address(sample_place, "bill.html", owner="100000000006", month="2026-09"))
+            page.locator(".head .big").wait_for()
+            assert page.locator("#made-of").inner_text() == sentence
+
+
+def test_calls_that_are_taken_back_in_their_month(browser: Browser, sample_place: Path) -> None:
+    """The row of the month's calls is what is left of them: it says of how many."""
+    sentences = {
+        "en": "590 charged, and 1 taken back in the same month",
+        "zh": "计费 590 次，当月冲回 1 次",
+    }
+    for language, sentence in sentences.items():
+        with opened(browser, language=language) as page:
+            page.goto(address(sample_place, "bill.html", owner="100000000002", month="2026-09"))
+            row = page.locator("#parts tr.part").first
+            row.wait_for()
+            assert row.locator("[data-figure=corrected]").inner_text() == sentence
+            assert row.locator("[data-column=calls]").inner_text() == "589"
+
+
+def test_a_contract_has_a_number(browser: Browser, sample_place: Path) -> None:
+    """The same on the account's page and on the bill."""
+    number = "100000000004/wimgs_search_by_text/2026-08-28"
+    with opened(browser) as page:
+        page.goto(address(sample_place, "account.html", owner="100000000004"))
+        page.locator("#table-contracts tbody tr").first.wait_for()
+        assert [row["contract_no"] for row in table(page, "contracts")] == [number]
+        page.goto(address(sample_place, BILL))
+        page.locator("#table-prices tbody tr").first.wait_for()
+        assert page.locator("#table-prices .contract").all_inner_texts() == [f"contract {number}"]
+
+
+def test_a_re_rating_takes_back_before_it_charges(browser: Browser, sample_place: Path) -> None:
+    with opened(browser) as page:
+        page.goto(address(sample_place, BILL))
+        page.locator("details[data-fold=lines-rerating] > summary").click()
+        rows = table(page, "lines-rerating")
+        assert len(rows) == 12
+        for taken, charged in zip(rows[::2], rows[1::2], strict=True):
+            assert taken["usage_date"] == charged["usage_date"]
+            assert int(taken["calls"]) == -int(charged["calls"]) < 0
+        # What is taken back of a discount has a sign, as what is given has.
+        discount = page.locator("#parts tr[data-kind=correction] [data-column=discount_amount]")
+        assert discount.inner_text() == "+0.00525000"
+
+
+def test_names_and_units_are_in_the_language_of_the_page(
+    browser: Browser, sample_place: Path
+) -> None:
+    names = {"en": ("Image search by text", "Web image search"), "zh": ("文搜图", "联网图像搜索")}
+    for language, (component, product) in names.items():
+        with opened(browser, language=language) as page:
+            page.goto(address(sample_place, BILL))
+            page.locator("#table-prices tbody tr").first.wait_for()
+            unfold(page)
+            assert {row["component_name"] for row in lines(page)} == {component}
+            assert {row["product_name"] for row in table(page, "settlements")} == {product}
+            text = page.locator("main").inner_text()
+            assert not re.search("文搜图|联网图像搜索|千次", text) or language == "zh"
+
+
+def test_a_bill_on_a_phone_has_the_list_cost_of_each_row(
+    browser: Browser, sample_place: Path
+) -> None:
+    with opened(browser, "phone") as page:
+        page.goto(address(sample_place, BILL))
+        page.locator("#parts tr.part").first.wait_for()
+        for column in ("list_cost", "discount_amount"):
+            assert page.locator(f"#parts tr.part [data-column={column}]").first.is_visible()
+
+
 def test_a_final_bill_leads_to_what_became_known_later(
     browser: Browser, sample_place: Path
 ) -> None:
@@ -483,8 +569,8 @@ def test_a_final_bill_leads_to_what_became_known_later(
             "rows => rows.map(row => [...row.children].map(cell => cell.innerText).join(' '))"
         )
         assert walk[1:3] == [
-            "Late, charged on a later bill −5",
-            "Void, taken back on a later bill +1",
+            "Known late: not on this bill, charged on a later one −5",
+            "Found void later: charged on this bill, taken back on a later one +1",
         ]
         later.get_by_role("link", name="September 2026").click()
         page.locator("h1:has-text('Bill for September 2026')").wait_for()
@@ -721,6 +807,46 @@ def test_from_a_bill_to_what_differs_in_the_vendors(browser: Browser, sample_pla
         page.locator("h1:has-text('Bill for September 2026')").wait_for()
 
 
+def test_what_is_compared_with_a_bill_of_the_vendors(browser: Browser, sample_place: Path) -> None:
+    """The vendor's bill of one month shows its precision adjustment, that of the other does not:
+    both say what of ours stands beside it."""
+    said = {
+        ("2026-08", "en"): (
+            "our cost after discount, before rounding",
+            "The vendor's bill shows no precision adjustment, so ours is not compared",
+        ),
+        ("2026-09", "en"): (
+            "our cost after discount with the precision adjustment",
+            "our lines, 24.35331270, as settled when the vendor's bill arrived, and our precision"
+            " adjustment, −0.09331270, since the vendor's bill shows one",
+        ),
+        ("2026-08", "zh"): (
+            "优惠后总价（舍入前）",
+            "厂商账单没有列出月度计费精度差异，故我方的不参与核对",
+        ),
+        ("2026-09", "zh"): (
+            "优惠后总价（含月度计费精度差异）",
+            "优惠后总价 24.35331270，加我方月度计费精度差异 −0.09331270（厂商账单列有此项）",
+        ),
+    }
+    for (month, language), (base, ours) in said.items():
+        with opened(browser, language=language) as page:
+            page.goto(
+                address(sample_place, "reconciliation.html", owner="100000000002", month=month)
+            )
+            page.locator("#base").wait_for()
+            assert page.locator("#base").inner_text() == base
+            assert ours in page.locator("table.steps th").first.inner_text()
+            page.goto(address(sample_place, "bill.html", owner="100000000002", month=month))
+            page.locator("#vendor-bill").wait_for()
+            assert base in page.locator("#vendor-bill").inner_text()
+    # Lists that may have both say so.
+    with opened(browser) as page:
+        for name in ("index.html", "reconciliation.html"):
+            page.goto(address(sample_place, name))
+            page.get_by_text("Where the vendor's bill shows a precision adjustment").wait_for()
+
+
 def test_an_account_of_a_long_list_is_found(
     browser: Browser, crowded: Path, tmp_path: Path
 ) -> None:
@@ -951,6 +1077,12 @@ def test_a_printed_bill_is_a_statement(
             for value in row
         )
         assert expected <= Counter(text.split()), language
+        # The month before, each day, and how the account stands.
+        words = {"en": ("Compared with August 2026", "The account now"),
+                 "zh": ("与2026年8月对比", "账户状态")}[language]  # fmt: skip
+        for word in words:
+            assert re.sub(r"\s", "", word) in re.sub(r"\s", "", text)
+        assert Counter(re.findall(r"2026-09-\d\d", text))["2026-09-30"] >= 2
         # No column is so narrow that its words are broken: both are of the same length.
         lengths.add(len(pages))
     assert len(lengths) == 1

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 
-def link_or_copy(source: Path, target: Path) -> None:
+def link_or_copy(source: Path | str, target: Path | str) -> None:
     """Give a file that is never written again a second name, or a copy where links are not
     possible."""
     try:

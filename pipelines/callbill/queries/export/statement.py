@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +15,12 @@ _BILL = """
         p.rated_amount, p.deducted_amount, p.adjustment_amount, p.is_final,
         n.account_name, sum(m.calls)::bigint as calls, sum(m.list_cost) as list_cost,
         sum(m.discount_amount) as discount_amount,
+        (
+            select coalesce(sum(u.calls_billed), 0)::bigint from billing.daily_usage as u
+            where
+                u.owner_uin = p.owner_uin
+                and u.usage_date between p.bill_month and last_day(p.bill_month)
+        ) as calls_of_month,
         coalesce(
             nullif($issuer, ''),
             array_to_string(
@@ -45,7 +51,8 @@ _LINES = """
         concat_ws(
             ' ', component_name, '> ' || tier_from, package_id, waiver_id || ': ' || waiver_reason
         ) as component_name,
-        calls, list_price, discount, contract_price, price_unit, list_cost, real_cost
+        calls, list_price, discount, contract_price, price_unit, list_cost, real_cost, line_id,
+        waiver_id
     from (
         from billing.bill_lines
         -- A release of before 0.7 does not have these columns.
@@ -58,8 +65,9 @@ _LINES = """
     where bill_month = $month and owner_uin = $owner
     order by
         list_position(['usage', 'late_usage', 'correction', 'rerating'], line_type),
-        usage_date, settled_on, component_code, package_id nulls last, tier_from, contract_price,
-        line_id
+        -- What a re-rating takes back stands before what it charges again.
+        usage_date, settled_on, component_code, calls > 0, package_id nulls last, tier_from,
+        contract_price, line_id
 """
 # The prices of a bill, with the contract that covers the first of their calls.
 _PRICES = """
@@ -100,6 +108,36 @@ _HAS_CONTRACTS = """
     select count(*) > 0 from information_schema.tables
     where table_schema = 'billing' and table_name = 'contracts'
 """
+# The days of the month: calls as they are known now, and what this bill charged for them.
+_DAYS = """
+    with days as (
+        select unnest(generate_series($month, last_day($month), interval 1 day))::date as usage_date
+    ),
+    used as (
+        select
+            usage_date, sum(calls_billed)::bigint as calls_billed,
+            sum(calls_failed)::bigint as calls_failed, sum(calls_unbilled)::bigint as calls_unbilled
+        from billing.daily_usage where owner_uin = $owner group by usage_date
+    ),
+    costs as (
+        select usage_date, sum(real_cost) as real_cost
+        from billing.bill_lines where bill_month = $month and owner_uin = $owner
+        group by usage_date
+    )
+    select
+        days.usage_date, coalesce(calls_billed, 0) as calls_billed,
+        coalesce(calls_failed, 0) as calls_failed, coalesce(calls_unbilled, 0) as calls_unbilled,
+        coalesce(real_cost, 0)::decimal(38, 8) as real_cost
+    from days
+    left join used on days.usage_date = used.usage_date
+    left join costs on days.usage_date = costs.usage_date
+    order by days.usage_date
+"""
+# How the account stands, if any of its events is known.
+_STANDING = """
+    select a.status, a.balance, a.available, a.amount_due
+    from billing.accounts as a where a.owner_uin = $owner and a.status is not null
+"""
 _SETTLEMENTS = """
     select s.settled_on, p.product_name, s.rated_amount, s.deducted_amount, s.residual_amount
     from billing.settlements as s
@@ -118,10 +156,15 @@ class Statement:
     through: date
     run_id: str
     bill: dict[str, Any]
+    # The bill of the month before, if there is one.
+    before: dict[str, Any] | None
     prices: list[dict[str, Any]]
     callers: list[dict[str, Any]]
     lines: list[dict[str, Any]]
     settlements: list[dict[str, Any]]
+    days: list[dict[str, Any]]
+    # How the account stands after the last date that is settled, if that is known.
+    standing: dict[str, Any] | None
 
     @property
     def number(self) -> str:
@@ -147,26 +190,30 @@ def statements(
     prices = _PRICES.format(contracts="billing.contracts" if has_contracts else _NO_CONTRACTS)
     for (account,) in owners:
         [bill] = _rows(con, _BILL, month, account, {"issuer": issuer})
+        month_before = (month - timedelta(days=1)).replace(day=1)
+        before = _rows(con, _BILL, month_before, account, {"issuer": issuer})
+        standing = _named(con.execute(_STANDING, {"owner": account}))
         yield Statement(
             account,
             month,
             through,
             run_id,
             bill,
+            before[0] if before else None,
             _rows(con, prices, month, account),
             _rows(con, _CALLERS, month, account),
             _rows(con, _LINES, month, account),
             _rows(con, _SETTLEMENTS, month, account),
+            _rows(con, _DAYS, month, account),
+            standing[0] if standing else None,
         )
 
 
-def amount(value: Decimal | int) -> str:
-    """A number for people: all its decimals, thousands apart, a true minus."""
-    return (
-        f"{value:,}".replace("-", "−")
-        if isinstance(value, int)
-        else (f"{value:,f}".replace("-", "−"))
-    )
+def amount(value: Decimal | int, *, signed: bool = False) -> str:
+    """A number for people: all its decimals, thousands apart, a true minus. With a sign also if it
+    is positive."""
+    text = f"{value:,}" if isinstance(value, int) else f"{value:,f}"
+    return ("+" if signed and value > 0 else "") + text.replace("-", "−")
 
 
 def _rows(
@@ -176,6 +223,9 @@ def _rows(
     owner: str,
     more: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
-    result = con.execute(query, {"month": month, "owner": owner, **(more or {})})
+    return _named(con.execute(query, {"month": month, "owner": owner, **(more or {})}))
+
+
+def _named(result: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     names = [column[0] for column in result.description or ()]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 from calendar import monthrange
+from collections.abc import Sequence
+from datetime import timedelta
 from html import escape
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from callbill.queries.export.statement import Statement, amount
-from callbill.release.site.pages import terms
+from callbill.release.site.pages import terms, texts
 
 if TYPE_CHECKING:
     from reportlab.platypus import Flowable
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 # What the fonts of this module have not, or Chinese has another form of.
 _CHINESE = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\ufe30-\uffef\u3000-\u303f]+")
 _LATIN, _BOLD, _HAN, _RARE = "Vera", "VeraBd", "NotoSansSC", "STSong-Light"
+# So much of a line's id tells it from others.
+_ID_LETTERS = 8
 _HAN_FILE = Path(__file__).parent / "fonts" / "NotoSansSC-GB2312.ttf"
 
 
@@ -124,12 +128,16 @@ def _story(statement: Statement) -> list[Flowable]:
         _table(steps, [70, 45], numbers_from=1, is_sum=True),
         _heading("By component and price", "按组件与价格"),
         *_prices(statement),
+        *_compared(statement),
         _heading("By caller", "按操作者"),
         _callers(statement),
+        _heading("By day", "按日"),
+        *_days(statement),
         _heading("Lines", "账单明细"),
         *_lines(statement),
         _heading("Settlements", "日结扣费"),
         _settlements(statement),
+        *_standing(statement),
     ]
 
 
@@ -138,9 +146,13 @@ def _prices(statement: Statement) -> list[Flowable]:
     rows: list[list[Any]] = []
     for row in statement.prices:
         since = row["contract_from"]
-        contract = f" · contract since 合同自 {since}" if since else ""
+        number = f"{statement.owner}/{row['component_code']}/{since}"
+        contract = f" · contract 合同 {number}" if since else ""
+        name = " ".join(
+            dict.fromkeys(terms().get(row["component_name"], [row["component_name"]])[:2])
+        )
         rows.append(
-            [_text(row["component_name"] + contract, size=7),
+            [_text(name + contract, size=7),
              str(row["first_usage_date"]), str(row["last_usage_date"]),
              amount(row["list_price"]),
              "–" if row["discount"] is None else amount(row["discount"]),
@@ -164,6 +176,84 @@ def _prices(statement: Statement) -> list[Flowable]:
     return prices
 
 
+def _compared(statement: Statement) -> list[Flowable]:
+    """The bill beside that of the month before, if there is one."""
+    bill, before = statement.bill, statement.before
+    if before is None:
+        return []
+    names = {"calls_of_month": "calls_made_in_month", "calls": "calls_of_the_bill"}
+    rows: list[list[Any]] = []
+    for name in (
+        *("calls_of_month", "calls", "list_cost", "discount_amount", "rated_amount"),
+        *("adjustment_amount", "deducted_amount"),
+    ):
+        then, now = before[name], bill[name]
+        if name == "discount_amount":
+            then, now = -then, -now
+        title = _text(" ".join(texts()[names[name]]), size=7) if name in names else _term(name)
+        rows.append([title, amount(then), amount(now), amount(now - then, signed=True)])
+    month = (statement.month - timedelta(days=1)).replace(day=1)
+    columns = ("figure", "before_value", "this_value", "change_value")
+    return [
+        _heading(f"Compared with {month:%B %Y}", f"与{month.year}年{month.month}月对比"),
+        _table(rows, [72, 36, 36, 38], 1, columns=columns),
+        _text("Change: this month less the month before. 变化：本月减上月。", size=7),
+    ]
+
+
+def _days(statement: Statement) -> list[Flowable]:
+    """The calls of each day and their cost on this bill, and how both may differ from it."""
+    columns = ("usage_date", "calls_billed", "calls_failed", "calls_unbilled", "real_cost")
+    rows: list[list[Any]] = [
+        [str(row["usage_date"]), *(amount(row[column]) for column in columns[1:])]
+        for row in statement.days
+    ]
+    sums = {column: sum(row[column] for row in statement.days) for column in columns[1:]}
+    rows.append(["", *map(amount, sums.values())])
+    parts: list[Flowable] = [_table(rows, [36, 34, 34, 34, 44], 1, columns=columns, is_sum=True)]
+    earlier = statement.bill["rated_amount"] - sums["real_cost"]
+    if earlier:
+        parts += _sentences("without_earlier_months", cost=amount(earlier))
+    days = {row["usage_date"] for row in statement.days}
+    charged = sum(
+        row["calls"]
+        for row in statement.lines
+        if row["usage_date"] in days and row["waiver_id"] is None
+    )
+    if charged != sums["calls_billed"]:
+        parts += [
+            _text(f"{amount(sums['calls_billed'])} calls are known now, {amount(charged)} were"
+                  " charged on this bill: the rest is on later bills.", size=7),
+            _text(f"目前所知 {amount(sums['calls_billed'])} 次，本账单计费 {amount(charged)}"
+                  " 次，其余在后续账单。", size=7),
+        ]  # fmt: skip
+    return parts
+
+
+def _standing(statement: Statement) -> list[Flowable]:
+    """How the account stands: known of accounts whose payments are."""
+    standing = statement.standing
+    if standing is None:
+        return []
+    columns = [
+        name for name in ("balance", "available", "amount_due") if standing[name] is not None
+    ]
+    rows = [
+        [_term("status"), _term(standing["status"], right=True)],
+        *([_term(name), amount(standing[name])] for name in columns),
+    ]
+    through = statement.through
+    return [
+        _heading(f"The account on {through}", f"{through} 的账户状态"),
+        _table(rows, [70, 45], 1),
+    ]
+
+
+def _sentences(key: str, **values: str) -> list[Flowable]:
+    """A sentence of the pages, in both languages."""
+    return [_text(text.format(**values), size=7) for text in texts()[key]]
+
+
 def _callers(statement: Statement) -> Flowable:
     rows: list[list[Any]] = [
         [_text(f"{row['operate_uin']} {row['account_name'] or ''}", size=7.5),
@@ -178,7 +268,7 @@ def _lines(statement: Statement) -> list[Flowable]:
     """A table for each type of line, with its sums."""
     columns = (
         *("usage_date", "settled_on", "component_name", "calls", "list_price", "discount"),
-        *("contract_price", "list_cost", "real_cost"),
+        *("contract_price", "list_cost", "real_cost", "line_id"),
     )
     tables: list[Flowable] = []
     for line_type, of_type in groupby(statement.lines, lambda row: str(row["line_type"])):
@@ -187,16 +277,22 @@ def _lines(statement: Statement) -> list[Flowable]:
             [str(row["usage_date"]), str(row["settled_on"]), _text(row["component_name"], size=7),
              amount(row["calls"]), amount(row["list_price"]),
              "–" if row["discount"] is None else amount(row["discount"]),
-             amount(row["contract_price"]), amount(row["list_cost"]), amount(row["real_cost"])]
+             amount(row["contract_price"]), amount(row["list_cost"]), amount(row["real_cost"]),
+             row["line_id"][:_ID_LETTERS]]
             for row in lines
         ]  # fmt: skip
         calls, list_cost, real_cost = (
             amount(sum(row[column] for row in lines))
             for column in ("calls", "list_cost", "real_cost")
         )
-        rows.append(["", "", "", calls, "", "", "", list_cost, real_cost])
-        widths = [18, 18, 17, 14, 24, 19, 24, 24, 24]
+        rows.append(["", "", "", calls, "", "", "", list_cost, real_cost, ""])
+        widths = [17.5, 17.5, 17, 13, 20, 17.5, 20, 21.5, 21.5, 16.5]
         tables += [_term(line_type), _table(rows, widths, 3, columns=columns, is_sum=True)]
+    tables += [
+        _text(f"Line ids are shown by their first {_ID_LETTERS} characters, which callbill explain"
+              " takes.", size=7),
+        _text(f"明细ID显示前 {_ID_LETTERS} 位，可用于 callbill explain。", size=7),
+    ]  # fmt: skip
     return tables
 
 
@@ -216,7 +312,7 @@ def _settlements(statement: Statement) -> Flowable:
 
 def _table(
     rows: list[list[Any]],
-    widths: list[int],
+    widths: Sequence[float],
     numbers_from: int | None,
     *,
     columns: tuple[str, ...] = (),

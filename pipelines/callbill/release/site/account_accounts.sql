@@ -1,8 +1,9 @@
 -- Accounts of some shares as they stand: bills and usage by month, contracts, status, arrears, and
 -- the last movements of money.
-with used as (
+with used_by_callers as (
     select
         owner_uin,
+        operate_uin,
         date_trunc('month', usage_date) as usage_month,
         sum(calls_received) as calls_received,
         sum(calls_billed) as calls_billed,
@@ -10,6 +11,18 @@ with used as (
         sum(calls_unbilled) as calls_unbilled
     from billing.daily_usage
     where {{ in_shares }}
+    group by owner_uin, operate_uin, usage_month
+),
+
+used as (
+    select
+        owner_uin,
+        usage_month,
+        sum(calls_received) as calls_received,
+        sum(calls_billed) as calls_billed,
+        sum(calls_failed) as calls_failed,
+        sum(calls_unbilled) as calls_unbilled
+    from used_by_callers
     group by owner_uin, usage_month
 ),
 
@@ -25,8 +38,7 @@ callers as (
     select
         owner_uin,
         operate_uin as account_uin
-    from billing.daily_usage
-    where {{ in_shares }}
+    from used_by_callers
     union
     select
         owner_uin,

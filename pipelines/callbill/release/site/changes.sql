@@ -12,7 +12,7 @@ with billed as (
 
 used as (
     select
-        date_trunc('month', usage_date) as usage_month,
+        cast(date_trunc('month', usage_date) as date) as usage_month,
         owner_uin
     from intermediate.int_daily_usage_changes
     where settled_on between date '{{ settle_from }}' and date '{{ settle_through }}'
@@ -21,7 +21,7 @@ used as (
 -- Months whose calls a later bill charges, takes back or re-rates: their pages lead there.
 charged_later as (
     select distinct
-        date_trunc('month', usage_date) as usage_month,
+        cast(date_trunc('month', usage_date) as date) as usage_month,
         owner_uin
     from billing.bill_lines
     where settled_on between date '{{ settle_from }}' and date '{{ settle_through }}'

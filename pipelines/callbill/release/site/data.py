@@ -12,6 +12,7 @@ number for how many shares accounts are spread over.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
@@ -105,6 +106,12 @@ class Data:
     lists: dict[str, list[str]]
     # The first account of each file that accounts are found in.
     found: list[str]
+    # Where it was written, and where the release before has the same; the months that may differ
+    # from those of the release before, and whether accounts have other names.
+    path: Path
+    before: Path | None
+    changed: frozenset[date]
+    names_changed: bool
 
 
 @dataclass(frozen=True)
@@ -162,7 +169,7 @@ def write_data(
         data_before, changed = None, {}
     else:
         changed = _changed_shares(con, data_before, *settled)
-    months = [row[0] for row in con.execute(_query("months")).fetchall()]
+    months = _months(con, data_before, {month for month in changed if month})
     hashes = _reconciled_hashes(con)
     folders = [_Folder("month", month) for month in months]
     folders += [_Folder("reconciled", month) for month in hashes]
@@ -180,16 +187,50 @@ def write_data(
         if folder_before is None or not folder_before.is_dir() or -1 in to_write:
             to_write = all_shares
         else:
-            for file in folder_before.glob("[0-9]*.js"):
-                if int(file.stem) not in to_write:
-                    link_or_copy(file, folder / file.name)
+            _link_shares(folder_before, folder, to_write)
         _write_shares(con, folder, of, to_write, shares)
         is_list_changed = bool(to_write) or of.kind == "account"
         lists[folder.name] = _write_list(con, folder, folder_before, of, is_list_changed)
     (data / "accounts" / "names").write_text(_names(con), encoding="utf-8")
     written = {path.name: _bits(path) for path in data.iterdir()}
     found = _write_found(con, data, data_before)
-    return Data(name, shares, months, list(hashes), written, lists, found)
+    return Data(
+        folder=name,
+        shares=shares,
+        months=months,
+        reconciled=list(hashes),
+        written=written,
+        lists=lists,
+        found=found,
+        path=data,
+        before=data_before,
+        changed=frozenset(month for month in changed if month),
+        names_changed=-1 in changed.get(None, ()),
+    )
+
+
+def _months(
+    con: duckdb.DuckDBPyConnection, data_before: Path | None, changed: set[date]
+) -> list[date]:
+    """Months with a bill or with calls, the last first. Of those that the run left as they were,
+    the release before knows."""
+    if data_before is None:
+        return [row[0] for row in con.execute(query_of("months", in_months="true")).fetchall()]
+    before = [path.name for path in data_before.iterdir() if path.name[0].isdigit()]
+    kept = {date.fromisoformat(f"{name}-01") for name in before} - changed
+    dates = ", ".join(f"date '{month}'" for month in changed)
+    in_months = f"bill_month in ({dates})" if changed else "false"
+    found = con.execute(query_of("months", in_months=in_months)).fetchall()
+    return sorted(kept | {row[0] for row in found}, reverse=True)
+
+
+def _link_shares(before: Path, folder: Path, but: set[int]) -> None:
+    """Link the scripts of all shares but some. They are many: a path of each is made once."""
+    with os.scandir(before) as entries:
+        for entry in entries:
+            share = entry.name.removesuffix(".js")
+            if share.isdigit() and int(share) not in but:
+                link_or_copy(entry.path, f"{folder}/{entry.name}")
 
 
 def _changed_shares(
@@ -197,7 +238,7 @@ def _changed_shares(
 ) -> dict[date | None, set[int]]:
     """By month (none: accounts as they stand), the shares whose scripts may differ now that these
     dates are settled. Share −1 stands for all of them."""
-    query = _query("changes", settle_from=settle_from, settle_through=settle_through)
+    query = query_of("changes", settle_from=settle_from, settle_through=settle_through)
     shares: dict[date | None, set[int]] = {}
     for month, share in con.execute(query).fetchall():
         shares.setdefault(month, set()).add(share)
@@ -213,7 +254,7 @@ def _reconciled_hashes(con: duckdb.DuckDBPyConnection) -> dict[date, dict[str, s
     A bill of the vendor's may come for any month, and come again: what changed is found by content.
     """
     hashes: dict[date, dict[str, str]] = {}
-    for month, share, content_hash in con.execute(_query("reconciled_hashes")).fetchall():
+    for month, share, content_hash in con.execute(query_of("reconciled_hashes")).fetchall():
         hashes.setdefault(month, {})[str(share)] = content_hash
     return hashes
 
@@ -235,7 +276,7 @@ def _write_found(con: duckdb.DuckDBPyConnection, data: Path, data_before: Path |
     first account of each file."""
     firsts = []
     folder_before = data_before / "accounts" if data_before else None
-    query = _query("account_found", rows_a_file=FIND_ROWS)
+    query = query_of("account_found", rows_a_file=FIND_ROWS)
     for number, first, rows in con.execute(query).fetchall():
         _write(data / "accounts", f"find-{number}", rows, folder_before)
         firsts.append(first)
@@ -249,7 +290,9 @@ def _names(con: duckdb.DuckDBPyConnection) -> str:
 
 
 def _bits(folder: Path) -> str:
-    return f"{sum(1 << int(path.stem) for path in folder.glob('[0-9]*.js')):x}"
+    with os.scandir(folder) as entries:
+        names = [entry.name.removesuffix(".js") for entry in entries]
+    return f"{sum(1 << int(name) for name in names if name.isdigit()):x}"
 
 
 def _write_shares(
@@ -265,7 +308,7 @@ def _write_shares(
     """
     if not shares:
         return
-    [(row_count,)] = con.execute(_query(f"{of.kind}_rows", **of.values)).fetchall()
+    [(row_count,)] = con.execute(query_of(f"{of.kind}_rows", **of.values)).fetchall()
     # Each turn looks through all rows: a night that writes few shares takes one.
     turns = 1 + (row_count or 0) * len(shares) // share_count // _ROWS_AT_ONCE
     for turn in range(min(turns, share_count)):
@@ -276,7 +319,7 @@ def _write_shares(
                 "owner_uin in (select owner_uin from account_shares"
                 f" where share_number in ({numbers}))"
             )
-            query = _query(f"{of.kind}_accounts", in_shares=in_shares, **of.values)
+            query = query_of(f"{of.kind}_accounts", in_shares=in_shares, **of.values)
             for share, accounts in con.execute(query).fetchall():
                 _write(folder, str(share), accounts)
 
@@ -298,7 +341,7 @@ def _write_list(
             link_or_copy(folder_before / f"list-{number}.js", folder / f"list-{number}.js")
         link_or_copy(folder_before / "list.json", folder / "list.json")
     else:
-        query = _query(f"{of.kind}_list", rows_a_file=LIST_ROWS, **of.values)
+        query = query_of(f"{of.kind}_list", rows_a_file=LIST_ROWS, **of.values)
         firsts = []
         for number, first, rows in con.execute(query).fetchall():
             _write(folder, f"list-{number}", rows, folder_before)
@@ -341,7 +384,7 @@ def _create_macros(con: duckdb.DuckDBPyConnection, zone: str, shares: int) -> No
     )
 
 
-def _query(name: str, **values: object) -> str:
+def query_of(name: str, **values: object) -> str:
     """A query of this folder. In it the name of a kind, such as `{{ lines }}`, is a row of that
     kind as a list of texts."""
     rows = {kind: f"[{', '.join(map(_as_text, columns))}]" for kind, columns in COLUMNS.items()}

@@ -15,6 +15,8 @@ import jinja2
 from callbill import __version__
 from callbill.base.yaml_files import read_yaml
 from callbill.release.site.data import COLUMNS, LAST_ENTRIES, Data
+from callbill.release.site.rows import rows_of
+from callbill.release.site.sums import MOST_ROWS, SUMS, sums_of_months
 
 _FOLDER = Path(__file__).parent
 # The pages, with the scripts of each and the tables that it shows.
@@ -40,32 +42,10 @@ _PAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 _CUSTOMER_PAGES = ("bill", "account", "reconciliation")
 # How many of the last runs are shown.
 _LAST_RUNS = 30
-# How many rows a table has that may grow with the number of accounts.
-_MOST_ROWS = 20
 # How many days the overview shows.
 _LAST_DAYS = 62
-# How many callers the overview names. All others are one row.
-_TOP_CALLERS = 10
 _REASONS = "['unrated', 'conflict', 'too_old', 'waiting']"
 _QUERIES = {
-    "totals": """
-        select
-            strftime(bill_month, '%Y-%m') as bill_month, count(distinct owner_uin) as accounts,
-            sum(calls)::bigint as calls, sum(list_cost) as list_cost,
-            sum(discount_amount) as discount_amount, sum(rated_amount) as rated_amount,
-            sum(adjustment_amount) as adjustment_amount, sum(deducted_amount) as deducted_amount,
-            bill_month + interval 1 month <= $through as is_final
-        from billing.monthly_bills group by billing.monthly_bills.bill_month
-        order by bill_month desc
-    """,
-    "used": """
-        select
-            strftime(usage_date, '%Y-%m') as usage_month,
-            sum(calls_received)::bigint as calls_received,
-            sum(calls_billed)::bigint as calls_billed, sum(calls_failed)::bigint as calls_failed,
-            sum(calls_unbilled)::bigint as calls_unbilled
-        from billing.daily_usage group by usage_month order by usage_month desc
-    """,
     "days": f"""
         with days as (
             select
@@ -82,89 +62,6 @@ _QUERIES = {
         )
         select days.*, coalesce(costs.real_cost, 0)::decimal(38, 8) as real_cost
         from days left join costs on days.usage_date = costs.usage_date order by days.usage_date
-    """,
-    # The last month that has ended, beside the month before it.
-    "changes": f"""
-        with month as (
-            select max(bill_month) as this_month from billing.monthly_bills
-            where bill_month + interval 1 month <= $through
-        ),
-        sums as (
-            select
-                owner_uin,
-                coalesce(sum(deducted_amount) filter (where bill_month = this_month), 0)
-                    as deducted_amount,
-                coalesce(sum(deducted_amount) filter (where bill_month < this_month), 0)
-                    as before_amount,
-                (coalesce(sum(calls) filter (where bill_month = this_month), 0)
-                - coalesce(sum(calls) filter (where bill_month < this_month), 0))::bigint
-                    as calls_change
-            from billing.monthly_bills, month
-            where bill_month between this_month - interval 1 month and this_month
-            group by owner_uin
-        ),
-        largest as (
-            select *, deducted_amount - before_amount as change_amount
-            from sums where change_amount <> 0
-            order by abs(change_amount) desc, owner_uin limit {_MOST_ROWS}
-        ),
-        used as (
-            select
-                owner_uin,
-                sum(case when usage_date >= this_month then calls_billed else -calls_billed end)
-                    as usage_change
-            from billing.daily_usage, month
-            where
-                usage_date between this_month - interval 1 month and last_day(this_month)
-                and owner_uin in (select owner_uin from largest)
-            group by owner_uin
-        )
-        select
-            (select strftime(this_month, '%Y-%m') from month) as bill_month,
-            largest.owner_uin, account_name, before_amount, deducted_amount, change_amount,
-            calls_change, coalesce(usage_change, 0)::bigint as usage_change
-        from largest
-        left join used on largest.owner_uin = used.owner_uin
-        left join billing.accounts as accounts on largest.owner_uin = accounts.owner_uin
-        order by abs(change_amount) desc, largest.owner_uin
-    """,
-    # Who spent most in that month, or in the first month as long as none has ended. The last row is
-    # all the others, so that the rows make the sum.
-    "callers": f"""
-        with month as (
-            select
-                coalesce(
-                    max(bill_month) filter (where bill_month + interval 1 month <= $through),
-                    min(bill_month)
-                ) as this_month
-            from billing.monthly_bills
-        ),
-        sums as (
-            select
-                owner_uin, operate_uin, sum(calls) as calls, sum(real_cost) as real_cost,
-                row_number() over (order by sum(real_cost) desc, owner_uin, operate_uin) as place
-            from billing.cost_allocation
-            where bill_month = (select this_month from month)
-            group by owner_uin, operate_uin
-        ),
-        ranked as (
-            select
-                place, owner_uin, operate_uin, 1 as callers, calls, real_cost
-            from sums where place <= {_TOP_CALLERS}
-            union all
-            select
-                null as place, null as owner_uin, null as operate_uin, count(*) as callers,
-                sum(calls) as calls, sum(real_cost) as real_cost
-            from sums where place > {_TOP_CALLERS} having count(*) > 0
-        )
-        select
-            (select strftime(this_month, '%Y-%m') from month) as bill_month, place, owner_uin,
-            accounts.account_name as owner_name, operate_uin, names.account_name, callers,
-            calls::bigint as calls, real_cost::decimal(38, 8) as real_cost
-        from ranked
-        left join seeds.account_names as accounts on owner_uin = accounts.account_uin
-        left join seeds.account_names as names on operate_uin = names.account_uin
-        order by place nulls last
     """,
     "arrears": """
         select
@@ -270,9 +167,7 @@ def write_pages(con: duckdb.DuckDBPyConnection, facts: Facts, site: Path, data: 
     """Write the pages, their scripts and their styles. `write_data` comes first."""
     names = _CUSTOMER_PAGES if facts.customer else tuple(_PAGES)
     copy_assets(site, {script for name in names for script in _PAGES[name][0]})
-    billed = [row[0] for row in con.execute(
-        "select distinct strftime(bill_month, '%Y-%m') from billing.monthly_bills order by 1 desc"
-    ).fetchall()]  # fmt: skip
+    asked = {"totals": sums_of_months(con, data, facts.through, "totals")}
     # What the scripts of the pages need to know.
     shared = {
         "release": facts.run_id,
@@ -288,7 +183,7 @@ def write_pages(con: duckdb.DuckDBPyConnection, facts: Facts, site: Path, data: 
         "months": [f"{month:%Y-%m}" for month in data.months],
         "reconciled": [f"{month:%Y-%m}" for month in data.reconciled],
         "found": data.found,
-        "billed": billed,
+        "billed": [row["bill_month"] for row in asked["totals"]],
         "lastEntries": LAST_ENTRIES,
         "columns": COLUMNS,
         "components": {
@@ -300,7 +195,6 @@ def write_pages(con: duckdb.DuckDBPyConnection, facts: Facts, site: Path, data: 
         "sentences": _yaml("sentences.yml"),
     }
     values = {"through": facts.through, "run_id": facts.run_id}
-    asked: dict[str, list[dict[str, Any]]] = {}
     for name in names:
         page_scripts, tables = _PAGES[name]
         page_facts: dict[str, Any] = shared | {"page": name, "tables": {}, "rows": {}}
@@ -308,13 +202,15 @@ def write_pages(con: duckdb.DuckDBPyConnection, facts: Facts, site: Path, data: 
             del page_facts["sentences"]
         for table in tables:
             # Of many accounts a table takes a second: pages that show the same one share it.
-            if table not in asked:
+            if table not in asked and table in SUMS:
+                asked[table] = sums_of_months(con, data, facts.through, table)
+            elif table not in asked:
                 query = _QUERIES[table]
                 used = {key: value for key, value in values.items() if f"${key}" in query}
                 asked[table] = rows_of(con, query, used)
             rows = asked[table]
             page_facts["rows"][table] = len(rows)
-            page_facts["tables"][table] = rows[:_MOST_ROWS] if table in _CUT else rows
+            page_facts["tables"][table] = rows[:MOST_ROWS] if table in _CUT else rows
         file = "index" if facts.customer and name == "account" else name
         page = rendered(page_facts, page_scripts)
         (site / f"{file}.html").write_text(page, encoding="utf-8")
@@ -358,18 +254,3 @@ def texts() -> dict[str, list[str]]:
 
 def _yaml(name: str) -> Any:
     return read_yaml(_FOLDER / name)
-
-
-def rows_of(
-    con: duckdb.DuckDBPyConnection, query: str, values: dict[str, object] | None = None
-) -> list[dict[str, Any]]:
-    """Rows with their values as texts, so that no digit is lost on the way; truth as truth."""
-    result = con.execute(query, values) if values else con.execute(query)
-    names = [column[0] for column in result.description]
-    return [dict(zip(names, map(_shown, row), strict=True)) for row in result.fetchall()]
-
-
-def _shown(value: object) -> object:
-    if value is None or isinstance(value, bool):
-        return value
-    return f"{value:f}" if hasattr(value, "as_tuple") else str(value)

@@ -19,7 +19,8 @@ import duckdb
 from callbill import __version__
 from callbill.base.errors import UsageError
 from callbill.base.yaml_files import read_yaml
-from callbill.release.site.pages import copy_assets, rendered, rows_of, terms, texts
+from callbill.release.site.pages import copy_assets, rendered, terms, texts
+from callbill.release.site.rows import rows_of
 
 _NAME = "simulation"
 # So many bills and lines are on the page, those that change most. Files have them all.

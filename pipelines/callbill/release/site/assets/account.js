@@ -11,16 +11,13 @@ const BILLS = [
 ];
 const USED = ["usage_month", "calls_received", "calls_billed", "calls_failed", "calls_unbilled"];
 const CONTRACTS = [
-  ...["component_name", "effective_from", "effective_to", "discount", "agreed_price"],
+  ...["contract_no", "component_name", "effective_from", "effective_to", "discount", "agreed_price"],
   ...["known_from", "known_to"],
 ];
 const ENTRIES = [
   ...["entry_no", "posted_at", "entry_type", "amount", "credit_amount", "cash_amount", "balance"],
   ...["credit", "frozen", "available", "reference"],
 ];
-
-const nameOfProduct = (code) =>
-  Object.values(facts.components).find((row) => row.product_code === code)?.product_name ?? code;
 
 /** Bills with what changed against the month before, which may have had none. */
 function billsOf(months) {
@@ -34,7 +31,7 @@ function billsOf(months) {
     return {
       ...asAdded(row),
       bill_month,
-      product_name: nameOfProduct(row.product_code),
+      product_name: productName(row.product_code),
       change_amount: before ? difference(row.deducted_amount, before.deducted_amount) : null,
     };
   });
@@ -120,8 +117,9 @@ function AccountPage() {
               ...row,
               // Of a contract that gives a factor the price depends on the list price.
               agreed_price: row.contract_price,
-              component_name: facts.components[row.component_code]?.component_name ?? row.component_code,
-            }))} />
+              component_name: componentName(row.component_code),
+              contract_no: contractNumber(owner, row),
+            }))} cells=${{ contract_no: (row) => html`<code><${ContractNumber} number=${row.contract_no} /></code>` }} />
           <${Source} mart="contracts" where=${`owner_uin = ${quoted(owner)}`} />
         <//>`
       : null}
@@ -129,7 +127,7 @@ function AccountPage() {
       ? html`<${Fold} name="packages" title=${t("packages")}>
           <${Table} name="packages" label=${t("packages")} columns=${PACKAGES} rows=${account.packages}
             cells=${{
-              component_code: (row) => facts.components[row.component_code]?.component_name ?? row.component_code,
+              component_code: (row) => componentName(row.component_code),
               is_expired: (row) => t(row.is_expired === "true" ? "yes" : "no"),
             }} />
           <${Source} mart="package_balances" where=${`owner_uin = ${quoted(owner)}`} />

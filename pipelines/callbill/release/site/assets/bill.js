@@ -32,14 +32,19 @@ const LINE_TYPES = ["usage", "late_usage", "correction", "rerating"];
 const componentOf = (code) =>
   Object.hasOwn(facts.components, code) ? facts.components[code] : { component_name: code };
 
-const productOf = (code) =>
-  Object.values(facts.components).find((row) => row.product_code === code)?.product_name ?? code;
+/** Lines in the order of their dates; what a re-rating takes back before what it charges again. */
+function inOrder(a, b) {
+  const key = (row) => [row.settled_on, row.usage_date, row.line_type, row.component_code].join(" ");
+  const isCharged = (row) => Number(!row.calls.startsWith("-"));
+  if (key(a) !== key(b)) return key(a) < key(b) ? -1 : 1;
+  return isCharged(a) - isCharged(b) || (a.line_id < b.line_id ? -1 : 1);
+}
 
 /** A bill's tables with names, and the sums that several parts show. */
 function billOf(owner, month, tables, account) {
   const named = (row) => ({
     ...row,
-    component_name: row.component_code ? componentOf(row.component_code).component_name : null,
+    component_name: row.component_code ? componentName(row.component_code) : null,
   });
   const names = new Map((account?.names ?? []).map((row) => [row.account_uin, row.account_name]));
   return {
@@ -47,10 +52,10 @@ function billOf(owner, month, tables, account) {
     month,
     name: names.get(owner) ?? null,
     nameOf: (uin) => names.get(uin) ?? null,
-    lines: tables.lines.map(named),
+    lines: tables.lines.map(named).sort(inOrder),
     settlements: tables.settlements.map((row) => ({
       ...row,
-      product_name: productOf(row.product_code),
+      product_name: productName(row.product_code),
     })),
     callers: tables.callers.map(named),
     usage: tables.usage.map(named),
@@ -96,17 +101,26 @@ function Charged({ bill, isFinal, payment }) {
   return html`${t(isFinal ? "owed" : "owed_so_far", values)}${payment === null ? html` ${t("payment_unknown")}` : null}`;
 }
 
-/** What made a bill more or less than that of the month before: three parts, which add up to it. */
+/** What made a bill more or less than that of the month before: up to three parts, which add up to
+ *  it. If it is one alone, that is the cause. */
 function ChangeOf({ bill, before }) {
   const [now, then] = [figuresOf(bill), figuresOf(before)];
-  const part = (name, column) =>
-    html`<b><${Figure} name=${name} value=${difference(now[column], then[column])} signed /></b>`;
+  const parts = [
+    ["list_cost", "change-calls", "change_by_calls", "changed_by_calls"],
+    ["discount_amount", "change-discount", "change_by_discount", "changed_by_discount"],
+    ["adjustment_amount", "change-adjustment", "change_by_adjustment", "changed_by_adjustment"],
+  ]
+    .map(([column, ...names]) => [difference(now[column], then[column]), ...names])
+    .filter(([value]) => !isZero(value))
+    .map(([value, name, part, cause]) => [
+      t(part, { value: html`<b><${Figure} name=${name} value=${value} signed /></b>` }),
+      cause,
+    ]);
   const counts = (column) => ({ before: number(then[column]), now: number(now[column]) });
-  return html`<span id="made-of">${t("made_of_changes", {
-    calls: part("change-calls", "list_cost"),
-    discount: part("change-discount", "discount_amount"),
-    adjustment: part("change-adjustment", "adjustment_amount"),
-  })}</span> <span id="calls-changed">${t("calls_changed", {
+  return html`<span id="made-of">${parts.length === 1
+    ? t(parts[0][1], { part: parts[0][0] })
+    : t("made_of_changes", { parts: parts.map(([part], at) => html`${at ? t("comma") : ""}${part}`) })
+  }</span> <span id="calls-changed">${t("calls_changed", {
     bill: t("from_to_count", counts("calls")),
     made: t("from_to_count", counts("calls_of_month")),
   })}</span>`;
@@ -245,14 +259,21 @@ function PartTitle({ part, month, isAlone }) {
   const { kind, lines, moved } = part;
   const calls = callsOf((moved ?? part.calls).replace("-", ""));
   const values = { month: monthName(month), days: daysOfLines(lines), calls };
+  const taken = sumBy(lines.filter((row) => row.calls.startsWith("-")), "calls");
   if (kind === "made" && isWaived(lines[0])) return html`${t("part_waived")}<small>${values.days}</small>`;
-  if (kind === "made" && isAlone) return t("part_made", values);
+  const corrected = kind === "made" && taken !== "0"
+    ? html`<small data-figure="corrected">${t("part_made_corrected", {
+        charged: number(difference(part.calls, taken)),
+        taken: number(taken.replace("-", "")),
+      })}</small>`
+    : null;
+  if (kind === "made" && isAlone) return html`${t("part_made", values)}${corrected}`;
   const about = kind !== "correction"
     ? ABOUT[kind]
     : !isWaived(lines[0])
       ? "part_correction_void"
       : part.calls.startsWith("-") ? "part_correction_waived" : "part_correction_not_waived";
-  return html`${kind === "made" ? t("part_made", values) : term(kind)}<small>${t(about, values)}</small>`;
+  return html`${kind === "made" ? t("part_made", values) : term(kind)}<small>${t(about, values)}</small>${corrected}`;
 }
 
 /** From calls and prices to the amount. Rows add up to the cost, and that with the precision
@@ -262,13 +283,13 @@ function Parts({ bill }) {
   const columns = ["calls", "list_cost", "discount_amount", "real_cost"];
   const cells = (part) => columns.map((column) => html`
     <td class="number" data-column=${column} data-value=${part[column]} data-label=${term(column)}
-      ><${Figure} value=${part[column]} /></td>`);
+      ><${Figure} value=${part[column]} signed=${SIGNED.has(column)} /></td>`);
   const parts = partsOf(bill);
   const isAlone = parts.filter(({ kind }) => kind === "made").length === 1;
   const wide = (name, about) => html`
     <tr class=${name}>
       <th scope="row" colspan="5"><${Term} name=${name} /><small>${about}</small></th>
-      <td class="number" data-column="real_cost" data-value=${figures[name]}><${Figure} name=${`sum-${name}`} value=${figures[name]} /></td>
+      <td class="number" data-column="real_cost" data-value=${figures[name]}><${Figure} name=${`sum-${name}`} value=${figures[name]} signed=${SIGNED.has(name)} /></td>
     </tr>`;
   return html`
     <table id="parts" class="steps parts" aria-label=${t("how_it_comes_about")}>
@@ -293,7 +314,7 @@ function Parts({ bill }) {
           ${columns.map((column) => {
             const name = column === "real_cost" ? "rated_amount" : column;
             return html`<td class="number" data-column=${column} data-value=${figures[name]} data-label=${term(column)}
-              ><${Figure} name=${`sum-${name}`} value=${figures[name]} /></td>`;
+              ><${Figure} name=${`sum-${name}`} value=${figures[name]} signed=${SIGNED.has(name)} /></td>`;
           })}
         </tr>
         ${wide("adjustment_amount", t("step_adjustment"))}
@@ -589,7 +610,13 @@ function ByPrice({ bill }) {
       .map((row) => `${short(row.contract_price)} ${unitOf(row)}`)
       .join(" · ")}>
       <${Table} name="prices" label=${t("by_component")} columns=${PRICES} rows=${rows}
-        totals=${["calls", "real_cost"]} cells=${PRICE_CELLS} />
+        totals=${["calls", "real_cost"]} cells=${{
+          ...PRICE_CELLS,
+          component_name: (row) => {
+            const contract = contractOf(bill, row.lines);
+            return html`${row.component_name}${contract === null ? null : html` <small class="contract">${t("contract_number", { number: html`<${ContractNumber} number=${contractNumber(bill.owner, contract)} />` })}</small>`}`;
+          },
+        }} />
       ${rows.filter((row) => row.calls.startsWith("-")).map((row) => html`
         <p class="taken">${t(taken(row).some(({ line_type }) => line_type === "rerating") ? "taken_by_rerating" : "taken_back", {
           price: short(row.contract_price),
@@ -643,6 +670,7 @@ function ByCaller({ bill, before }) {
     <${Table} name="callers" label=${t("by_caller")} columns=${columns} rows=${rows}
       totals=${["calls", "list_cost", "real_cost"]} sums=${{ share: percent(total, total) }}
       cells=${{ operate_uin: (row) => html`<${Account} owner=${row.operate_uin} name=${row.account_name} />` }} />
+    ${before?.adjustment ? html`<p class="soft" id="change-of-callers">${t("change_of_callers", { month: monthName(before.month) })}</p>` : null}
     <${Fold} level="3" open=${false} name="regions" title=${t("by_caller_and_region")}>
       <${Table} name="regions" label=${t("by_caller_and_region")} rows=${bill.callers}
         columns=${["operate_uin", "region", "component_name", "calls", "list_cost", "real_cost"]}
@@ -671,6 +699,7 @@ function Compared({ bill, before }) {
         note=${html`<${Money} value=${difference(now.deducted_amount, then.deducted_amount)} signed />`}>
       <${Table} name="compared" label=${t("beside_the_month_before", { month: monthName(before.month) })}
         columns=${["figure", "before_value", "this_value", "change_value"]} rows=${rows} />
+      <p class="soft">${t("change_of_figures")}</p>
     <//>`;
 }
 
@@ -695,7 +724,7 @@ function Lines({ bill, values, change }) {
   const products = choicesOf(
     lines.map((row) => componentOf(row.component_code)),
     "product_code",
-    (row) => row.product_name,
+    (row) => productName(row.product_code),
   );
   const day = (label, key, value) => html`
     <label><span>${label}</span>
@@ -814,11 +843,13 @@ function VendorBill({ owner, month, reconciled }) {
   if (!reconciled) return null;
   const link = (text) => html`<a href=${address("reconciliation", { owner, month })}>${t(text)}</a>`;
   const cost = sumBy(reconciled, "cost_difference");
+  const base = t(reconciled.some(isAdjustment) ? "base_adjusted" : "base_lines");
   return html`
     <p id="vendor-bill">${reconciled.every((row) => row.category === "none")
-      ? t("vendor_bill_agrees", { link: link("see_what") })
+      ? t("vendor_bill_agrees", { base, link: link("see_what") })
       : t("vendor_bill_differs", {
           cost: html`<b><${Money} name="vendor_difference" value=${cost} signed /></b>`,
+          base,
           link: link("see_why"),
         })}</p>`;
 }
@@ -885,7 +916,7 @@ function Bill() {
         rows=${bill.settlements} totals=${["rated_amount", "deducted_amount", "residual_amount"]} />
       <${Source} mart="settlements" where=${ofBill(bill)} />
     <//>
-    <section class="no-print"><h2>${t("the_account_now")}</h2>
+    <section><h2>${t("the_account_now")}</h2>
     <${Standing} status=${account.status[0]} notice=${account.notice[0]} last=${account.entries[0]} /></section>`;
 }
 

@@ -10,8 +10,6 @@ const ADDED = [
   "deducted_amount",
 ];
 
-const productName = (code) =>
-  Object.values(facts.components).find((row) => row.product_code === code)?.product_name ?? code;
 
 /** The bills of some months, with names; all of them only if they are few or asked for. */
 async function loadBills(months, text, whole) {

@@ -158,7 +158,8 @@ function Reconciled() {
       page=${12} cells=${{
         bill_month: (row) =>
           html`<a href=${address("reconciliation", { month: row.bill_month })}>${row.bill_month}</a>`,
-      }} />`;
+      }} />
+    <p class="soft">${t("our_cost_is")}</p>`;
 }
 
 function Overview() {

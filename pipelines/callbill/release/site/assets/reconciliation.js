@@ -25,10 +25,11 @@ const named = (row) => ({
   our_calls: row.calls,
   our_price: row.contract_price,
   our_cost: row.real_cost,
-  component_name: Object.hasOwn(facts.components, row.component_code)
-    ? facts.components[row.component_code].component_name
-    : term(row.component_code),
+  component_name: componentName(row.component_code),
 });
+
+/** What our side of a comparison is: the vendor's bill shows a precision adjustment, or it does not. */
+const baseOf = (rows) => (rows.some(isAdjustment) ? "base_adjusted" : "base_lines");
 
 function Causes({ names }) {
   return html`${names.map((name, at) => html`${at > 0 ? " " : ""}<${Badge} value=${name} kind=${name === "unexplained" ? "error" : "care"} />`)}`;
@@ -83,7 +84,7 @@ function Bills({ values, change }) {
   useTitle(t("reconciliation"));
   return html`
     <h1>${t("reconciliation")}</h1>
-    <p>${t("reconciliation_about")}</p>
+    <p>${t("reconciliation_about")} ${t("our_cost_is")}</p>
     <form class="filters" aria-label=${t("filter")} onSubmit=${(event) => event.preventDefault()}>
       <${Choice} label=${term("bill_month")} value=${month} options=${facts.reconciled.map((one) => [one, one])}
         onChange=${(chosen) => change({ month: chosen })} />
@@ -133,12 +134,18 @@ function partsOf(rows) {
 function Steps({ rows }) {
   const parts = partsOf(rows);
   const about = (name) => inLanguage(facts.terms[name], 2);
+  const [adjustments, lines] = [rows.filter(isAdjustment), rows.filter((row) => !isAdjustment(row))];
+  const hasAdjustment = adjustments.length > 0;
+  const ours = t(hasAdjustment ? "step_ours_adjusted" : "step_ours_lines", {
+    lines: number(sumBy(lines, "real_cost")),
+    adjustment: number(sumBy(adjustments, "real_cost"), { signed: true }),
+  });
   const steps = [
-    ["ours", "real_cost", t("ours"), t("step_ours"), sumBy(rows, "real_cost")],
+    ["ours", "real_cost", t("ours"), ours, sumBy(rows, "real_cost")],
     ...CAUSES.filter((name) => compareDecimals(parts[name], "0") !== 0).map((name) => [
       name, "", html`<${Badge} value=${name} kind=${name === "unexplained" ? "error" : "care"} />`, about(name), parts[name],
     ]),
-    ["theirs", "deducted_amount", t("theirs"), t("step_theirs"), sumBy(rows, "vendor_cost")],
+    ["theirs", "deducted_amount", t("theirs"), t(hasAdjustment ? "step_theirs_adjusted" : "step_theirs_lines"), sumBy(rows, "vendor_cost")],
   ];
   return html`
     <table class="steps" aria-label=${t("from_ours_to_theirs")}>
@@ -231,6 +238,7 @@ function VendorBill({ owner, month }) {
       <dl class="facts">
         <div><dt>${t("recipient")}</dt><dd><${AccountLink} owner=${owner} name=${name} /></dd></div>
         <div><dt>${term("bill_month")}</dt><dd><${BillLink} owner=${owner} month=${month}>${month}<//></dd></div>
+        <div><dt>${t("what_is_compared")}</dt><dd id="base">${t(baseOf(rows))}</dd></div>
         <div><dt>${t("ours")}</dt><dd><${Money} name="real_cost" value=${sumBy(rows, "real_cost")} /></dd></div>
         <div><dt>${t("theirs")}</dt><dd><${Money} name="vendor_cost" value=${sumBy(rows, "vendor_cost")} /></dd></div>
         <div><dt>${t("known_since")}</dt><dd>${about?.arrived_on ?? "–"}</dd></div>

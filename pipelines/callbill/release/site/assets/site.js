@@ -304,6 +304,17 @@ function term(name) {
   return Object.hasOwn(facts.terms, name) ? inLanguage(facts.terms[name]) : (name ?? "");
 }
 
+/** What a component of the catalogue, or a row beside them, is called. Those that ship have a name in
+ *  both languages. */
+const componentName = (code) =>
+  term(Object.hasOwn(facts.components, code) ? facts.components[code].component_name : code);
+
+const productName = (code) =>
+  term(Object.values(facts.components).find((row) => row.product_code === code)?.product_name ?? code);
+
+/** Whether a row of a comparison with the vendor's bill is the precision adjustment. */
+const isAdjustment = (row) => row.component_code === "billVirtualId";
+
 function Term({ name }) {
   const about = Object.hasOwn(facts.terms, name) ? inLanguage(facts.terms[name], 2) : "";
   return html`<span title=${about || null}>${term(name)}</span>`;
@@ -468,7 +479,7 @@ const NUMBERS = new Set(
 const SIGNED = new Set(
   [
     "change_amount change_value calls_change usage_change adjustment_amount residual_amount",
-    "calls_difference cost_difference unexplained_difference difference",
+    "calls_difference cost_difference unexplained_difference difference discount_amount",
   ]
     .join(" ")
     .split(" "),

@@ -1,5 +1,14 @@
 "use strict";
-// How an account stands: whether it is served, and what it owes.
+// How an account stands: whether it is served, and what it owes. How its contracts are called.
+
+/** A contract's number: the account, the component and the first date of the contract. A later
+ *  version of it has the same. */
+const contractNumber = (owner, { component_code, effective_from }) =>
+  `${owner}/${component_code}/${effective_from}`;
+
+/** A contract's number, which is broken where its parts are. */
+const ContractNumber = ({ number }) =>
+  number.split("/").map((part, at) => html`${at ? html`/<wbr />` : null}<span class="unbroken">${part}</span>`);
 
 /** A sentence on when service stops, or stopped. */
 function stopSentence(status, notice) {
