@@ -28,7 +28,7 @@ from tests.support.landing_files import json_lines, record, write
 from tests.support.places import figures, lose_warehouse, places, query_warehouse
 from tests.support.shared import make_once
 
-RUNS = (date(2024, 3, 4), date(2024, 4, 1), LAST_DAY)
+RUNS = (date(2024, 3, 4), LAST_DAY)
 
 
 @pytest.fixture(scope="module")

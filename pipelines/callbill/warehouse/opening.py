@@ -121,6 +121,9 @@ def schema_version(con: duckdb.DuckDBPyConnection, path: Path) -> int:
 
 def is_empty(con: duckdb.DuckDBPyConnection) -> bool:
     """Whether the file has no table and no view."""
+    with suppress(duckdb.Error):  # nearly always it is a warehouse
+        con.execute("describe ops.warehouse")
+        return False
     return not con.execute(
         "select 1 from duckdb_tables() where not internal"
         " union all select 1 from duckdb_views() where not internal limit 1"
