@@ -121,11 +121,12 @@ def week() -> Path:
 
 
 @pytest.fixture(scope="module")
-def archived_week() -> Path:
+def archived_week(week: Path) -> Path:
     """The same, with all call logs in a folder beside the place."""
 
     def make(folder: Path) -> None:
-        archive(make_week(folder), "--to", folder / "archive")
+        place = shutil.copytree(week, folder / "acme", symlinks=True)
+        archive(place, "--to", folder / "archive")
 
     return make_once("archived-week", make) / "acme"
 

@@ -47,16 +47,15 @@ def before() -> Path:
 
 
 @pytest.fixture(scope="module")
-def waiting() -> Path:
+def waiting(before: Path) -> Path:
     """The same with a candidate through 6 March, that loaded a file."""
 
-    def make(place: Path) -> None:
-        land_story(place)
-        settle(place, "2026-03-05")
+    def make(folder: Path) -> None:
+        place = copy_of(before, folder)
         land(place, "2026-03-06", record("c-1", "2026-03-05T10:00:00+08:00"))
         make_candidate(place)
 
-    return make_once("waiting-candidate", make)
+    return make_once("waiting-candidate", make) / "copy"
 
 
 @pytest.fixture
@@ -80,13 +79,11 @@ def test_a_candidate_is_everything_but_sealed(place: Path) -> None:
 
 
 def test_a_sealed_candidate_is_the_release_that_a_run_would_have_made(
-    place: Path, tmp_path: Path
+    before: Path, place: Path, tmp_path: Path
 ) -> None:
-    straight = tmp_path / "straight"
-    land_story(straight)
+    straight = copy_of(before, tmp_path / "straight")
     land(straight, "2026-03-06", record("c-1", "2026-03-05T10:00:00+08:00"))
-    for through in ("2026-03-05", "2026-03-06"):
-        settle(straight, through)
+    settle(straight, "2026-03-06")
     [name] = candidates(place)
     # Another file of that day comes in the meantime: it is settled later.
     land(place, "2026-03-06", record("c-2", "2026-03-05T11:00:00+08:00"), name="late.jsonl")

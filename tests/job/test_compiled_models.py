@@ -37,7 +37,7 @@ def test_models_are_compiled_again_only_if_they_have_changed(place: Path) -> Non
     [(name, at)] = plans(place).items()
     succeed(project.run_job(place, "--through", FIRST))
     assert plans(place) == {name: at}
-    project.edit("models/marts/settlements.sql", "with ", "-- another text\nwith ")
+    project.edit("models/marts/settlements.sql", "with ", "-- another text\nwith ", is_sql=True)
     succeed(project.run_job(place, "--through", SECOND))
     [another] = plans(place)
     assert another != name
@@ -85,7 +85,7 @@ def test_a_model_that_is_not_as_it_should_be_ends_the_run(
     place: Path, file: str, old: str, new: str, sentence: str
 ) -> None:
     project = ProjectCopy.in_folder(place / "project")
-    project.edit(file, old, new)
+    project.edit(file, old, new, is_sql=file.endswith(".sql") and "{" not in new)
     ended = project.run_job(place, "--through", FIRST)
     assert ended.returncode == 4, ended.stderr
     assert sentence in ended.stderr

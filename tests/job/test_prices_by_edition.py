@@ -129,7 +129,7 @@ def test_a_control_finds_the_price_of_another_edition(
         land(tmp_path, day, (f"{day}d", None), (f"{day}e", "standard"), owner=OFFICE)
         if day == 2:
             settle(project, tmp_path, day)
-    project.edit("macros/claims.sql", old, new)
+    project.edit("macros/claims.sql", old, new, is_sql="{{" not in old)
     ended = project.run_job(tmp_path, "--through", "2026-09-03")
     assert ended.returncode == 1, ended.stdout
     assert "no_account_charged_beyond_its_records" in ended.stderr

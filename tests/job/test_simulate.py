@@ -8,7 +8,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
@@ -22,7 +23,8 @@ import pytest
 import yaml
 
 from tests.bill.reference import landing, worlds
-from tests.bill.reference.inputs import Settings, World
+from tests.bill.reference.inputs import Settings
+from tests.bill.reference.model import Tables, tables
 from tests.support.commands import CALLBILL, callbill, run_job, settle, succeed
 from tests.support.places import (
     copy_of,
@@ -38,7 +40,14 @@ from tests.support.releases_of_0_6_0 import unpack
 from tests.support.shared import make_once
 from tests.support.site import facts_of
 from tests.support.story import OWNER, land, land_story, record
-from tests.support.worlds import place_of_several_products, place_under_other_vars, worlds_place
+from tests.support.worlds import (
+    place_of_counted_worlds,
+    place_of_several_products,
+    place_under_other_vars,
+    settled_worlds,
+    worlds_of_several_products,
+    worlds_place,
+)
 
 COMPONENT = "wimgs_search_by_text"
 # A line of the books and its twin: the columns that both have.
@@ -77,25 +86,6 @@ def check_gives_the_books(place: Path, said: dict[str, Any]) -> None:
         assert row["calls"] == row["simulated_calls"]
 
 
-def simulated_lines(said: dict[str, Any]) -> list[tuple[Any, ...]]:
-    return sorted(
-        (line["simulated_line_id"], line["simulated_calls"], line["simulated_real_cost"])
-        for line in said["lines"]
-        if line["simulated_line_id"]
-    )
-
-
-def lines_of(place: Path) -> list[tuple[Any, ...]]:
-    return sorted(query(place, "select line_id, calls, real_cost::varchar from billing.bill_lines"))
-
-
-def deductions(said: dict[str, Any]) -> dict[tuple[str, str], str]:
-    return {
-        (bill["owner_uin"], bill["bill_month"][:7]): bill["simulated_deducted_amount"]
-        for bill in said["bills"]
-    }
-
-
 def catalogue_with_an_unused_claim(place: Path, folder: Path) -> Path:
     """No bill depends on it. But another claim can change which calls are charged, so calls are
     judged anew."""
@@ -127,19 +117,19 @@ def story() -> Path:
 # --- the books' own terms give the books ---
 
 
-def settled_by(kind: Callable[..., World], name: str) -> Path:
-    """Worlds of a kind, with the catalogue of each run."""
+def growing_place() -> Path:
+    """Worlds with the catalogue of each run."""
 
     def make(place: Path) -> None:
         project = ProjectCopy.in_folder(place / "project")
         runs = [worlds.LAST_DAY.replace(month=3, day=4), worlds.LAST_DAY.replace(month=3, day=6)]
-        world = kind(count=25, seed=5, runs=[*runs, worlds.LAST_DAY])
+        world = worlds.growing(count=25, seed=5, runs=[*runs, worlds.LAST_DAY])
         for number, through in enumerate(world.runs):
             landing.write(world, place / "landing", number)
             landing.write_seeds(project.folder / "seeds", world.seeds_before(number))
             succeed(project.run_job(place, "--through", through))
 
-    return make_once(name, make)
+    return make_once("simulated-growing", make)
 
 
 PLACES = {
@@ -148,8 +138,8 @@ PLACES = {
     "another time zone": lambda: place_under_other_vars("another time zone"),
     "several products": place_of_several_products,
     # Rows count from later than they say.
-    "a catalogue that grows": lambda: settled_by(worlds.growing, "simulated-growing"),
-    "steps, packages and waivers": lambda: settled_by(worlds.counted, "simulated-counted"),
+    "a catalogue that grows": growing_place,
+    "steps, packages and waivers": place_of_counted_worlds,
 }
 
 
@@ -226,64 +216,71 @@ def test_calls_in_several_buckets_come_out_as_they_are(
 # --- other terms give what a run by them gives ---
 
 
-def test_other_vars_give_what_runs_by_them_give(tmp_path: Path) -> None:
-    """The same files, settled by the vars that ship, and simulated by those of another place."""
-    expected = place_under_other_vars("rounding down")
-    world = worlds.sample(
-        count=30, seed=2, runs=[worlds.LAST_DAY.replace(month=3, day=4), worlds.LAST_DAY],
-        settings=Settings(deduction_rounding="down", max_usage_age_days=3, dedup_horizon_days=31),
+def check_gives(said: dict[str, Any], expected: Tables) -> None:
+    """That a simulation came to what the model says that runs by its terms give."""
+    names = ("list_price", "discount", "contract_price", "calls", "list_cost", "real_cost")
+    lines = Counter(
+        (line["settled_on"], line["usage_date"], line["owner_uin"], line["component_code"],
+         line["line_type"], *map(_number, (line[f"simulated_{name}"] for name in names)))
+        for line in said["lines"]
+        if line["simulated_line_id"]
     )  # fmt: skip
-    place = tmp_path / "place"
-    for number, through in enumerate(world.runs):
-        landing.write(world, place / "landing", number)
-        settle(place, through)
-    assert lines_of(place) != lines_of(expected)
+    assert lines == Counter(
+        (str(line.settled_on), str(line.usage_date), line.owner_uin, line.component_code,
+         line.line_type, *(getattr(line, name) for name in names))
+        for line in expected.bill_lines
+    )  # fmt: skip
+    deducted: dict[tuple[str, str, str], Decimal | None] = {
+        (bill["owner_uin"], bill["product_code"], bill["bill_month"]): _number(
+            bill["simulated_deducted_amount"]
+        )
+        for bill in said["bills"]
+        if bill["simulated_deducted_amount"] is not None
+    }
+    for bill in expected.monthly_bills:
+        key = (bill.owner_uin, bill.product_code, str(bill.bill_month))
+        assert deducted.pop(key) == bill.deducted_amount, key
+    # Bills of the books that would not have been.
+    assert not any(deducted.values())
+
+
+def _number(value: object) -> Decimal | None:
+    return None if value is None else Decimal(str(value))
+
+
+def test_other_vars_give_what_runs_by_them_give(tmp_path: Path) -> None:
+    """Of the files that were settled by the vars that ship."""
+    others = Settings(deduction_rounding="down", max_usage_age_days=3, dedup_horizon_days=31)
+    world = settled_worlds()
+    expected = tables(replace(world, settings=others))
+    assert expected.bill_lines != tables(world).bill_lines
     said = answer(
-        place,
+        worlds_place(),
         tmp_path,
         *("--var", "deduction_rounding=down", "--var", "max_usage_age_days=3"),
         *("--var", "dedup_horizon_days=31"),
     )
-    assert simulated_lines(said) == lines_of(expected)
-    totals = query(
-        expected,
-        "select owner_uin, strftime(bill_month, '%Y-%m'), sum(deducted_amount)::varchar"
-        " from billing.monthly_bills group by all",
-    )
-    for owner, month, amount in totals:
-        assert deductions(said)[owner, month] == amount
+    check_gives(said, expected)
 
 
 def test_another_catalogue_gives_what_runs_with_it_give(tmp_path: Path) -> None:
-    """Prices, first days of prices, and claims are others; some calls are unrated in the books."""
-    expected = place_of_several_products()
-    rough = worlds.ROUGH_SEEDS
+    """Prices, first days of prices, and claims are others; some calls are unrated by them."""
+    world = worlds_of_several_products()
     prices = [
         replace(price, list_price=price.list_price + Decimal("1.5"))
-        for number, price in enumerate(rough.list_prices)
+        for number, price in enumerate(world.seeds.list_prices)
         if number != 1
     ]
     components = [
-        replace(one, actions=one.actions[:1] if one.actions else ()) for one in rough.components
+        replace(one, actions=one.actions[:1] if one.actions else ())
+        for one in world.seeds.components
     ]
-    project = ProjectCopy.in_folder(tmp_path / "project")
-    others = replace(rough, list_prices=tuple(prices), components=tuple(components))
-    landing.write_seeds(project.folder / "seeds", others)
-    place = tmp_path / "place"
-    runs = [
-        worlds.LAST_DAY.replace(month=3, day=4), worlds.LAST_DAY.replace(month=4, day=1),
-        worlds.LAST_DAY,
-    ]  # fmt: skip
-    world = worlds.sample(count=40, seed=3, runs=runs, seeds=rough)
-    for number, through in enumerate(world.runs):
-        landing.write(world, place / "landing", number)
-        succeed(project.run_job(place, "--through", through))
-    assert lines_of(place) != lines_of(expected)
-    catalogue = tmp_path / "catalogue"
-    catalogue.mkdir()
-    landing.write_seeds(catalogue, rough)
-    said = answer(place, tmp_path, f"--catalogue={catalogue}")
-    assert simulated_lines(said) == lines_of(expected)
+    others = replace(world.seeds, list_prices=tuple(prices), components=tuple(components))
+    expected = tables(replace(world, seeds=others))
+    assert expected.bill_lines != tables(world).bill_lines
+    landing.write_seeds(tmp_path, others)
+    said = answer(place_of_several_products(), tmp_path, f"--catalogue={tmp_path}")
+    check_gives(said, expected)
 
 
 # --- worked by hand: the story ---

@@ -123,9 +123,12 @@ class Fault:
     """How many rows a warning finds."""
 
 
-def model(path: str, old: str, new: str) -> Callable[[Path, ProjectCopy], None]:
-    """A mistake in a model or macro."""
-    return lambda _place, project: project.edit(path, old, new, is_sql=True)
+def model(
+    path: str, old: str, new: str, compiled: tuple[str, str] | None = None
+) -> Callable[[Path, ProjectCopy], None]:
+    """A mistake in a model or macro. `compiled` says what it is in compiled models, if it is not
+    the same there."""
+    return lambda _place, project: project.edit(path, old, new, is_sql=True, compiled=compiled)
 
 
 def in_warehouse(*statements: str) -> Callable[[Path, ProjectCopy], None]:
@@ -253,7 +256,15 @@ FAULTS = {
     ),
     "lines_are_dated_right": Fault(
         "a month closes a day early",
-        model("macros/bill_month.sql", "}} <= date_trunc", "}} < date_trunc"),
+        model(
+            "macros/bill_month.sql",
+            "}} <= date_trunc",
+            "}} < date_trunc",
+            (
+                "<= date_trunc('month', usage_date) + interval 1 month",
+                "< date_trunc('month', usage_date) + interval 1 month",
+            ),
+        ),
     ),
     "line_arithmetic": Fault(
         "fees are rounded to 7 decimals",
@@ -316,6 +327,7 @@ FAULTS = {
             "models/marts/cost_allocation.sql",
             "'direction * (real_share +",
             "'(real_share +",
+            ("direction * (real_share +", "(real_share +"),
         ),
     ),
     "settlements_are_their_lines": Fault(
@@ -324,6 +336,10 @@ FAULTS = {
             "models/marts/settlements.sql",
             "{{ deducted_amount('rated_amount') }}",
             "cast(trunc(rated_amount, 2) as decimal(18, 2))",
+            (
+                "cast(round(rated_amount, 2) as decimal(18, 2))",
+                "cast(trunc(rated_amount, 2) as decimal(18, 2))",
+            ),
         ),
     ),
     "adjustments_balance": Fault(
@@ -332,6 +348,10 @@ FAULTS = {
             "macros/known_on.sql",
             "cast(deducted_amount - rated_amount as",
             "cast(rated_amount - deducted_amount as",
+            (
+                "cast(deducted_amount - rated_amount as decimal(38, 8)) as adjustment_amount",
+                "cast(rated_amount - deducted_amount as decimal(38, 8)) as adjustment_amount",
+            ),
         ),
     ),
     "monthly_bills_balance": Fault(

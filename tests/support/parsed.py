@@ -11,9 +11,11 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from callbill.base.settings import BillingVars
 from callbill.release import site
@@ -67,20 +69,26 @@ def lend(parsed: Path) -> None:
     def compile_plan(layout: Layout, billing_vars: BillingVars, window: Window) -> Plan:
         kept = parsed.with_name(plan.plan_name(billing_vars, window))
         if not kept.exists():
-            unedited = _plan_of_the_unedited(parsed, billing_vars, window)
-            made = edited(unedited, dbt.PROJECT) if unedited else None
+            made, edits = None, _edits(dbt.PROJECT)
+            if edits and all(edit.is_known for edit in edits):
+                made = edited(_plan_of_the_unedited(parsed, layout, billing_vars, window), edits)
             made = made or _compile_plan(layout, billing_vars, window)
             _keep(kept, plan.as_json(made).encode())
         return plan.from_json(kept.read_text())
 
     def write_dbt_docs(layout: Layout, billing_vars: BillingVars, folder: Path) -> None:
-        """A page that was made is named by all that it depends on."""
+        """A page that was made is named by all that it depends on. A copy of the project with
+        edits has the page of the project itself."""
+        project = dbt.PROJECT
+        if _edits(project):
+            dbt.PROJECT = PROJECT
         own, lent = layout.dbt / "docs", parsed.with_name("docs")
         own.mkdir(parents=True, exist_ok=True)
         for page in lent.glob("*.html"):
             if not (own / page.name).exists():
                 link_or_copy(page, own / page.name)
         _write_dbt_docs(layout, billing_vars, folder)
+        dbt.PROJECT = project
         lent.mkdir(exist_ok=True)
         for page in own.glob("*.html"):
             if not (lent / page.name).exists():
@@ -91,35 +99,53 @@ def lend(parsed: Path) -> None:
     site.write_dbt_docs = write_dbt_docs
 
 
-def note_edit(project: Path, path: str, old: str, new: str, *, is_sql: bool) -> None:
-    """Note what is edited in a copy of the project."""
+class Edit(NamedTuple):
+    """What is edited in a file of a copy of the project, as compiled models have it if that is
+    known."""
+
+    path: str
+    old: str
+    new: str
+    is_known: bool
+
+
+def note_edit(project: Path, edit: Edit) -> None:
+    (project / _EDITS).write_text(json.dumps([*_edits(project), edit]))
+
+
+def _edits(project: Path) -> list[Edit]:
     file = project / _EDITS
-    edits = json.loads(file.read_text()) if file.exists() else []
-    file.write_text(json.dumps([*edits, (path, old, new, is_sql)]))
+    return [Edit(*edit) for edit in json.loads(file.read_text())] if file.exists() else []
 
 
-def edited(made: Plan, project: Path) -> Plan | None:
-    """A plan with the edits of a project, if each is of SQL that a compiled model has once."""
-    if not (project / _EDITS).exists():
-        return None
+def edited(made: Plan, edits: Sequence[Edit]) -> Plan | None:
+    """A plan with some edits. That of a model changes what that model has once, that of a macro all
+    models that have it. None if there is nothing to change."""
     models = {model.name: model for model in made.models}
-    for path, old, new, is_sql in json.loads((project / _EDITS).read_text()):
-        model = models.get(Path(path).stem)
-        if not is_sql or model is None or model.sql.count(old) != 1:
+    for edit in edits:
+        having = [model for model in models.values() if edit.old in model.sql]
+        if edit.path.startswith("models/"):
+            name = Path(edit.path).stem
+            having = [m for m in having if m.name == name and m.sql.count(edit.old) == 1]
+        if not having:
             return None
-        models[model.name] = replace(model, sql=model.sql.replace(old, new))
+        models |= {m.name: replace(m, sql=m.sql.replace(edit.old, edit.new)) for m in having}
     return replace(made, models=tuple(models.values()))
 
 
-def _plan_of_the_unedited(parsed: Path, billing_vars: BillingVars, window: Window) -> Plan | None:
-    """The plan of the project itself for a night of this kind, if one was made."""
+def _plan_of_the_unedited(
+    parsed: Path, layout: Layout, billing_vars: BillingVars, window: Window
+) -> Plan:
+    """The plan of the project itself for a night of this kind. It is made once."""
     copy = dbt.PROJECT
     try:
         dbt.PROJECT = PROJECT
         kept = parsed.with_name(plan.plan_name(billing_vars, window))
+        if not kept.exists():
+            _keep(kept, plan.as_json(_compile_plan(layout, billing_vars, window)).encode())
     finally:
         dbt.PROJECT = copy
-    return plan.from_json(kept.read_text()) if kept.exists() else None
+    return plan.from_json(kept.read_text())
 
 
 def lend_no_docs() -> None:

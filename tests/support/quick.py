@@ -1,20 +1,29 @@
 """Has libraries remember what they work out again and again in runs that are forked from a process.
 
-Templates are compiled once. dbt makes no messages of its events, which a run has it keep to itself.
+Templates are compiled once, the project's files and the versions of packages are read once. dbt
+makes no messages of its events, which a run has it keep to itself.
 """
 
 from __future__ import annotations
 
-from functools import cache
+import pickle
+from collections.abc import Iterable
+from functools import cache, cached_property
+from importlib.metadata import Distribution
 from types import CodeType
 from typing import Any
 
 import jinja2
 import parsedatetime
 import yaml
+from callbill.base import yaml_files
+from callbill.release.site import dbt_docs
+from callbill.warehouse import dbt, opening, plan
 from dbt_common.behavior_flags import BehaviorFlagRendered
 from dbt_common.events.base_types import BaseEvent
 from dbt_common.events.event_manager import EventManager
+
+from tests.support.project import PROJECT
 
 # What a template's code depends on beside its text.
 _OPTIONS = (
@@ -39,7 +48,10 @@ _OPTIONS = (
 
 def make() -> None:
     _compile_once()
+    _read_once()
     _leave_out_events()
+    # To try it takes half the time of writing a small database, and it is for long texts.
+    opening._SESSION["disabled_compression_methods"] = "fsst"
     # The same reader, in C.
     yaml.SafeLoader = yaml.CSafeLoader
     parsedatetime.Constants = cache(parsedatetime.Constants)
@@ -67,6 +79,35 @@ def _compile_once() -> None:
 
 def _known_as(option: object) -> object:
     return option.__qualname__ if callable(option) else option  # type: ignore[attr-defined]
+
+
+def _read_once() -> None:
+    """Read once what no test changes: YAML by its text, versions, the hash of the project itself.
+    Tests that change models have a copy of the project."""
+    parsed: dict[str, bytes] = {}
+    parse = yaml_files.parse_yaml
+
+    def parse_once(text: str) -> Any:
+        if text not in parsed:
+            parsed[text] = pickle.dumps(parse(text))
+        return pickle.loads(parsed[text])  # noqa: S301  a copy, which the caller may change
+
+    hashes: dict[str, str] = {}
+    files_hash = dbt.files_hash
+
+    def hash_once(patterns: Iterable[str], *told: object) -> str:
+        if dbt.PROJECT != PROJECT:
+            return files_hash(patterns, *told)
+        key = repr((patterns, told))
+        if key not in hashes:
+            hashes[key] = files_hash(patterns, *told)
+        return hashes[key]
+
+    yaml_files.parse_yaml = parse_once
+    plan.files_hash = dbt_docs.files_hash = hash_once
+    metadata = cached_property(Distribution.metadata.fget)  # type: ignore[attr-defined]
+    metadata.__set_name__(Distribution, "metadata")
+    Distribution.metadata = metadata  # type: ignore[method-assign, assignment]
 
 
 def _leave_out_events() -> None:

@@ -73,8 +73,7 @@ def check_growing(place: Path, count: int, seed: int) -> None:
     runs = [_FIRST_RUN, date(2024, 3, 6), date(2024, 4, 1), LAST_DAY]
     world = worlds.growing(count=count, seed=seed, runs=runs)
     check(place, world, project.run_job, project.folder / "seeds")
-    for command in ("verify", "rebuild"):
-        succeed(callbill(command, *places(place), project=project.folder))
+    _check_again(place)
 
 
 def check_counted(place: Path, count: int, seed: int) -> None:
@@ -83,8 +82,12 @@ def check_counted(place: Path, count: int, seed: int) -> None:
     runs = [_FIRST_RUN, date(2024, 3, 6), date(2024, 4, 1), LAST_DAY]
     world = worlds.counted(count=count, seed=seed, runs=runs)
     check(place, world, project.run_job, project.folder / "seeds")
+    _check_again(place)
+
+
+def _check_again(place: Path) -> None:
     for command in ("verify", "rebuild"):
-        succeed(callbill(command, *places(place), project=project.folder))
+        succeed(callbill(command, *places(place), project=place / "project"))
 
 
 def check_counted_by_any_road(place: Path, count: int, seed: int, nights: int) -> None:
@@ -123,9 +126,14 @@ def renamed_at_random(file: File, chance: random.Random) -> str:
 # --- what the tests of the bill and those of `verify` hold against it; nobody changes a place ---
 
 
+def settled_worlds() -> World:
+    """Those of `worlds_place`."""
+    return worlds.sample(count=60, seed=11)
+
+
 def worlds_place() -> Path:
     """Many worlds, settled and held against the model."""
-    return make_once("worlds", lambda place: check(place, worlds.sample(count=60, seed=11)))
+    return make_once("worlds", lambda place: check(place, settled_worlds()))
 
 
 def place_under_other_vars(name: str) -> Path:
@@ -134,14 +142,27 @@ def place_under_other_vars(name: str) -> Path:
     return make_once(f"worlds-{name}", lambda place: check(place, world))
 
 
+def worlds_of_several_products() -> World:
+    """Those of `place_of_several_products`."""
+    runs = [_FIRST_RUN, date(2024, 4, 1), LAST_DAY]
+    return worlds.sample(count=40, seed=3, runs=runs, seeds=worlds.ROUGH_SEEDS)
+
+
 def place_of_several_products() -> Path:
     """Worlds of several products, whose list prices change."""
 
     def make(place: Path) -> None:
         project = ProjectCopy.in_folder(place / "project")
         landing.write_seeds(project.folder / "seeds", worlds.ROUGH_SEEDS)
-        runs = [_FIRST_RUN, date(2024, 4, 1), LAST_DAY]
-        world = worlds.sample(count=40, seed=3, runs=runs, seeds=worlds.ROUGH_SEEDS)
-        check(place, world, project.run_job)
+        check(place, worlds_of_several_products(), project.run_job)
 
     return make_once("worlds-of-several-products", make)
+
+
+def place_of_counted_worlds() -> Path:
+    """Worlds whose prices depend on how much, made anew from what landed at the end."""
+
+    def make(place: Path) -> None:
+        check_counted(place, count=20, seed=5)
+
+    return make_once("counted-worlds", make)

@@ -12,10 +12,6 @@ from callbill.warehouse.warehouse import Warehouse
 
 # Of each reason so many actions are named. A sender can write any text as an action.
 _MOST_ACTIONS = 20
-_COLUMNS = """
-    select column_name from duckdb_columns()
-    where schema_name = 'ops' and table_name = 'unbilled_calls'
-"""
 # An action and, where its claims ask for attributes, their values.
 _WITH_ATTRIBUTES = "concat(action, ' (' || attributes || ')')"
 _BY_ACTION = f"""
@@ -82,8 +78,10 @@ def unbilled_calls_of(con: duckdb.DuckDBPyConnection, run_id: str) -> list[Unbil
     """The calls that a run left out of the bill, by reason and action, from a warehouse or a
     release. A release that is older than the table has none, and one that is older than its column
     of attributes does not name these."""
-    columns = {name for (name,) in con.execute(_COLUMNS).fetchall()}
-    if not columns:
+    # Not from the catalog's list of columns, which would bind every view there is.
+    try:
+        columns = {name for name, *_ in con.execute("describe ops.unbilled_calls").fetchall()}
+    except duckdb.CatalogException:
         return []
     query = _BY_ACTION.format(action=_WITH_ATTRIBUTES if "attributes" in columns else "action")
     return [UnbilledCalls(*row) for row in con.execute(query, [run_id]).fetchall()]

@@ -15,6 +15,8 @@ from callbill.base.findings import Severity
 from callbill.base.yaml_files import read_yaml
 
 CONTROLS = Path(__file__).parent / "controls"
+# The query of a control that has nothing to look at. It is not run.
+NOTHING_TO_FIND = "select null as nothing where false"
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,13 @@ class Control:
     over all of them."""
 
     only_of: str = ""
-    """Feeds, separated by commas: if no file of any of them was loaded, there is nothing to find,
-    and the query is not evaluated."""
+    """Feeds and tables (`schema.table`), separated by commas: if no file of any of these feeds was
+    loaded, and no row is in any of these tables, there is nothing to find, and the query is not
+    evaluated."""
 
     @property
-    def feeds(self) -> set[str]:
-        return set(self.only_of.split(", ")) if self.only_of else set()
+    def sources(self) -> list[str]:
+        return self.only_of.split(", ") if self.only_of else []
 
     @property
     def is_of_calls(self) -> bool:

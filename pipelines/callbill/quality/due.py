@@ -14,13 +14,12 @@ import jinja2
 from callbill.base.rules import RuleRange
 from callbill.base.settings import BillingVars, Thresholds
 from callbill.base.sql import literal
-from callbill.quality.catalogue import Control, catalogue
+from callbill.quality.catalogue import NOTHING_TO_FIND, Control, catalogue
 
 # Tables that several controls read, in the order in which they are made.
 _SHARED = ("late_charges", "earlier_records", "list_prices")
 # Of these, that which only controls of calls read.
 _ONLY_OF_CALLS = "earlier_records"
-_NOTHING_TO_FIND = "select null as nothing where false"
 EARLIER_RECORDS = f"checks.{_ONLY_OF_CALLS}"
 
 
@@ -42,15 +41,13 @@ def due_controls(
     """
     window = con.execute("select has_catalogue_news from ops.settlement_window").fetchall()
     values = variables(dates, billing_vars, thresholds, has_catalogue_news=(True,) in window)
-    feeds = {
-        feed for (feed,) in con.execute("select distinct feed from ops.loaded_files").fetchall()
-    }
+    has_something = _sources_with_something(con)
 
     def query_of(control: Control) -> str:
         if findings and control.is_of_calls:
             return read_all(findings[control.id])
-        if control.feeds and not control.feeds & feeds:
-            return _NOTHING_TO_FIND
+        if control.sources and not has_something.intersection(control.sources):
+            return NOTHING_TO_FIND
         return fill_in(control.sql, values)
 
     controls = [
@@ -65,6 +62,20 @@ def due_controls(
         yield controls
     finally:
         con.execute("detach checks")
+
+
+def _sources_with_something(con: duckdb.DuckDBPyConnection) -> set[str]:
+    """The feeds of which a file was loaded, and of the tables that controls are only of those with
+    rows."""
+    feeds = {
+        feed for (feed,) in con.execute("select distinct feed from ops.loaded_files").fetchall()
+    }
+    tables = {
+        source for control in catalogue().values() for source in control.sources if "." in source
+    }
+    return feeds | {
+        table for table in tables if con.execute(f"select 1 from {table} limit 1").fetchall()
+    }
 
 
 def read_all(files: Sequence[str]) -> str:

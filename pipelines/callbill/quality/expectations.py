@@ -42,32 +42,30 @@ from great_expectations.render.view import DefaultJinjaPageView
 from sqlalchemy.dialects import registry
 
 from callbill.base.findings import ControlResult
-from callbill.quality.catalogue import Control
+from callbill.quality.catalogue import NOTHING_TO_FIND, Control
 from callbill.quality.results import BrokenControlError, ControlReport
 
 _DATA_DOCS = Path(__file__).parent / "data_docs"
 
-# One pass over a control's rows counts them all and keeps the smallest few. Only those few become
-# text and leave DuckDB. The control's SQL comes first, for the line numbers in DuckDB's errors.
-OUTCOME_SQL = """with control_row_ as not materialized ({sql}
-),
-
-found as materialized (
-    select
-        count(*) as unexpected_rows,
-        min(control_row_, {sample_rows}) as smallest,
-    from control_row_
-),
-
-sample as (
-    select columns(*)::varchar
-    from (select unnest(smallest, max_depth := 2) from found)
+# One pass over a control's rows counts them all and keeps the smallest few. Its SQL is first, for
+# the line numbers in DuckDB's errors.
+OUTCOME_SQL = """create or replace temp table found_ as with control_row_ as not materialized ({sql}
 )
 
 select
-    unexpected_rows,
-    (select to_json(list(sample))::varchar from sample),
-from found
+    count(*) as unexpected_rows,
+    min(control_row_, {sample_rows}) as smallest,
+from control_row_
+"""
+# Only those few become text and leave DuckDB. Nearly all controls have none, and planning this
+# takes longer than to look through a small night's rows.
+SAMPLE_SQL = """
+with sample as (
+    select columns(*)::varchar
+    from (select unnest(smallest, max_depth := 2) from found_)
+)
+
+select to_json(list(sample))::varchar from sample
 """
 
 
@@ -121,14 +119,20 @@ class ControlOutcome(QueryMetricProvider):
         metric_value_kwargs: dict[str, Any],
         **_: Any,
     ) -> Outcome | Exception:
-        query = OUTCOME_SQL.format(**metric_value_kwargs)
+        if metric_value_kwargs["sql"] == NOTHING_TO_FIND:
+            return Outcome(0, [])
         try:
             with execution_engine.get_connection() as connection:
-                unexpected_rows, sample = connection.exec_driver_sql(query).one()
+                connection.exec_driver_sql(OUTCOME_SQL.format(**metric_value_kwargs))
+                count = "select unexpected_rows from found_"
+                unexpected_rows = connection.exec_driver_sql(count).scalar_one()
+                if not unexpected_rows:
+                    return Outcome(0, [])
+                sample = connection.exec_driver_sql(SAMPLE_SQL).scalar_one()
         except Exception as error:
             # If a metric raises, Great Expectations computes it and all others three times.
             return getattr(error, "orig", None) or error  # DuckDB's own error, unwrapped
-        return Outcome(unexpected_rows, json.loads(sample or "[]"))
+        return Outcome(unexpected_rows, json.loads(sample))
 
 
 class ExpectControlToFindNothing(BatchExpectation):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import platform
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from hashlib import sha256
@@ -43,9 +43,14 @@ _PARQUET = "format parquet, parquet_version v2, compression zstd"
 _SYNCED_AT_ONCE = 16
 # Marts that are views, and stay views in a release's database.
 _VIEWS = """
-    select view_name from duckdb_views()
+    select view_name, sql from duckdb_views()
     where database_name = current_database() and schema_name = 'billing' and view_name <> 'calls'
     order by view_name
+"""
+_SEEDS = """
+    select table_name from duckdb_tables()
+    where database_name = current_database() and schema_name = 'seeds'
+    order by table_name
 """
 
 
@@ -75,16 +80,19 @@ def write_release(
     _link_calls(warehouse, previous, release)
     # In the order of their rows, tables are written once and are a third smaller.
     con.execute("set preserve_insertion_order = true")
-    views = [view for (view,) in con.execute(_VIEWS).fetchall()]
+    # Asked for once each: the catalog puts together all that is known of them.
+    views: dict[str, str] = dict(con.execute(_VIEWS).fetchall())
+    seed_tables = [seed for (seed,) in con.execute(_SEEDS).fetchall()]
     by_month = views_by_month()
     for view, column in by_month.items():
         months = _changed_months(con, settle_from, through)
-        _write_by_month(con, billing_vars, view, column, release, previous, months)
+        basis = _basis(con, views[view], seed_tables)
+        _write_by_month(con, billing_vars, view, column, release, previous, months, basis)
     for table in (*(mart.name for mart in hashed_marts()), *views):
         if table != "calls" and table not in by_month:
             target = literal(str(release.table(table)))
             con.execute(f"copy (from billing.{table}) to {target} ({_PARQUET})")
-    _write_database(warehouse, release)
+    _write_database(warehouse, release, views, seed_tables)
     con.execute("set preserve_insertion_order = false")
     write_site(
         warehouse, billing_vars, release, previous, (settle_from, through), data_docs, issuer
@@ -117,29 +125,13 @@ def _write_by_month(
     release: Release,
     previous: Release | None,
     changed: set[date],
+    basis: str,
 ) -> None:
     """Write a view's Parquet files, one a bill month. Months that are as they were are linked.
 
-    A file's name is a hash of what its rows depend on beside its month's bill: the view and the
-    catalogue. A file of another name is not linked.
+    A file's name is the hash `basis`. A file of another name is not linked.
     """
-    seeds = con.execute(
-        "select table_name from duckdb_tables() where schema_name = 'seeds'"
-        " and database_name = current_database() order by 1"
-    ).fetchall()
-    digest = sha256(
-        repr(
-            [
-                con.execute(
-                    "select sql from duckdb_views() where view_name = ? and schema_name = 'billing'"
-                    " and database_name = current_database()",
-                    [view],
-                ).fetchall(),
-                *(con.execute(f"from seeds.{seed} order by all").fetchall() for (seed,) in seeds),
-            ]
-        ).encode()
-    )
-    name = f"{digest.hexdigest()[:32]}.parquet"
+    name = f"{basis}.parquet"
     months = con.execute(
         "select distinct bill_month from billing.monthly_bills order by 1"
     ).fetchall()
@@ -195,21 +187,31 @@ def _link_calls(warehouse: Warehouse, previous: Release | None, release: Release
             link_or_copy(file, target / file.name.replace(CALLS, "calls"))
 
 
-def _write_database(warehouse: Warehouse, release: Release) -> None:
+def _basis(con: duckdb.DuckDBPyConnection, view: str, seeds: Sequence[str]) -> str:
+    """A hash of what a view's rows depend on beside their month's bill: the view, and the catalogue
+    in the tables `seeds`."""
+    catalogue = [con.execute(f"from seeds.{seed} order by all").fetchall() for seed in seeds]
+    return sha256(repr([[(view,)], *catalogue]).encode()).hexdigest()[:32]
+
+
+def _write_database(
+    warehouse: Warehouse, release: Release, views: Mapping[str, str], seeds: Sequence[str]
+) -> None:
+    """`views` are the statements of the views among the marts, `seeds` the catalogue's tables."""
     con = warehouse.con
     con.execute(f"attach {literal(str(release.database))} as release ({STORAGE_VERSION})")
     try:
         # In one transaction: each statement by itself would wait for the disk.
         with warehouse.transaction():
-            _write_tables(con, release)
-            _copy_views(con)
+            _write_tables(con, release, seeds)
+            _copy_views(con, views)
             _copy_comments(con)
             _copy_macros(con)
     finally:
         con.execute("detach release")
 
 
-def _write_tables(con: duckdb.DuckDBPyConnection, release: Release) -> None:
+def _write_tables(con: duckdb.DuckDBPyConnection, release: Release, seeds: Sequence[str]) -> None:
     con.execute("create schema release.billing")
     con.execute("create schema release.ops")
     for mart in hashed_marts():
@@ -218,10 +220,7 @@ def _write_tables(con: duckdb.DuckDBPyConnection, release: Release) -> None:
     columns = ", ".join(row[0] for row in con.execute("describe billing.calls").fetchall())
     con.execute(f"create view release.billing.calls as select {columns} from {release.calls}")
     con.execute("create schema release.seeds")
-    for (table,) in con.execute(
-        "select table_name from duckdb_tables() where schema_name = 'seeds'"
-        " and database_name = current_database() order by 1"
-    ).fetchall():
+    for table in seeds:
         con.execute(f"create table release.seeds.{table} as from seeds.{table}")
     for table in _OPS_TABLES:
         con.execute(f"create table release.ops.{table} as from ops.{table}")
@@ -261,14 +260,13 @@ def _copy_comments(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(";\n".join(statements))
 
 
-def _copy_views(con: duckdb.DuckDBPyConnection) -> None:
+def _copy_views(con: duckdb.DuckDBPyConnection, views: Mapping[str, str]) -> None:
     """Copy the views among the marts. Their statements name tables without a database, so they work
     in the release's database too."""
     [(warehouse_name,)] = con.execute("select current_database()").fetchall()
-    views = con.execute(f"select sql from duckdb_views() where view_name in ({_VIEWS})").fetchall()
     con.execute("use release")
     try:
-        for (statement,) in views:
+        for statement in views.values():
             con.execute(statement)
     finally:
         con.execute(f"use {identifier(warehouse_name)}")

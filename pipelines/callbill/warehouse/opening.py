@@ -13,7 +13,7 @@ import duckdb
 
 from callbill.base.errors import LockedError, UsageError
 from callbill.base.settings import Settings
-from callbill.base.sql import literal
+from callbill.base.sql import identifier, literal
 from callbill.warehouse.layout import Layout
 from callbill.warehouse.migrations import SCHEMA_VERSION
 
@@ -121,6 +121,9 @@ def schema_version(con: duckdb.DuckDBPyConnection, path: Path) -> int:
 
 def is_empty(con: duckdb.DuckDBPyConnection) -> bool:
     """Whether the file has no table and no view."""
+    with suppress(duckdb.Error):  # nearly always it is a warehouse
+        con.execute("describe ops.warehouse")
+        return False
     return not con.execute(
         "select 1 from duckdb_tables() where not internal"
         " union all select 1 from duckdb_views() where not internal limit 1"
@@ -129,6 +132,10 @@ def is_empty(con: duckdb.DuckDBPyConnection) -> bool:
 
 def has_table(con: duckdb.DuckDBPyConnection, schema: str, name: str) -> bool:
     """Whether there is a table or view of that name."""
+    # The catalog's list is asked last: it puts together all that is known of each table and view.
+    with suppress(duckdb.Error):
+        con.execute(f"describe {identifier(schema)}.{identifier(name)}")
+        return True
     return bool(
         con.execute(
             "select 1 from information_schema.tables where table_schema = ? and table_name = ?",
