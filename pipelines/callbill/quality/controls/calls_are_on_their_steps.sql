@@ -66,8 +66,12 @@ in_periods as (
             when 'day' then usage_date
             when 'month' then date_trunc('month', usage_date)::date
         end as period_start,
-        -- What the first step that costs comes to.
-        round(list_price * discount, 8) as price
+        -- What the first step that costs comes to, as a whole number of 10^-8 CNY.
+        (
+            (list_price * 100000000::decimal(19, 0))::hugeint
+            * (discount * 1000000::decimal(19, 0))::hugeint
+            + 500000
+        ) // 1000000 as price_e8
     from ladders
 ),
 
@@ -75,8 +79,10 @@ in_periods as (
 -- longer than those that calls are counted in, which makes no other numbers.
 compared as (
     select
-        * exclude (price),
-        case when count(price) over of_period = count(*) over of_period then price end as price
+        * exclude (price_e8),
+        case
+            when count(price_e8) over of_period = count(*) over of_period then price_e8
+        end as price_e8
     from in_periods
     window of_period as (partition by owner_uin, component_code, tier_period, period_start)
 ),
@@ -85,7 +91,7 @@ in_order as (
     select
         *,
         lag(steps) over of_period as steps_before,
-        lag(price) over of_period as price_before
+        lag(price_e8) over of_period as price_e8_before
     from compared
     window of_period as (
         partition by owner_uin, component_code, tier_period, period_start order by usage_date
@@ -101,7 +107,7 @@ stretches as (
         period_start,
         map_keys(steps) as tiers,
         count(*) filter (
-            where steps is distinct from steps_before or price is distinct from price_before
+            where steps is distinct from steps_before or price_e8 is distinct from price_e8_before
         ) over (
             partition by owner_uin, component_code, tier_period, period_start order by usage_date
         ) as stretch
