@@ -283,7 +283,6 @@ class Account:
         if not calls:
             return
         terms = self._terms(usage_date, day)
-        group = terms.group(usage_date)
         # Calls on another ladder cannot be taken back at a price of this one.
         first, last = (
             (0, self._priced[usage_date][None])
@@ -293,7 +292,10 @@ class Account:
         part = min(calls, max(last - first, 0))
         self._move(day, usage_date, -part, line_type, waiver_id, reason)
         calls -= part
+        if not calls:
+            return
         packages = {package.package_id: package for package in self._packages(day)}
+        group = terms.group(usage_date)
         together = [u for u in self._drawn if self._terms(u, day).group(u) == group]
         # Those of the period, then any other.
         for usage_dates in (together, [*self._drawn]):
