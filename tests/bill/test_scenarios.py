@@ -9,6 +9,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from tests.support.commands import callbill, succeed
+from tests.support.places import places
 from tests.support.project_copy import ProjectCopy
 from tests.support.scenarios import LAST_RUN, SCENARIOS, account, publish
 
@@ -122,6 +124,11 @@ def test_scenario(releases: dict[str, Path], name: str) -> None:
                 [f"{name}/"],
             ).fetchall()
             assert [text for (text,) in calls] == sorted(scenario["calls"])
+
+
+def test_the_second_computation_comes_to_every_scenario(releases: dict[str, Path]) -> None:
+    for place in {database.parents[2] for database in releases.values()}:
+        succeed(callbill("verify", *places(place)))
 
 
 def test_there_are_scenarios_enough() -> None:

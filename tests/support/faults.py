@@ -271,15 +271,17 @@ FAULTS = {
         model("macros/money.sql", "}}, 8) as decimal(38, 8))", "}}, 7) as decimal(38, 8))"),
     ),
     "calls_are_on_their_steps": Fault(
-        "all calls are on the first step",
+        "all calls are on the first step, of two ladders in a month",
         both(
             [
                 model(
                     "seeds/list_prices.csv",
                     "60.00000000,,\n",
                     "60.00000000,,\n"
-                    f"wimgs_search_by_text,{SEALED},{NIGHT},60,0,month\n"
-                    f"wimgs_search_by_text,{SEALED},{NIGHT},50,1,month\n",
+                    f"wimgs_search_by_text,2026-03-01,{NIGHT},60,0,month\n"
+                    f"wimgs_search_by_text,2026-03-01,{NIGHT},50,1,month\n"
+                    f"wimgs_search_by_text,{SEALED},{NIGHT},40,0,month\n"
+                    f"wimgs_search_by_text,{SEALED},{NIGHT},30,2,month\n",
                 ),
                 model(
                     "models/intermediate/pricing/int_quantity_lines.sql",

@@ -20,7 +20,7 @@ usage date's own ladder, and later usage that thereby gets to another step is re
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -341,14 +341,17 @@ class Account:
             return
         place = self._on_steps[terms.period_of(usage_date)]
         if usage_date < self._last_on_steps.get(terms.period_of(usage_date), usage_date):
-            place, _ = self._place(settled_on, usage_date, terms)
+            place, _ = self._place(settled_on, usage_date)
         for tier_from, fitting in _on_tiers(terms.tiers, place, calls).items():
             slot = Slot(terms.tier_period, tier_from)
             self._move(settled_on, usage_date, slot, fitting, line_type, waiver_id)
 
-    def _place(self, settled_on: date, usage_date: date, terms: Terms) -> tuple[int, int]:
+    def _place(self, settled_on: date, usage_date: date) -> tuple[int, int]:
         """How many calls are on the steps of a usage date's period, up to those of its own ladder;
         and how many on its own ladder."""
+        terms = self._terms(usage_date, settled_on)
+        if terms.tier_period is None:
+            return 0, self._standing[usage_date][_NO_SLOT]
         period = terms.period_of(usage_date)
         place = own = 0
         for other, slots in self._slots_of(period).items():
@@ -370,39 +373,18 @@ class Account:
         line_type: str,
         waiver_id: str | None = None,
     ) -> None:
-        """Take calls back: from the steps first, then from packages."""
-        calls = self._take_from_steps(settled_on, usage_date, calls, line_type, waiver_id)
-        period = self._terms(usage_date, settled_on).tier_period or "day"
-        near = [d for d in self._standing if _start(period, d) == _start(period, usage_date)]
-        # Packages that calls of the same period were drawn from, before any other.
-        for usage_dates in (near, list(self._standing)):
-            calls = self._give_back(
-                settled_on, usage_date, calls, line_type, waiver_id, usage_dates
-            )
-        if calls:
-            raise CallbillError(
-                f"{calls} calls of {self.component_code} by {self.owner_uin} on {usage_date} are "
-                f"to be taken back on {settled_on} and do not stand charged"
-            )
+        """Take the topmost calls of the usage date's ladder back, and then calls of packages.
 
-    def _take_from_steps(
-        self,
-        settled_on: date,
-        usage_date: date,
-        calls: int,
-        line_type: str,
-        waiver_id: str | None = None,
-    ) -> int:
-        """Take the topmost calls of the period. Returns how many there were too few."""
-        terms = self._terms(usage_date, settled_on)
-        if terms.tier_period is None:
-            place, own = 0, self._standing[usage_date][_NO_SLOT]
-        else:
-            # What stands on other ladders cannot be taken back at a price of this one.
-            place, own = self._place(settled_on, usage_date, terms)
+        A price that became known later can have put money that was given back for a package's call
+        on another ladder. Neither has enough then, and the steps owe what is left."""
+        # What stands on other ladders cannot be taken back at a price of this one.
+        place, own = self._place(settled_on, usage_date)
         taken = min(calls, max(0, own))
         self._take_from(settled_on, usage_date, place, taken, line_type, waiver_id)
-        return calls - taken
+        left = calls - taken
+        if left:
+            left = self._give_back(settled_on, usage_date, left, line_type, waiver_id)
+        self._take_from(settled_on, usage_date, place - taken, left, line_type, waiver_id)
 
     def _take_from(
         self,
@@ -433,30 +415,43 @@ class Account:
         calls: int,
         line_type: str,
         waiver_id: str | None,
-        usage_dates: Iterable[date],
     ) -> int:
-        """Give calls back to the packages that calls of some usage dates were drawn from, the one
-        last in use first. Returns how many are left."""
-        drawn: defaultdict[str, int] = defaultdict(int)
-        for other in usage_dates:
-            for slot, standing in self._standing[other].items():
-                if slot.package_id is not None:
-                    drawn[slot.package_id] += standing
+        """Give calls back to packages: first to those that calls of the same period were drawn
+        from, and of these to the one last in use. Returns how many are left."""
+        near: Counter[str] = Counter()
+        drawn: Counter[str] = Counter()
+        for other, slots in self._standing.items():
+            of_packages = {slot.package_id: n for slot, n in slots.items() if slot.package_id}
+            drawn.update(of_packages)
+            if of_packages and self._are_together(settled_on, usage_date, other):
+                near.update(of_packages)
         known = {p.package_id: p for p in self.packages if p.known_from <= settled_on < p.known_to}
-        in_use = [known[package_id] for package_id in drawn]
-        for package in sorted(in_use, key=lambda p: (p.valid_to, p.package_id), reverse=True):
-            given = min(calls, max(0, drawn[package.package_id]))
-            self._move(
-                settled_on,
-                usage_date,
-                Slot(package_id=package.package_id),
-                -given,
-                line_type,
-                waiver_id,
-                is_lost=settled_on >= package.valid_to,
-            )
-            calls -= given
+        in_use = sorted((known[name] for name in drawn), key=lambda p: (p.valid_to, p.package_id))
+        for of_calls in (near, drawn):
+            for package in reversed(in_use):
+                name = package.package_id
+                # Calls of another period can have given back what was drawn here.
+                given = min(calls, max(0, min(of_calls[name], drawn[name])))
+                self._move(
+                    settled_on,
+                    usage_date,
+                    Slot(package_id=name),
+                    -given,
+                    line_type,
+                    waiver_id,
+                    is_lost=settled_on >= package.valid_to,
+                )
+                drawn[name] -= given
+                calls -= given
         return calls
+
+    def _are_together(self, settled_on: date, usage_date: date, other: date) -> bool:
+        """Whether calls of two usage dates are counted together."""
+        period = self._terms(usage_date, settled_on).period_of(usage_date)
+        return other == usage_date or (
+            _start(period[0] or "day", other) == period[1]
+            and self._terms(other, settled_on).period_of(other) == period
+        )
 
     def _move(
         self,

@@ -292,26 +292,37 @@ class Account:
         part = min(calls, max(last - first, 0))
         self._move(day, usage_date, -part, line_type, waiver_id, reason)
         calls -= part
+        if not calls:
+            return
         packages = {package.package_id: package for package in self._packages(day)}
-        group = terms.group(usage_date)[1]
-        together = [u for u in self._drawn if terms.group(u)[1] == group]
+        group = terms.group(usage_date)
+        together = [u for u in self._drawn if self._terms(u, day).group(u) == group]
         # Those of the period, then any other.
         for usage_dates in (together, [*self._drawn]):
-            drawn: Counter[str] = Counter()
-            for other in usage_dates:
-                # Not the sum of counters, which leaves out what is negative: a usage date can have
-                # given back more than it drew.
-                drawn.update(self._drawn[other])
+            drawn = self._drawn_of(usage_dates)
             for package_id in sorted(
                 drawn, key=lambda name: (packages[name].valid_to, name), reverse=True
             ):
-                part = min(calls, max(drawn[package_id], 0))
+                # Other calls may have given back what was drawn for these.
+                left = min(drawn[package_id], self._drawn_of(self._drawn)[package_id])
+                part = min(calls, max(left, 0))
                 self._count_package(
                     day, usage_date, package_id, -part, line_type, waiver_id, reason
                 )
                 if day < packages[package_id].valid_to:
                     self._spent[package_id] -= part
                 calls -= part
+        # Too few of both: what was taken back instead of them is on another ladder now.
+        self._move(day, usage_date, -calls, line_type, waiver_id, reason)
+
+    def _drawn_of(self, usage_dates: Iterable[date]) -> Counter[str]:
+        """The calls drawn from each package, less those given back."""
+        drawn: Counter[str] = Counter()
+        for usage_date in usage_dates:
+            # Not the sum of counters, which leaves out what is negative: a usage date can have
+            # given back more than it drew.
+            drawn.update(self._drawn[usage_date])
+        return drawn
 
     def _count(
         self,

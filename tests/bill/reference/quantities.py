@@ -212,10 +212,8 @@ class QuantityAccount:
         below = own = self.standing[usage_date, None]
         if period is not None:
             below, own = self.places(day, usage_date)
-        if own > 0:
+        if own > 0 or not self.give_back(day, usage_date, line_type, waiver):
             self.lower(day, usage_date, line_type, waiver, below)
-        else:
-            self.give_back(day, usage_date, period, line_type, waiver)
 
     def lower(
         self, day: date, usage_date: date, line_type: str, waiver: WaiverRow | None, below: int
@@ -286,31 +284,27 @@ class QuantityAccount:
         return False
 
     def give_back(
-        self,
-        day: date,
-        usage_date: date,
-        period: str | None,
-        line_type: str,
-        waiver: WaiverRow | None,
-    ) -> None:
-        start = self.group(usage_date, period)[1]
+        self, day: date, usage_date: date, line_type: str, waiver: WaiverRow | None
+    ) -> bool:
+        group = self.group(usage_date, self.period(usage_date, day))
         # What calls of the same period were drawn from, and what calls of any were.
         near: Counter[str] = Counter()
         drawn: Counter[str] = Counter()
         for (other, place), calls in self.standing.items():
             if place and place[0] == "package":
                 drawn[str(place[1])] += calls
-                if self.group(other, period)[1] == start:
+                if self.group(other, self.period(other, day)) == group:
                     near[str(place[1])] += calls
         packages = {package.package_id: package for package in self.known_packages(day)}
-        names = [name for name, calls in near.items() if calls > 0]
-        name = max(
-            names or [name for name, calls in drawn.items() if calls > 0],
-            key=lambda name: (packages[name].valid_to, name),
-        )
+        names = [name for name, calls in drawn.items() if calls > 0]
+        names = [name for name in names if near[name] > 0] or names
+        if not names:
+            return False
+        name = max(names, key=lambda name: (packages[name].valid_to, name))
         if day < packages[name].valid_to:
             self.spent[name] -= 1
         self.count(day, usage_date, ("package", name), -1, line_type, day, waiver)
+        return True
 
     # Waivers
 

@@ -56,6 +56,48 @@ def test_a_step_that_owes_calls_is_filled_up_first(account: Account) -> None:
     assert moved(account, _MARCH[7]) == {(1, 0): 3}
 
 
+def test_what_is_taken_back_is_found_whatever_becomes_known_later() -> None:
+    """Calls in packages and on steps fail in any order, while discounts and other periods become
+    known. No package gets back more than it gave, and the calls of each usage date add up."""
+    nights = [_MARCH[day] for day in range(6, 31)]
+    usage_dates = [_MARCH[day] for day in range(1, 5)]
+    owed = 0
+    for seed in range(300):
+        chance = random.Random(seed)
+        news = {u: sorted(chance.sample(nights, 2)) for u in usage_dates}
+        kinds = [ladder(chance.choice(("month", "ever", "day")), price) for price in "135"]
+        account = Account(
+            "1",
+            "pages",
+            {
+                (u, on): kinds[sum(known_on <= on for known_on in news[u])]
+                for u in usage_dates
+                for on in (_MARCH[5], *nights)
+            },
+        )
+        for number, begin in enumerate(usage_dates):
+            end = begin + timedelta(days=chance.choice((1, 2, 30)))
+            known = (_MARCH[1], date.max)
+            account.packages.append(Package(f"P{number}", chance.randrange(3), begin, end, *known))
+        stand: Counter[date] = Counter()
+        for night in nights:
+            reversed_ = Counter({u: chance.randint(0, stand[u]) for u in usage_dates if stand[u]})
+            charged = Counter(chance.choices(usage_dates, k=chance.randrange(3)))
+            has_news = any(night in known_on for known_on in news.values())
+            account.settle(night, charged, +reversed_, has_news=has_news)
+            stand += charged
+            stand -= reversed_
+            by_package: Counter[str | None] = Counter()
+            by_date: Counter[date] = Counter()
+            for move in account.moves:
+                by_package[move.package_id] += move.calls
+                by_date[move.usage_date] += move.calls
+            assert +by_date == stand, (seed, night)
+            assert all(calls >= 0 for name, calls in by_package.items() if name), (seed, night)
+            owed += by_package[None] < 0
+    assert owed
+
+
 def test_a_month_with_two_ladders_costs_what_its_calls_say_by_any_order() -> None:
     """From the 10th on the steps are others. Calls become known in any order, and some are taken
     back, in the end all of them."""
