@@ -762,7 +762,7 @@ def test_folded_titles_on_a_phone_say_their_figure(browser: Browser, sample_plac
             "compared": "−1.29 CNY",
             "by-caller": "迟到合同客户 Late contract customer · 100.0%",
             "by-component": "54.75 CNY per 1,000 calls",
-            "by-day": "227 made in the month",
+            "by-day": "227 billed, made in the month",
             "settlements": "deductions: 30",
         }
 

@@ -362,14 +362,27 @@ function contractOf({ account }, [row, ...others]) {
   );
 }
 
-function PriceSentence({ bill, lines }) {
+/** Whether other calls of the component have another price than the list price. */
+const isLowered = (prices, { component_code: component }) =>
+  prices.some(
+    ([row]) =>
+      row.component_code === component &&
+      !isPackage(row) &&
+      (row.discount === null || !isZero(difference(row.discount, "1"))),
+  );
+
+function PriceSentence({ bill, lines, prices }) {
   const [row] = lines;
   const price = html`<b>${short(row.contract_price)} ${unitOf(row)}</b>`;
   if (isPackage(row)) return t("price_of_package", { package: standsFor(row) });
   const at = row.stands ? html`${price} (${standsFor(row)})` : price;
   if (row.discount !== null && isZero(difference(row.discount, "1"))) {
     const late = lateContractOf(bill, lines);
-    if (late === null) return t("price_is_list_price", { price: at });
+    if (late === null) {
+      return isLowered(prices, row)
+        ? t("price_is_list_price_for", { price: at, days: daysOfLines(lines) })
+        : t("price_is_list_price", { price: at });
+    }
     const isRerated = bill.later.some(({ line_type }) => line_type === "rerating");
     return html`${t("price_was_list_price", { price: at })} ${t(
       isRerated ? "contract_known_later_rerated" : "contract_known_later",
@@ -437,7 +450,7 @@ function Why({ bill }) {
   return html`
     <ul id="why" aria-label=${t("why")}>
       ${prices.slice(0, PRICES_IN_HEAD).map((lines) => html`
-        <li data-why="price"><${PriceSentence} bill=${bill} lines=${lines} /></li>`)}
+        <li data-why="price"><${PriceSentence} bill=${bill} lines=${lines} prices=${prices} /></li>`)}
       ${left > 0 ? html`<li>${t("more_prices", { prices: number(String(left)) })}</li>` : null}
       ${rerated.map((lines) => html`<${ReratingSentence} bill=${bill} lines=${lines} />`)}
     </ul>`;

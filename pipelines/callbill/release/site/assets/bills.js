@@ -20,7 +20,6 @@ async function loadBills(months, text, whole) {
       rows.map((row) => ({
         ...asAdded(row),
         bill_month: months[at],
-        product_name: productName(row.product_code),
         account_name: names.get(row.owner_uin) ?? null,
       })),
     ),
@@ -42,13 +41,15 @@ function Bills() {
   const all = useLoaded(() => loadBills(months, text, whole), [from, to, text, whole]);
   const rows = useMemo(
     () =>
-      (all?.rows ?? []).filter(
-        (row) =>
-          (!product || row.product_code === product) &&
-          (!mode || mode === "postpay") &&
-          isAbout(row, account),
-      ),
-    [all, product, mode, account],
+      (all?.rows ?? [])
+        .filter(
+          (row) =>
+            (!product || row.product_code === product) &&
+            (!mode || mode === "postpay") &&
+            isAbout(row, account),
+        )
+        .map((row) => ({ ...row, product_name: productName(row.product_code) })),
+    [all, product, mode, account, language],
   );
   useTitle(t("bills"));
   const choices = facts.billed.map((month) => [month, month]);
@@ -64,7 +65,7 @@ function Bills() {
         options=${choicesOf(
           Object.values(facts.components),
           "product_code",
-          (row) => row.product_name,
+          (row) => productName(row.product_code),
         )}
         onChange=${(code) => change({ product: code })} />
       <${Choice} label=${term("billing_mode")} value=${mode} options=${billingModes()}
