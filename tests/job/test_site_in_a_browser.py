@@ -299,6 +299,19 @@ def test_a_language_that_is_chosen_stays(browser: Browser, sample_place: Path) -
         page.locator("h1:has-text('截至 2026-10-02 的账单')").wait_for()
         page.get_by_role("button", name="English").click()
         page.locator("h1:has-text('Bills settled through')").wait_for()
+        # Names that a table shows already, and those to choose from, change with it.
+        page.goto(f"{at}/bills.html")
+        page.locator("#table-bills tbody tr").first.wait_for()
+        names, choices = [], []
+        for language in ("中文", "English"):
+            page.get_by_role("button", name=language).click()
+            page.locator(f"html[lang={'zh-CN' if language == '中文' else 'en'}]").wait_for(
+                state="attached"
+            )
+            names.append({row["product_name"] for row in table(page, "bills")})
+            choices.append(page.locator("option[value=wimgs]").all_inner_texts())
+        assert names == [{"联网图像搜索"}, {"Web image search"}]
+        assert choices == [["联网图像搜索"], ["Web image search"]]
 
 
 @contextmanager
@@ -440,7 +453,7 @@ def test_a_price_that_was_agreed_and_one_that_ended(browser: Browser, sample_pla
     )
     expected = {
         ("100000000003", "2026-08"): [
-            "60 CNY per 1,000 calls is the list price: no contract lowers it.",
+            "60 CNY per 1,000 calls is the list price, for calls of 1 to 15 August 2026.",
             agreed,
         ],
         ("100000000003", "2026-09"): [agreed],

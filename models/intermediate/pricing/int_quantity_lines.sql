@@ -44,7 +44,8 @@ priced as (
             moves.owner_uin = prices.owner_uin
             and moves.component_code = prices.component_code
             and moves.usage_date = prices.usage_date
-            and moves.known_on = prices.known_on
+            and moves.known_on >= prices.known_on
+            and moves.known_on < prices.known_until
             and moves.tier_from is not distinct from prices.tier_from
             and moves.package_id is null
 ),

@@ -1,6 +1,6 @@
 -- The prices that calls may have of accounts whose prices depend on how much: a row for each step
--- of the ladder in force for a usage date, as known on a date. Without a ladder, and at an agreed
--- price, it is one row without a step.
+-- of the ladder in force for a usage date, as known from `known_on` until before `known_until`.
+-- Without a ladder, and at an agreed price, it is one row without a step.
 with charges as (
     select * from {{ ref('int_charges') }}
 ),
@@ -85,28 +85,71 @@ ladders as (
     group by component_code
 ),
 
+-- Between two dates of news an account's prices are known alike: they are looked up once. On the
+-- first date that counts, what was known the day before may be re-rated.
+begins as (
+    select
+        quantity_accounts.owner_uin,
+        quantity_accounts.component_code,
+        greatest(quantity_accounts.counted_from, {{ settle_from() }} - 1) - days_before.n
+            as known_on
+    from quantity_accounts
+    cross join (values (0), (1)) as days_before (n)
+    union
+    select
+        owner_uin,
+        component_code,
+        settled_on as known_on
+    from quantity_news
+),
+
+spans as (
+    select
+        *,
+        coalesce(
+            lead(known_on) over (partition by owner_uin, component_code order by known_on),
+            date '9999-12-31'
+        ) as known_until
+    from begins
+),
+
+shifting_spans as (
+    select
+        shifting.owner_uin,
+        shifting.component_code,
+        date_trunc('month', shifting.usage_date) as usage_month,
+        spans.known_on,
+        max(shifting.known_on) as last_known_on
+    from shifting
+    inner join spans
+        on
+            shifting.owner_uin = spans.owner_uin
+            and shifting.component_code = spans.component_code
+            and shifting.known_on >= spans.known_on
+            and shifting.known_on < spans.known_until
+    group by all
+),
+
 shifted as (
-    select distinct
+    select
         counted.owner_uin,
         counted.component_code,
         counted.usage_date,
-        shifting.known_on
-    from shifting
+        shifting_spans.known_on
+    from shifting_spans
     inner join counted
         on
-            shifting.owner_uin = counted.owner_uin
-            and shifting.component_code = counted.component_code
-            and shifting.known_on >= counted.settled_on
-    inner join ladders on shifting.component_code = ladders.component_code
+            shifting_spans.owner_uin = counted.owner_uin
+            and shifting_spans.component_code = counted.component_code
+            and shifting_spans.last_known_on >= counted.settled_on
+    inner join ladders on shifting_spans.component_code = ladders.component_code
     where
         ladders.is_ever
-        or date_trunc('month', shifting.usage_date) = date_trunc('month', counted.usage_date)
+        or shifting_spans.usage_month = date_trunc('month', counted.usage_date)
 ),
 
-wanted as (
+moved as (
     select * exclude (reversed) from due
-    union
-    select * from shifted
     union
     select due_waivers.*
     from due_waivers
@@ -133,6 +176,23 @@ wanted as (
     cross join (values (0), (1)) as days_before (n)
 ),
 
+wanted as (
+    select
+        moved.owner_uin,
+        moved.component_code,
+        moved.usage_date,
+        spans.known_on
+    from moved
+    inner join spans
+        on
+            moved.owner_uin = spans.owner_uin
+            and moved.component_code = spans.component_code
+            and moved.known_on >= spans.known_on
+            and moved.known_on < spans.known_until
+    union
+    select * from shifted
+),
+
 list_prices_in_force as (
     {{ list_prices_in_force('wanted', ref('int_list_prices_known')) }}
 ),
@@ -150,11 +210,17 @@ terms as (
         list_prices_in_force.list_price,
         list_prices_in_force.tier_period,
         list_prices_in_force.steps,
+        spans.known_until,
         contracts_in_force.discount,
         contracts_in_force.contract_price,
         contracts_in_force.contract_price is not null
         and contracts_in_force.discount is null as is_agreed
     from list_prices_in_force
+    inner join spans
+        on
+            list_prices_in_force.owner_uin = spans.owner_uin
+            and list_prices_in_force.component_code = spans.component_code
+            and list_prices_in_force.known_on = spans.known_on
     left join contracts_in_force
         on
             list_prices_in_force.owner_uin = contracts_in_force.owner_uin
@@ -177,6 +243,7 @@ quantity_prices as (
         component_code,
         usage_date,
         known_on,
+        known_until,
         is_agreed,
         tier_period,
         tier_from,
@@ -193,6 +260,7 @@ quantity_prices as (
         component_code,
         usage_date,
         known_on,
+        known_until,
         is_agreed,
         null as tier_period,
         null as tier_from,

@@ -63,7 +63,7 @@ _STANDING = f"""
     having sum(charged - reversed) <> 0
 """
 _TERMS = """
-    select owner_uin, component_code, usage_date, known_on, tier_period, is_agreed,
+    select owner_uin, component_code, usage_date, known_on, known_until, tier_period, is_agreed,
         list(tier_from order by tier_from) filter (where tier_from is not null),
         list((list_price, contract_price) order by tier_from)
     from intermediate.int_quantity_prices
@@ -143,16 +143,39 @@ class _Event:
     has_news: bool = False
 
 
+class _TermsKnown(dict[tuple[date, date], Terms]):
+    """An account's terms by usage date and the date as of which they are known. `spans` has them
+    with the dates from which on and until before which they are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spans: defaultdict[date, list[tuple[date, date, Terms]]] = defaultdict(list)
+
+    def __missing__(self, key: tuple[date, date]) -> Terms:
+        usage_date, known_on = key
+        for begin, until, terms in self.spans.get(usage_date, ()):
+            if begin <= known_on < until:
+                self[key] = terms
+                return terms
+        raise KeyError(key)
+
+
 _Accounts = dict[tuple[str, str], tuple[Account, defaultdict[date, _Event]]]
 
 
 def _accounts(warehouse: Warehouse, window: Window) -> _Accounts:
     """The accounts with something due: as they stood before the window, and what it brings."""
     first, last = {"first": window.settle_from}, {"last": window.settle_through}
-    terms: defaultdict[tuple[str, str], dict[tuple[date, date], Terms]] = defaultdict(dict)
-    for *key, usage_date, known_on, period, is_agreed, tiers, prices in warehouse.rows(_TERMS):
-        terms[key[0], key[1]][usage_date, known_on] = Terms(
-            period, tuple(tiers or ()), tuple(tuple(pair) for pair in prices), is_agreed
+    terms: defaultdict[tuple[str, str], _TermsKnown] = defaultdict(_TermsKnown)
+    for *key, usage_date, known_on, until, period, is_agreed, tiers, prices in warehouse.rows(
+        _TERMS
+    ):
+        terms[key[0], key[1]].spans[usage_date].append(
+            (
+                known_on,
+                until,
+                Terms(period, tuple(tiers or ()), tuple(map(tuple, prices)), is_agreed),
+            )
         )
     accounts: _Accounts = {
         (owner_uin, component_code): (

@@ -217,11 +217,17 @@ def _months(
     if data_before is None:
         return [row[0] for row in con.execute(query_of("months", in_months="true")).fetchall()]
     before = [path.name for path in data_before.iterdir() if path.name[0].isdigit()]
-    kept = {date.fromisoformat(f"{name}-01") for name in before} - changed
+    kept = {month_of(name) for name in before} - changed
     dates = ", ".join(f"date '{month}'" for month in changed)
     in_months = f"bill_month in ({dates})" if changed else "false"
     found = con.execute(query_of("months", in_months=in_months)).fetchall()
     return sorted(kept | {row[0] for row in found}, reverse=True)
+
+
+def month_of(name: str) -> date:
+    """A month from its name, in which years before 1000 may have fewer digits."""
+    year, month = name.split("-")
+    return date(int(year), int(month), 1)
 
 
 def _link_shares(before: Path, folder: Path, but: set[int]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from callbill.release.site.data import Data, query_of
+from callbill.release.site.data import Data, month_of, query_of
 from callbill.release.site.rows import rows_of
 from callbill.storage.files import link_or_copy
 
@@ -32,7 +32,7 @@ def sums_of_months(
     if table == "used":
         return [row for month in data.months for row in _rows(con, data, month, table)]
     totals = [
-        row | {"is_final": _end(date.fromisoformat(f"{row['bill_month']}-01")) <= through}
+        row | {"is_final": _end(month_of(row["bill_month"])) <= through}
         for month in data.months
         for row in _rows(con, data, month, "totals")
     ]
@@ -43,7 +43,7 @@ def sums_of_months(
     # of the first month.
     if not ended and table == "callers":
         ended = [row["bill_month"] for row in totals[-1:]]
-    return _rows(con, data, date.fromisoformat(f"{ended[0]}-01"), table) if ended else []
+    return _rows(con, data, month_of(ended[0]), table) if ended else []
 
 
 def _rows(
