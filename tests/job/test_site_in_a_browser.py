@@ -1204,6 +1204,10 @@ def test_addresses_of_nothing(browser: Browser, sample_place: Path) -> None:
         assert "1 succeeded but cannot be billed: its records came too late" in reason
         page.goto(address(sample_place, "account.html", owner="1"))
         page.locator("text=knows no account 1").wait_for()
+        page.goto(address(sample_place, "account.html"))
+        page.get_by_role("heading", name="Which account?").wait_for()
+        page.locator("#nothing").get_by_role("link").click()
+        page.locator("#table-accounts tbody tr").first.wait_for()
         page.goto(address(sample_place, "reconciliation.html", owner="1", month="2026-09"))
         page.locator("text=No bill of the vendor's is known of 1 for September 2026").wait_for()
         page.get_by_role("link", name="All of the vendor's bills").click()

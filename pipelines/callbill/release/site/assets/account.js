@@ -83,6 +83,9 @@ function AccountPage() {
   const account = useLoaded(async () => (owner ? loadAccount("accounts", owner) : null), [owner]);
   const name = account?.names.find((row) => row.account_uin === owner)?.account_name ?? null;
   useTitle(`${t("account")} ${owner}`);
+  if (!owner)
+    return html`<h1>${t("which_account")}</h1>
+      <p id="nothing"><a href="accounts.html">${t("all_accounts")}</a></p>`;
   const heading = html`<h1>${t("account")} <span class="uin">${owner}</span>${name ? html` <span class="soft">${name}</span>` : null}</h1>`;
   if (account === undefined) return html`${heading}<p>${t("loading")}</p>`;
   if (account === null)
