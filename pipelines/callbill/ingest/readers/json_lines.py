@@ -129,7 +129,7 @@ def look_at_lines(con: duckdb.DuckDBPyConnection, shape: Shape, paths: Sequence[
     with blanks around it. Line by line it counts as the key that it is (`with_known_keys`).
 
     The lines of a log have few different lists of keys. Those are looked at here, each once: to
-    match each line with `odd_key_pattern` would take three times as long.
+    match each line with `odd_key_pattern` would take up to twice as long.
 
     A file with a line that is no JSON is odd too, and so is one that cannot be read as lines.
     Raises CallbillError for a fault of the machine.
