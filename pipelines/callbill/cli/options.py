@@ -40,9 +40,13 @@ class _Day(click.ParamType[date]):
         if isinstance(value, date):
             return value
         try:
-            return datetime.strptime(value, self.form).date()  # noqa: DTZ007  a date has no zone
+            day = datetime.strptime(value, self.form).date()  # noqa: DTZ007  a date has no zone
         except ValueError:
+            day = None
+        # 2026-1 is 2026-01 to Python, and may be a 2026-10 that was cut short.
+        if day is None or value != day.isoformat()[: len(value)]:
             self.fail(f"{value!r} is not {self.what}.", param, ctx)
+        return day
 
 
 def place_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -24,6 +24,9 @@ def test_a_month_is_its_first_day() -> None:
     assert run(command) == "None\n"
     assert "'2026-13' is not a month, such as 2026-08" in run(command, "--month", "2026-13")
     assert "--month YYYY-MM" in run(command, "--help")
+    # 2026-1 may be a 2026-10 that was cut short.
+    for other in ("2026-1", "2026-9", "26-09", "202609", "２０２６-09", " 2026-09"):
+        assert f"{other!r} is not a month" in run(command, "--month", other)
 
 
 def test_a_date_is_a_date() -> None:
@@ -34,6 +37,8 @@ def test_a_date_is_a_date() -> None:
 
     assert run(command, "--through", "2026-03-31") == "datetime.date(2026, 3, 31)\n"
     assert "is not a date, such as 2026-08-31" in run(command, "--through", "2026-02-30")
+    for other in ("2026-3-1", "2026-03-1", "20260301", "2026-03-０1"):
+        assert f"{other!r} is not a date" in run(command, "--through", other)
 
 
 @pytest.mark.parametrize(("owner", "is_accepted"), [("100000000001", True), ("\udcff", False)])
