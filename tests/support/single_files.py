@@ -21,7 +21,7 @@ from callbill.ingest.shapes import shape_of
 from callbill.tasks.connection import connect
 from callbill.tasks.ingest import read_files
 from callbill.verify.texts import texts_of
-from callbill.warehouse.loads import SourceLoad
+from callbill.warehouse.loads import LineSelection, SourceLoad
 
 # --- files ---------------------------------------------------------------------------------------
 
@@ -131,13 +131,19 @@ def contents(feed: str, shape: str, kind: str, lines: Iterable[Line]) -> bytes:
 
 
 def read(
-    folder: Path, feed: str, shape: str, kind: str, content: bytes, reading_rules: int = 3
+    folder: Path,
+    feed: str,
+    shape: str,
+    kind: str,
+    content: bytes,
+    reading_rules: int = 3,
+    rejected: LineSelection | None = None,
 ) -> Read:
     suffix = {"json": "jsonl"}.get(kind, kind)
     path = folder / f"file.{suffix}"
     path.write_bytes(content)
     arrived_on = date(2026, 3, 3)
-    file = FileToRead(path, path.name, "", "f" * 64, arrived_on, arrived_on)
+    file = FileToRead(path, path.name, "", "f" * 64, arrived_on, arrived_on, None, rejected)
     task = ReadTask(
         "task", feed, shape, kind, "Asia/Shanghai", reading_rules, (file,),
         folder / "out", folder / "scratch",

@@ -135,6 +135,7 @@ class _Reading:
             file.compression,
             self.shape,
             self.task.scratch / file.source_file_id,
+            is_known=file.rejected is not None,
         )
 
     def _wanted(self, source_file_id: str, lines: list[BadLine]) -> list[BadLine]:

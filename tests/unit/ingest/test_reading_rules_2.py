@@ -6,7 +6,11 @@ every feed, shape and format. `verify` reads the same files by rules of its own.
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import zipfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,9 +18,11 @@ from zoneinfo import ZoneInfo
 import duckdb
 import polars as pl
 import pytest
+import zstandard
 from callbill.ingest.feed import feeds
 from callbill.ingest.shapes import shape_of
 from callbill.verify.instants import FIRST_CALLS, FIRST_INSTANT, instant
+from callbill.warehouse.loads import LineSelection
 
 from tests.support.single_files import (
     EVERYWHERE,
@@ -415,6 +421,65 @@ def test_a_csv_file_in_another_encoding_has_its_own_sentence(
     )
     assert outcome.unreadable is not None
     assert sentence in outcome.unreadable
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_lines_of_json_in_utf_16_are_one_unreadable_file(tmp_path: Path, encoding: str) -> None:
+    [line] = numbered("call_logs", [USUAL["call_logs"]])
+    content = contents("call_logs", "canonical", "json", [line, line])
+    outcome = read(tmp_path, "call_logs", "canonical", "json", content.decode().encode(encoding))
+    assert outcome.unreadable == "is not UTF-8 but UTF-16: save it as UTF-8"
+    assert (outcome.rows, outcome.reasons) == ({}, {})
+
+
+def test_zeros_in_front_of_a_line_of_json_cost_that_line_alone(tmp_path: Path) -> None:
+    """A log that is cut off while it is written goes on behind zeros."""
+    [line] = numbered("call_logs", [USUAL["call_logs"]])
+    content = contents("call_logs", "canonical", "json", [line, line])
+    outcome = read(tmp_path, "call_logs", "canonical", "json", bytes(9) + content)
+    assert outcome.unreadable is None
+    assert (len(outcome.rows), outcome.reasons) == (1, {1: "invalid_json"})
+
+
+PACKED: dict[str, Callable[[bytes], bytes]] = {
+    "compressed with gzip": gzip.compress,
+    "compressed with zstd": zstandard.compress,
+    "compressed with bzip2": bz2.compress,
+    "a .zip or a workbook": lambda content: _zip_of("calls", content),
+}
+
+
+def _zip_of(name: str, content: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(name, content)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["json", "csv"])
+@pytest.mark.parametrize("what", PACKED)
+def test_a_packed_file_under_the_name_of_a_text_is_one_unreadable_file(
+    tmp_path: Path, what: str, kind: str
+) -> None:
+    lines = numbered("call_logs", [USUAL["call_logs"]] * 40)
+    content = PACKED[what](contents("call_logs", "canonical", kind, lines))
+    outcome = read(tmp_path, "call_logs", "canonical", kind, content)
+    assert outcome.unreadable == f"is {what}, which its name does not say: deliver it unpacked"
+    assert (outcome.rows, outcome.reasons) == ({}, {})
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lambda text: text.decode().encode("utf-16-le")])
+def test_lines_that_a_release_counts_of_what_is_no_text_stay_lines(
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    """Or a warehouse could not be made anew from that release."""
+    content = pack(
+        contents("call_logs", "canonical", "json", numbered("call_logs", [USUAL["call_logs"]]))
+    )
+    rejected = LineSelection(frozenset(range(1, 9)), only=True)
+    outcome = read(tmp_path, "call_logs", "canonical", "json", content, rejected=rejected)
+    assert outcome.unreadable is None
+    assert outcome.reasons
 
 
 # --- Parquet -------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ is, writes documents and workbooks out as lines, and recodes what is not UTF-8.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,16 @@ from callbill.ingest.readers.unpacking import unpack
 from callbill.ingest.readers.workbooks import sheet_as_csv
 from callbill.ingest.shapes import Shape
 from callbill.storage.archives import DamagedArchiveError, list_members
+
+# What no text in UTF-8 begins with. Zeros alone may be a log that was cut off while it was written.
+_UNDER_ANOTHER_NAME = "which its name does not say: deliver it unpacked"
+_NO_TEXT = {
+    f"is compressed with gzip, {_UNDER_ANOTHER_NAME}": rb"\x1f\x8b\x08",
+    f"is compressed with zstd, {_UNDER_ANOTHER_NAME}": rb"\x28\xb5\x2f\xfd",
+    f"is compressed with bzip2, {_UNDER_ANOTHER_NAME}": rb"BZh[1-9]1AY&SY",
+    f"is a .zip or a workbook, {_UNDER_ANOTHER_NAME}": rb"PK\x03\x04",
+    "is not UTF-8 but UTF-16: save it as UTF-8": rb"(?:[^\0]\0){2}|(?:\0[^\0]){2}",
+}
 
 
 @dataclass(frozen=True)
@@ -32,17 +43,27 @@ class Plain:
 
 
 def open_plain(
-    source: Path, member: int | None, kind: str, compression: str, shape: Shape, stem: Path
+    source: Path,
+    member: int | None,
+    kind: str,
+    compression: str,
+    shape: Shape,
+    stem: Path,
+    *,
+    is_known: bool = False,
 ) -> Plain:
     """A file of the landing folder as plain content. `kind` and `compression` are those of
     `landing.kind_of`. `stem` is a path without an ending; all that is written begins like it, and
-    the content has its name.
+    the content has its name. Of a file that `is_known` the lines that were rejected are counted
+    already, also if it is no text.
 
     Raises UnreadableFileError.
     """
     if kind == "archive":
         _raise_fault_of_archive(source)
     content = unpack(source, member, compression, _beside(stem, "unpacked"))
+    if kind not in ("parquet", "workbook") and shape.reading_rules >= 2 and not is_known:
+        _check_is_text(content)
     kind = _kind_of_text(content, shape) if kind == "text" else kind
     bad_lines: list[BadLine] = []
     if kind == "workbook":
@@ -70,6 +91,15 @@ def open_plain(
     path = stem.with_name(f"{stem.name}.{kind}")
     path.symlink_to(content.resolve())
     return Plain(kind, path, shape, bad_lines)
+
+
+def _check_is_text(path: Path) -> None:
+    """Raises UnreadableFileError if a file is no text, in which each line feed would end a line."""
+    with path.open("rb") as stream:
+        first = stream.read(16)
+    for sentence, beginning in _NO_TEXT.items():
+        if re.match(beginning, first, re.DOTALL):
+            raise UnreadableFileError(sentence)
 
 
 def _begins_an_array(path: Path, shape: Shape) -> bool:
