@@ -91,6 +91,23 @@ def test_values_are_read_as_spreadsheets_write_them(
     assert lines(read(tmp_path, "bill.csv", table([CHINESE | spelling]))) == [LINE]
 
 
+@pytest.mark.parametrize("line", [CHINESE, ENGLISH], ids=["chinese", "english"])
+@pytest.mark.parametrize(
+    "around", ["'%", "''%", '="%"', '\'="%"', '="%" ', '="\'% "', "\t'%\u00a0"]
+)
+def test_every_value_may_have_what_spreadsheets_put_around_it(
+    tmp_path: Path, around: str, line: dict[str, str]
+) -> None:
+    [plain] = read(tmp_path, "plain.csv", table([line]))
+    [trial] = read(
+        tmp_path,
+        "bill.csv",
+        table([{name: value and around.replace("%", value) for name, value in line.items()}]),
+    )
+    assert plain.records
+    assert (trial.records, trial.rejects) == (plain.records, [])
+
+
 @pytest.mark.parametrize(
     ("spelling", "reason"),
     [

@@ -1,10 +1,14 @@
 {% from 'fields.sql' import instant, is_mangled_number, exact_number with context %}
+{% from 'identifiers.sql' import stripped %}
 {#
     A text as its sender meant it. Removed are the apostrophe that keeps a spreadsheet from
     evaluating a formula, the blanks and tabs that keep it from reading a number, and the dash for
-    "no value".
+    "no value". Since version 2 of the reading rules that is what is left around identifiers too.
 #}
 {% macro meant(text) -%}
+{% if reading_rules >= 2 -%}
+nullif({{ stripped(text) }}, '-')
+{%- else -%}
 nullif(nullif(
             case
                 when regexp_matches({{ text }}, '^''+[=+\-@\t\r\n＝＋－＠]') then substr({{ text }}, 2)
@@ -13,6 +17,7 @@ nullif(nullif(
             end,
             ''
         ), '-')
+{%- endif %}
 {%- endmacro %}
 {#
     Since version 2 of the reading rules: a text without a spreadsheet's ="…", with digits and signs
