@@ -190,8 +190,9 @@ def _link_calls(warehouse: Warehouse, previous: Release | None, release: Release
 
 def _basis(con: duckdb.DuckDBPyConnection, view: str, seeds: Sequence[str]) -> str:
     """A hash of what a view's rows depend on beside their month's bill: the view, and the catalogue
-    in the tables `seeds`. Once the engine has read a view from disk, its text has fewer blanks."""
-    text = re.sub(r",\s+", ",", view)
+    in the tables `seeds`. Once the engine has read a view from disk, its text has fewer blanks and
+    quotes."""
+    text = re.sub(r",\s+", ",", view.replace('"', ""))
     catalogue = [con.execute(f"from seeds.{seed} order by all").fetchall() for seed in seeds]
     return sha256(repr([text, *catalogue]).encode()).hexdigest()[:32]
 
