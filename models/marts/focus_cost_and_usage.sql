@@ -2,7 +2,8 @@
 
 -- The bill after the FinOps FOCUS specification 1.4, dataset Cost and Usage: a row per bill line,
 -- caller and region, and one per month and product whose deductions differ from what was rated. Its
--- columns are named as FOCUS has them.
+-- columns are named as FOCUS has them. A release asks for one month after the other (`by_month` in
+-- _focus__models.yml): the last select has no conditions, so that one can be added.
 -- noqa: disable=CP02
 {#- Named without the warehouse, so that a release can take the view along. -#}
 {%- set bill_lines = ref("bill_lines").include(database=false) %}
@@ -63,7 +64,8 @@ shares as (
         allocated.operate_uin,
         allocated.region
     from lines
-    inner join {{ cost_allocation }} as allocated on lines.line_id = allocated.line_id
+    inner join {{ cost_allocation }} as allocated
+        on lines.line_id = allocated.line_id and lines.bill_month = allocated.bill_month
     inner join {{ components }} as components on lines.component_code = components.component_code
 ),
 

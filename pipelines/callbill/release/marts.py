@@ -4,8 +4,9 @@
 dates that it changed. A mart without it is hashed as a whole. `meta.is_in_settlement_hash` marks
 the marts that the hash of a settlement date covers: a further one would change the hash of every
 sealed date. A mart with `meta.is_view` is a view over other marts. It is published and not hashed.
-`meta.by_month` names the column of a view by which its Parquet files are divided, one a bill month:
-its instant is the month's begin.
+`meta.by_month` says by what a view's Parquet files are divided, one a bill month: by a column that
+the view's last select has, whether or not it shows it. (Its instants would not lead the engine to
+the rows of a month.)
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def write_release(
     for view, column in by_month.items():
         months = _changed_months(con, settle_from, through)
         basis = _basis(con, views[view], seed_tables)
-        _write_by_month(con, billing_vars, view, column, release, previous, months, basis)
+        _write_by_month(con, view, views[view], column, release, previous, months, basis)
     for table in (*(mart.name for mart in hashed_marts()), *views):
         if table != "calls" and table not in by_month:
             target = literal(str(release.table(table)))
@@ -120,8 +120,8 @@ def _changed_months(con: duckdb.DuckDBPyConnection, settle_from: date, through: 
 
 def _write_by_month(
     con: duckdb.DuckDBPyConnection,
-    billing_vars: BillingVars,
     view: str,
+    statement: str,
     column: str,
     release: Release,
     previous: Release | None,
@@ -130,13 +130,14 @@ def _write_by_month(
 ) -> None:
     """Write a view's Parquet files, one a bill month. Months that are as they were are linked.
 
-    A file's name is the hash `basis`. A file of another name is not linked.
+    `statement` creates the view. The column `column` of its last select is the bill month. A file's
+    name is the hash `basis`. A file of another name is not linked.
     """
     name = f"{basis}.parquet"
     months = con.execute(
         "select distinct bill_month from billing.monthly_bills order by 1"
     ).fetchall()
-    zone = literal(billing_vars.billing_timezone)
+    query = statement.partition(" AS ")[2].rstrip("; \n")
     for (month,) in months:
         folder = release.of_month(view, month)
         folder.mkdir(parents=True)
@@ -144,9 +145,8 @@ def _write_by_month(
         if before is not None and month not in changed and before.exists():
             link_or_copy(before, folder / name)
         else:
-            begin = f"timezone({zone}, timestamp '{month}')"
             con.execute(
-                f"copy (from billing.{view} where {column} = {begin})"
+                f"copy ({query} where {column} = date '{month}')"
                 f" to {literal(str(folder / name))} ({_PARQUET})"
             )
 
