@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import date
 from hashlib import sha256
 from importlib.metadata import version
@@ -25,15 +27,15 @@ from callbill.base.catalogue import Seeds
 from callbill.base.rules import DateRules
 from callbill.base.settings import BillingVars
 from callbill.base.sql import identifier, literal
-from callbill.release.hashes import table_hashes
+from callbill.release.hashes import seen_sql, table_hashes
 from callbill.release.manifest import Manifest, figure_vars
-from callbill.release.marts import hashed_marts, views_by_month
+from callbill.release.marts import Mart, hashed_marts, views_by_month
 from callbill.release.release import Release
 from callbill.release.site import write_site
 from callbill.storage.files import link_or_copy, sync_file, sync_folder
 from callbill.warehouse.layout import CALLS
 from callbill.warehouse.loads import Retry, SourceLoad, as_ranges
-from callbill.warehouse.opening import STORAGE_VERSION
+from callbill.warehouse.opening import create_database
 from callbill.warehouse.warehouse import Warehouse
 
 _OPS_TABLES = (
@@ -93,7 +95,7 @@ def write_release(
         if table != "calls" and table not in by_month:
             target = literal(str(release.table(table)))
             con.execute(f"copy (from billing.{table}) to {target} ({_PARQUET})")
-    _write_database(warehouse, release, views, seed_tables)
+    _write_database(warehouse, release, previous, views, seed_tables)
     con.execute("set preserve_insertion_order = false")
     write_site(
         warehouse, billing_vars, release, previous, (settle_from, through), data_docs, issuer
@@ -198,14 +200,30 @@ def _basis(con: duckdb.DuckDBPyConnection, view: str, seeds: Sequence[str]) -> s
 
 
 def _write_database(
-    warehouse: Warehouse, release: Release, views: Mapping[str, str], seeds: Sequence[str]
+    warehouse: Warehouse,
+    release: Release,
+    previous: Release | None,
+    views: Mapping[str, str],
+    seeds: Sequence[str],
 ) -> None:
     """`views` are the statements of the views among the marts, `seeds` the catalogue's tables."""
     con = warehouse.con
-    con.execute(f"attach {literal(str(release.database))} as release ({STORAGE_VERSION})")
+    changed = _copy_database(con, release, previous)
+    con.execute(f"attach {literal(str(release.database))} as release (read_write)")
     try:
         # In one transaction: each statement by itself would wait for the disk.
         with warehouse.transaction():
+            for schema in ("billing", "ops", "seeds"):
+                con.execute(f"create schema if not exists release.{schema}")
+            if changed:
+                _drop_all_but(con, changed)
+            for mart in hashed_marts():
+                if mart.name in changed:
+                    _replace_days(con, mart, changed[mart.name])
+                elif mart.name != "calls":
+                    con.execute(
+                        f"create table release.billing.{mart.name} as from billing.{mart.name}"
+                    )
             _write_tables(con, release, seeds)
             _copy_views(con, views)
             _copy_comments(con)
@@ -214,15 +232,84 @@ def _write_database(
         con.execute("detach release")
 
 
-def _write_tables(con: duckdb.DuckDBPyConnection, release: Release, seeds: Sequence[str]) -> None:
-    con.execute("create schema release.billing")
-    con.execute("create schema release.ops")
+def _copy_database(
+    con: duckdb.DuckDBPyConnection, release: Release, previous: Release | None
+) -> dict[str, list[date]]:
+    """Begin the release's database: as a copy of the previous one if that has marts to go on with,
+    otherwise empty. Returns those marts, with the days whose rows are to be replaced."""
+    changed = {}
+    if previous is not None and previous.database.exists():
+        with suppress(duckdb.Error):  # if it is damaged, it is not copied
+            previous.attach(con, "previous")
+            try:
+                changed = _changed_days(con)
+            finally:
+                con.execute("detach previous")
+    if previous is not None and changed:
+        shutil.copyfile(previous.database, release.database)
+    else:
+        create_database(release.database)
+    return changed
+
+
+def _changed_days(con: duckdb.DuckDBPyConnection) -> dict[str, list[date]]:
+    """The marts of which the database `previous` has most days as they are, with the other days.
+
+    Days are compared by what they contain, so a row that was edited there does not go on.
+    """
+    changed = {}
     for mart in hashed_marts():
-        if mart.name != "calls":
-            con.execute(f"create table release.billing.{mart.name} as from billing.{mart.name}")
+        table = f"billing.{mart.name}"
+        if not mart.hashed_by or mart.name == "calls":
+            continue
+        if _columns(con, table) != _columns(con, f"previous.{table}"):
+            continue
+        days = con.execute(
+            f"""
+            select coalesce(f.day, p.day), f.seen is distinct from p.seen
+            from (from ops.fingerprints where table_name = {literal(mart.name)}) as f
+            full join ({seen_sql(con, f"previous.{table}", mart.hashed_by)}) as p on f.day = p.day
+            """
+        ).fetchall()
+        differing = sorted(day for day, differs in days if differs)
+        if 2 * len(differing) < len(days):
+            changed[mart.name] = differing
+    return changed
+
+
+def _columns(con: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]]:
+    return [row[:2] for row in con.execute(f"describe {table}").fetchall()]
+
+
+def _drop_all_but(con: duckdb.DuckDBPyConnection, marts: Collection[str]) -> None:
+    """Empty the database `release`, except for some marts."""
+    entries = con.execute(
+        """
+        select 'view', schema_name, view_name from duckdb_views()
+        where database_name = 'release' and not internal
+        union all
+        select 'table', schema_name, table_name from duckdb_tables()
+        where database_name = 'release'
+        union all
+        select 'macro table', schema_name, function_name from duckdb_functions()
+        where database_name = 'release' and not internal
+        """
+    ).fetchall()
+    for kind, schema, name in entries:
+        if schema != "billing" or name not in marts:
+            con.execute(f"drop {kind} release.{schema}.{identifier(name)}")
+
+
+def _replace_days(con: duckdb.DuckDBPyConnection, mart: Mart, days: Sequence[date]) -> None:
+    target = f"release.billing.{mart.name}"
+    is_of_days = f"{mart.hashed_by} in (select unnest(?::date[]))"
+    con.execute(f"delete from {target} where {is_of_days}", [days])
+    con.execute(f"insert into {target} from billing.{mart.name} where {is_of_days}", [days])
+
+
+def _write_tables(con: duckdb.DuckDBPyConnection, release: Release, seeds: Sequence[str]) -> None:
     columns = ", ".join(row[0] for row in con.execute("describe billing.calls").fetchall())
     con.execute(f"create view release.billing.calls as select {columns} from {release.calls}")
-    con.execute("create schema release.seeds")
     for table in seeds:
         con.execute(f"create table release.seeds.{table} as from seeds.{table}")
     for table in _OPS_TABLES:
