@@ -1,4 +1,5 @@
-"""Writes a release: the marts as a database and as Parquet, the site, the manifest.
+"""Writes a release: the marts as Parquet (`parquet`) and as a database (`database`), the site, the
+manifest.
 
 A release shares the files of sealed calls with the releases before it. It is complete and on disk
 before `Published.switch_to` makes it the current one.
@@ -9,11 +10,9 @@ from __future__ import annotations
 import os
 import platform
 import re
-import shutil
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import date
 from hashlib import sha256
 from importlib.metadata import version
@@ -26,23 +25,19 @@ from callbill import __version__
 from callbill.base.catalogue import Seeds
 from callbill.base.rules import DateRules
 from callbill.base.settings import BillingVars
-from callbill.base.sql import identifier, literal
-from callbill.release.hashes import seen_sql, table_hashes
+from callbill.base.sql import literal
+from callbill.release.database import write_database
+from callbill.release.hashes import table_hashes
 from callbill.release.manifest import Manifest, figure_vars
-from callbill.release.marts import Mart, hashed_marts, views_by_month
+from callbill.release.marts import hashed_marts, views_by_month
+from callbill.release.parquet import PARQUET, write_parquet
 from callbill.release.release import Release
 from callbill.release.site import write_site
 from callbill.storage.files import link_or_copy, sync_file, sync_folder
 from callbill.warehouse.layout import CALLS
 from callbill.warehouse.loads import Retry, SourceLoad, as_ranges
-from callbill.warehouse.opening import create_database
 from callbill.warehouse.warehouse import Warehouse
 
-_OPS_TABLES = (
-    *("runs", "source_files", "retries", "rejected_records", "cleaned_values"),
-    *("control_results", "unbilled_calls"),
-)
-_PARQUET = "format parquet, parquet_version v2, compression zstd"
 _SYNCED_AT_ONCE = 16
 # Marts that are views, and stay views in a release's database.
 _VIEWS = """
@@ -91,11 +86,14 @@ def write_release(
         months = _changed_months(con, settle_from, through)
         basis = _basis(con, views[view], seed_tables)
         _write_by_month(con, view, views[view], column, release, previous, months, basis)
-    for table in (*(mart.name for mart in hashed_marts()), *views):
-        if table != "calls" and table not in by_month:
-            target = literal(str(release.table(table)))
-            con.execute(f"copy (from billing.{table}) to {target} ({_PARQUET})")
-    _write_database(warehouse, release, previous, views, seed_tables)
+    for mart in hashed_marts():
+        if mart.name != "calls":
+            write_parquet(con, mart, release, previous)
+    for view in views:
+        if view not in by_month:
+            target = literal(str(release.table(view)))
+            con.execute(f"copy (from billing.{view}) to {target} ({PARQUET})")
+    write_database(warehouse, release, previous, views, seed_tables)
     con.execute("set preserve_insertion_order = false")
     write_site(
         warehouse, billing_vars, release, previous, (settle_from, through), data_docs, issuer
@@ -149,7 +147,7 @@ def _write_by_month(
         else:
             con.execute(
                 f"copy ({query} where {column} = date '{month}')"
-                f" to {literal(str(folder / name))} ({_PARQUET})"
+                f" to {literal(str(folder / name))} ({PARQUET})"
             )
 
 
@@ -197,185 +195,6 @@ def _basis(con: duckdb.DuckDBPyConnection, view: str, seeds: Sequence[str]) -> s
     text = re.sub(r",\s+", ",", view.replace('"', ""))
     catalogue = [con.execute(f"from seeds.{seed} order by all").fetchall() for seed in seeds]
     return sha256(repr([text, *catalogue]).encode()).hexdigest()[:32]
-
-
-def _write_database(
-    warehouse: Warehouse,
-    release: Release,
-    previous: Release | None,
-    views: Mapping[str, str],
-    seeds: Sequence[str],
-) -> None:
-    """`views` are the statements of the views among the marts, `seeds` the catalogue's tables."""
-    con = warehouse.con
-    changed = _copy_database(con, release, previous)
-    con.execute(f"attach {literal(str(release.database))} as release (read_write)")
-    try:
-        # In one transaction: each statement by itself would wait for the disk.
-        with warehouse.transaction():
-            for schema in ("billing", "ops", "seeds"):
-                con.execute(f"create schema if not exists release.{schema}")
-            if changed:
-                _drop_all_but(con, changed)
-            for mart in hashed_marts():
-                if mart.name in changed:
-                    _replace_days(con, mart, changed[mart.name])
-                elif mart.name != "calls":
-                    con.execute(
-                        f"create table release.billing.{mart.name} as from billing.{mart.name}"
-                    )
-            _write_tables(con, release, seeds)
-            _copy_views(con, views)
-            _copy_comments(con)
-            _copy_macros(con)
-    finally:
-        con.execute("detach release")
-
-
-def _copy_database(
-    con: duckdb.DuckDBPyConnection, release: Release, previous: Release | None
-) -> dict[str, list[date]]:
-    """Begin the release's database: as a copy of the previous one if that has marts to go on with,
-    otherwise empty. Returns those marts, with the days whose rows are to be replaced."""
-    changed = {}
-    if previous is not None and previous.database.exists():
-        with suppress(duckdb.Error):  # if it is damaged, it is not copied
-            previous.attach(con, "previous")
-            try:
-                changed = _changed_days(con)
-            finally:
-                con.execute("detach previous")
-    if previous is not None and changed:
-        shutil.copyfile(previous.database, release.database)
-    else:
-        create_database(release.database)
-    return changed
-
-
-def _changed_days(con: duckdb.DuckDBPyConnection) -> dict[str, list[date]]:
-    """The marts of which the database `previous` has most days as they are, with the other days.
-
-    Days are compared by what they contain, so a row that was edited there does not go on.
-    """
-    changed = {}
-    for mart in hashed_marts():
-        table = f"billing.{mart.name}"
-        if not mart.hashed_by or mart.name == "calls":
-            continue
-        if _columns(con, table) != _columns(con, f"previous.{table}"):
-            continue
-        days = con.execute(
-            f"""
-            select coalesce(f.day, p.day), f.seen is distinct from p.seen
-            from (from ops.fingerprints where table_name = {literal(mart.name)}) as f
-            full join ({seen_sql(con, f"previous.{table}", mart.hashed_by)}) as p on f.day = p.day
-            """
-        ).fetchall()
-        differing = sorted(day for day, differs in days if differs)
-        if 2 * len(differing) < len(days):
-            changed[mart.name] = differing
-    return changed
-
-
-def _columns(con: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]]:
-    return [row[:2] for row in con.execute(f"describe {table}").fetchall()]
-
-
-def _drop_all_but(con: duckdb.DuckDBPyConnection, marts: Collection[str]) -> None:
-    """Empty the database `release`, except for some marts."""
-    entries = con.execute(
-        """
-        select 'view', schema_name, view_name from duckdb_views()
-        where database_name = 'release' and not internal
-        union all
-        select 'table', schema_name, table_name from duckdb_tables()
-        where database_name = 'release'
-        union all
-        select 'macro table', schema_name, function_name from duckdb_functions()
-        where database_name = 'release' and not internal
-        """
-    ).fetchall()
-    for kind, schema, name in entries:
-        if schema != "billing" or name not in marts:
-            con.execute(f"drop {kind} release.{schema}.{identifier(name)}")
-
-
-def _replace_days(con: duckdb.DuckDBPyConnection, mart: Mart, days: Sequence[date]) -> None:
-    target = f"release.billing.{mart.name}"
-    is_of_days = f"{mart.hashed_by} in (select unnest(?::date[]))"
-    con.execute(f"delete from {target} where {is_of_days}", [days])
-    con.execute(f"insert into {target} from billing.{mart.name} where {is_of_days}", [days])
-
-
-def _write_tables(con: duckdb.DuckDBPyConnection, release: Release, seeds: Sequence[str]) -> None:
-    columns = ", ".join(row[0] for row in con.execute("describe billing.calls").fetchall())
-    con.execute(f"create view release.billing.calls as select {columns} from {release.calls}")
-    for table in seeds:
-        con.execute(f"create table release.seeds.{table} as from seeds.{table}")
-    for table in _OPS_TABLES:
-        con.execute(f"create table release.ops.{table} as from ops.{table}")
-    con.execute(
-        """
-        create table release.ops.sealed_settlements as
-        select h.settled_on, h.content_hash, coalesce(s.run_id, ?) as run_id
-        from ops.settlement_hashes as h
-        left join ops.sealed_settlements as s using (settled_on)
-        order by h.settled_on
-        """,
-        [release.run_id],
-    )
-
-
-def _copy_comments(con: duckdb.DuckDBPyConnection) -> None:
-    """Copy the comments on marts and their columns into the release's database."""
-    comments = con.execute(
-        """
-        select 'table', table_name, '', comment from duckdb_tables()
-        where database_name = current_database() and schema_name = 'billing'
-        union all
-        select 'view', view_name, '', comment from duckdb_views()
-        where database_name = current_database() and schema_name = 'billing'
-        union all
-        select 'column', c.table_name, c.column_name, c.comment
-        from duckdb_columns() as c
-        where c.database_name = current_database() and c.schema_name = 'billing'
-        """
-    ).fetchall()
-    statements = [
-        f"comment on {kind} release.billing.{table}{'.' + column if column else ''}"
-        f" is {literal(' '.join(comment.split()))}"
-        for kind, table, column, comment in comments
-        if comment
-    ]
-    con.execute(";\n".join(statements))
-
-
-def _copy_views(con: duckdb.DuckDBPyConnection, views: Mapping[str, str]) -> None:
-    """Copy the views among the marts. Their statements name tables without a database, so they work
-    in the release's database too."""
-    [(warehouse_name,)] = con.execute("select current_database()").fetchall()
-    con.execute("use release")
-    try:
-        for statement in views.values():
-            con.execute(statement)
-    finally:
-        con.execute(f"use {identifier(warehouse_name)}")
-
-
-def _copy_macros(con: duckdb.DuckDBPyConnection) -> None:
-    """Copy the SQL macros of schema `billing` (macros/known_on.sql)."""
-    macros = con.execute(
-        """
-        select function_name, array_to_string(parameters, ', '), macro_definition, comment
-        from duckdb_functions()
-        where database_name = current_database() and schema_name = 'billing'
-        order by 1
-        """
-    ).fetchall()
-    for name, parameters, definition, comment in macros:
-        con.execute(f"create macro release.billing.{name}({parameters}) as table {definition}")
-        if comment:
-            con.execute(f"comment on macro table release.billing.{name} is {literal(comment)}")
 
 
 def _manifest(

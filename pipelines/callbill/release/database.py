@@ -1,0 +1,206 @@
+"""Writes a release's database, `callbill.duckdb`.
+
+It begins as a copy of the previous release's, in which the rows of the days that are not as they
+were are replaced. To write all tables anew takes ten times as long where there is a year of them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from datetime import date
+
+import duckdb
+
+from callbill.base.sql import identifier, literal
+from callbill.release.hashes import seen_sql
+from callbill.release.marts import Mart, hashed_marts
+from callbill.release.release import Release
+from callbill.warehouse.opening import create_database
+from callbill.warehouse.warehouse import Warehouse
+
+_OPS_TABLES = (
+    *("runs", "source_files", "retries", "rejected_records", "cleaned_values"),
+    *("control_results", "unbilled_calls"),
+)
+
+
+def write_database(
+    warehouse: Warehouse,
+    release: Release,
+    previous: Release | None,
+    views: Mapping[str, str],
+    seeds: Sequence[str],
+) -> None:
+    """`views` are the statements of the views among the marts, `seeds` the catalogue's tables."""
+    con = warehouse.con
+    changed = _copy_database(con, release, previous)
+    con.execute(f"attach {literal(str(release.database))} as release (read_write)")
+    try:
+        # In one transaction: each statement by itself would wait for the disk.
+        with warehouse.transaction():
+            if changed:
+                _drop_all_but(con, changed)
+            for schema in ("billing", "ops", "seeds"):
+                con.execute(f"create schema if not exists release.{schema}")
+            for mart in hashed_marts():
+                if mart.name in changed:
+                    _replace_days(con, mart, changed[mart.name])
+                elif mart.name != "calls":
+                    con.execute(
+                        f"create table release.billing.{mart.name} as from billing.{mart.name}"
+                    )
+            _write_tables(con, release, seeds)
+            _copy_views(con, views)
+            _copy_comments(con)
+            _copy_macros(con)
+    finally:
+        con.execute("detach release")
+
+
+def _copy_database(
+    con: duckdb.DuckDBPyConnection, release: Release, previous: Release | None
+) -> dict[str, list[date]]:
+    """Begin the release's database: as a copy of the previous one if that has marts to go on with,
+    otherwise empty. Returns those marts, with the days whose rows are to be replaced."""
+    changed = {}
+    if previous is not None and previous.database.exists():
+        with suppress(duckdb.Error):  # if it is damaged, it is not copied
+            previous.attach(con, "previous")
+            try:
+                changed = _changed_days(con)
+            finally:
+                con.execute("detach previous")
+    if previous is not None and changed:
+        shutil.copyfile(previous.database, release.database)
+    else:
+        create_database(release.database)
+    return changed
+
+
+def _changed_days(con: duckdb.DuckDBPyConnection) -> dict[str, list[date]]:
+    """The marts of which the database `previous` has most days as they are, with the other days.
+
+    Days are compared by what they contain, so a row that was edited there does not go on.
+    """
+    changed = {}
+    for mart in hashed_marts():
+        table = f"billing.{mart.name}"
+        if not mart.hashed_by or mart.name == "calls":
+            continue
+        if _columns(con, table) != _columns(con, f"previous.{table}"):
+            continue
+        days = con.execute(
+            f"""
+            select coalesce(f.day, p.day), f.seen is distinct from p.seen
+            from (from ops.fingerprints where table_name = {literal(mart.name)}) as f
+            full join ({seen_sql(con, f"previous.{table}", mart.hashed_by)}) as p on f.day = p.day
+            """
+        ).fetchall()
+        differing = sorted(day for day, differs in days if differs)
+        if 2 * len(differing) < len(days):
+            changed[mart.name] = differing
+    return changed
+
+
+def _columns(con: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]]:
+    return [row[:2] for row in con.execute(f"describe {table}").fetchall()]
+
+
+def _drop_all_but(con: duckdb.DuckDBPyConnection, marts: Collection[str]) -> None:
+    """Empty the database `release`, except for some marts."""
+    con.execute("drop schema release.ops cascade; drop schema if exists release.seeds cascade")
+    entries = con.execute(
+        """
+        select 'view', view_name from duckdb_views()
+        where database_name = 'release' and schema_name = 'billing'
+        union all
+        select 'table', table_name from duckdb_tables()
+        where database_name = 'release' and schema_name = 'billing'
+        union all
+        select 'macro table', function_name from duckdb_functions()
+        where database_name = 'release' and schema_name = 'billing'
+        """
+    ).fetchall()
+    for kind, name in entries:
+        if name not in marts:
+            con.execute(f"drop {kind} release.billing.{identifier(name)}")
+
+
+def _replace_days(con: duckdb.DuckDBPyConnection, mart: Mart, days: Sequence[date]) -> None:
+    target = f"release.billing.{mart.name}"
+    is_of_days = f"{mart.hashed_by} in (select unnest(?::date[]))"
+    con.execute(f"delete from {target} where {is_of_days}", [days])
+    con.execute(f"insert into {target} from billing.{mart.name} where {is_of_days}", [days])
+
+
+def _write_tables(con: duckdb.DuckDBPyConnection, release: Release, seeds: Sequence[str]) -> None:
+    columns = ", ".join(row[0] for row in con.execute("describe billing.calls").fetchall())
+    con.execute(f"create view release.billing.calls as select {columns} from {release.calls}")
+    for table in seeds:
+        con.execute(f"create table release.seeds.{table} as from seeds.{table}")
+    for table in _OPS_TABLES:
+        con.execute(f"create table release.ops.{table} as from ops.{table}")
+    con.execute(
+        """
+        create table release.ops.sealed_settlements as
+        select h.settled_on, h.content_hash, coalesce(s.run_id, ?) as run_id
+        from ops.settlement_hashes as h
+        left join ops.sealed_settlements as s using (settled_on)
+        order by h.settled_on
+        """,
+        [release.run_id],
+    )
+
+
+def _copy_comments(con: duckdb.DuckDBPyConnection) -> None:
+    """Copy the comments on marts and their columns into the release's database."""
+    comments = con.execute(
+        """
+        select 'table', table_name, '', comment from duckdb_tables()
+        where database_name = current_database() and schema_name = 'billing'
+        union all
+        select 'view', view_name, '', comment from duckdb_views()
+        where database_name = current_database() and schema_name = 'billing'
+        union all
+        select 'column', c.table_name, c.column_name, c.comment
+        from duckdb_columns() as c
+        where c.database_name = current_database() and c.schema_name = 'billing'
+        """
+    ).fetchall()
+    statements = [
+        f"comment on {kind} release.billing.{table}{'.' + column if column else ''}"
+        f" is {literal(' '.join(comment.split()))}"
+        for kind, table, column, comment in comments
+        if comment
+    ]
+    con.execute(";\n".join(statements))
+
+
+def _copy_views(con: duckdb.DuckDBPyConnection, views: Mapping[str, str]) -> None:
+    """Copy the views among the marts. Their statements name tables without a database, so they work
+    in the release's database too."""
+    [(warehouse_name,)] = con.execute("select current_database()").fetchall()
+    con.execute("use release")
+    try:
+        for statement in views.values():
+            con.execute(statement)
+    finally:
+        con.execute(f"use {identifier(warehouse_name)}")
+
+
+def _copy_macros(con: duckdb.DuckDBPyConnection) -> None:
+    """Copy the SQL macros of schema `billing` (macros/known_on.sql)."""
+    macros = con.execute(
+        """
+        select function_name, array_to_string(parameters, ', '), macro_definition, comment
+        from duckdb_functions()
+        where database_name = current_database() and schema_name = 'billing'
+        order by 1
+        """
+    ).fetchall()
+    for name, parameters, definition, comment in macros:
+        con.execute(f"create macro release.billing.{name}({parameters}) as table {definition}")
+        if comment:
+            con.execute(f"comment on macro table release.billing.{name} is {literal(comment)}")
