@@ -6,8 +6,9 @@ were are replaced. To write all tables anew takes ten times as long where there 
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 
@@ -41,7 +42,7 @@ def write_database(
         # In one transaction: each statement by itself would wait for the disk.
         with warehouse.transaction():
             if changed:
-                _drop_all_but(con, changed)
+                _drop_what_is_gone(con)
             for schema in ("billing", "ops", "seeds"):
                 con.execute(f"create schema if not exists release.{schema}")
             for mart in hashed_marts():
@@ -49,7 +50,8 @@ def write_database(
                     _replace_days(con, mart, changed[mart.name])
                 elif mart.name != "calls":
                     con.execute(
-                        f"create table release.billing.{mart.name} as from billing.{mart.name}"
+                        f"create or replace table release.billing.{mart.name}"
+                        f" as from billing.{mart.name}"
                     )
             _write_tables(con, release, seeds)
             _copy_views(con, views)
@@ -89,18 +91,20 @@ def _changed_days(con: duckdb.DuckDBPyConnection) -> dict[str, list[date]]:
         table = f"billing.{mart.name}"
         if not mart.hashed_by or mart.name == "calls":
             continue
-        if _columns(con, table) != _columns(con, f"previous.{table}"):
+        columns = _columns(con, table)
+        if columns != _columns(con, f"previous.{table}"):
             continue
+        names = [name for name, _type in columns]
         days = con.execute(
             f"""
             select coalesce(f.day, p.day), f.seen is distinct from p.seen
             from (from ops.fingerprints where table_name = {literal(mart.name)}) as f
-            full join ({seen_sql(con, f"previous.{table}", mart.hashed_by)}) as p on f.day = p.day
+            full join ({seen_sql(f"previous.{table}", names, mart.hashed_by)}) as p on f.day = p.day
             """
         ).fetchall()
-        differing = sorted(day for day, differs in days if differs)
-        if 2 * len(differing) < len(days):
-            changed[mart.name] = differing
+        differing = [day for day, differs in days if differs]
+        if 2 * len(differing) < len(days) and None not in differing:
+            changed[mart.name] = sorted(differing)
     return changed
 
 
@@ -108,24 +112,30 @@ def _columns(con: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]
     return [row[:2] for row in con.execute(f"describe {table}").fetchall()]
 
 
-def _drop_all_but(con: duckdb.DuckDBPyConnection, marts: Collection[str]) -> None:
-    """Empty the database `release`, except for some marts."""
-    con.execute("drop schema release.ops cascade; drop schema if exists release.seeds cascade")
+def _drop_what_is_gone(con: duckdb.DuckDBPyConnection) -> None:
+    """Drop what the database `release` has and the next statements do not replace."""
+    con.execute(
+        "drop schema if exists release.ops cascade; drop schema if exists release.seeds cascade"
+    )
     entries = con.execute(
         """
-        select 'view', view_name from duckdb_views()
-        where database_name = 'release' and schema_name = 'billing'
-        union all
-        select 'table', table_name from duckdb_tables()
-        where database_name = 'release' and schema_name = 'billing'
-        union all
-        select 'macro table', function_name from duckdb_functions()
-        where database_name = 'release' and schema_name = 'billing'
+        with entries as (
+            select database_name, 'view' as kind, view_name as name
+            from duckdb_views() where schema_name = 'billing'
+            union all
+            select database_name, 'table', table_name
+            from duckdb_tables() where schema_name = 'billing'
+            union all
+            select database_name, 'macro table', function_name
+            from duckdb_functions() where schema_name = 'billing'
+        )
+        select kind, name from entries where database_name = 'release'
+        except
+        select kind, name from entries where database_name = current_database()
         """
     ).fetchall()
     for kind, name in entries:
-        if name not in marts:
-            con.execute(f"drop {kind} release.billing.{identifier(name)}")
+        con.execute(f"drop {kind} release.billing.{identifier(name)}")
 
 
 def _replace_days(con: duckdb.DuckDBPyConnection, mart: Mart, days: Sequence[date]) -> None:
@@ -137,7 +147,9 @@ def _replace_days(con: duckdb.DuckDBPyConnection, mart: Mart, days: Sequence[dat
 
 def _write_tables(con: duckdb.DuckDBPyConnection, release: Release, seeds: Sequence[str]) -> None:
     columns = ", ".join(row[0] for row in con.execute("describe billing.calls").fetchall())
-    con.execute(f"create view release.billing.calls as select {columns} from {release.calls}")
+    con.execute(
+        f"create or replace view release.billing.calls as select {columns} from {release.calls}"
+    )
     for table in seeds:
         con.execute(f"create table release.seeds.{table} as from seeds.{table}")
     for table in _OPS_TABLES:
@@ -185,7 +197,7 @@ def _copy_views(con: duckdb.DuckDBPyConnection, views: Mapping[str, str]) -> Non
     con.execute("use release")
     try:
         for statement in views.values():
-            con.execute(statement)
+            con.execute(re.sub("^create view", "create or replace view", statement, flags=re.I))
     finally:
         con.execute(f"use {identifier(warehouse_name)}")
 
@@ -201,6 +213,8 @@ def _copy_macros(con: duckdb.DuckDBPyConnection) -> None:
         """
     ).fetchall()
     for name, parameters, definition, comment in macros:
-        con.execute(f"create macro release.billing.{name}({parameters}) as table {definition}")
+        con.execute(
+            f"create or replace macro release.billing.{name}({parameters}) as table {definition}"
+        )
         if comment:
             con.execute(f"comment on macro table release.billing.{name} is {literal(comment)}")

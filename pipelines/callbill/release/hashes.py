@@ -314,7 +314,8 @@ def _refresh_rows(
     con: duckdb.DuckDBPyConnection, table: str, day: str, recipes: Mapping[date, int]
 ) -> None:
     """Refresh the fingerprints of a table, whose column `day` has the day of a row."""
-    seen = seen_sql(con, f"billing.{table}", day)
+    columns = [row[0] for row in con.execute(f"describe billing.{table}").fetchall()]
+    seen = seen_sql(f"billing.{table}", columns, day)
     by_recipe: defaultdict[int, list[date]] = defaultdict(list)
     for changed_day in _delete_changed_days(con, table, seen, []):
         by_recipe[recipes.get(changed_day, rules.HASH_RECIPE)].append(changed_day)
@@ -333,13 +334,12 @@ def _refresh_rows(
         )
 
 
-def seen_sql(con: duckdb.DuckDBPyConnection, table: str, day: str) -> str:
+def seen_sql(table: str, columns: Sequence[str], day: str) -> str:
     """SQL for the days of a table, whose column `day` has the day of a row, with a text `seen` that
     changes when the day's rows do, names from seeds included.
 
     It has the sum of DuckDB's own hashes of the rows. Those cost a tenth of ours.
     """
-    columns = [row[0] for row in con.execute(f"describe {table}").fetchall()]
     hashed = ", ".join(map(identifier, columns))
     return f"""
         select {day} as day, version() || ':' || count(*) || ':' || sum(hash({hashed})) as seen

@@ -4,6 +4,8 @@ before as bytes: compressing them takes a hundred times as long."""
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 
@@ -37,9 +39,11 @@ def write_parquet(
 ) -> None:
     """Write a mart's Parquet file into a release. The previous one's files stay as they are."""
     target = release.table(mart.name)
-    described = con.execute(f"describe billing.{mart.name}").fetchall()
-    asked = {"columns": str([column[:2] for column in described]), "mart": mart.name}
-    months = con.execute(_MONTHS, asked).fetchall() if mart.hashed_by else []
+    months = []
+    if mart.hashed_by:
+        described = con.execute(f"describe billing.{mart.name}").fetchall()
+        asked = {"columns": str([column[:2] for column in described]), "mart": mart.name}
+        months = con.execute(_MONTHS, asked).fetchall()
     if not months:
         con.execute(f"copy (from billing.{mart.name}) to {literal(str(target))} ({PARQUET})")
         return
@@ -48,22 +52,20 @@ def write_parquet(
         # It may be of an earlier version, or damaged: then all months are made anew.
         with suppress(NotOfPartsError, OSError):
             before = parts_of(previous.table(mart.name))
-    parts, made = [], []
-    for month, first, last, made_from in months:
-        part = before.get(month)
-        if part is None or part.made_from != made_from:
-            path = target.with_name(f"{target.name}.{month}")
-            con.execute(
-                f"copy (from billing.{mart.name}"
-                f" where {mart.hashed_by} between date '{first}' and date '{last}')"
-                f" to {literal(str(path))} ({_PARQUET_OF_PARTS})"
-            )
-            part = whole_file(path, month, made_from)
-            made.append(path)
-        parts.append(part)
-    if previous is not None and parts == list(before.values()):
-        link_or_copy(previous.table(mart.name), target)
-    else:
-        join(parts, target)
-    for path in made:
-        path.unlink()
+    parts = []
+    with TemporaryDirectory(dir=release.parquet) as scratch:
+        for month, first, last, made_from in months:
+            part = before.get(month)
+            if part is None or part.made_from != made_from:
+                path = Path(scratch, month)
+                con.execute(
+                    f"copy (from billing.{mart.name}"
+                    f" where {mart.hashed_by} between date '{first}' and date '{last}')"
+                    f" to {literal(str(path))} ({_PARQUET_OF_PARTS})"
+                )
+                part = whole_file(path, month, made_from)
+            parts.append(part)
+        if previous is not None and parts == list(before.values()):
+            link_or_copy(previous.table(mart.name), target)
+        else:
+            join(parts, target)
