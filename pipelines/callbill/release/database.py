@@ -16,9 +16,9 @@ import duckdb
 
 from callbill.base.sql import identifier, literal
 from callbill.release.hashes import seen_sql
-from callbill.release.marts import Mart, hashed_marts
+from callbill.release.marts import Mart, columns_of, dated_tables, hashed_marts
 from callbill.release.release import Release
-from callbill.warehouse.opening import create_database
+from callbill.warehouse.opening import STORAGE_VERSION
 from callbill.warehouse.warehouse import Warehouse
 
 _OPS_TABLES = (
@@ -37,7 +37,8 @@ def write_database(
     """`views` are the statements of the views among the marts, `seeds` the catalogue's tables."""
     con = warehouse.con
     changed = _copy_database(con, release, previous)
-    con.execute(f"attach {literal(str(release.database))} as release (read_write)")
+    options = "read_write" if changed else STORAGE_VERSION
+    con.execute(f"attach {literal(str(release.database))} as release ({options})")
     try:
         # In one transaction: each statement by itself would wait for the disk.
         with warehouse.transaction():
@@ -64,8 +65,8 @@ def write_database(
 def _copy_database(
     con: duckdb.DuckDBPyConnection, release: Release, previous: Release | None
 ) -> dict[str, list[date]]:
-    """Begin the release's database: as a copy of the previous one if that has marts to go on with,
-    otherwise empty. Returns those marts, with the days whose rows are to be replaced."""
+    """Begin the release's database as a copy of the previous one, if that has marts to go on with.
+    Returns those marts, with the days whose rows are to be replaced."""
     changed = {}
     if previous is not None and previous.database.exists():
         with suppress(duckdb.Error):  # if it is damaged, it is not copied
@@ -76,8 +77,6 @@ def _copy_database(
                 con.execute("detach previous")
     if previous is not None and changed:
         shutil.copyfile(previous.database, release.database)
-    else:
-        create_database(release.database)
     return changed
 
 
@@ -86,30 +85,30 @@ def _changed_days(con: duckdb.DuckDBPyConnection) -> dict[str, list[date]]:
 
     Days are compared by what they contain, so a row that was edited there does not go on.
     """
-    changed = {}
-    for mart in hashed_marts():
-        table = f"billing.{mart.name}"
-        if not mart.hashed_by or mart.name == "calls":
-            continue
-        columns = _columns(con, table)
-        if columns != _columns(con, f"previous.{table}"):
-            continue
-        names = [name for name, _type in columns]
-        days = con.execute(
-            f"""
-            select coalesce(f.day, p.day), f.seen is distinct from p.seen
-            from (from ops.fingerprints where table_name = {literal(mart.name)}) as f
-            full join ({seen_sql(f"previous.{table}", names, mart.hashed_by)}) as p on f.day = p.day
-            """
-        ).fetchall()
-        differing = [day for day, differs in days if differs]
-        if 2 * len(differing) < len(days) and None not in differing:
-            changed[mart.name] = sorted(differing)
-    return changed
-
-
-def _columns(con: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]]:
-    return [row[:2] for row in con.execute(f"describe {table}").fetchall()]
+    marts = {mart.name: mart for mart in dated_tables()}
+    here, there = (columns_of(con, marts, database) for database in ("", "previous."))
+    alike = [
+        mart for name, mart in marts.items() if [*here[name].items()] == [*there[name].items()]
+    ]
+    compared = " union all ".join(
+        f"""
+        select {literal(mart.name)}, coalesce(f.day, p.day), f.seen is distinct from p.seen
+        from (from ops.fingerprints where table_name = {literal(mart.name)}) as f
+        full join ({
+            seen_sql(f"previous.billing.{mart.name}", here[mart.name], str(mart.hashed_by))
+        }) as p on f.day = p.day
+        """
+        for mart in alike
+    )
+    days: dict[str, list[tuple[date, bool]]] = {mart.name: [] for mart in alike}
+    for name, day, differs in con.execute(compared).fetchall() if alike else []:
+        days[name].append((day, differs))
+    changed = {name: [day for day, differs in of if differs] for name, of in days.items()}
+    return {
+        name: sorted(differing)
+        for name, differing in changed.items()
+        if 2 * len(differing) < len(days[name]) and None not in differing
+    }
 
 
 def _drop_what_is_gone(con: duckdb.DuckDBPyConnection) -> None:

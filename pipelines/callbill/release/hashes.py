@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -30,7 +30,7 @@ import duckdb
 
 from callbill.base import rules
 from callbill.base.sql import identifier, literal
-from callbill.release.marts import dated_marts, hashed_marts
+from callbill.release.marts import dated_marts, dated_tables, hashed_marts
 from callbill.warehouse.layout import CALLS, Layout
 from callbill.warehouse.warehouse import Warehouse
 
@@ -169,10 +169,9 @@ def refresh_hashes(warehouse: Warehouse, groups: Sequence[str] = ()) -> None:
         con.execute("select settled_on, hash_recipe from ops.sealed_settlements").fetchall()
     )
     _refresh_calls(con, warehouse.layout, recipes, groups)
-    for mart in hashed_marts():
+    for mart in dated_tables():
         # A checkpoint of an earlier version does not have a mart of a later one.
-        is_here = warehouse.has("billing", mart.name)
-        if mart.hashed_by and mart.name != "calls" and is_here:
+        if mart.hashed_by and warehouse.has("billing", mart.name):
             by_date = recipes if mart.hashed_by == "settled_on" else {}
             _refresh_rows(con, mart.name, mart.hashed_by, by_date)
     con.execute(
@@ -314,8 +313,8 @@ def _refresh_rows(
     con: duckdb.DuckDBPyConnection, table: str, day: str, recipes: Mapping[date, int]
 ) -> None:
     """Refresh the fingerprints of a table, whose column `day` has the day of a row."""
-    columns = [row[0] for row in con.execute(f"describe billing.{table}").fetchall()]
-    seen = seen_sql(f"billing.{table}", columns, day)
+    columns = [(row[0], row[1]) for row in con.execute(f"describe billing.{table}").fetchall()]
+    seen = seen_sql(f"billing.{table}", [name for name, _type in columns], day)
     by_recipe: defaultdict[int, list[date]] = defaultdict(list)
     for changed_day in _delete_changed_days(con, table, seen, []):
         by_recipe[recipes.get(changed_day, rules.HASH_RECIPE)].append(changed_day)
@@ -325,7 +324,7 @@ def _refresh_rows(
             insert into ops.fingerprints
             select
                 {literal(table)}, seen_days.day, any_value(seen_days.seen), count(*),
-                sum({row_hash_sql(_columns(con, table, recipe))}::hugeint)
+                sum({row_hash_sql(_covered(columns, table, recipe))}::hugeint)
             from billing.{table} as t inner join seen_days on t.{day} = seen_days.day
             where list_contains(?, seen_days.day)
             group by seen_days.day
@@ -334,7 +333,7 @@ def _refresh_rows(
         )
 
 
-def seen_sql(table: str, columns: Sequence[str], day: str) -> str:
+def seen_sql(table: str, columns: Iterable[str], day: str) -> str:
     """SQL for the days of a table, whose column `day` has the day of a row, with a text `seen` that
     changes when the day's rows do, names from seeds included.
 
@@ -389,7 +388,11 @@ def _folder_state(folder: Path) -> str:
 
 def _columns(con: duckdb.DuckDBPyConnection, table: str, recipe: int) -> list[tuple[str, str]]:
     """Names and types of the columns of a mart that a recipe covers."""
-    later = LATER_COLUMNS.get(table, {})
     # Not from the catalog's list of columns, which would bind every view there is.
     columns = con.execute(f"describe billing.{table}").fetchall()
-    return [(name, type_) for name, type_, *_ in columns if later.get(name, 1) <= recipe]
+    return _covered([(name, type_) for name, type_, *_ in columns], table, recipe)
+
+
+def _covered(columns: Sequence[tuple[str, str]], table: str, recipe: int) -> list[tuple[str, str]]:
+    later = LATER_COLUMNS.get(table, {})
+    return [column for column in columns if later.get(column[0], 1) <= recipe]

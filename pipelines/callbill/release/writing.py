@@ -30,7 +30,7 @@ from callbill.release.database import write_database
 from callbill.release.hashes import table_hashes
 from callbill.release.manifest import Manifest, figure_vars
 from callbill.release.marts import hashed_marts, views_by_month
-from callbill.release.parquet import PARQUET, write_parquet
+from callbill.release.parquet import PARQUET, months_of_marts, write_parquet
 from callbill.release.release import Release
 from callbill.release.site import write_site
 from callbill.storage.files import link_or_copy, sync_file, sync_folder
@@ -86,9 +86,10 @@ def write_release(
         months = _changed_months(con, settle_from, through)
         basis = _basis(con, views[view], seed_tables)
         _write_by_month(con, view, views[view], column, release, previous, months, basis)
+    months_of = months_of_marts(con)
     for mart in hashed_marts():
         if mart.name != "calls":
-            write_parquet(con, mart, release, previous)
+            write_parquet(con, mart, months_of.get(mart.name, []), release, previous)
     for view in views:
         if view not in by_month:
             target = literal(str(release.table(view)))

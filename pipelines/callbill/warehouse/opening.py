@@ -39,7 +39,7 @@ def configure(con: duckdb.DuckDBPyConnection, layout: Layout, settings: Settings
         con.execute(f"set threads = {settings.threads}")
 
 
-def create_database(path: Path) -> None:
+def _create(path: Path) -> None:
     """Create an empty file. It keeps its storage version, whichever DuckDB opens it later."""
     with duckdb.connect() as con:
         con.execute(f"attach {literal(str(path))} as created ({STORAGE_VERSION})")
@@ -58,7 +58,7 @@ def connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection
         )
     try:
         if not (read_only or path.exists()):
-            create_database(path)
+            _create(path)
         return duckdb.connect(str(path), read_only=read_only)
     except duckdb.Error as error:
         text = str(error)
