@@ -217,17 +217,20 @@ def refresh_hashes(warehouse: Warehouse, groups: Sequence[str] = ()) -> None:
 def table_hashes(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """The content hash of each published table, as of the last `refresh_hashes`."""
     hashes = {}
+    by_date = {
+        table: (rows, total)
+        for table, rows, total in con.execute(
+            "select table_name, sum(rows), sum(total) from ops.fingerprints group by table_name"
+        ).fetchall()
+    }
     for mart in hashed_marts():
         table = mart.name
         if mart.hashed_by:
-            query = (
-                "select coalesce(sum(rows), 0), coalesce(sum(total), 0) from ops.fingerprints"
-                f" where table_name = {literal(table)}"
-            )
+            rows, total = by_date.get(table, (0, 0))
         else:
             number = row_hash_sql(_columns(con, table, rules.HASH_RECIPE))
             query = f"select count(*), coalesce(sum({number}::hugeint), 0) from billing.{table}"
-        rows, total = con.execute(query).fetchall()[0]
+            [(rows, total)] = con.execute(query).fetchall()
         hashes[table] = hashlib.sha256(f"{table}:{rows}:{total}".encode()).hexdigest()
     return hashes
 
