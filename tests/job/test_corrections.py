@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from callbill.base.errors import ControlFailedError
-from callbill.jobs import run
+from callbill.jobs import settling
 
 from tests.support.commands import callbill, run_after, run_job
 from tests.support.landing_files import csv_file, json_lines, parquet_file, record, write
@@ -358,7 +358,7 @@ def block() -> None:
     def fail(*_arguments: object) -> None:
         raise ControlFailedError("blocked")
 
-    run.write_release = fail  # type: ignore[assignment]
+    settling.write_release = fail  # type: ignore[assignment]
 
 
 def test_what_was_withdrawn_stays_so_whatever_is_lost(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from callbill.base import stopping
-from callbill.jobs import run
+from callbill.jobs import settling
 from callbill.release import writing
 from callbill.release.release import Published
 
@@ -115,7 +115,7 @@ def stop_without_effect(how: str) -> None:
             with suppress(KeyboardInterrupt):
                 time.sleep(1)
 
-    run.build_models = build
+    settling.build_models = build
 
 
 @pytest.mark.parametrize("how", ["lost", "waits for ever", "told twice"])

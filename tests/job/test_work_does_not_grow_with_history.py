@@ -170,4 +170,10 @@ def test_a_night_imports_what_it_needs(tmp_path: Path) -> None:
     night = imported(EARLY + timedelta(days=1))
     assert "great_expectations" in night
     assert not {"dbt", "polars"} & night
-    assert not {"dbt", "great_expectations", "pandas.core.api", "polars"} & imported(EARLY)
+    nothing_due = imported(EARLY)
+    assert not {"dbt", "great_expectations", "pandas.core.api", "polars"} & nothing_due
+    assert "callbill.jobs.run" in nothing_due
+    assert (
+        not {"callbill.jobs.settling", "callbill.tasks.ingest", "callbill.release.site"}
+        & nothing_due
+    )
