@@ -18,4 +18,4 @@ def test_generated_files_are_read_as_their_calls(tmp_path: Path, count: int, tog
 
 
 def test_generated_bills_are_read_as_their_lines(tmp_path: Path) -> None:
-    check_bills(range(60), tmp_path)
+    check_bills(range(30), tmp_path)
