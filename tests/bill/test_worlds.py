@@ -14,7 +14,7 @@ import pytest
 
 from tests.bill.reference.worlds import CALL_LOG_CONTAINERS
 from tests.support.worlds import (
-    OTHER_VARS,
+    VARS_OF_TESTS,
     check_growing,
     place_of_counted_worlds,
     place_of_several_products,
@@ -30,7 +30,7 @@ def test_generated_worlds_equal_the_model() -> None:
     )
 
 
-@pytest.mark.parametrize("name", OTHER_VARS)
+@pytest.mark.parametrize("name", VARS_OF_TESTS)
 def test_worlds_under_other_vars_equal_the_model(name: str) -> None:
     place_under_other_vars(name)
 

@@ -24,7 +24,7 @@ from tests.support.landing_files import csv_file, gz, json_lines, parquet_file, 
 from tests.support.landing_files import write as write_file
 from tests.support.places import copy_of, places
 from tests.support.worlds import (
-    OTHER_VARS,
+    VARS_OF_TESTS,
     place_of_several_products,
     place_under_other_vars,
     worlds_place,
@@ -92,7 +92,7 @@ def test_generated_worlds(world_place: Path) -> None:
     assert min(counts.values()) > 3, counts
 
 
-@pytest.mark.parametrize("name", OTHER_VARS)
+@pytest.mark.parametrize("name", VARS_OF_TESTS)
 def test_worlds_under_other_vars(name: str) -> None:
     assert_equal(verify(place_under_other_vars(name)))
 

@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import pytest
+
 from tests.bill.reference import compare, landing, worlds
 from tests.bill.reference.inputs import File, Settings, World
 from tests.bill.reference.model import Tables, tables
@@ -17,17 +19,25 @@ from tests.support.places import figures, places, query
 from tests.support.project_copy import ProjectCopy
 from tests.support.shared import make_once
 
-# Every var that changes figures has another value.
+# In the first every var that changes figures has another value.
 OTHER_VARS = {
-    # What is a re-delivery for longer than it can be charged.
+    # A day of 23 and one of 25 hours, midnight in the afternoon of Beijing. What is a re-delivery
+    # for longer than it can be charged.
     "rounding down": Settings(
-        deduction_rounding="down", max_usage_age_days=3, dedup_horizon_days=31
+        billing_timezone="America/New_York",
+        deduction_rounding="down",
+        max_usage_age_days=3,
+        dedup_horizon_days=31,
     ),
-    # The reverse. A day of 23 and one of 25 hours, midnight in the afternoon of Beijing.
+    # The reverse.
     "another time zone": Settings(
         billing_timezone="America/New_York", max_usage_age_days=70, dedup_horizon_days=2
     ),
 }
+# Each set of vars has dbt parse all models anew. A test run has one.
+VARS_OF_TESTS = [
+    pytest.param(name, marks=pytest.mark.long if n else ()) for n, name in enumerate(OTHER_VARS)
+]
 _FIRST_RUN = date(2024, 3, 4)
 
 # What FOCUS has an account billed in a period that is not what was deducted.
