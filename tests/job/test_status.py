@@ -14,20 +14,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.support.commands import callbill, succeed
-from tests.support.shared import make_once
-from tests.support.story import OWNER, land, land_story, record
+from tests.support.story import OWNER, land, record, settled_in_a_place
 
 
 @pytest.fixture(scope="module")
 def settled() -> Path:
     """A place in which the story was settled."""
-
-    def make(folder: Path) -> None:
-        succeed(callbill("init", "acme", cwd=folder))
-        land_story(folder / "acme")
-        succeed(callbill("run", "--through", "2026-03-06", cwd=folder / "acme"))
-
-    return make_once("place-for-status", make) / "acme"
+    return settled_in_a_place()
 
 
 @pytest.fixture
