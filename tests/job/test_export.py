@@ -22,6 +22,7 @@ from focus_data_toolkit.model.validator import lint_focus_1_4_structure
 from tests.support.commands import callbill, settle
 from tests.support.landing_files import json_lines, record, write
 from tests.support.places import copy_of, places, query
+from tests.support.shared import make_once
 
 # The vendor's own detail (L3), as its users know it.
 L3 = [
@@ -593,8 +594,18 @@ def shown(value: Decimal | int) -> str:
     )
 
 
-def test_a_statement_has_the_figures_of_the_marts(sample_place: Path, tmp_path: Path) -> None:
-    files = export(sample_place, tmp_path, "--format=pdf")
+@pytest.fixture(scope="module")
+def statements(sample_place: Path) -> Path:
+    """Those of all accounts of the sample's month."""
+    return make_once("statements", lambda folder: export(sample_place, folder, "--format=pdf"))
+
+
+def statement_of(statements: Path, owner: str) -> Path:
+    return statements / f"callbill-{MONTH}-{owner}.pdf"
+
+
+def test_a_statement_has_the_figures_of_the_marts(sample_place: Path, statements: Path) -> None:
+    files = sorted(statements.iterdir())
     bills = query(
         sample_place,
         "select owner_uin, rated_amount, deducted_amount, adjustment_amount"
@@ -624,7 +635,7 @@ def test_a_statement_has_the_figures_of_the_marts(sample_place: Path, tmp_path: 
             assert expected <= words, (owner, mart, expected - words)
 
 
-def test_a_statement_says_prices_and_their_contracts(sample_place: Path, tmp_path: Path) -> None:
+def test_a_statement_says_prices_and_their_contracts(sample_place: Path, statements: Path) -> None:
     """Why the amount is what it is: each price, its calls, and since when the contract covers."""
     contracts = {
         "100000000003": "合同100000000003/wimgs_search_by_text/2026-08-16",
@@ -632,8 +643,7 @@ def test_a_statement_says_prices_and_their_contracts(sample_place: Path, tmp_pat
         "100000000005": None,
     }
     for owner, contract in contracts.items():
-        [path] = export(sample_place, tmp_path / owner, "--format=pdf", f"--owner={owner}")
-        first = pypdf.PdfReader(path).pages[0].extract_text()
+        first = pypdf.PdfReader(statement_of(statements, owner)).pages[0].extract_text()
         words, packed = Counter(first.split()), "".join(first.split())
         prices = query(
             sample_place,
@@ -647,10 +657,12 @@ def test_a_statement_says_prices_and_their_contracts(sample_place: Path, tmp_pat
         assert ("Negative calls were charged before" in first) == (owner == "100000000004")
 
 
-def test_a_statement_has_what_the_page_of_the_bill_has(sample_place: Path, tmp_path: Path) -> None:
+def test_a_statement_has_what_the_page_of_the_bill_has(
+    sample_place: Path, statements: Path, tmp_path: Path
+) -> None:
     """The month before, each day, the ids of lines by which they are quoted."""
     owner = "100000000004"
-    [path] = export(sample_place, tmp_path, "--format=pdf", f"--owner={owner}")
+    path = statement_of(statements, owner)
     text = "\n".join(page.extract_text() for page in pypdf.PdfReader(path).pages)
     packed = "".join(text.split())
     for figures in ("233227−6", "229231+2", "0.00000000−1.35975000−1.35975000", "13.7412.45−1.29"):
@@ -687,9 +699,9 @@ def test_a_statement_has_what_the_page_of_the_bill_has(sample_place: Path, tmp_p
     assert "−0.04" in last
 
 
-def test_a_statement_contains_the_letters_that_it_uses(sample_place: Path, tmp_path: Path) -> None:
+def test_a_statement_contains_the_letters_that_it_uses(statements: Path) -> None:
     """Whoever opens it needs no font of Chinese."""
-    [path] = export(sample_place, tmp_path, "--format=pdf", "--owner=100000000004")
+    path = statement_of(statements, "100000000004")
     fonts: dict[str, bool] = {}
     for page in pypdf.PdfReader(path).pages:
         for font in page["/Resources"]["/Font"].values():
@@ -716,9 +728,9 @@ def test_a_statement_of_an_account_of_any_name(odd: Path, tmp_path: Path) -> Non
         assert owner in text.replace("\n", "")
 
 
-def test_the_same_statement_is_the_same_bytes(sample_place: Path, tmp_path: Path) -> None:
-    first, second = (
-        export(sample_place, tmp_path / name, "--format=pdf", "--owner=100000000002")[0]
-        for name in ("one", "two")
-    )
-    assert first.read_bytes() == second.read_bytes()
+def test_the_same_statement_is_the_same_bytes(
+    sample_place: Path, statements: Path, tmp_path: Path
+) -> None:
+    owner = "100000000002"
+    [again] = export(sample_place, tmp_path, "--format=pdf", f"--owner={owner}")
+    assert again.read_bytes() == statement_of(statements, owner).read_bytes()
