@@ -80,6 +80,14 @@ def test_a_night_of_another_kind_writes_all(two_nights: Path, tmp_path: Path) ->
     write(place / f"landing/waivers/arrived_on={DAYS[2]}/a.jsonl", json_lines(waiver))
     settle(place, DAYS[2])
     assert marks(place) == []
+    # They read the same: a simulation takes whichever is compiled to know what to copy.
+    plans = list((place / "warehouse.duckdb.files" / "dbt" / "plans").iterdir())
+    reads = [
+        {model.name: model.reads for model in plan.from_json(path.read_text()).models}
+        for path in plans
+    ]
+    assert len(reads) > 1
+    assert all(read == reads[0] for read in reads)
 
 
 def build_with_dbt(place: Path) -> None:
