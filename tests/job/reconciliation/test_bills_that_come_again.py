@@ -22,12 +22,8 @@ from tests.support.vendor_bills import (
 )
 
 # The accounts of one night, to which bills of the vendor's came in several ways.
-AGAIN, WHOLE, MIDDLE, ON_THE_DAY = (
-    "equal",
-    ("other-day", "price", "volume"),
-    "missing-there",
-    ("unexplained"),
-)
+AGAIN, MIDDLE, ON_THE_DAY = "equal", "missing-there", "unexplained"
+WHOLE = ("other-day", "price", "volume")
 HOURS = "missing-here"
 
 
