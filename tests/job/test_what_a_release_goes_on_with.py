@@ -1,24 +1,21 @@
-"""A release goes on with what the one before has: its database begins as a copy, and months of
-Parquet files are copied as bytes. What it says is what a release written anew would say."""
+"""A release's database begins as a copy of the one before. What it says is what a release written
+anew would say."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import duckdb
 import pytest
 from callbill.release.marts import hashed_marts
-from callbill.storage.parquet_parts import NotOfPartsError, parts_of
 
 from tests.support.commands import settle
 from tests.support.landing_files import json_lines, record, write
 from tests.support.places import copy_of, manifest, query
 
 MARTS = [mart.name for mart in hashed_marts() if mart.name != "calls"]
-OF_PARTS = [mart.name for mart in hashed_marts() if mart.name != "calls" and mart.hashed_by]
 OWNERS = [f"10000000000{n}" for n in range(5)]
 LAST, NIGHT, QUIET = date(2026, 5, 3), date(2026, 5, 4), date(2026, 5, 5)
 
@@ -108,22 +105,8 @@ def check_against_one_written_anew(place: Path, tmp_path: Path, through: date) -
     assert hashes[0] == hashes[1]
 
 
-def part_bytes(release: Path, mart: str) -> Iterator[tuple[str, bytes]]:
-    path = release / "parquet" / f"{mart}.parquet"
-    for name, part in parts_of(path).items():
-        yield name, path.read_bytes()[part.start : part.end]
-
-
 def test_a_night_says_what_one_written_anew_says(published: Path, tmp_path: Path) -> None:
-    place = copy_of(published, tmp_path / "night")
-    before = current(place)
-    check_against_one_written_anew(place, tmp_path, NIGHT)
-    after = current(place)
-    for mart in OF_PARTS:
-        old, new = dict(part_bytes(before, mart)), dict(part_bytes(after, mart))
-        changed = {month for month in new if new[month] != old.get(month)}
-        # Usage is by its day, everything else by the day that settled it.
-        assert changed == ({"2026-04", "2026-05"} if mart == "daily_usage" else {"2026-05"})
+    check_against_one_written_anew(copy_of(published, tmp_path / "night"), tmp_path, NIGHT)
 
 
 def test_the_rows_of_other_days_stay_where_they_are(published: Path, tmp_path: Path) -> None:
@@ -133,19 +116,6 @@ def test_the_rows_of_other_days_stay_where_they_are(published: Path, tmp_path: P
     before = query(place, rows)
     settle(place, NIGHT)
     assert query(place, "select line_id from billing.bill_lines")[: len(before)] == before
-
-
-def test_a_night_without_calls_links_the_files(published: Path, tmp_path: Path) -> None:
-    place = copy_of(published, tmp_path)
-    settle(place, NIGHT)
-    before = current(place)
-    settle(place, QUIET)
-    for mart in OF_PARTS:
-        name = f"parquet/{mart}.parquet"
-        assert (before / name).stat().st_ino == (current(place) / name).stat().st_ino
-    said_by_both = said(current(place))
-    shutil.rmtree(before)
-    assert said(current(place)) == said_by_both
 
 
 def test_a_release_stands_by_itself(published: Path, tmp_path: Path) -> None:
@@ -232,10 +202,3 @@ def test_new_names_are_everywhere(published: Path, tmp_path: Path) -> None:
     check_against_one_written_anew(place, tmp_path, NIGHT)
     old_lines = "from billing.bill_lines where settled_on < '2026-05-01'"
     assert query(place, f"select distinct component_name {old_lines}") == [("renamed",)]
-
-
-def test_files_of_an_older_version_have_no_parts(published: Path, tmp_path: Path) -> None:
-    place = copy_of(published, tmp_path)
-    make_older(current(place))
-    with pytest.raises(NotOfPartsError):
-        parts_of(current(place) / "parquet" / "bill_lines.parquet")

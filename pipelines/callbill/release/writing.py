@@ -30,7 +30,6 @@ from callbill.release.database import write_database
 from callbill.release.hashes import table_hashes
 from callbill.release.manifest import Manifest, figure_vars
 from callbill.release.marts import hashed_marts, views_by_month
-from callbill.release.parquet import PARQUET, months_of_marts, write_parquet
 from callbill.release.release import Release
 from callbill.release.site import write_site
 from callbill.storage.files import link_or_copy, sync_file, sync_folder
@@ -38,6 +37,8 @@ from callbill.warehouse.layout import CALLS
 from callbill.warehouse.loads import Retry, SourceLoad, as_ranges
 from callbill.warehouse.warehouse import Warehouse
 
+# Level 1 is smaller here than the default, and a fifth faster.
+_PARQUET = "format parquet, parquet_version v2, compression zstd, compression_level 1"
 _SYNCED_AT_ONCE = 16
 # Marts that are views, and stay views in a release's database.
 _VIEWS = """
@@ -86,14 +87,10 @@ def write_release(
         months = _changed_months(con, settle_from, through)
         basis = _basis(con, views[view], seed_tables)
         _write_by_month(con, view, views[view], column, release, previous, months, basis)
-    months_of = months_of_marts(con)
-    for mart in hashed_marts():
-        if mart.name != "calls":
-            write_parquet(con, mart, months_of.get(mart.name, []), release, previous)
-    for view in views:
-        if view not in by_month:
-            target = literal(str(release.table(view)))
-            con.execute(f"copy (from billing.{view}) to {target} ({PARQUET})")
+    tables = [mart.name for mart in hashed_marts() if mart.name != "calls"]
+    for mart in [*tables, *(view for view in views if view not in by_month)]:
+        target = literal(str(release.table(mart)))
+        con.execute(f"copy (from billing.{mart}) to {target} ({_PARQUET})")
     write_database(warehouse, release, previous, views, seed_tables)
     con.execute("set preserve_insertion_order = false")
     write_site(
@@ -148,7 +145,7 @@ def _write_by_month(
         else:
             con.execute(
                 f"copy ({query} where {column} = date '{month}')"
-                f" to {literal(str(folder / name))} ({PARQUET})"
+                f" to {literal(str(folder / name))} ({_PARQUET})"
             )
 
 
