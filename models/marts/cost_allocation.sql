@@ -225,11 +225,13 @@ shared as (
     from weighed
 ),
 
+-- What is lost adds up to the units that are left, times the calls of the line: rows that lost
+-- nothing get none of them. Most lines divide evenly, and have none to give.
 ranked as (
     select
         *,
-        list_units - sum(list_share) over (partition by line_id) as list_left,
-        real_units - sum(real_share) over (partition by line_id) as real_left,
+        sum(list_lost) over (partition by line_id) // line_calls as list_left,
+        sum(real_lost) over (partition by line_id) // line_calls as real_left,
         row_number() over (
             partition by line_id order by list_lost desc, operate_uin asc, region asc nulls first
         ) as list_rank,
@@ -237,6 +239,18 @@ ranked as (
             partition by line_id order by real_lost desc, operate_uin asc, region asc nulls first
         ) as real_rank
     from shared
+    where list_lost > 0 or real_lost > 0
+),
+
+divided as (
+    select
+        * exclude (list_share, real_share, list_left, real_left, list_rank, real_rank),
+        list_share + case when list_rank <= list_left then 1 else 0 end as list_share,
+        real_share + case when real_rank <= real_left then 1 else 0 end as real_share
+    from ranked
+    union all by name
+    select * from shared
+    where list_lost = 0 and real_lost = 0
 ),
 
 cost_allocation as (
@@ -251,13 +265,9 @@ cost_allocation as (
         component_code,
         line_type,
         cast(direction * calls as bigint) as calls,
-        {{ amount_of_units(
-            'direction * (list_share + case when list_rank <= list_left then 1 else 0 end)'
-        ) }} as list_cost,
-        {{ amount_of_units(
-            'direction * (real_share + case when real_rank <= real_left then 1 else 0 end)'
-        ) }} as real_cost
-    from ranked
+        {{ amount_of_units('direction * list_share') }} as list_cost,
+        {{ amount_of_units('direction * real_share') }} as real_cost
+    from divided
 )
 
 select * from cost_allocation

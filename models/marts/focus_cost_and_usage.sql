@@ -2,7 +2,8 @@
 
 -- The bill after the FinOps FOCUS specification 1.4, dataset Cost and Usage: a row per bill line,
 -- caller and region, and one per month and product whose deductions differ from what was rated. Its
--- columns are named as FOCUS has them.
+-- columns are named as FOCUS has them. A release asks for one month after the other (`by_month` in
+-- _focus__models.yml): the last select has no conditions, so that one can be added.
 -- noqa: disable=CP02
 {#- Named without the warehouse, so that a release can take the view along. -#}
 {%- set bill_lines = ref("bill_lines").include(database=false) %}
@@ -14,11 +15,42 @@
 {%- set products = ref("products").include(database=false) %}
 {%- set focus_services = ref("focus_services").include(database=false) %}
 
-with lines as (
-    select
-        *,
-        min(bill_month) over (partition by owner_uin, component_code, usage_date) as first_billed
+-- Only these need to know which month billed their calls first. A window over all lines would have
+-- to be worked out for each month that is asked for.
+with charged_again as (
+    select distinct
+        owner_uin,
+        component_code,
+        usage_date
     from {{ bill_lines }}
+    where line_type in ('correction', 'rerating')
+),
+
+first_months as (
+    select
+        billed.owner_uin,
+        billed.component_code,
+        billed.usage_date,
+        min(billed.bill_month) as first_billed
+    from {{ bill_lines }} as billed
+    inner join charged_again
+        on
+            billed.owner_uin = charged_again.owner_uin
+            and billed.component_code = charged_again.component_code
+            and billed.usage_date = charged_again.usage_date
+    group by billed.owner_uin, billed.component_code, billed.usage_date
+),
+
+lines as (
+    select
+        billed.*,
+        first_months.first_billed
+    from {{ bill_lines }} as billed
+    left join first_months
+        on
+            billed.owner_uin = first_months.owner_uin
+            and billed.component_code = first_months.component_code
+            and billed.usage_date = first_months.usage_date
 ),
 
 shares as (
@@ -32,7 +64,8 @@ shares as (
         allocated.operate_uin,
         allocated.region
     from lines
-    inner join {{ cost_allocation }} as allocated on lines.line_id = allocated.line_id
+    inner join {{ cost_allocation }} as allocated
+        on lines.line_id = allocated.line_id and lines.bill_month = allocated.bill_month
     inner join {{ components }} as components on lines.component_code = components.component_code
 ),
 

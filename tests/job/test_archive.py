@@ -20,6 +20,7 @@ from tests.support.story import CONTRACT, OWNER, land, record
 # So that nights of one week reach past both.
 VARS = "max_usage_age_days = 3\ndedup_horizon_days = 5\n"
 FAILED = {"error_code": "InternalError"}
+ANNOUNCEMENT = "call_logs/arrived_on=2026-03-05/calls.jsonl.manifest.json"
 
 
 def used(day: int, minute: int = 0) -> str:
@@ -50,6 +51,8 @@ def land_week(place: Path) -> None:
     with zipfile.ZipFile(folder / "calls.zip", "w") as archive:
         archive.writestr("c.jsonl", "\n".join([*calls("c", 3), record("b-3", used(2, 3))]))
     land(place, "2026-03-05", *calls("d", 4), record("a-3", used(1, 3)))
+    announcement = place / "landing" / ANNOUNCEMENT
+    announcement.write_text('{"records": 5}')
     for feed, name, content in (
         ("contracts", "contracts.csv", CONTRACT),
         (
@@ -77,7 +80,6 @@ def make_week(folder: Path, toml: str = "") -> Path:
     settings = place / "callbill.toml"
     settings.write_text(toml + settings.read_text() + VARS)  # the last table is `vars`
     land_week(place)
-    run(place, "2026-03-04")
     run(place, "2026-03-06")
     return place
 
@@ -108,10 +110,9 @@ NIGHTS: dict[str, list[str]] = {
 }
 
 
-def settle_night(place: Path, day: str) -> dict[str, Any]:
+def settle_night(place: Path, day: str) -> str:
     land(place, day, *NIGHTS[day])
-    run(place, day)
-    return figures(place)
+    return run(place, day)
 
 
 @pytest.fixture(scope="module")
@@ -122,13 +123,39 @@ def week() -> Path:
 
 @pytest.fixture(scope="module")
 def archived_week(week: Path) -> Path:
-    """The same, with all call logs in a folder beside the place."""
+    """The same, with all call logs in a folder beside the place. As if archiving had stopped before
+    the first file was moved, and was begun again."""
 
     def make(folder: Path) -> None:
         place = shutil.copytree(week, folder / "acme", symlinks=True)
-        archive(place, "--to", folder / "archive")
+        archive(place)
+        (folder / "said").write_text(archive(place, "--to", folder / "archive"))
 
     return make_once("archived-week", make) / "acme"
+
+
+@pytest.fixture(scope="module")
+def anew(archived_week: Path) -> Path:
+    """The same, with a warehouse that was made anew."""
+
+    def make(folder: Path) -> None:
+        said = rebuild(copy_of(archived_week, folder))
+        assert "Dates through 2026-03-06 say what they were sealed with" in said
+        assert "not computed again" in " ".join(said.split())
+
+    return make_once("archived-week-anew", make) / "copy"
+
+
+@pytest.fixture(scope="module")
+def next_day(archived_week: Path) -> Path:
+    """The archived week one night later. Nothing has landed since."""
+
+    def make(folder: Path) -> None:
+        place = copy_of(archived_week, folder)
+        (folder / "said").write_text(run(place, "2026-03-06"))
+        run(place, "2026-03-07")
+
+    return make_once("archived-week-next-day", make) / "copy"
 
 
 @pytest.fixture
@@ -148,10 +175,17 @@ def expected(week: Path) -> dict[str, dict[str, Any]]:
     def make(folder: Path) -> None:
         place = copy_of(week, folder)
         for day in NIGHTS:
-            (folder / day).write_text(json.dumps(settle_night(place, day)))
+            settle_night(place, day)
+            (folder / day).write_text(json.dumps(figures(place)))
+            shutil.copytree(place, folder / f"after-{day}", symlinks=True)
 
     folder = make_once("week-without-archive", make)
     return {day: json.loads((folder / day).read_text()) for day in NIGHTS}
+
+
+def not_archived(day: str) -> Path:
+    """The place after a night, in which nothing was archived."""
+    return make_once("week-without-archive", lambda _folder: None) / f"after-{day}"
 
 
 def rebuild(place: Path) -> str:
@@ -162,10 +196,9 @@ def rebuild(place: Path) -> str:
 
 def test_the_nights_reach_into_what_was_archived(expected: dict[str, dict[str, Any]]) -> None:
     """Else the tests below would show less than they seem to."""
-    folder = make_once("week-without-archive", lambda _folder: None)
     found = dict(
         query(
-            folder / "copy",
+            not_archived("2026-03-09"),
             "select request_id, list(disposition order by settled_on) from billing.calls"
             " where settled_on > date '2026-03-06' or request_id like 'a-%'"
             " group by request_id",
@@ -179,67 +212,75 @@ def test_the_nights_reach_into_what_was_archived(expected: dict[str, dict[str, A
     assert expected.keys() == NIGHTS.keys()
 
 
-def keep(place: Path) -> None:
-    """The warehouse is as it was."""
-
-
-def lose(place: Path) -> None:
-    lose_warehouse(place)
-
-
 def lose_the_database(place: Path) -> None:
     (place / "warehouse.duckdb").unlink()
 
 
-def make_anew(place: Path) -> None:
-    said = rebuild(place)
-    assert "Dates through 2026-03-06 say what they were sealed with" in said
-    assert "not computed again" in " ".join(said.split())
+FROM_CHECKPOINT = "the warehouse was made from the checkpoint"
 
 
-@pytest.mark.parametrize("then", [keep, lose, lose_the_database, make_anew])
+@pytest.mark.parametrize(
+    ("begins", "lose"), [("archived_week", lose_warehouse), ("anew", lose_the_database)]
+)
 def test_late_records_of_archived_calls_come_to_the_same(
-    place: Path, expected: dict[str, dict[str, Any]], then: Callable[[Path], None]
+    begins: str,
+    lose: Callable[[Path], None],
+    expected: dict[str, dict[str, Any]],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
-    for day in NIGHTS:
-        then(place)
-        assert settle_night(place, day) == expected[day]
-        said = callbill("verify", cwd=place)
-        assert said.returncode == 0, said.stderr
-        assert "4 files are archived and away. Their 18 records" in said.stdout
-        assert "checkpoint through 2026-03-06" in said.stdout
+    """One night with the warehouse as it is, and one after it was lost."""
+    place = copy_of(request.getfixturevalue(begins), tmp_path)
+    first, second = NIGHTS
+    assert FROM_CHECKPOINT not in " ".join(settle_night(place, first).split())
+    assert figures(place) == expected[first]
+    lose(place)
+    assert FROM_CHECKPOINT in " ".join(settle_night(place, second).split())
+    assert figures(place) == expected[second]
+    said = callbill("verify", cwd=place)
+    assert said.returncode == 0, said.stderr
+    assert "4 files are archived and away. Their 18 records" in said.stdout
+    assert "checkpoint through 2026-03-06" in said.stdout
 
 
 def test_with_calls_in_buckets_it_is_the_same(
     tmp_path: Path, expected: dict[str, dict[str, Any]]
 ) -> None:
-    place = make_week(tmp_path, "buckets = 3\n")
+    """Both nights at once."""
+    place = make_week(tmp_path, "buckets = 2\n")
     archive(place, "--to", tmp_path / "archive")
     lose_warehouse(place)
-    for day in NIGHTS:
-        assert settle_night(place, day) == expected[day]
+    first, second = NIGHTS
+    land(place, first, *NIGHTS[first])
+    settle_night(place, second)
+    assert figures(place) == expected[second]
     lose_warehouse(place)
     settings = place / "callbill.toml"
-    settings.write_text(settings.read_text().replace("buckets = 3", "buckets = 2"))
-    assert "the checkpoint divides its calls into 3 bucket(s), not 2" in refused(place, "rebuild")
+    settings.write_text(settings.read_text().replace("buckets = 2", "buckets = 3"))
+    assert "the checkpoint divides its calls into 2 bucket(s), not 3" in refused(place, "rebuild")
 
 
-def test_what_earlier_nights_concluded_of_a_call_is_archived(plain: Path, tmp_path: Path) -> None:
+def test_what_earlier_nights_concluded_of_a_call_is_archived(
+    expected: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
     """The record that a-3 was charged for lies beyond the horizon of the first night from the
     checkpoint; the other is too old to be charged. Only its state says that it was charged."""
-    run(plain, "2026-03-08")
-    archive(plain, "--to", tmp_path / "archive")
-    lose_warehouse(plain)
-    settle_night(plain, "2026-03-09")
+    first, second = NIGHTS
+    place = copy_of(not_archived(first), tmp_path)
+    archive(place, "--to", tmp_path / "archive")
+    lose_warehouse(place)
+    settle_night(place, second)
+    assert figures(place) == expected[second]
     assert query(
-        plain,
+        place,
         "select disposition, calls_billed from billing.calls"
         " where request_id = 'a-3' and settled_on = date '2026-03-09'",
     ) == [("reversed", -1)]
-    succeed(callbill("verify", cwd=plain))
+    succeed(callbill("verify", cwd=place))
 
 
-def test_what_was_archived_is_named_and_moved(week: Path, place: Path) -> None:
+def test_what_was_archived_is_named_and_moved(week: Path, archived_week: Path) -> None:
+    place = archived_week
     landing = place / "landing"
     assert sorted(path.name for path in landing.iterdir()) == [
         "account_events",
@@ -264,17 +305,27 @@ def test_what_was_archived_is_named_and_moved(week: Path, place: Path) -> None:
     assert figures(place) == figures(week)
 
 
-def test_a_run_without_news_has_nothing_to_say_of_it(place: Path) -> None:
-    assert "Warning" not in run(place, "2026-03-06")
-    run(place, "2026-03-07")
-    status = last_run(place)
+def test_what_was_named_before_a_stop_is_moved_by_the_next(archived_week: Path) -> None:
+    """Four logs, and what announces one of them."""
+    assert "Moved: 5 files" in (archived_week.parent / "said").read_text()
+    assert list((archived_week / "landing/call_logs").iterdir()) == []
+
+
+def test_an_announcement_goes_with_its_file(archived_week: Path, next_day: Path) -> None:
+    assert not (archived_week / "landing" / ANNOUNCEMENT).exists()
+    assert (archived_week.parent / "archive" / ANNOUNCEMENT).exists()
+    assert last_run(next_day)["controls_failed"] == []
+
+
+def test_a_run_without_news_has_nothing_to_say_of_it(next_day: Path) -> None:
+    assert "Warning" not in (next_day.parent / "said").read_text()
+    status = last_run(next_day)
     assert status["warnings"] == []
     assert "loaded_files_are_unchanged" not in status["controls_failed"]
 
 
-def test_a_restore_is_tried_from_the_checkpoint(place: Path, tmp_path: Path) -> None:
-    run(place, "2026-03-07")
-    backup = Path(shutil.copytree(place, tmp_path / "backup", symlinks=True))
+def test_a_restore_is_tried_from_the_checkpoint(next_day: Path, tmp_path: Path) -> None:
+    backup = copy_of(next_day, tmp_path)
     lose_warehouse(backup)
     ended = callbill("drill", backup, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
@@ -300,9 +351,10 @@ def test_a_checkpoint_that_was_changed_is_refused(place: Path) -> None:
     assert not (place / "warehouse.duckdb").exists()
 
 
-def test_what_the_warehouse_knows_of_archived_files_can_be_asked(place: Path) -> None:
-    lose_warehouse(place)
-    rebuild(place)
+def test_what_the_warehouse_knows_of_archived_files_can_be_asked(
+    anew: Path, tmp_path: Path
+) -> None:
+    place = copy_of(anew, tmp_path)
     said = callbill("explain", "--request-id=b-1", cwd=place).stdout
     assert "2026-03-03/calls.jsonl" in "".join(said.split())
     # A rejected line is read from where the file was moved to.
@@ -335,28 +387,43 @@ def put_back(place: Path, name: str) -> Path:
     return target
 
 
-def test_a_file_that_comes_back_is_known_and_named(place: Path) -> None:
-    put_back(place, "call_logs/arrived_on=2026-03-03/calls.jsonl")
-    before = figures(place)["settlement_hashes"]
-    said = " ".join(run(place, "2026-03-07").split())
-    assert (
-        "1 archived file(s) are in the landing folder again, "
-        "call_logs/arrived_on=2026-03-03/calls.jsonl among them" in said
-    )
-    after = figures(place)["settlement_hashes"]
+@pytest.fixture(scope="module")
+def landed_again(archived_week: Path) -> tuple[Path, str]:
+    """A place in which an archived file has come back, and another one under the name of an
+    archived file; and what its run said."""
+
+    def make(folder: Path) -> None:
+        place = copy_of(archived_week, folder)
+        put_back(place, "call_logs/arrived_on=2026-03-02/calls.jsonl")
+        land(place, "2026-03-03", *calls("b", 2), record("b-9", used(4)))
+        (folder / "said").write_text(run(place, "2026-03-07"))
+
+    folder = make_once("landed-again", make)
+    return folder / "copy", " ".join((folder / "said").read_text().split())
+
+
+def test_a_file_that_comes_back_is_known_and_named(
+    archived_week: Path, landed_again: tuple[Path, str]
+) -> None:
+    place, said = landed_again
+    name = "call_logs/arrived_on=2026-03-02/calls.jsonl"
+    assert f"1 archived file(s) are in the landing folder again, {name} among them" in said
+    before, after = (figures(one)["settlement_hashes"] for one in (archived_week, place))
     assert {day: after[day] for day in before} == before
-    assert query(place, "select count(*) from ops.source_files where feed = 'call_logs'") == [(4,)]
+    assert query(place, f"select count(*) from ops.source_files where path = '{name}'") == [(1,)]
 
 
-def test_other_bytes_under_an_archived_name_are_a_file_of_its_own(place: Path) -> None:
-    land(place, "2026-03-03", *calls("b", 2), record("b-9", used(4)))
-    said = " ".join(run(place, "2026-03-07").split())
+def test_other_bytes_under_an_archived_name_are_a_file_of_its_own(
+    landed_again: tuple[Path, str],
+) -> None:
+    place, said = landed_again
     assert "1 file(s) have the name of an archived one and other bytes" in said
     assert query(
         place,
         "select request_id, disposition from billing.calls"
         " where settled_on = date '2026-03-07' order by 1",
     ) == [(f"b-{n}", "duplicate") for n in range(4)] + [("b-9", "billed")]
+    assert query(place, "select count(*) from ops.source_files where feed = 'call_logs'") == [(5,)]
 
 
 def test_with_all_files_back_everything_is_computed_again(place: Path) -> None:
@@ -383,10 +450,6 @@ def test_files_can_be_named_and_moved_by_others(plain: Path, week: Path) -> None
         shutil.copytree(week / "landing" / feed, plain / "landing" / feed)
     run(plain, "2026-03-07")
     assert last_run(plain)["controls_failed"] == []
-    lose_warehouse(plain)
-    assert "the warehouse was made from the checkpoint" in " ".join(
-        run(plain, "2026-03-08").split()
-    )
 
 
 def test_archiving_again_adds_to_what_is_archived(plain: Path, tmp_path: Path) -> None:
@@ -404,25 +467,6 @@ def test_archiving_again_adds_to_what_is_archived(plain: Path, tmp_path: Path) -
     assert "Named as archived: 0 files" in said
     lose_warehouse(plain)
     rebuild(plain)
-
-
-def test_what_was_named_before_a_stop_is_moved_by_the_next(plain: Path, tmp_path: Path) -> None:
-    archive(plain)  # as if it had stopped before the first file was moved
-    said = archive(plain, "--to", tmp_path / "archive")
-    assert "Moved: 4 files" in said
-    assert list((plain / "landing/call_logs").iterdir()) == []
-
-
-def test_an_announcement_goes_with_its_file(plain: Path, tmp_path: Path) -> None:
-    beside = plain / "landing/call_logs/arrived_on=2026-03-05/calls.jsonl.manifest.json"
-    beside.write_text('{"records": 4}')
-    run(plain, "2026-03-07")
-    archive(plain, "--to", tmp_path / "archive")
-    name = beside.relative_to(plain / "landing")
-    assert not beside.exists()
-    assert (tmp_path / "archive" / name).exists()
-    run(plain, "2026-03-08")
-    assert last_run(plain)["controls_failed"] == []
 
 
 def test_what_is_not_settled_to_its_last_record_is_left(plain: Path, tmp_path: Path) -> None:
@@ -470,7 +514,6 @@ def test_lines_read_again_since_need_their_file(plain: Path, tmp_path: Path) -> 
     assert query(
         plain, "select disposition from billing.calls where request_id = 'h-1'"
     ) == [("billed",)]  # fmt: skip
-    settled = figures(plain)
     others = [path for path in (plain / "landing/call_logs").iterdir() if path.name[0] == "a"]
     for path in others:
         shutil.rmtree(path)
@@ -481,8 +524,6 @@ def test_lines_read_again_since_need_their_file(plain: Path, tmp_path: Path) -> 
     assert f"{name} is not there" in refused(plain, "verify")
     held.rename(file)
     assert "say what they were sealed with" in " ".join(rebuild(plain).split())
-    run(plain, "2026-03-08")
-    assert figures(plain) == settled
     assert "4 files are archived and away" in callbill("verify", cwd=plain).stdout
 
 

@@ -25,7 +25,13 @@ from tests.support.places import (
     unpublishable,
 )
 from tests.support.shared import make_once
-from tests.support.story import CONTRACT, OWNER, land, land_story, record
+from tests.support.story import (
+    CONTRACT,
+    OWNER,
+    land,
+    record,
+    settled_before_the_last_night,
+)
 
 
 def make_candidate(place: Path, through: str = "2026-03-06") -> str:
@@ -38,12 +44,7 @@ def make_candidate(place: Path, through: str = "2026-03-06") -> str:
 @pytest.fixture(scope="module")
 def before() -> Path:
     """The story, sealed through 5 March."""
-
-    def make(place: Path) -> None:
-        land_story(place)
-        settle(place, "2026-03-05")
-
-    return make_once("before-candidates", make)
+    return settled_before_the_last_night()
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,28 @@ def waiting(before: Path) -> Path:
         make_candidate(place)
 
     return make_once("waiting-candidate", make) / "copy"
+
+
+@pytest.fixture(scope="module")
+def sealed(waiting: Path) -> Path:
+    """With the candidate sealed."""
+
+    def make(folder: Path) -> None:
+        place = copy_of(waiting, folder)
+        [name] = candidates(place)
+        succeed(callbill("seal", name, *places(place)))
+
+    return make_once("sealed-candidate", make) / "copy"
+
+
+@pytest.fixture
+def two(waiting: Path, tmp_path: Path) -> Path:
+    """With two candidates of the same dates."""
+
+    def make(folder: Path) -> None:
+        make_candidate(copy_of(waiting, folder))
+
+    return copy_of(make_once("two-candidates", make) / "copy", tmp_path)
 
 
 @pytest.fixture
@@ -103,20 +126,16 @@ def test_a_sealed_candidate_is_the_release_that_a_run_would_have_made(
     assert query(place, late) == [("2026-03-07", "late_usage")]
 
 
-def test_the_run_after_a_seal_goes_on_with_the_warehouse_that_is_behind(place: Path) -> None:
-    [name] = candidates(place)
-    succeed(callbill("seal", name, *places(place)))
-    sealed = manifest(place)["settlement_hashes"]
-    settle(place, "2026-03-07")
-    assert sealed.items() < manifest(place)["settlement_hashes"].items()
-
-
-def test_the_run_after_a_seal_says_that_it_is_as_expected(place: Path) -> None:
-    """And names as settled what it settled for the first time."""
-    (name,) = candidates(place)
-    succeed(callbill("seal", name, *places(place)))
+def test_the_run_after_a_seal_goes_on_and_says_that_it_is_as_expected(
+    sealed: Path, tmp_path: Path
+) -> None:
+    """With the warehouse that is behind. And it names as settled what it settled for the first
+    time."""
+    place = copy_of(sealed, tmp_path)
+    before = manifest(place)["settlement_hashes"]
     ended = run_job(place, "--through", "2026-03-07")
     succeed(ended)
+    assert before.items() < manifest(place)["settlement_hashes"].items()
     assert "made anew" not in ended.stdout + ended.stderr
     assert (
         "As expected after `callbill seal`, the dates from 2026-03-06 to 2026-03-06 were settled"
@@ -131,9 +150,10 @@ def test_the_run_after_a_seal_says_that_it_is_as_expected(place: Path) -> None:
     assert last_run(place)["settled_again_from"] is None
 
 
-def test_a_warehouse_that_was_lost_after_a_seal_is_named_as_lost(place: Path) -> None:
-    (name,) = candidates(place)
-    succeed(callbill("seal", name, *places(place)))
+def test_a_warehouse_that_was_lost_after_a_seal_is_named_as_lost(
+    sealed: Path, tmp_path: Path
+) -> None:
+    place = copy_of(sealed, tmp_path)
     lose_warehouse(place)
     ended = run_job(place, "--through", "2026-03-07")
     succeed(ended)
@@ -142,12 +162,23 @@ def test_a_warehouse_that_was_lost_after_a_seal_is_named_as_lost(place: Path) ->
     assert "Settled 2026-03-07 to 2026-03-07." in ended.stdout
 
 
-def test_after_the_first_seal_of_all_the_run_says_so_too(tmp_path: Path) -> None:
-    land(tmp_path, "2026-03-02", record("c-1", "2026-03-01T10:00:00+08:00"))
-    succeed(callbill("seal", make_candidate(tmp_path, "2026-03-02"), *places(tmp_path)))
+def test_the_first_candidate_of_all_is_asked_of_its_release_and_run_upon(
+    unsealed: Path, tmp_path: Path
+) -> None:
+    """There is no warehouse yet when it is sealed."""
+    place = copy_of(unsealed, tmp_path)
+    [name] = candidates(place)
+    succeed(callbill("seal", name, *places(place)))
+    assert not (place / "warehouse.duckdb").exists()
+    runs = callbill("runs", *places(place))
+    succeed(runs)
+    assert name in runs.stdout
+    rejects = callbill("rejects", *places(place))
+    succeed(rejects)
+    assert "arrived_on=2026-03-02/calls.jsonl" in rejects.stdout
     # Another on top, still without a warehouse.
-    succeed(callbill("seal", make_candidate(tmp_path, "2026-03-03"), *places(tmp_path)))
-    ended = run_job(tmp_path, "--through", "2026-03-04")
+    succeed(callbill("seal", make_candidate(place, "2026-03-03"), *places(place)))
+    ended = run_job(place, "--through", "2026-03-04")
     succeed(ended)
     assert "As expected after `callbill seal`, the dates from 2026-03-02 to 2026-03-03" in (
         ended.stdout
@@ -155,45 +186,29 @@ def test_after_the_first_seal_of_all_the_run_says_so_too(tmp_path: Path) -> None
     assert "Settled 2026-03-04 to 2026-03-04." in ended.stdout
 
 
-def test_the_first_candidate_of_all_is_asked_of_its_release(tmp_path: Path) -> None:
-    """There is no warehouse yet when it is sealed."""
-    land(tmp_path, "2026-03-02", record("c-1", "2026-03-01T10:00:00+08:00"), "{")
-    name = make_candidate(tmp_path, "2026-03-02")
-    succeed(callbill("seal", name, *places(tmp_path)))
-    assert not (tmp_path / "warehouse.duckdb").exists()
-    runs = callbill("runs", *places(tmp_path))
-    succeed(runs)
-    assert name in runs.stdout
-    rejects = callbill("rejects", *places(tmp_path))
-    succeed(rejects)
-    assert "arrived_on=2026-03-02/calls.jsonl" in rejects.stdout
-
-
-def test_an_older_candidate_is_sealed_only_by_who_says_so(place: Path) -> None:
+def test_an_older_candidate_is_sealed_only_by_who_says_so(two: Path) -> None:
     """A file may have come in between that only the newer one has."""
-    [older] = candidates(place)
-    newer = make_candidate(place)
-    current = (place / "published" / "current").readlink()
-    refused = callbill("seal", older, *places(place))
+    older, newer = candidates(two)
+    current = (two / "published" / "current").readlink()
+    refused = callbill("seal", older, *places(two))
     assert refused.returncode == 2
     assert f"candidate {older} is not the newest, {newer} is" in refused.stderr
     assert "--older" in refused.stderr
-    assert (place / "published" / "current").readlink() == current
-    assert candidates(place) == [older, newer]
+    assert (two / "published" / "current").readlink() == current
+    assert candidates(two) == [older, newer]
     # One that was not finished is nothing to seal instead.
-    (place / "published/candidates" / newer / "candidate.json").unlink()
-    succeed(callbill("seal", older, *places(place)))
-    assert manifest(place)["run_id"] == older
-    assert candidates(place) == []
+    (two / "published/candidates" / newer / "candidate.json").unlink()
+    succeed(callbill("seal", older, *places(two)))
+    assert manifest(two)["run_id"] == older
+    assert candidates(two) == []
 
 
-def test_an_older_candidate_can_be_sealed_all_the_same(place: Path) -> None:
-    [older] = candidates(place)
-    newer = make_candidate(place)
-    ended = callbill("seal", older, "--older", *places(place))
+def test_an_older_candidate_can_be_sealed_all_the_same(two: Path) -> None:
+    older, newer = candidates(two)
+    ended = callbill("seal", older, "--older", *places(two))
     succeed(ended)
     assert f"Removed candidate {newer}" in ended.stdout
-    assert manifest(place)["run_id"] == older
+    assert manifest(two)["run_id"] == older
 
 
 def test_what_the_run_of_a_candidate_warned_of_is_said_when_it_is_sealed_and_stays(
@@ -256,7 +271,7 @@ def write_on(path: Path, lines: list[str], modified_at: str | None) -> None:
 
 @pytest.fixture(scope="module")
 def unsealed() -> Path:
-    """A place with a candidate, in which nothing was published yet."""
+    """A place with a candidate, in which nothing was published yet, and what its run said."""
 
     def make(place: Path) -> None:
         good = record("c-1", "2026-03-01T10:00:00+08:00")
@@ -264,7 +279,9 @@ def unsealed() -> Path:
         contracts = place / "landing/contracts/arrived_on=2026-03-02/c.csv"
         contracts.parent.mkdir(parents=True)
         contracts.write_text(CONTRACT)
-        make_candidate(place, "2026-03-02")
+        ended = run_job(place, "--through", "2026-03-02", "--candidate")
+        succeed(ended)
+        (place / "said").write_text(ended.stdout)
 
     return make_once("unsealed-candidate", make)
 
@@ -333,29 +350,26 @@ def test_a_candidate_is_read_although_there_is_a_release(place: Path) -> None:
     assert "Request c-1 on 2026-03-06: billed" in ended.stdout
 
 
-def test_the_end_of_a_candidate_says_how_to_read_what_was_rejected(tmp_path: Path) -> None:
-    land(tmp_path, "2026-03-02", record("c-1", "2026-03-01T10:00:00+08:00"), "{")
-    ended = run_job(tmp_path, "--through", "2026-03-02", "--candidate")
-    succeed(ended)
-    [name] = candidates(tmp_path)
-    [line] = [line for line in ended.stdout.splitlines() if "What was rejected" in line]
+def test_the_end_of_a_candidate_says_how_to_read_what_was_rejected(unsealed: Path) -> None:
+    [name] = candidates(unsealed)
+    said = (unsealed / "said").read_text()
+    [line] = [line for line in said.splitlines() if "What was rejected" in line]
     command = line.partition(": callbill ")[2].split()
     assert command == ["rejects", "--candidate", name]
-    rejected = callbill(*command, *places(tmp_path))
+    rejected = callbill(*command, *places(unsealed))
     succeed(rejected)
     assert "arrived_on=2026-03-02/calls.jsonl" in rejected.stdout
 
 
-def test_sealing_one_voids_the_others(place: Path) -> None:
-    first, (second,) = candidates(place)[0], [make_candidate(place)]
-    assert candidates(place) == [first, second]
-    ended = callbill("seal", "2", *places(place))
+def test_sealing_one_voids_the_others(two: Path) -> None:
+    first, second = candidates(two)
+    ended = callbill("seal", "2", *places(two))
     assert ended.returncode == 2
     assert f"several candidates begin with '2'; there are {first}, {second}" in ended.stderr
-    ended = callbill("seal", second, *places(place))
+    ended = callbill("seal", second, *places(two))
     assert ended.returncode == 0, ended.stderr
     assert f"Removed candidate {first}" in ended.stdout
-    assert candidates(place) == []
+    assert candidates(two) == []
 
 
 def add_price(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tests.support.commands import settle, succeed
 from tests.support.landing_files import json_lines, record, write
 from tests.support.places import figures
+from tests.support.project import PROJECT
 from tests.support.project_copy import ProjectCopy
 
 FIRST, SECOND = "2026-03-03", "2026-03-04"
@@ -41,6 +43,18 @@ def test_models_are_compiled_again_only_if_they_have_changed(place: Path) -> Non
     succeed(project.run_job(place, "--through", SECOND))
     [another] = plans(place)
     assert another != name
+
+
+def test_models_ask_for_vars_in_their_sql_alone() -> None:
+    """What dbt parses is the same whatever they are, and runs of tests count on it."""
+    for path in (PROJECT / "dbt_project.yml", *(PROJECT / "models").rglob("*.yml")):
+        assert "var(" not in path.read_text("utf-8"), path
+    for folder in ("models", "macros"):
+        for path in (PROJECT / folder).rglob("*.sql"):
+            blocks = re.findall(r"\{[{%].*?[}%]\}", path.read_text("utf-8"), re.DOTALL)
+            for block in blocks:
+                if re.search(r"\bvar\(", block):
+                    assert not re.search(r"\b(config|ref|source|if)\b", block), path
 
 
 def test_a_damaged_plan_is_compiled_again(place: Path) -> None:

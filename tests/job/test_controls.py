@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -22,15 +22,20 @@ from tests.support.commands import run_job
 from tests.support.faults import (
     AGREED,
     FAULTS,
+    HOSTILE,
     NIGHT,
+    NIGHTS,
     SEALED,
     call,
+    check_stopped,
+    hash_of,
     night_before,
 )
 from tests.support.landing_files import json_lines, write
-from tests.support.places import copy_of, query
+from tests.support.places import copy_of, last_run, query
 from tests.support.project import PROJECT
 from tests.support.project_copy import ProjectCopy
+from tests.support.shared import make_once
 
 
 @pytest.fixture(scope="module")
@@ -38,70 +43,64 @@ def before() -> Path:
     return night_before()
 
 
-def failed_controls(place: Path) -> set[str]:
-    status = json.loads((place / "published" / "status" / "last_run.json").read_text())
-    return set(status["controls_failed"])
+ERRORS = [control.id for control in catalogue().values() if control.severity == "error"]
+WARNINGS = [control.id for control in catalogue().values() if control.severity == "warning"]
 
 
 def test_each_control_has_a_fault() -> None:
     assert list(FAULTS) == list(catalogue())
+    assert Counter(control_id for night in NIGHTS for control_id in night) == Counter(ERRORS)
 
 
 def test_without_a_fault_all_controls_pass(before: Path, tmp_path: Path) -> None:
     place = copy_of(before, tmp_path)
     ended = run_job(place, "--through", NIGHT)
-    assert (ended.returncode, failed_controls(place)) == (0, set()), ended.stderr
+    assert (ended.returncode, last_run(place)["controls_failed"]) == (0, []), ended.stderr
 
 
-ERRORS = [control.id for control in catalogue().values() if control.severity == "error"]
-WARNINGS = [control.id for control in catalogue().values() if control.severity == "warning"]
+@pytest.mark.parametrize("control_ids", NIGHTS, ids=lambda control_ids: control_ids[0])
+def test_a_fault_is_caught(control_ids: tuple[str, ...], tmp_path: Path) -> None:
+    """And nothing was published. A long campaign plants each in a night of its own."""
+    check_stopped(tmp_path, *control_ids)
 
 
-@pytest.mark.parametrize("control_id", ERRORS)
-def test_a_fault_is_caught(control_id: str, before: Path, tmp_path: Path) -> None:
-    """And nothing was published."""
-    fault = FAULTS[control_id]
-    place = copy_of(before, tmp_path)
-    project = ProjectCopy.in_folder(tmp_path / "project")
-    fault.plant(place, project)
-    current = (place / "published" / "current").readlink()
-    released = hash_of(place / "published" / "releases" / current.name)
+@pytest.fixture(scope="module")
+def warned() -> Path:
+    """A folder with the place in which all that deserves a warning was planted in one night, and
+    what its run said."""
 
-    ended = project.run_job(place, "--through", NIGHT)
+    def make(folder: Path) -> None:
+        place = copy_of(night_before(), folder)
+        project = ProjectCopy.in_folder(folder / "project")
+        overrides: dict[str, int] = {}
+        for control_id in WARNINGS:
+            FAULTS[control_id].plant(place, project)
+            overrides |= FAULTS[control_id].vars
+        ended = project.run_job(place, "--through", NIGHT, "--vars", json.dumps(overrides))
+        assert ended.returncode == 0, ended.stderr
+        (folder / "said").write_text(ended.stdout)
 
-    assert failed_controls(place) == {control_id, *fault.beside}, ended.stderr
-    assert ended.returncode == 1
-    assert (place / "published" / "current").readlink() == current
-    assert control_id in ended.stderr
-    assert hash_of(place / "published" / "releases" / current.name) == released
+    return make_once("night-of-warnings", make)
 
 
-def test_what_deserves_a_warning_is_caught(before: Path, tmp_path: Path) -> None:
+def test_what_deserves_a_warning_is_caught(before: Path, warned: Path) -> None:
     """All in one night: each control finds what is there for it, not what is there for another."""
-    place = copy_of(before, tmp_path)
-    project = ProjectCopy.in_folder(tmp_path / "project")
-    current = (place / "published" / "current").readlink()
-    released = hash_of(place / "published" / "releases" / current.name)
-    overrides: dict[str, int] = {}
+    place = warned / "copy"
     expected: Counter[str] = Counter()
     for control_id in WARNINGS:
-        fault = FAULTS[control_id]
-        fault.plant(place, project)
-        overrides |= fault.vars
-        expected += Counter({control_id: fault.rows}) + Counter(fault.beside)
-
-    ended = project.run_job(place, "--through", NIGHT, "--vars", json.dumps(overrides))
-
-    assert ended.returncode == 0, ended.stderr
+        expected += FAULTS[control_id].expected(control_id)
     found = query(
         place, "select control_id, unexpected_rows from ops.control_results where not passed"
     )
     assert dict(found) == expected
-    assert failed_controls(place) == set(WARNINGS)
+    assert set(last_run(place)["controls_failed"]) == set(WARNINGS)
+    said = (warned / "said").read_text()
     for control_id in WARNINGS:
-        assert control_id in ended.stdout
+        assert control_id in said
+    current = (before / "published" / "current").readlink()
     assert (place / "published" / "current").readlink() != current
-    assert hash_of(place / "published" / "releases" / current.name) == released
+    released = Path("published") / "releases" / current.name
+    assert hash_of(place / released) == hash_of(before / released)
 
 
 def test_files_that_are_gone_and_hours_of_a_day_that_came_late(
@@ -131,17 +130,7 @@ def test_files_that_are_gone_and_hours_of_a_day_that_came_late(
     assert (day["usage_date"], day["hours_without_any"]) == (str(used_on), hours)
     # Once is enough.
     ended = run_job(place, "--through", NIGHT + timedelta(days=1))
-    assert "loaded_files_are_unchanged" not in failed_controls(place)
-
-
-def hash_of(folder: Path) -> str:
-    """Names and contents of all files of a folder."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        digest.update(str(path.relative_to(folder)).encode())
-        if path.is_file():
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+    assert "loaded_files_are_unchanged" not in last_run(place)["controls_failed"]
 
 
 # --- the catalogue ---
@@ -229,16 +218,12 @@ def test_the_page_shows_the_catalogue_that_runs() -> None:
     assert (PROJECT / "docs" / "controls.md").read_text() == page()
 
 
-def test_data_docs_show_what_was_found_and_load_nothing(before: Path, tmp_path: Path) -> None:
-    place = copy_of(before, tmp_path)
-    hostile = "<script>alert(1)</script>&$name"
-    lines = json_lines(call("d", hostile, SEALED))
-    write(place / "landing" / f"call_logs/arrived_on={NIGHT}/more.jsonl", lines)
-    assert run_job(place, "--through", NIGHT).returncode == 0
-    page = (place / "published" / "current" / "site" / "controls" / "index.html").read_text()
+def test_data_docs_show_what_was_found_and_load_nothing(warned: Path) -> None:
+    release = warned / "copy" / "published" / "current"
+    page = (release / "site" / "controls" / "index.html").read_text()
     assert page.count("<script") == 0
     assert not re.search(r"""(src|href)=["'](?!#|data:,"|\.\./runs)""", page)
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;&amp;$name" in page
+    assert escape(HOSTILE, quote=False) in page
     assert "request_ids_are_of_one_account (warning)" in page
     for entry in catalogue().values():
         assert entry.id in page

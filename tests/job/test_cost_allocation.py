@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import callbill, settle, succeed
+from tests.support.commands import settle
 from tests.support.landing_files import csv_file, json_lines, record, write
-from tests.support.places import lose_warehouse, manifest, places, query
+from tests.support.places import manifest, query
 
 UNIT = Decimal("0.00000001")
 
@@ -131,7 +131,7 @@ def land(place: Path) -> None:
 def one_bucket(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("one-bucket")
     land(place)
-    for day in DAYS:
+    for day in (DAYS[1], DAYS[3]):
         settle(place, day)
     return place
 
@@ -152,9 +152,6 @@ def test_in_buckets_and_in_one_pass_the_shares_are_the_same(
     land(tmp_path)
     settle(tmp_path, DAYS[-1])
     assert check(tmp_path) > 3
-    assert manifest(tmp_path)["table_hashes"] == manifest(one_bucket)["table_hashes"]
-    lose_warehouse(tmp_path)
-    succeed(callbill("rebuild", *places(tmp_path)))
     assert manifest(tmp_path)["table_hashes"] == manifest(one_bucket)["table_hashes"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pypdf
@@ -10,6 +11,7 @@ import pytest
 
 from tests.support.commands import callbill
 from tests.support.landing_files import json_lines, record, write
+from tests.support.shared import make_once
 from tests.support.site import facts_of, site_of
 
 BOTH, ONE = "200000001001", "200000001002"
@@ -23,9 +25,18 @@ def run(place: Path, *arguments: object) -> str:
     return ended.stdout
 
 
+@pytest.fixture(scope="module")
+def settled() -> Path:
+    return make_once("issuers", make) / "acme"
+
+
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    place = tmp_path / "acme"
+def place(settled: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(settled, tmp_path / "acme", symlinks=True))
+
+
+def make(folder: Path) -> None:
+    place = folder / "acme"
     assert callbill("init", place).returncode == 0
     for name, text in (
         ("products", "photofix,照片修复"),
@@ -49,7 +60,6 @@ def place(tmp_path: Path) -> Path:
     calls.append(record("one", owner_uin=ONE, called_at=f"{DAYS[0]}T10:00:00+08:00"))
     write(place / "landing/call_logs/arrived_on=2026-09-03/calls.jsonl", json_lines(*calls))
     run(place, "run", "--through=2026-09-03")
-    return place
 
 
 def statements(place: Path) -> tuple[dict[str, str], str]:

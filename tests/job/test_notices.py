@@ -11,8 +11,8 @@ import pytest
 from callbill.jobs.notices import reasons_to_notify
 
 from tests.support.commands import callbill, succeed
-from tests.support.places import last_run, manifest
-from tests.support.story import OWNER, land, record
+from tests.support.places import copy_of, last_run, manifest
+from tests.support.story import OWNER, land, record, settled_in_a_place
 
 
 @pytest.fixture
@@ -32,7 +32,15 @@ def test_a_run_worth_a_notice_is_told_of_and_another_is_not(place: Path) -> None
     land(place, "2026-03-02", record("n-1", "2026-03-01T10:00:00+08:00"))
     succeed(callbill("run", "--through", "2026-03-02", cwd=place))
     assert not (place / "notice.json").exists()
-    land(place, "2026-03-03", record("n-2", "2026-03-02T10:00:00+08:00", action="Unheard"), "{")
+    with (place / "catalogue/budgets.csv").open("a") as file:
+        file.write(f"all,2026-03,0.10\n{OWNER},,0.07\n")
+    land(
+        place,
+        "2026-03-03",
+        record("n-2", "2026-03-02T10:00:00+08:00", action="Unheard"),
+        record("n-3", "2026-03-02T11:00:00+08:00"),
+        "{",
+    )
     succeed(callbill("run", "--through", "2026-03-03", cwd=place))
     notice = json.loads((place / "notice.json").read_text())
     assert notice.items() >= last_run(place).items()
@@ -45,20 +53,7 @@ def test_a_run_worth_a_notice_is_told_of_and_another_is_not(place: Path) -> None
         "control successful_calls_are_rated found 1 row(s) otherwise: Every successful call is of"
     )
     assert "Unheard" in unrated.partition(" The first: ")[2]
-
-
-def test_a_notice_of_budgets_names_them(place: Path) -> None:
-    have_notices(place, "cat > notice.json")
-    with (place / "catalogue/budgets.csv").open("a") as file:
-        file.write(f"all,2026-03,0.10\n{OWNER},,0.07\n")
-    land(
-        place,
-        "2026-03-02",
-        record("n-1", "2026-03-01T10:00:00+08:00"),
-        record("n-2", "2026-03-01T11:00:00+08:00"),
-    )
-    succeed(callbill("run", "--through", "2026-03-02", cwd=place))
-    notice = json.loads((place / "notice.json").read_text())
+    # Budgets are named.
     assert "budget all, 2026-03: 0.12 of 0.10 CNY (120 %)" in notice["reasons"]
     assert f"budget {OWNER}, 2026-03: 0.12 of 0.07 CNY (171 %)" in notice["reasons"]
     [found] = [found for found in notice["findings"] if found["control"] == "budgets_hold"]
@@ -94,16 +89,14 @@ def test_a_run_that_failed_is_told_of_and_the_first_that_goes_well_again(place: 
     assert again["reasons"] == ["runs end well again; the one before ended failed"]
 
 
-def test_a_dry_run_tells_nobody_also_if_it_fails(place: Path) -> None:
+def test_a_dry_run_tells_nobody_also_if_it_fails(tmp_path: Path) -> None:
+    place = copy_of(settled_in_a_place(), tmp_path)
     have_notices(place, "cat > notice.json", when="always")
-    land(place, "2026-03-02", record("n-1", "2026-03-01T10:00:00+08:00"))
-    succeed(callbill("run", "--through", "2026-03-02", cwd=place))
-    (place / "notice.json").unlink()
     status = {path: path.read_bytes() for path in (place / "published/status").iterdir()}
     assert len(status) == 2
 
     def fails(*arguments: str) -> None:
-        ended = callbill("run", "--through", "2026-03-03", "--dry-run", *arguments, cwd=place)
+        ended = callbill("run", "--through", "2026-03-07", "--dry-run", *arguments, cwd=place)
         assert ended.returncode == 2
         assert not (place / "notice.json").exists(), arguments
         now = {path: path.read_bytes() for path in (place / "published/status").iterdir()}
@@ -120,28 +113,23 @@ def test_a_dry_run_tells_nobody_also_if_it_fails(place: Path) -> None:
     fails()
 
 
-@pytest.mark.parametrize(
-    ("command", "why"),
-    [
-        ("echo no mail today >&2; exit 3", "exit code 3 no mail today"),
-        ("sleep 60 & sleep 60", "it took more than 1 seconds and was ended"),
-        ("true < /dev/null", None),
-    ],
-)
-def test_whatever_becomes_of_the_command_the_outcome_stays(
-    place: Path, command: str, why: str | None
-) -> None:
-    have_notices(place, command, when="always", timeout=1)
+def test_whatever_becomes_of_the_command_the_outcome_stays(place: Path) -> None:
     land(place, "2026-03-02", record("n-1", "2026-03-01T10:00:00+08:00"))
-    began = time.monotonic()
-    ended = callbill("run", "--through", "2026-03-02", "--json-logs", cwd=place)
-    assert time.monotonic() - began < 55
-    assert ended.returncode == 0
-    events = [json.loads(line) for line in ended.stderr.splitlines()]
-    notices = [event["why"] for event in events if event["event"] == "notice not sent"]
-    assert notices == ([why] if why else [])
-    assert last_run(place)["outcome"] == "published"
-    assert manifest(place)["through"] == "2026-03-02"
+    for command, why, outcome in (
+        ("echo no mail today >&2; exit 3", "exit code 3 no mail today", "published"),
+        ("sleep 60 & sleep 60", "it took more than 1 seconds and was ended", "nothing_due"),
+        ("true < /dev/null", None, "nothing_due"),
+    ):
+        have_notices(place, command, when="always", timeout=1)
+        began = time.monotonic()
+        ended = callbill("run", "--through", "2026-03-02", "--json-logs", cwd=place)
+        assert time.monotonic() - began < 55
+        assert ended.returncode == 0
+        events = [json.loads(line) for line in ended.stderr.splitlines()]
+        notices = [event["why"] for event in events if event["event"] == "notice not sent"]
+        assert notices == ([why] if why else [])
+        assert last_run(place)["outcome"] == outcome
+        assert manifest(place)["through"] == "2026-03-02"
 
 
 WELL: dict[str, Any] = {

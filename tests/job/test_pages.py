@@ -7,8 +7,9 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
+
+import pytest
 
 from tests.support.commands import callbill
 from tests.support.pages import commands_of, run_commands
@@ -86,20 +87,24 @@ def test_what_focus_wants_to_know_is_asked_for(tmp_path: Path) -> None:
     assert not list((tmp_path / "acme").glob("callbill-2026-09*"))
 
 
-def test_make_run_is_harmless(sample_place: Path, tmp_path: Path) -> None:
-    """It works in a place of its own, whatever the environment says."""
+def test_make_run_is_harmless(
+    sample_place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It works in a place of its own, whatever the environment says. The commands that it runs are
+    written down, and run in a place that has everything: nothing is due."""
     real = tmp_path / "real"
     names = ("LANDING", "WAREHOUSE", "PUBLISHED", "PLACE", "CATALOGUE")
     environment = {f"CALLBILL_{name}": str(real) for name in names}
     environment |= {"CALLBILL_THROUGH": "2020-01-01", "CALLBILL_NO_SUCH_THING": "1"}
-    sample = tmp_path / "sample"
-    # What dbt makes of the models, which takes it a quarter of a minute, is of another run.
-    dbt = Path("warehouse.duckdb.files", "dbt")
-    shutil.copytree(sample_place / dbt, sample / dbt)
-    # The programs are here already.
-    make = ["make", "--old-file=install", "run", f"BIN={Path(sys.executable).parent}"]
+    sample, programs = tmp_path / "sample", tmp_path / "programs"
+    programs.mkdir()
+    script = '#!/bin/sh\n{ env -0; printf "ARGUMENTS\\0"; printf "%s\\0" "$@"; } > "$0-$1"\n'
+    (programs / "callbill").write_text(script)
+    (programs / "callbill").chmod(0o755)
+    # What is installed is there already.
+    make = ["make", "--old-file=install", "run", f"BIN={programs}", f"SAMPLE_PLACE={sample}"]
     ended = subprocess.run(
-        [*make, f"SAMPLE_PLACE={sample}"],
+        make,
         cwd=PROJECT,
         env=os.environ | environment,
         capture_output=True,
@@ -107,6 +112,18 @@ def test_make_run_is_harmless(sample_place: Path, tmp_path: Path) -> None:
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
+    shutil.copytree(sample_place, sample, symlinks=True)
+    for command in ("init", "run"):
+        written = (programs / f"callbill-{command}").read_text("utf-8").split("\0")[:-1]
+        said, arguments = written[: (at := written.index("ARGUMENTS"))], written[at + 1 :]
+        with monkeypatch.context() as patch:
+            for line in said:
+                patch.setenv(*line.split("=", 1))
+            assert [name for name in os.environ if name.startswith("CALLBILL_")] == [
+                *(["CALLBILL_CATALOGUE"] if command == "run" else [])
+            ]
+            done = callbill(*arguments, cwd=PROJECT)
+        assert done.returncode == 0, done.stderr
     assert not real.exists()
     assert manifest(sample)["through"] == SAMPLE_THROUGH
-    assert (sample / "published/current/site/index.html").as_uri() in ended.stdout
+    assert (sample / "published/current/site/index.html").as_uri() in done.stdout

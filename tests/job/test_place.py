@@ -12,21 +12,13 @@ from tests.support.commands import callbill, succeed
 from tests.support.places import figures, last_run, manifest, places, query
 from tests.support.project import PROJECT
 from tests.support.releases_of_0_6_0 import differences, read, unpack
-from tests.support.shared import make_once
-from tests.support.story import OWNER, land_story
+from tests.support.story import OWNER, land_story, settled_in_a_place
 
 
 @pytest.fixture(scope="module")
 def settled() -> Path:
     """A place in which the story was settled, from a folder below it."""
-
-    def make(folder: Path) -> None:
-        place = folder / "acme"
-        succeed(callbill("init", "acme", cwd=folder))
-        land_story(place)
-        succeed(callbill("run", "--through", "2026-03-06", cwd=place / "shapes"))
-
-    return make_once("settled-place", make) / "acme"
+    return settled_in_a_place()
 
 
 @pytest.fixture

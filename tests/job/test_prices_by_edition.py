@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from callbill.warehouse import plan as plans
 
-from tests.support.commands import callbill, succeed
+from tests.support.commands import callbill, run_job, succeed
 from tests.support.landing_files import json_lines, record, write
 from tests.support.places import (
+    copy_of,
     figures,
     last_run,
     manifest,
@@ -19,8 +22,11 @@ from tests.support.places import (
     query_warehouse,
 )
 from tests.support.project_copy import ProjectCopy
+from tests.support.shared import make_once
 
 SHOP, OFFICE = "100000004002", "100000004003"
+# Accounts of `editions`. The last two are of one call.
+PAGE, STATED, SILENT, GROWN, ODD, ONE, OTHER = (f"1000000041{n:02}" for n in range(7))
 COMPONENTS = (
     "wsa_standard,standard,wimgs,1000,k,CNY/k",
     "wsa_flagship,flagship,wimgs,1000,k,CNY/k",
@@ -40,14 +46,18 @@ def add_rows(project: ProjectCopy, seed: str, *rows: str) -> None:
     path.write_text(path.read_text() + "".join(f"{row}\n" for row in rows))
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> ProjectCopy:
+def with_page(folder: Path) -> ProjectCopy:
     """The catalogue of the page."""
-    copy = ProjectCopy.in_folder(tmp_path / "project")
+    copy = ProjectCopy.in_folder(folder)
     add_rows(copy, "components", *COMPONENTS)
     add_rows(copy, "component_actions", *CLAIMS)
     add_rows(copy, "list_prices", *PRICES)
     return copy
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> ProjectCopy:
+    return with_page(tmp_path / "project")
 
 
 def land(place: Path, day: int, *calls: tuple[str, str | None], owner: str = SHOP) -> None:
@@ -85,25 +95,178 @@ LINES = """
 """
 
 
-def test_the_bill_of_the_page(project: ProjectCopy, tmp_path: Path) -> None:
-    land(tmp_path, 2, ("s1", "standard"), ("s2", "standard"))
-    land(tmp_path, 2, *((f"f{n}", "flagship") for n in range(3)))
-    settle(project, tmp_path, 2)
-    assert query(tmp_path, LINES) == [
-        ("2026-09-02", SHOP, "wsa_flagship", "usage", 3, Decimal("0.24")),
-        ("2026-09-02", SHOP, "wsa_standard", "usage", 2, Decimal("0.092")),
+def lines_of(place: Path, *owners: str) -> list[tuple[Any, ...]]:
+    return [line for line in query(place, LINES) if line[1] in owners]
+
+
+# --- many accounts in two nights ---
+
+
+def land_first(place: Path) -> None:
+    """What the first night settles, of 2 September."""
+    land(place, 2, ("page-s1", "standard"), ("page-s2", "standard"), owner=PAGE)
+    land(place, 2, *((f"page-f{n}", "flagship") for n in range(3)), owner=PAGE)
+    land(place, 2, ("said-1", None), ("said-2", "standard"), owner=STATED)
+    land(place, 2, ("silent", None), owner=SILENT)
+    land(place, 2, ("t1", "trial"), ("t2", "trial"), ("n1", None), ("s1", "standard"), owner=ODD)
+    land(place, 2, *((f"grown-{n}", None) for n in range(5)), owner=GROWN)
+    rows = [
+        record("a", called_at=f"2026-09-01T{hour}:00:00+08:00", owner_uin=owner, action="SearchPro")
+        for hour, owner in (("09", ONE), ("10", OTHER))
+    ]
+    write(place / "landing/call_logs/arrived_on=2026-09-02/of-two.jsonl", json_lines(*rows))
+    land_attributes(
+        place, 1,
+        f"{STATED},edition,flagship,2026-09-01", f"{GROWN},edition,standard,2026-01-01",
+        f"{ONE},edition,standard,2026-09-01", f"{OTHER},edition,flagship,2026-09-01",
+    )  # fmt: skip
+    header = "owner_uin,attribute,value,effective_from\n"
+    for name, said in (
+        # The last line of a file counts.
+        ("one", "1,edition,trial,2026-09-01\n1,edition,flagship,2026-09-01\n"),
+        ("two", "1,edition,standard,2026-09-01\n2,edition,standard,2026-09-01\n"),
+        ("three", "2,edition,trial,2026-09-01\n2,edition,standard,2026-09-01\n"),
+    ):
+        folder = place / "landing/account_attributes/arrived_on=2026-09-01"
+        write(folder / f"{name}.csv", (header + said).encode())
+    for owner in ("1", "2"):
+        land(place, 2, (f"call-{owner}", None), owner=owner)
+
+
+def land_second(place: Path) -> None:
+    """Of the 3rd: accounts change. One gets an edition only now."""
+    land_attributes(
+        place, 3,
+        f"{ODD},edition,flagship,2026-01-01", f"{GROWN},edition,flagship,2026-09-02",
+    )  # fmt: skip
+    land(place, 3, ("grown-6", None), ("grown-7", "flagship"), owner=GROWN)
+
+
+TRIAL = "SearchPro,wsa_standard,,,edition=trial"
+
+
+def _editions() -> Path:
+    def make(folder: Path) -> None:
+        project, place = with_page(folder / "project"), folder / "first"
+        land_first(place)
+        (folder / "said").write_text(settle(project, place, 2), "utf-8")
+        shutil.copytree(place, folder / "second", symlinks=True)
+        add_rows(project, "component_actions", TRIAL)
+        land_second(folder / "second")
+        settle(project, folder / "second", 4)
+
+    return make_once("editions", make)
+
+
+@pytest.fixture(scope="module")
+def first() -> Path:
+    """Settled through the 2nd."""
+    return _editions() / "first"
+
+
+@pytest.fixture(scope="module")
+def second() -> Path:
+    """Settled through the 4th, after a claim was added. Its catalogue is in `project` beside it."""
+    return _editions() / "second"
+
+
+def test_the_bill_of_the_page(first: Path) -> None:
+    assert lines_of(first, PAGE) == [
+        ("2026-09-02", PAGE, "wsa_flagship", "usage", 3, Decimal("0.24")),
+        ("2026-09-02", PAGE, "wsa_standard", "usage", 2, Decimal("0.092")),
     ]
 
 
-def test_the_account_says_what_the_log_does_not(project: ProjectCopy, tmp_path: Path) -> None:
-    land_attributes(tmp_path, 1, f"{SHOP},edition,flagship,2026-09-01")
-    land(tmp_path, 2, ("a", None), ("b", "standard"))
-    land(tmp_path, 2, ("c", None), owner=OFFICE)
-    settle(project, tmp_path, 2)
-    assert [line[1:3] for line in query(tmp_path, LINES)] == [
-        (SHOP, "wsa_flagship"),
-        (SHOP, "wsa_standard"),
+def test_the_account_says_what_the_log_does_not(first: Path) -> None:
+    assert [line[1:3] for line in lines_of(first, STATED, SILENT)] == [
+        (STATED, "wsa_flagship"),
+        (STATED, "wsa_standard"),
     ]
+
+
+def test_files_of_one_arrival_that_disagree_are_named(first: Path) -> None:
+    [(rows, sample)] = query_warehouse(
+        first,
+        "select unexpected_rows, sample from ops.control_results"
+        " where control_id = 'versions_do_not_compete'",
+    )
+    assert rows == 1
+    assert "edition from 2026-09-01" in sample
+    assert "flagship | standard" in sample
+    assert {line[2] for line in lines_of(first, "1", "2")} == {"wsa_flagship", "wsa_standard"}
+
+
+def test_what_nobody_claims_is_named_and_waits(first: Path, second: Path) -> None:
+    assert "SearchPro (edition=trial)" in (first.parent / "said").read_text("utf-8")
+    # Without an edition one call is of this account, and one of an account that never says any.
+    unrated = [one for one in last_run(first)["unbilled_calls"] if one["reason"] == "unrated"]
+    assert {(one["action"], one["calls"]) for one in unrated} == {
+        ("SearchPro (edition=trial)", 2),
+        ("SearchPro (edition=)", 2),
+    }
+    attributes = (
+        "select attributes, sum(calls)::int from ops.unbilled_calls where reason = 'unrated'"
+        " group by 1 order by 1"
+    )
+    assert query(first, attributes) == [("edition=", 2), ("edition=trial", 2)]
+    assert len(lines_of(first, ODD)) == 1
+    # Both ways to have them billed: a claim for them, and an edition of the account.
+    assert lines_of(second, ODD)[1:] == [
+        ("2026-09-03", ODD, "wsa_flagship", "late_usage", 1, Decimal("0.08")),
+        ("2026-09-03", ODD, "wsa_standard", "late_usage", 2, Decimal("0.092")),
+    ]
+
+
+def test_a_call_of_two_accounts_shows_the_component_of_the_account_that_it_shows(
+    first: Path,
+) -> None:
+    shown = query(
+        first,
+        "select owner_uin, component_code, calls_billed from billing.calls where request_id = 'a'",
+    )
+    assert shown == [(ONE, "wsa_standard", 0)]
+
+
+def test_a_rebuild_and_the_second_computation_agree(second: Path, tmp_path: Path) -> None:
+    place = copy_of(second, tmp_path)
+    sealed = manifest(place)["settlement_hashes"]
+    for command in ("verify", "rebuild"):
+        succeed(callbill(command, *places(place), project=second.parent / "project"))
+    assert manifest(place)["settlement_hashes"] == sealed
+
+
+def test_buckets_and_workers_give_the_same_bill(
+    second: Path, project: ProjectCopy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLBILL_BUCKETS", "3")
+    land_first(tmp_path)
+    settle(project, tmp_path, 2)
+    add_rows(project, "component_actions", TRIAL)
+    land_second(tmp_path)
+    workers = ("--workers", "2")
+    succeed(project.run_job(tmp_path, "--through", "2026-09-04", *workers))
+    assert figures(tmp_path) == figures(second)
+    succeed(callbill("verify", *places(tmp_path), *workers, project=project.folder))
+
+
+# --- by themselves ---
+
+
+def _with_a_claim_of_all() -> Path:
+    """Two accounts, and a claim of every call that asks for nothing, settled through the 2nd."""
+
+    def make(folder: Path) -> None:
+        project, place = with_page(folder / "project"), folder / "copy"
+        add_rows(project, "component_actions", "SearchPro,wsa_standard,,")
+        land_attributes(
+            place, 1, f"{SHOP},edition,flagship,2026-09-01", f"{OFFICE},edition,flagship,2026-09-09"
+        )
+        for day in (2, 3):
+            land(place, day, (f"{day}a", None), (f"{day}b", "flagship"), (f"{day}c", "standard"))
+            land(place, day, (f"{day}d", None), (f"{day}e", "standard"), owner=OFFICE)
+        settle(project, place, 2)
+
+    return make_once("editions-and-a-claim-of-all", make) / "copy"
 
 
 @pytest.mark.parametrize(
@@ -114,90 +277,18 @@ def test_the_account_says_what_the_log_does_not(project: ProjectCopy, tmp_path: 
         # The account comes before what the record says itself.
         ("lambda pair: not contains(", "lambda pair: true or not contains("),
         # A value that begins later is in force already.
-        ("{{ usage_date }} >= account_attributes.effective_from", "true"),
+        (">= account_attributes.effective_from", ">= date '1970-01-01'"),
     ],
 )
 def test_a_control_finds_the_price_of_another_edition(
     old: str, new: str, project: ProjectCopy, tmp_path: Path
 ) -> None:
+    place = copy_of(_with_a_claim_of_all(), tmp_path)
     add_rows(project, "component_actions", "SearchPro,wsa_standard,,")
-    land_attributes(
-        tmp_path, 1, f"{SHOP},edition,flagship,2026-09-01", f"{OFFICE},edition,flagship,2026-09-09"
-    )
-    for day in (2, 3):
-        land(tmp_path, day, (f"{day}a", None), (f"{day}b", "flagship"), (f"{day}c", "standard"))
-        land(tmp_path, day, (f"{day}d", None), (f"{day}e", "standard"), owner=OFFICE)
-        if day == 2:
-            settle(project, tmp_path, day)
-    project.edit("macros/claims.sql", old, new, is_sql="{{" not in old)
-    ended = project.run_job(tmp_path, "--through", "2026-09-03")
+    project.edit("macros/claims.sql", old, new, is_sql=True)
+    ended = project.run_job(place, "--through", "2026-09-03")
     assert ended.returncode == 1, ended.stdout
     assert "no_account_charged_beyond_its_records" in ended.stderr
-
-
-def test_files_of_one_arrival_that_disagree_are_named(project: ProjectCopy, tmp_path: Path) -> None:
-    header = "owner_uin,attribute,value,effective_from\n"
-    for name, rows in (
-        # The last line of a file counts.
-        ("one", "1,edition,trial,2026-09-01\n1,edition,flagship,2026-09-01\n"),
-        ("two", "1,edition,standard,2026-09-01\n2,edition,standard,2026-09-01\n"),
-        ("three", "2,edition,trial,2026-09-01\n2,edition,standard,2026-09-01\n"),
-    ):
-        folder = tmp_path / "landing/account_attributes/arrived_on=2026-09-01"
-        write(folder / f"{name}.csv", (header + rows).encode())
-    for owner in ("1", "2"):
-        land(tmp_path, 2, (f"call-{owner}", None), owner=owner)
-    settle(project, tmp_path, 2)
-    [(rows, sample)] = query_warehouse(
-        tmp_path,
-        "select unexpected_rows, sample from ops.control_results"
-        " where control_id = 'versions_do_not_compete'",
-    )
-    assert rows == 1
-    assert "edition from 2026-09-01" in sample
-    assert "flagship | standard" in sample
-    assert {line[2] for line in query(tmp_path, LINES)} == {"wsa_flagship", "wsa_standard"}
-
-
-def test_what_nobody_claims_is_named_and_waits(project: ProjectCopy, tmp_path: Path) -> None:
-    land(tmp_path, 2, ("t1", "trial"), ("t2", "trial"), ("n1", None), ("s1", "standard"))
-    said = settle(project, tmp_path, 2)
-    assert "SearchPro (edition=trial)" in said
-    assert {(one["action"], one["calls"]) for one in last_run(tmp_path)["unbilled_calls"]} == {
-        ("SearchPro (edition=trial)", 2),
-        ("SearchPro (edition=)", 1),
-    }
-    attributes = "select attributes, sum(calls)::int from ops.unbilled_calls group by 1 order by 1"
-    assert query(tmp_path, attributes) == [("edition=", 1), ("edition=trial", 2)]
-    # Both ways to have them billed.
-    add_rows(project, "component_actions", "SearchPro,wsa_standard,,,edition=trial")
-    land_attributes(tmp_path, 3, f"{SHOP},edition,flagship,2026-01-01")
-    settle(project, tmp_path, 4)
-    assert query(tmp_path, LINES)[1:] == [
-        ("2026-09-03", SHOP, "wsa_flagship", "late_usage", 1, Decimal("0.08")),
-        ("2026-09-03", SHOP, "wsa_standard", "late_usage", 2, Decimal("0.092")),
-    ]
-    sealed = manifest(tmp_path)["settlement_hashes"]
-    for command in ("verify", "rebuild"):
-        succeed(callbill(command, *places(tmp_path), project=project.folder))
-    assert manifest(tmp_path)["settlement_hashes"] == sealed
-
-
-def test_a_call_of_two_accounts_shows_the_component_of_the_account_that_it_shows(
-    project: ProjectCopy, tmp_path: Path
-) -> None:
-    land_attributes(
-        tmp_path, 1, f"{SHOP},edition,flagship,2026-09-01", f"{OFFICE},edition,standard,2026-09-01"
-    )
-    rows = [
-        record("a", called_at=f"2026-09-01T{hour}:00:00+08:00", owner_uin=owner, action="SearchPro")
-        for hour, owner in (("09", OFFICE), ("10", SHOP))
-    ]
-    write(tmp_path / "landing/call_logs/arrived_on=2026-09-02/a.jsonl", json_lines(*rows))
-    settle(project, tmp_path, 2)
-    shown = query(tmp_path, "select owner_uin, component_code, calls_billed from billing.calls")
-    assert shown == [(OFFICE, "wsa_standard", 0)]
-    succeed(callbill("verify", *places(tmp_path), project=project.folder))
 
 
 def test_a_charged_call_keeps_its_component(project: ProjectCopy, tmp_path: Path) -> None:
@@ -237,32 +328,10 @@ def test_a_charged_call_keeps_its_component(project: ProjectCopy, tmp_path: Path
     succeed(callbill("verify", *places(tmp_path), project=project.folder))
 
 
-def test_buckets_and_workers_give_the_same_bill(
-    project: ProjectCopy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = []
-    for name, buckets in (("one", None), ("three", "3")):
-        place = tmp_path / name
-        if buckets:
-            monkeypatch.setenv("CALLBILL_BUCKETS", buckets)
-        land_attributes(place, 1, f"{OFFICE},edition,standard,2026-01-01")
-        land(place, 2, *((f"s{n}", "standard") for n in range(5)), ("t1", "trial"))
-        land(place, 2, *((f"o{n}", None) for n in range(5)), owner=OFFICE)
-        land_attributes(place, 3, f"{OFFICE},edition,flagship,2026-09-02")
-        land(place, 3, ("p1", None), ("p2", "flagship"), owner=OFFICE)
-        settle(project, place, 2)
-        workers = ("--workers", "2") if buckets else ()
-        succeed(project.run_job(place, "--through", "2026-09-03", *workers))
-        found.append(figures(place))
-        succeed(callbill("verify", *places(place), *workers, project=project.folder))
-    assert found[0] == found[1]
-
-
 def test_a_catalogue_that_asks_for_no_attributes_joins_by_action_alone(tmp_path: Path) -> None:
     place = tmp_path / "place"
-    plain = ProjectCopy.in_folder(tmp_path / "project")
     land(place, 2, ("s1", "standard"))
-    settle(plain, place, 2)
+    succeed(run_job(place, "--through", "2026-09-02"))
     [kept] = (place / "warehouse.duckdb.files" / "dbt" / "plans").iterdir()
     models = {model.name: model.sql for model in plans.from_json(kept.read_text()).models}
     reading = [name for name, sql in models.items() if "account_attributes" in sql]

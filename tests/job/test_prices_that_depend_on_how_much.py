@@ -68,7 +68,7 @@ def test_nights_after_a_month_with_a_waiver_and_what_packages_get_back(
     land_calls(tmp_path, "2026-09-04", "2026-09-01a", error_code="InternalError")
     land_calls(tmp_path, "2026-09-05", "2026-09-02a", error_code="InternalError")
     land_calls(tmp_path, "2026-09-06", "2026-08-31a", "2026-08-31b", error_code="InternalError")
-    for day in range(1, 8):
+    for day in (1, 3, 4, 5, 7):
         succeed(project.run_job(tmp_path, "--through", f"2026-09-{day:02}"))
     lines = query(
         tmp_path,

@@ -7,6 +7,7 @@ column is added to a mart).
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -51,47 +52,71 @@ def read_by_version_4() -> None:
     rules.READING_RULES = 4
 
 
-def test_a_file_is_read_by_the_rules_that_it_was_first_read_by(tmp_path: Path) -> None:
-    project = ProjectCopy.in_folder(tmp_path / "project")
-    project.edit(
-        "pipelines/callbill/ingest/feeds/call_logs/judge.sql",
-        "        action,\n        region,",
-        "        {{ \"'SearchByText' as action\" if reading_rules >= 4 else 'action' }},\n"
-        "        region,",
-    )
-    place = tmp_path / "place"
-    land(place, 2, "a", action="searchbytext")
-    succeed(project.run_job(place, "--through", "2026-03-02"))
-    land(place, 3, "b", action="searchbytext")
-    succeed(project.run_after(read_by_version_4, place, "--through", "2026-03-03"))
-    dispositions = "select request_id, disposition from billing.calls order by all"
-    assert query(place, dispositions) == [("a-2", "unrated"), ("b-3", "billed")]
-    sealed = manifest(place)
-    assert [load["reading_rules"] for load in sealed["loads"]] == [3, 4]
-    assert rebuilt_hashes(place, project, read_by_version_4) == sealed["settlement_hashes"]
+AGAIN = "call_logs/arrived_on=2026-03-02/again.jsonl"
 
 
-def test_lines_read_again_are_read_by_the_rules_of_that_day(tmp_path: Path) -> None:
-    place = tmp_path / "place"
-    good = record("g-2", called_at="2026-03-01T10:00:00+08:00")
-    bad = record("b-2", called_at="2026-03-04T10:00:00+08:00")
-    path = place / "landing/call_logs/arrived_on=2026-03-02/calls.jsonl"
-    write(path, json_lines(good, bad))
-    project = ProjectCopy.in_folder(tmp_path / "project")
-    succeed(project.run_job(place, "--through", "2026-03-02"))
-    project.edit(
-        "pipelines/callbill/ingest/feeds/call_logs/judge.sql",
-        "usage_date > arrived_on + 1 then",
-        "usage_date > arrived_on + {{ 7 if reading_rules >= 4 else 1 }} then",
-    )
-    retry = ("retry", path.relative_to(place / "landing"), *places(place))
-    ended = callbill(*retry, project=project.folder, before=read_by_version_4)
-    assert ended.returncode == 0, ended.stderr
-    assert "1 are accepted" in ended.stdout
-    succeed(project.run_after(read_by_version_4, place, "--through", "2026-03-05"))
-    [load] = manifest(place)["loads"]
+@pytest.fixture(scope="module")
+def by_later_rules() -> Path:
+    """A folder with a project whose version 4 takes an action in lower case, and usage of a week
+    ahead; and a place that was settled by version 3 first, then by version 4, by which a line of
+    before was read again."""
+
+    def make(folder: Path) -> None:
+        project = ProjectCopy.in_folder(folder / "project")
+        judge = "pipelines/callbill/ingest/feeds/call_logs/judge.sql"
+        project.edit(
+            judge,
+            "        action,\n        region,",
+            "        {{ \"'SearchByText' as action\" if reading_rules >= 4 else 'action' }},\n"
+            "        region,",
+        )
+        project.edit(
+            judge,
+            "usage_date > arrived_on + 1 then",
+            "usage_date > arrived_on + {{ 7 if reading_rules >= 4 else 1 }} then",
+        )
+        place = folder / "place"
+        land(place, 2, "a", action="searchbytext")
+        good = record("good", called_at="2026-03-01T10:00:00+08:00")
+        bad = record("bad", called_at="2026-03-04T10:00:00+08:00", action="searchbytext")
+        write(place / "landing" / AGAIN, json_lines(good, bad))
+        succeed(project.run_job(place, "--through", "2026-03-02"))
+        land(place, 3, "b", action="searchbytext")
+        retry = ("retry", AGAIN, *places(place))
+        ended = callbill(*retry, project=project.folder, before=read_by_version_4)
+        succeed(ended)
+        assert "1 are accepted" in ended.stdout
+        succeed(project.run_after(read_by_version_4, place, "--through", "2026-03-05"))
+
+    return make_once("by-later-reading-rules", make)
+
+
+def dispositions(place: Path) -> dict[str, str]:
+    return dict(query(place, "select request_id, disposition from billing.calls"))
+
+
+def test_a_file_is_read_by_the_rules_that_it_was_first_read_by(by_later_rules: Path) -> None:
+    place = by_later_rules / "place"
+    found = dispositions(place)
+    assert (found["a-2"], found["b-3"]) == ("unrated", "billed")
+    versions = {load["path"][-8:]: load["reading_rules"] for load in manifest(place)["loads"]}
+    assert versions == {"/a.jsonl": 3, "/b.jsonl": 4, "in.jsonl": 3}
+
+
+def test_lines_read_again_are_read_by_the_rules_of_that_day(by_later_rules: Path) -> None:
+    place = by_later_rules / "place"
+    found = dispositions(place)
+    assert (found["good"], found["bad"]) == ("billed", "billed")
+    [load] = [load for load in manifest(place)["loads"] if load["path"] == AGAIN]
     assert load["reading_rules"] == 3
     assert [retry["reading_rules"] for retry in load["retries"]] == [4]
+
+
+def test_a_rebuild_reads_each_line_by_the_rules_that_it_was_read_by(
+    by_later_rules: Path, tmp_path: Path
+) -> None:
+    place = copy_of(by_later_rules / "place", tmp_path)
+    project = ProjectCopy(by_later_rules / "project")
     sealed = manifest(place)["settlement_hashes"]
     assert rebuilt_hashes(place, project, read_by_version_4) == sealed
 
@@ -203,17 +228,17 @@ def test_a_later_column_enters_the_hashes_of_later_dates_only(tmp_path: Path) ->
 # --- the catalogue -------------------------------------------------------------------------------
 
 
+def make_sealed_place(place: Path) -> None:
+    """Calls of an action that nobody claims, and of one that is billed, sealed through 3 March."""
+    land(place, 2, "a")
+    land(place, 2, "u", action="SearchByImage")
+    settle(place, "2026-03-03")
+
+
 @pytest.fixture
 def sealed_place(tmp_path: Path) -> tuple[Path, ProjectCopy]:
-    """Calls of an action that nobody claims, and of one that is billed, sealed through 3 March."""
-
-    def make(place: Path) -> None:
-        land(place, 2, "a")
-        land(place, 2, "u", action="SearchByImage")
-        settle(place, "2026-03-03")
-
     project = ProjectCopy.in_folder(tmp_path / "project")
-    return copy_of(make_once("sealed-place", make), tmp_path), project
+    return copy_of(make_once("sealed-place", make_sealed_place), tmp_path), project
 
 
 def add_row(project: ProjectCopy, seed: str, row: str) -> None:
@@ -230,17 +255,42 @@ def counts_from(place: Path) -> dict[tuple[str, ...], str]:
     return {(row["seed"], *row["row"]): row["counts_from"] for row in rows}
 
 
-def test_a_claim_that_is_added_counts_from_the_first_date_that_is_not_sealed(
-    sealed_place: tuple[Path, ProjectCopy],
-) -> None:
-    place, project = sealed_place
-    sealed = manifest(place)["settlement_hashes"]
-    add_row(project, "component_actions", "SearchByImage,wimgs_search_by_text")
-    land(place, 4, "u", action="SearchByImage")
-    ended = project.run_job(place, "--through", "2026-03-04")
-    succeed(ended)
+CLAIM = ("component_actions", "SearchByImage", "wimgs_search_by_text")
+UNUSED_CLAIM = "SearchByVoice,wimgs_search_by_text,,"
+PRICE = ("list_prices", "wimgs_search_by_text", "2026-03-01", "2026-03-02", "70.00000000")
+
+
+@pytest.fixture(scope="module")
+def grown() -> Path:
+    """A folder with a project whose catalogue has grown since 3 March, the place that was settled
+    with it through 5 March, and what that run said."""
+
+    def make(folder: Path) -> None:
+        project = ProjectCopy.in_folder(folder / "project")
+        place = copy_of(make_once("sealed-place", make_sealed_place), folder)
+        add_row(project, "component_actions", "SearchByImage,wimgs_search_by_text")
+        add_row(project, "component_actions", UNUSED_CLAIM)
+        add_row(project, "list_prices", "wimgs_search_by_text,2026-03-01,2026-03-02,70")
+        land(place, 4, "u", action="SearchByImage")
+        ended = project.run_job(place, "--through", "2026-03-05")
+        succeed(ended)
+        (folder / "said").write_text(ended.stderr)
+
+    return make_once("grown-catalogue", make)
+
+
+@pytest.fixture
+def grown_place(grown: Path, tmp_path: Path) -> tuple[Path, ProjectCopy]:
+    """A copy of both, to go on with."""
+    project = ProjectCopy(Path(shutil.copytree(grown / "project", tmp_path / "project")))
+    return copy_of(grown / "copy", tmp_path), project
+
+
+def test_a_claim_that_is_added_counts_from_the_first_date_that_is_not_sealed(grown: Path) -> None:
+    place = grown / "copy"
     row = "seed=component_actions  row=SearchByImage,wimgs_search_by_text"
-    assert f"new in the catalogue: {row}  counts_from=2026-03-04" in ended.stderr
+    said = (grown / "said").read_text()
+    assert f"new in the catalogue: {row}  counts_from=2026-03-04" in said
     dispositions = "select request_id, disposition from billing.calls order by all"
     assert query(place, dispositions) == [
         ("a-2", "billed"),
@@ -248,26 +298,13 @@ def test_a_claim_that_is_added_counts_from_the_first_date_that_is_not_sealed(
         ("u-2", "unrated"),
         ("u-4", "billed"),
     ]
-    assert manifest(place)["settlement_hashes"].items() > sealed.items()
-    key = ("component_actions", "SearchByImage", "wimgs_search_by_text")
-    assert counts_from(place)[key] == "2026-03-04"
-    # The date stays, whatever is sealed since.
-    ended = project.run_job(place, "--through", "2026-03-06")
-    succeed(ended)
-    assert "new in the catalogue" not in ended.stderr
-    assert counts_from(place)[key] == "2026-03-04"
-    ended = callbill("verify", *places(place), project=project.folder)
-    assert ended.returncode == 0, ended.stderr
-    last = manifest(place)["settlement_hashes"]
-    assert rebuilt_hashes(place, project) == last
+    before = manifest(make_once("sealed-place", make_sealed_place))["settlement_hashes"]
+    assert manifest(place)["settlement_hashes"].items() > before.items()
+    assert counts_from(place)[CLAIM] == "2026-03-04"
 
 
-def test_a_price_that_is_added_late_re_rates_from_then_on(
-    sealed_place: tuple[Path, ProjectCopy],
-) -> None:
-    place, project = sealed_place
-    add_row(project, "list_prices", "wimgs_search_by_text,2026-03-01,2026-03-02,70")
-    succeed(project.run_job(place, "--through", "2026-03-05"))
+def test_a_price_that_is_added_late_re_rates_from_then_on(grown: Path) -> None:
+    place = grown / "copy"
     lines = query(
         place,
         "select settled_on, line_type, calls, list_price::varchar from billing.bill_lines"
@@ -276,19 +313,50 @@ def test_a_price_that_is_added_late_re_rates_from_then_on(
     d = date.fromisoformat
     assert lines == [
         (d("2026-03-02"), "usage", 1, "60.00000000"),
+        (d("2026-03-04"), "late_usage", 1, "70.00000000"),
         (d("2026-03-04"), "rerating", -1, "60.00000000"),
         (d("2026-03-04"), "rerating", 1, "70.00000000"),
+        (d("2026-03-04"), "usage", 1, "70.00000000"),
     ]
-    key = ("list_prices", "wimgs_search_by_text", "2026-03-01", "2026-03-02", "70.00000000")
-    assert counts_from(place)[key] == "2026-03-04"
-    assert callbill("verify", *places(place), project=project.folder).returncode == 0
+    assert counts_from(place)[PRICE] == "2026-03-04"
     [(line_id,)] = query(
-        place, "select line_id from billing.bill_lines where calls = 1 and list_price = 70"
+        place,
+        "select line_id from billing.bill_lines where line_type = 'rerating' and list_price = 70",
     )
-    explained = callbill("explain", line_id, *places(place), project=project.folder)
+    explained = callbill("explain", line_id, *places(place), project=grown / "project")
     assert "known from 2026-03-04 on" in explained.stdout, explained.stderr
+
+
+def test_what_the_catalogue_says_later_is_verified_and_rebuilt_from_its_dates(
+    grown_place: tuple[Path, ProjectCopy],
+) -> None:
+    place, project = grown_place
+    succeed(callbill("verify", *places(place), project=project.folder))
     sealed = manifest(place)["settlement_hashes"]
     assert rebuilt_hashes(place, project) == sealed
+
+
+def test_a_claim_that_no_call_has_used_yet_may_be_removed(
+    grown_place: tuple[Path, ProjectCopy],
+) -> None:
+    """The dates of the other rows stay, whatever is sealed since."""
+    place, project = grown_place
+    project.edit("seeds/component_actions.csv", f"{UNUSED_CLAIM}\n", "")
+    ended = project.run_job(place, "--through", "2026-03-06")
+    succeed(ended)
+    assert "new in the catalogue" not in ended.stderr
+    assert counts_from(place)[CLAIM] == "2026-03-04"
+
+
+def test_a_claim_that_calls_had_waited_for_may_not_be_removed(
+    grown_place: tuple[Path, ProjectCopy],
+) -> None:
+    place, project = grown_place
+    row = "SearchByImage,wimgs_search_by_text"
+    project.edit("seeds/component_actions.csv", f"{row}\n", "")
+    ended = project.run_job(place, "--through", "2026-03-06")
+    assert ended.returncode == 2
+    assert f"seeds/component_actions.csv: row {row} was removed or edited" in ended.stderr
 
 
 @pytest.mark.parametrize(
@@ -325,33 +393,6 @@ def test_calls_that_a_new_claim_leaves_out_are_counted(
     warning = "1 earlier call(s) of the action SearchByImage stay out of the bill"
     assert ended.stdout.count(warning) == 1
     assert query(place, "select sum(calls) from billing.bill_lines") == [(2,)]
-
-
-def test_a_claim_that_calls_had_waited_for_may_not_be_removed(
-    sealed_place: tuple[Path, ProjectCopy],
-) -> None:
-    place, project = sealed_place
-    row = "SearchByImage,wimgs_search_by_text,,"
-    add_row(project, "component_actions", row)
-    settle_with(project, place, "2026-03-04")
-    assert query(place, "select sum(calls) from billing.bill_lines") == [(2,)]
-    project.edit("seeds/component_actions.csv", f"{row}\n", "")
-    ended = project.run_job(place, "--through", "2026-03-05")
-    assert ended.returncode == 2
-    assert (
-        f"seeds/component_actions.csv: row {row.rstrip(',')} was removed or edited" in ended.stderr
-    )
-
-
-def test_a_claim_that_no_call_has_used_yet_may_be_removed(
-    sealed_place: tuple[Path, ProjectCopy],
-) -> None:
-    place, project = sealed_place
-    row = "SearchByVoice,wimgs_search_by_text,,"
-    add_row(project, "component_actions", row)
-    settle_with(project, place, "2026-03-04")
-    project.edit("seeds/component_actions.csv", f"{row}\n", "")
-    settle_with(project, place, "2026-03-05")
 
 
 # --- ranges --------------------------------------------------------------------------------------

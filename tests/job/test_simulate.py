@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,12 @@ import duckdb
 import openpyxl
 import pytest
 import yaml
+from callbill.jobs.simulation import job
 
 from tests.bill.reference import landing, worlds
 from tests.bill.reference.inputs import Settings
 from tests.bill.reference.model import Tables, tables
-from tests.support.commands import CALLBILL, callbill, run_job, settle, succeed
+from tests.support.commands import callbill, run_job, settle, succeed
 from tests.support.places import (
     copy_of,
     lose_warehouse,
@@ -39,7 +41,7 @@ from tests.support.project_copy import ProjectCopy
 from tests.support.releases_of_0_6_0 import unpack
 from tests.support.shared import make_once
 from tests.support.site import facts_of
-from tests.support.story import OWNER, land, land_story, record
+from tests.support.story import OWNER, land, land_story, record, settled_by_night
 from tests.support.worlds import (
     place_of_counted_worlds,
     place_of_several_products,
@@ -105,13 +107,7 @@ def catalogue_with_an_unused_claim(place: Path, folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def story() -> Path:
     """Calls with a history, in a place that was settled night by night."""
-
-    def make(place: Path) -> None:
-        land_story(place)
-        for through in ("2026-03-02", "2026-03-03", "2026-03-04", "2026-03-06"):
-            settle(place, through)
-
-    return make_once("simulated-story", make)
+    return settled_by_night()
 
 
 # --- the books' own terms give the books ---
@@ -161,16 +157,13 @@ def test_generated_worlds_come_out_as_they_are_in_the_books(name: str, tmp_path:
 
 
 def test_the_sample_comes_out_as_it_is_in_the_books(sample_place: Path, tmp_path: Path) -> None:
-    said = answer(sample_place, tmp_path / "1")
-    assert said["asked"] == ["nothing is otherwise than in the books"]
-    check_gives_the_books(sample_place, said)
-    said = answer(sample_place, tmp_path / "2", f"--catalogue={SAMPLE / 'catalogue'}")
+    """With the catalogue that it was billed by, which was not the shipped one."""
+    said = answer(sample_place, tmp_path / "1", f"--catalogue={SAMPLE / 'catalogue'}")
     assert said["asked"] == ["nothing is otherwise than in the books"]
     check_gives_the_books(sample_place, said)
     unused = catalogue_with_an_unused_claim(sample_place, tmp_path / "catalogue")
-    check_gives_the_books(
-        sample_place, answer(sample_place, tmp_path / "3", f"--catalogue={unused}")
-    )
+    said = answer(sample_place, tmp_path / "2", f"--catalogue={unused}")
+    check_gives_the_books(sample_place, said)
 
 
 @pytest.mark.parametrize("name", [pytest.param("clean", marks=_CAMPAIGN), "dirty"])
@@ -205,8 +198,7 @@ def test_calls_in_several_buckets_come_out_as_they_are(
     monkeypatch.setenv("CALLBILL_BUCKETS", "3")
     place = tmp_path / "place"
     land_story(place)
-    for through in ("2026-03-04", "2026-03-06"):
-        settle(place, through)
+    settle(place, "2026-03-06")
     monkeypatch.delenv("CALLBILL_BUCKETS")
     check_gives_the_books(place, answer(place, tmp_path / "1"))
     unused = catalogue_with_an_unused_claim(place, tmp_path / "catalogue")
@@ -297,6 +289,12 @@ def test_the_story_is_billed_as_told(story: Path) -> None:
         " from billing.monthly_bills"
     )  # fmt: skip
     assert bill == [(4, "0.20520000", "0.21")]
+
+
+def test_nothing_asked_gives_the_books(story: Path, tmp_path: Path) -> None:
+    said = answer(story, tmp_path)
+    assert said["asked"] == ["nothing is otherwise than in the books"]
+    check_gives_the_books(story, said)
 
 
 def given(folder: Path, *rows: str, arrived_on: str | None = None) -> Path:
@@ -495,18 +493,28 @@ def test_nothing_of_the_books_is_touched(story: Path, tmp_path: Path) -> None:
     assert bytes_of(place) == before
 
 
+def watch_temporary_folder(folder: Path, seen: Path) -> None:
+    """Have temporary files in a folder, and note what a simulation makes there. A warm process
+    remembers where they went before."""
+    folder.mkdir(exist_ok=True)
+    tempfile.tempdir = str(folder)
+    compare = job.compare
+
+    def compare_and_note(*arguments: Any, **named: Any) -> Any:
+        seen.write_text("".join(path.name for path in folder.iterdir()))
+        return compare(*arguments, **named)
+
+    job.compare = compare_and_note
+
+
 def test_the_folder_that_it_works_in_is_removed(story: Path, tmp_path: Path) -> None:
-    """In a process of its own: that of other tests remembers where temporary files go."""
     for arguments, code in ((["--var=deduction_rounding=down"], 0), (["--owner=1"], 2)):
-        ended = subprocess.run(
-            [str(CALLBILL), "simulate", *places(story), *arguments],
-            env=os.environ | {"TMPDIR": str(tmp_path)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        seen = tmp_path / f"seen-{code}"
+        before = partial(watch_temporary_folder, tmp_path / "temporary", seen)
+        ended = callbill("simulate", *places(story), *arguments, before=before)
         assert ended.returncode == code, ended.stderr
-        assert list(tmp_path.iterdir()) == []
+        assert seen.read_text().startswith("callbill-simulate-")
+        assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_what_is_not_sealed_does_not_count(story: Path, tmp_path: Path) -> None:

@@ -166,13 +166,11 @@ def test_lines_of_before_are_shared_out_too(after: Path) -> None:
     assert str(first) in manifest(after)["settlement_hashes"]
 
 
-@pytest.mark.parametrize("makes_it_anew", ["rebuild", "run"])
-def test_a_lost_warehouse_is_made_anew(
-    old: Path, after: Path, makes_it_anew: str, tmp_path: Path
-) -> None:
+def test_a_lost_warehouse_is_made_anew(name: str, old: Path, after: Path, tmp_path: Path) -> None:
+    """By a rebuild, or by the next run."""
     place = copy_of(old, tmp_path)
     lose_warehouse(place)
-    if makes_it_anew == "rebuild":
+    if name == "dirty":
         succeed(callbill("rebuild", *places(place)))
     settle_next_night(place)
     hashes = ("settlement_hashes", "table_hashes")

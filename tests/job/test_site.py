@@ -282,17 +282,27 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_a_run_did_not_change_is_linked(nights: Path, tmp_path: Path) -> None:
-    def files() -> dict[str, int]:
-        folder = data_of(nights)
+    """Also sums of months: those of a month whose bills or calls changed are asked for again, and
+    those that set a month beside the one before if either changed."""
+
+    def sums() -> dict[str, int]:
         return {
-            path.relative_to(folder).as_posix(): path.stat().st_ino
-            for path in folder.glob("*/*.js")
+            f"{name.split('/')[0]} {name.split('/')[1].split('-')[0]}": file
+            for name, file in folder_of(nights, "2026-*/*-*.json").items()
         }
 
-    before = files()
+    before, sums_before = folder_of(nights, "*/*.js"), sums()
+    assert set(sums_before) == {
+        *("2026-03 totals", "2026-03 used", "2026-04 totals", "2026-04 used"),
+        *("2026-04 changes", "2026-04 callers"),
+    }
     settle(nights, date(2026, 5, 3))
     check_against_one_written_anew(nights, tmp_path)
-    after = files()
+    after, sums_after = folder_of(nights, "*/*.js"), sums()
+    # May is new. It has not ended, so it is not set beside April.
+    assert {name for name in sums_after if sums_after[name] != sums_before.get(name)} == {
+        *("2026-05 totals", "2026-05 used")
+    }
     linked = {name for name in before if after[name] == before[name]}
     assert {name.split("/")[0] for name in linked} == {"2026-03", "2026-04", "accounts"}
     assert len([name for name in before if name.startswith("2026-03")]) > 3
@@ -310,7 +320,7 @@ def test_what_a_run_did_not_change_is_linked(nights: Path, tmp_path: Path) -> No
     write(nights / "landing/call_logs/arrived_on=2026-05-04/calls.jsonl", json_lines(late))
     settle(nights, date(2026, 5, 4))
     check_against_one_written_anew(nights, tmp_path)
-    last = files()
+    last, sums_last = folder_of(nights, "*/*.js"), sums()
     written = {name for name in last if last[name] != after.get(name)}
     # Of the two months what is of this account, and the list of the month whose bills changed.
     months_written = [name.split("/")[0] for name in written if not name.startswith("accounts")]
@@ -320,79 +330,65 @@ def test_what_a_run_did_not_change_is_linked(nights: Path, tmp_path: Path) -> No
     assert [row[3:] for row in usage] == [["2", "1", "1", "0"]]
     [line] = accounts_given(nights, "2026-05")[HOSTILE[0]]["lines"]
     assert line[3] == "correction"
-
-
-def test_sums_of_months_that_a_run_did_not_change_are_linked(tmp_path: Path) -> None:
-    """Those of a month whose bills or calls changed are asked for again, and those that set a month
-    beside the one before if either changed."""
-    for day, month in ((date(2026, 3, 11), "march"), (date(2026, 4, 11), "april")):
-        call = record(month, called_at=f"{day}T10:00:00+08:00")
-        write(tmp_path / f"landing/call_logs/arrived_on={day}/calls.jsonl", json_lines(call))
-    settle(tmp_path, date(2026, 5, 2))
-
-    def files() -> dict[str, int]:
-        folder = data_of(tmp_path)
-        return {
-            f"{path.parent.name} {path.name.split('-')[0]}": path.stat().st_ino
-            for path in folder.glob("2026-*/*-*.json")
-        }
-
-    before = files()
-    assert set(before) == {
-        *("2026-03 totals", "2026-03 used", "2026-04 totals", "2026-04 used"),
-        *("2026-04 changes", "2026-04 callers"),
-    }
-    settle(tmp_path, date(2026, 5, 3))
-    assert files() == before
-    # A call of March that failed is on May's bill, which has not ended.
-    late = record("march", called_at="2026-03-11T10:00:00+08:00", error_code="InternalError")
-    write(tmp_path / "landing/call_logs/arrived_on=2026-05-04/calls.jsonl", json_lines(late))
-    settle(tmp_path, date(2026, 5, 4))
-    check_against_one_written_anew(tmp_path, tmp_path / "anew")
-    after = files()
-    assert {name for name in after if after[name] != before.get(name)} == {
+    assert {name for name in sums_last if sums_last[name] != sums_after.get(name)} == {
         *("2026-03 totals", "2026-03 used", "2026-05 totals", "2026-05 used", "2026-04 changes")
     }
     used = {
         row["usage_month"]: row
-        for row in facts_of(site_of(tmp_path) / "index.html")["tables"]["used"]
+        for row in facts_of(site_of(nights) / "index.html")["tables"]["used"]
     }
     assert used["2026-03"]["calls_failed"] == "1"
+    # A night in which nothing came leaves all sums.
+    settle(nights, date(2026, 5, 5))
+    assert sums() == sums_last
 
 
-def test_a_contract_writes_its_account_and_the_months_that_it_reprices(tmp_path: Path) -> None:
+MANY = [f"20000000{n:04d}" for n in range(40)]
+
+
+def folder_of(place: Path, pattern: str) -> dict[str, int]:
+    """Files of the site's data, to see which were written again."""
+    folder = data_of(place)
+    return {
+        path.relative_to(folder).as_posix(): path.stat().st_ino for path in folder.glob(pattern)
+    }
+
+
+def test_contracts_and_bills_of_the_vendors_write_what_they_are_of(tmp_path: Path) -> None:
     """What was billed of March is on April's bill at another price: March's page leads there. The
-    account's page has the contract, also one that reprices nothing."""
-    owners = [f"20000000{n:04d}" for n in range(40)]
+    account's page has the contract, also one that reprices nothing. Bills of the vendor's come for
+    old months, and again: what they do not change is linked."""
     write(
         tmp_path / "landing/call_logs/arrived_on=2026-03-11/calls.jsonl",
         json_lines(*(record(owner, owner_uin=owner, called_at="2026-03-10T10:00:00+08:00")
-                     for owner in owners)),
+                     for owner in MANY)),
     )  # fmt: skip
+    whole = vendor_bills.bill([vendor_bills.row(owner, "2026-03-10", 1) for owner in MANY])
+    write(tmp_path / "landing/vendor_bills/arrived_on=2026-04-02/bill.csv", whole)
     settle(tmp_path, date(2026, 4, 2))
-
-    def files() -> dict[str, int]:
-        folder = data_of(tmp_path)
-        return {
-            path.relative_to(folder).as_posix(): path.stat().st_ino
-            for path in folder.glob("*/[0-9]*.js")
-        }
-
     of = {"component_code": "wimgs_search_by_text", "effective_to": None}
     nights = (
         # Of March, and of next year.
-        (date(2026, 4, 3), owners[7], "2026-03-01", "0.90000000", ("2026-03", "2026-04")),
-        (date(2026, 4, 4), owners[8], "2027-01-01", "0.80000000", ()),
+        (date(2026, 4, 3), MANY[7], "2026-03-01", "0.90000000", ("2026-03", "2026-04")),
+        (date(2026, 4, 4), MANY[8], "2027-01-01", "0.80000000", ()),
     )
-    before = files()
+    again = vendor_bills.bill([vendor_bills.row(MANY[9], "2026-03-10", 2)])
+    before = folder_of(tmp_path, "*/[0-9]*.js")
+    reconciled = folder_of(tmp_path, "reconciled-2026-03/*.js")
+    assert len(reconciled) > 5
     for day, owner, effective_from, discount, months_written in nights:
         contract = {**of, "owner_uin": owner, "effective_from": effective_from,
                     "discount": discount}  # fmt: skip
         write(tmp_path / f"landing/contracts/arrived_on={day}/contract.jsonl", json_lines(contract))
+        # The vendor's bill of March is held against what was billed of March.
+        differs = set()
+        if not months_written:
+            write(tmp_path / f"landing/vendor_bills/arrived_on={day}/again.csv", again)
+            differs = {f"reconciled-2026-03/{share_of(tmp_path, MANY[9])}.js"}
         settle(tmp_path, day)
-        after = files()
+        after = folder_of(tmp_path, "*/[0-9]*.js")
         share = share_of(tmp_path, owner)
-        assert {name for name in after if after[name] != before.get(name)} == {
+        assert {name for name in after if after[name] != before.get(name)} == differs | {
             f"{folder}/{share}.js" for folder in ("accounts", *months_written)
         }
         [row] = accounts_given(tmp_path, "accounts")[owner]["contracts"]
@@ -406,39 +402,12 @@ def test_a_contract_writes_its_account_and_the_months_that_it_reprices(tmp_path:
             "contract_price": None,
         }
         before = after
-    assert accounts_given(tmp_path, "2026-03")[owners[7]]["later"] == [
+    assert accounts_given(tmp_path, "2026-03")[MANY[7]]["later"] == [
         ["2026-04-01", "rerating", "0", "1", "-0.00600000"]
     ]
-
-
-def test_a_vendors_bill_writes_what_it_is_of(tmp_path: Path) -> None:
-    """Bills of the vendor's come for old months, and again: what they do not change is linked."""
-    owners = [f"20000000{n:04d}" for n in range(40)]
-    write(
-        tmp_path / "landing/call_logs/arrived_on=2026-03-11/calls.jsonl",
-        json_lines(*(record(owner, owner_uin=owner, called_at="2026-03-10T10:00:00+08:00")
-                     for owner in owners)),
-    )  # fmt: skip
-    first = vendor_bills.bill([vendor_bills.row(owner, "2026-03-10", 1) for owner in owners])
-    write(tmp_path / "landing/vendor_bills/arrived_on=2026-04-02/bill.csv", first)
-    settle(tmp_path, date(2026, 4, 2))
-
-    def files() -> dict[str, int]:
-        folder = data_of(tmp_path) / "reconciled-2026-03"
-        return {path.name: path.stat().st_ino for path in folder.glob("*.js")}
-
-    before = files()
-    assert len(before) > 5
-    settle(tmp_path, date(2026, 4, 3))
-    assert files() == before
-    again = vendor_bills.bill([vendor_bills.row(owners[7], "2026-03-10", 2)])
-    write(tmp_path / "landing/vendor_bills/arrived_on=2026-04-04/again.csv", again)
-    settle(tmp_path, date(2026, 4, 4))
-    after = files()
-    assert {name for name in after if after[name] != before[name]} == {
-        *(f"{share_of(tmp_path, owners[7])}.js", "list-0.js")
-    }
-    [row] = accounts_given(tmp_path, "reconciled-2026-03")[owners[7]]["reconciled"]
+    last = folder_of(tmp_path, "reconciled-2026-03/*.js")
+    assert "reconciled-2026-03/list-0.js" in {n for n in last if last[n] != reconciled[n]}
+    [row] = accounts_given(tmp_path, "reconciled-2026-03")[MANY[9]]["reconciled"]
     assert dict(zip(COLUMNS["reconciled"], row, strict=True))["vendor_calls"] == "2"
 
 
@@ -448,10 +417,10 @@ def test_months_of_focus_that_a_night_did_not_change_are_linked(nights: Path) ->
     before = {path.parent.name: path.stat().st_ino for path in folder.glob("*/*.parquet")}
     assert set(before) == {f"bill_month=2026-0{n}-01" for n in (3, 4, 5)}
     write(
-        nights / "landing/call_logs/arrived_on=2026-05-05/more.jsonl",
-        json_lines(record("more of may", called_at="2026-05-04T10:00:00+08:00")),
+        nights / "landing/call_logs/arrived_on=2026-05-06/more.jsonl",
+        json_lines(record("more of may", called_at="2026-05-05T10:00:00+08:00")),
     )
-    settle(nights, date(2026, 5, 5))
+    settle(nights, date(2026, 5, 6))
     after = {path.parent.name: path.stat().st_ino for path in folder.glob("*/*.parquet")}
     assert {name for name in after if after[name] != before[name]} == {"bill_month=2026-05-01"}
     files = f"read_parquet('{folder}/*/*.parquet', hive_partitioning = false)"

@@ -69,19 +69,34 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 NIGHTS = (date(2026, 9, 4), date(2026, 9, 5), date(2026, 9, 6))
+LAST = date(2026, 9, 7)
 
 
 @pytest.fixture(scope="module")
 def after(old: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three nights later: nothing new, then the calls again in clean and in their own spelling."""
+    """Some days later: nothing new, then the calls again in clean and in their own spelling, and at
+    last one that failed."""
     place = copy_of(old, tmp_path_factory.mktemp("after"))
     calls = charged_dirty(place)
     assert len(calls) >= 5
     deliver(place, calls, NIGHTS[1], "clean")
     deliver(place, calls, NIGHTS[2], "dirty")
-    for night in NIGHTS:
+    request_id, owner, called_at = of_another_account(calls)
+    failed = record(
+        cleaned(request_id),
+        owner_uin=cleaned(owner),
+        called_at=called_at.isoformat(),
+        error_code="InternalError",
+    )
+    write(place / f"landing/call_logs/arrived_on={LAST}/failed.jsonl", json_lines(failed))
+    for night in (NIGHTS[1], LAST):
         succeed(run_job(place, "--through", night))
     return place
+
+
+def of_another_account(calls: list[tuple[str, str, datetime]]) -> tuple[str, str, datetime]:
+    """The first whose account was not clean."""
+    return next(call for call in calls if cleaned(call[1]) != call[1])
 
 
 def test_no_call_is_charged_again_or_reversed(old: Path, after: Path) -> None:
@@ -96,8 +111,10 @@ def test_no_call_is_charged_again_or_reversed(old: Path, after: Path) -> None:
     again = [row for row in rows if cleaned(row[1]) in calls]
     assert {row[2:] for row in again} == {("duplicate", 0)}
     assert [row[0] for row in again] == sorted(NIGHTS[1:] * len(calls))
-    new_lines = f"select count(*) from billing.bill_lines where settled_on >= date '{NIGHTS[1]}'"
-    assert query(after, new_lines) == [(0,)]
+    new_lines = (
+        "select count(*) from billing.bill_lines where settled_on between date '{}' and '{}'"
+    )
+    assert query(after, new_lines.format(*NIGHTS[1:])) == [(0,)]
 
 
 def test_what_is_sealed_stays(old: Path, after: Path) -> None:
@@ -106,27 +123,14 @@ def test_what_is_sealed_stays(old: Path, after: Path) -> None:
 
 
 def test_a_failure_reverses_the_call_under_the_account_that_was_charged(
-    after: Path, tmp_path: Path
+    old: Path, after: Path
 ) -> None:
-    place = copy_of(after, tmp_path)
-    [(request_id, owner, called_at), *_] = [
-        call for call in charged_dirty(place) if cleaned(call[1]) != call[1]
-    ]
-    failed = record(
-        cleaned(request_id),
-        owner_uin=cleaned(owner),
-        called_at=called_at.isoformat(),
-        error_code="InternalError",
-    )
-    night = date(2026, 9, 7)
-    write(place / f"landing/call_logs/arrived_on={night}/failed.jsonl", json_lines(failed))
-    succeed(run_job(place, "--through", night))
+    _request_id, owner, _called_at = of_another_account(charged_dirty(old))
     lines = f"""
         select owner_uin, line_type, calls from billing.bill_lines
-        where settled_on = date '{night}'
+        where settled_on = date '{LAST}'
     """
-    assert query(place, lines) == [(owner, "correction", -1)]
-    assert callbill("verify", *places(place)).returncode == 0
+    assert query(after, lines) == [(owner, "correction", -1)]
 
 
 def test_it_holds_without_the_warehouse(after: Path, tmp_path: Path) -> None:

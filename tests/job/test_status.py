@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 from datetime import datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,19 +16,13 @@ import pytest
 
 from tests.support.commands import callbill, succeed
 from tests.support.shared import make_once
-from tests.support.story import OWNER, land, land_story, record
+from tests.support.story import OWNER, land, record, settled_in_a_place
 
 
 @pytest.fixture(scope="module")
 def settled() -> Path:
     """A place in which the story was settled."""
-
-    def make(folder: Path) -> None:
-        succeed(callbill("init", "acme", cwd=folder))
-        land_story(folder / "acme")
-        succeed(callbill("run", "--through", "2026-03-06", cwd=folder / "acme"))
-
-    return make_once("place-for-status", make) / "acme"
+    return settled_in_a_place()
 
 
 @pytest.fixture
@@ -43,6 +38,13 @@ def status(place: Path) -> dict[str, list[str]]:
     for line in ended.stdout.splitlines():
         lines.setdefault(line[:10].strip(), []).append(line[11:])
     return lines
+
+
+def below(place: Path, name: str) -> list[str]:
+    """The lines below one of the screen, up to the next that has a name."""
+    lines = callbill("status", cwd=place).stdout.splitlines()
+    at = next(number for number, line in enumerate(lines) if line[:10].strip() == name)
+    return [line[11:] for line in takewhile(lambda line: not line[:10].strip(), lines[at + 1 :])]
 
 
 def facts(place: Path) -> dict[str, Any]:
@@ -113,29 +115,50 @@ def test_a_run_that_failed_is_named_with_the_last_that_ended_well(place: Path) -
     assert facts(place)["sealed_through"] == "2026-03-06"
 
 
-def test_it_names_what_waits_and_what_is_not_read(place: Path) -> None:
-    land(place, "2026-03-09", record("w-1", "2026-03-08T10:00:00+08:00"))
-    land(place, "2026-03-07", record("w-2", "2026-03-06T10:00:00+08:00"), name="w.jsonl.part")
-    for number in range(7):
-        land(place, "2026-03-07", "x", name=f"{number}.doc")
-    succeed(callbill("run", "--through", "2026-03-07", cwd=place))
-    lines = status(place)
+@pytest.fixture(scope="module")
+def warned(settled: Path) -> Path:
+    """One night later: with files that are left, lines that are rejected, calls that nobody claims
+    and a budget that does not hold."""
+
+    def make(folder: Path) -> None:
+        place = Path(shutil.copytree(settled, folder / "acme", symlinks=True))
+        land(place, "2026-03-09", record("w-1", "2026-03-08T10:00:00+08:00"))
+        land(place, "2026-03-07", record("w-2", "2026-03-06T10:00:00+08:00"), name="w.jsonl.part")
+        for number in range(7):
+            land(place, "2026-03-07", "x", name=f"{number}.doc")
+        with (place / "catalogue/budgets.csv").open("a") as stream:
+            stream.write(f"{OWNER},2026-03,0.10\n")
+        land(
+            place,
+            "2026-03-07",
+            record("b-1", "2026-03-06T10:00:00+08:00", action="Unclaimed"),
+            record("b-2", "2026-03-06T10:00:00+08:00"),
+            *("{", "{{"),
+        )
+        succeed(callbill("run", "--through", "2026-03-07", cwd=place))
+
+    return make_once("status-warned", make) / "acme"
+
+
+def test_it_names_what_waits_and_what_is_not_read(warned: Path) -> None:
+    lines = status(warned)
     folder = "call_logs/arrived_on=2026-03"
     assert lines["waits"] == [
         "2 file(s), as of the last run:",
     ]
-    assert lines[""][:2] == [
+    assert below(warned, "waits") == [
         f"{folder}-09/calls.jsonl, until 2026-03-09",
         f"{folder}-07/w.jsonl.part, until it has its final name",
     ]
     # Of many the first are named, the others are counted.
     assert lines["not read"] == ["7 file(s), as of the last run:"]
-    assert [text.split(":")[0] for text in lines[""][2:7]] == [
+    *named, last = below(warned, "not read")
+    assert [text.split(":")[0] for text in named] == [
         f"{folder}-07/{number}.doc" for number in range(5)
     ]
-    assert lines[""][7:] == ["and 2 more"]
+    assert last == "and 2 more"
     assert lines["unread"] == ["9 file(s) lie in the landing folder unread now"]
-    assert len(facts(place)["files_not_read"]) == 7
+    assert len(facts(warned)["files_not_read"]) == 7
 
 
 def test_files_that_landed_since_the_last_run_are_counted(place: Path) -> None:
@@ -156,19 +179,9 @@ def test_files_that_landed_since_the_last_run_are_counted(place: Path) -> None:
     assert facts(place)["files_unread"] is None
 
 
-def test_files_of_a_candidate_that_was_sealed_are_read(place: Path) -> None:
-    land(place, "2026-03-07", record("u-1", "2026-03-06T10:00:00+08:00"))
-    succeed(callbill("run", "--through", "2026-03-07", "--candidate", cwd=place))
-    assert facts(place)["files_unread"] == 1
-    [name] = [path.name for path in (place / "published/candidates").iterdir()]
-    succeed(callbill("seal", name, cwd=place))
-    assert facts(place)["files_unread"] == 0
-
-
-def test_rejected_lines_are_counted(place: Path) -> None:
-    assert "rejected" not in status(place)
-    land(place, "2026-03-07", record("u-1", "2026-03-06T10:00:00+08:00"), "{", "{{")
-    succeed(callbill("run", "--through", "2026-03-07", cwd=place))
+def test_rejected_lines_are_counted(settled: Path, warned: Path, tmp_path: Path) -> None:
+    assert "rejected" not in status(settled)
+    place = Path(shutil.copytree(warned, tmp_path / "acme", symlinks=True))
     land(place, "2026-03-08", record("u-2", "2026-03-07T10:00:00+08:00"), "{{{")
     succeed(callbill("run", "--through", "2026-03-08", cwd=place))
     said = facts(place)
@@ -176,16 +189,8 @@ def test_rejected_lines_are_counted(place: Path) -> None:
     assert status(place)["rejected"] == ["3 of all that was read, 1 by the last run"]
 
 
-def test_it_warns_of_what_controls_found_and_of_the_catalogue(place: Path) -> None:
-    with (place / "catalogue/budgets.csv").open("a") as stream:
-        stream.write(f"{OWNER},2026-03,0.10\n")
-    land(
-        place,
-        "2026-03-07",
-        record("b-1", "2026-03-06T10:00:00+08:00", action="Unclaimed"),
-        record("b-2", "2026-03-06T10:00:00+08:00"),
-    )
-    succeed(callbill("run", "--through", "2026-03-07", cwd=place))
+def test_it_warns_of_what_controls_found_and_of_the_catalogue(warned: Path, tmp_path: Path) -> None:
+    place = Path(shutil.copytree(warned, tmp_path / "acme", symlinks=True))
     lines = status(place)
     assert "budgets_hold: 1 row(s)" in lines["warns"]
     assert "successful_calls_are_rated: 1 row(s)" in lines["warns"]
@@ -201,17 +206,22 @@ def test_it_warns_of_what_controls_found_and_of_the_catalogue(place: Path) -> No
 
 
 def test_a_candidate_that_waits_for_its_seal_is_named(place: Path) -> None:
-    land(place, "2026-03-07", record("b-1", "2026-03-06T10:00:00+08:00", action="Unclaimed"))
+    """With what its own run found: it is looked at before it is sealed, and said after it, too."""
+    land(place, "2026-03-07", record("b-1", "2026-03-06T10:00:00+08:00", action="Unclaimed"), "{")
+    land(place, "2026-03-07", "x", name="x.doc")
+    land(place, "2026-03-09", record("b-2", "2026-03-08T10:00:00+08:00"))
     ended = callbill("run", "--through", "2026-03-07", "--candidate", cwd=place)
     assert ended.returncode == 0, ended.stderr
     [name] = [path.name for path in (place / "published/candidates").iterdir()]
-    lines, said = status(place), facts(place)
+    lines, before = status(place), facts(place)
     assert lines["candidate"] == [f"{name}, through 2026-03-07: callbill seal {name}"]
-    # With what its own controls found: it is looked at before it is sealed.
     assert "warns successful_calls_are_rated: 1 row(s)" in lines[""]
-    [candidate] = said["candidates"]
+    [candidate] = before["candidates"]
     found = {result["control"] for result in candidate.pop("controls_failed")}
     assert "successful_calls_are_rated" in found
+    [waiting], [not_read] = candidate.pop("files_waiting"), candidate.pop("files_not_read")
+    assert waiting["name"] == "call_logs/arrived_on=2026-03-09/calls.jsonl"
+    assert not_read["name"] == "call_logs/arrived_on=2026-03-07/x.doc"
     assert candidate == {
         "run_id": name,
         "through": "2026-03-07",
@@ -219,17 +229,22 @@ def test_a_candidate_that_waits_for_its_seal_is_named(place: Path) -> None:
         "settle_from": "2026-03-07",
         "calls": 0,
         "deducted_amount": "0.00",
-        "records_rejected": 0,
+        "records_rejected": 1,
         "unbilled_calls": 1,
-        "files_not_read": [],
-        "files_waiting": [],
         "warnings": [],
     }
-    assert said["sealed_through"] == "2026-03-06"
+    assert before["sealed_through"] == "2026-03-06"
+    # The files of a candidate are read once it is sealed; the other two never.
+    assert before["files_unread"] == 3
     succeed(callbill("seal", name, cwd=place))
-    lines = status(place)
+    lines, after = status(place), facts(place)
     assert "candidate" not in lines
     assert lines["sealed"][0].startswith("through 2026-03-07")
+    assert after["files_unread"] == 2
+    for key in ("files_waiting", "files_not_read", "records_rejected", "warnings"):
+        assert after[key] == before[key]
+    assert len(after["files_not_read"]) == len(after["files_waiting"]) == 1
+    assert after["records_rejected"] == 1
 
 
 def test_candidates_say_what_each_has_and_which_is_newest(tmp_path: Path) -> None:
@@ -272,21 +287,6 @@ def test_candidates_say_what_each_has_and_which_is_newest(tmp_path: Path) -> Non
         in (lines[""])
     )
     assert f"warns {first['warnings'][0]}" in lines[""]
-
-
-def test_what_a_candidate_warned_of_stays_after_its_seal(place: Path) -> None:
-    land(place, "2026-03-07", record("b-1", "2026-03-06T10:00:00+08:00"), "{")
-    land(place, "2026-03-07", "x", name="x.doc")
-    land(place, "2026-03-09", record("b-2", "2026-03-08T10:00:00+08:00"))
-    succeed(callbill("run", "--through", "2026-03-07", "--candidate", cwd=place))
-    before = facts(place)
-    [candidate] = before["candidates"]
-    succeed(callbill("seal", candidate["run_id"], cwd=place))
-    after = facts(place)
-    for key in ("files_waiting", "files_not_read", "records_rejected", "warnings"):
-        assert after[key] == before[key]
-    assert len(after["files_not_read"]) == len(after["files_waiting"]) == 1
-    assert after["records_rejected"] == 1
 
 
 def test_a_run_at_work_is_named_and_a_dead_one_is_not(place: Path) -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import duckdb
 import pytest
+from callbill.base.settings import load_settings, load_vars
+from callbill.warehouse import plan
 
-from tests.support.commands import callbill, settle, succeed
+from tests.support.commands import callbill, run_after, settle, succeed
 from tests.support.landing_files import json_lines, record, write
 from tests.support.places import copy_of, places, query, query_warehouse
-from tests.support.project import PROJECT
 from tests.support.vendor_bills import COMPONENT, bill, row
 
 FIRST = date(2026, 3, 3)
@@ -59,20 +58,18 @@ def marks(place: Path) -> list[str]:
     ]
 
 
-def test_views_and_tables_of_a_feed_without_records_stay(two_nights: Path, tmp_path: Path) -> None:
+def test_views_and_tables_of_a_feed_without_records_stay_and_what_is_gone_is_written(
+    two_nights: Path, tmp_path: Path
+) -> None:
     place = marked(two_nights, tmp_path)
+    gone = ("view billing.monthly_changes", "table billing.account_arrears")
+    with duckdb.connect(place / "warehouse.duckdb") as con:
+        for relation in gone:
+            con.execute(f"drop {relation}")
     settle(place, DAYS[2])
     assert marks(place) == ["calendar", "reconciliation"]
-
-
-def test_what_is_gone_is_written(two_nights: Path, tmp_path: Path) -> None:
-    place = copy_of(two_nights, tmp_path)
-    with duckdb.connect(place / "warehouse.duckdb") as con:
-        con.execute("drop view billing.calendar")
-        con.execute("drop table billing.reconciliation")
-    settle(place, DAYS[2])
-    assert query(place, "select count(*) > 0 from billing.calendar") == [(True,)]
-    assert query(place, "from billing.reconciliation") == []
+    for relation in gone:
+        query(place, f"from {relation.split()[1]}")
 
 
 def test_a_night_of_another_kind_writes_all(two_nights: Path, tmp_path: Path) -> None:
@@ -83,23 +80,29 @@ def test_a_night_of_another_kind_writes_all(two_nights: Path, tmp_path: Path) ->
     write(place / f"landing/waivers/arrived_on={DAYS[2]}/a.jsonl", json_lines(waiver))
     settle(place, DAYS[2])
     assert marks(place) == []
+    # They read the same: a simulation takes whichever is compiled to know what to copy.
+    plans = list((place / "warehouse.duckdb.files" / "dbt" / "plans").iterdir())
+    reads = [
+        {model.name: model.reads for model in plan.from_json(path.read_text()).models}
+        for path in plans
+    ]
+    assert len(reads) > 1
+    assert all(read == reads[0] for read in reads)
+
+
+def build_with_dbt(place: Path) -> None:
+    """As `dbt build --select calendar` by hand."""
+    plan.run_dbt(
+        place / "warehouse.duckdb",
+        place / "by-hand",
+        load_vars(load_settings()),
+        *("build", "--select", "calendar"),
+    )
 
 
 def test_a_night_after_dbt_writes_all(two_nights: Path, tmp_path: Path) -> None:
     place = marked(two_nights, tmp_path)
-    dbt = subprocess.run(
-        [Path(sys.executable).with_name("dbt"), "build", "--select", "calendar", "--profiles-dir",
-         ".", "--target-path", tmp_path / "target", "--log-path", tmp_path / "logs"],
-        cwd=PROJECT,
-        env=os.environ | {"CALLBILL_WAREHOUSE": str(place / "warehouse.duckdb"),
-                          "CALLBILL_WAREHOUSE_FILES": str(place / "warehouse.duckdb.files"),
-                          "DO_NOT_TRACK": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )  # fmt: skip
-    assert dbt.returncode == 0, dbt.stdout
-    settle(place, DAYS[2])
+    succeed(run_after(partial(build_with_dbt, place), place, "--through", DAYS[2]))
     assert marks(place) == []
 
 
@@ -110,7 +113,6 @@ def test_a_bill_of_the_vendor_comes_and_goes(two_nights: Path, tmp_path: Path) -
     settle(place, DAYS[2])
     assert query(place, "select vendor_calls from billing.reconciliation where vendor_calls > 0")
     succeed(callbill("quarantine", *places(place), file, "--reason=planted"))
-    settle(place, DAYS[3])
-    assert query(place, "from billing.reconciliation") == []
-    settle(place, DAYS[4])
-    assert query(place, "from billing.reconciliation") == []
+    for night in DAYS[3:]:
+        settle(place, night)
+        assert query(place, "from billing.reconciliation") == []

@@ -1,27 +1,34 @@
 """For each control a fault that it must catch, and the night in which it is planted.
 
 Ten days are sealed, and the files of the 1st of April have arrived. Without a fault that night
-passes all controls.
+passes all controls. A night costs more than all faults in it, so some are planted together:
+each control then has to find the rows of its own fault, and no others.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Iterable
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
+from callbill.base.errors import CallbillError
+from callbill.jobs import run
 
 from tests.support.commands import run_job
 from tests.support.landing_files import csv_file, json_lines, record, write
-from tests.support.places import unpublishable
+from tests.support.places import copy_of, last_run
 from tests.support.project_copy import ProjectCopy
 from tests.support.shared import make_once
 
 SEALED, NIGHT = date(2026, 3, 31), date(2026, 4, 1)
 AGREED, PREPAID, THIRD = "100000000501", "100000000502", "100000000503"
+HOSTILE = "<script>alert(1)</script>&$name"
 TONIGHT = f"call_logs/arrived_on={NIGHT}/calls.jsonl"
 
 
@@ -113,14 +120,17 @@ def event(event_id: str, kind: str, amount: str | None, owner: str = PREPAID) ->
 
 @dataclass(frozen=True)
 class Fault:
-    """Something wrong, planted by `plant`. `beside` are controls that fail as well."""
+    """Something wrong, planted by `plant`. The control finds `rows`. `beside` are controls that
+    fail as well, with the rows that they find."""
 
     what: str
     plant: Callable[[Path, ProjectCopy], None]
-    beside: frozenset[str] = frozenset()
+    beside: Mapping[str, int] = field(default_factory=dict)
     vars: dict[str, int] = field(default_factory=dict)
     rows: int = 1
-    """How many rows a warning finds."""
+
+    def expected(self, control_id: str) -> Counter[str]:
+        return Counter({control_id: self.rows, **self.beside})
 
 
 def model(
@@ -168,18 +178,25 @@ def loaded_and_then(statement: str) -> Callable[[Path, ProjectCopy], None]:
     """A change by hand, after a run that loaded tonight's files and failed."""
 
     def plant(place: Path, project: ProjectCopy) -> None:
-        with unpublishable(place):
-            assert run_job(place, "--through", NIGHT).returncode == 1
+        assert run_job(place, "--through", NIGHT, before=_build_nothing).returncode == 4
         in_warehouse(statement)(place, project)
 
     return plant
+
+
+def _build_nothing() -> None:
+    def fail(*_arguments: object) -> None:
+        raise CallbillError("the models cannot be built")
+
+    run.build_models = fail  # type: ignore[assignment]
 
 
 FAULTS = {
     "no_failed_call_billed": Fault(
         "the error code of a record is not looked at",
         model("models/staging/stg_call_logs.sql", "call_logs.error_code is not null\n", "false\n"),
-        frozenset({"no_account_charged_beyond_its_records"}),
+        {"no_account_charged_beyond_its_records": 1},
+        rows=3,
     ),
     "no_call_billed_twice": Fault(
         "earlier nights are not looked at",
@@ -188,7 +205,7 @@ FAULTS = {
             "        {{ is_within_horizon() }}\n        and request_hash in (select due",
             "        false and request_hash in (select due",
         ),
-        frozenset({"no_failed_call_billed"}),
+        {"no_failed_call_billed": 1},
     ),
     "one_row_per_call_and_date": Fault(
         "a call that came once is also among those that came again",
@@ -198,7 +215,7 @@ FAULTS = {
             "    from calls_again\n    union all\n"
             "    select * from calls_once where error_code is not null\n)",
         ),
-        frozenset({"records_due_are_in_calls"}),
+        {"records_due_are_in_calls": 1},
     ),
     "lines_read_are_accounted_for": Fault(
         "a file is noted with a line more than was loaded of it",
@@ -227,7 +244,8 @@ FAULTS = {
     "lines_are_the_calls_behind_them": Fault(
         "a single call makes no line",
         model("models/marts/bill_lines.sql", "where charged <> 0", "where charged > 1"),
-        frozenset({"daily_usage_adds_up"}),
+        {"daily_usage_adds_up": 2},
+        rows=2,
     ),
     "one_line_per_key": Fault(
         "each sub-account has a line of its own",
@@ -236,7 +254,7 @@ FAULTS = {
             "group by settled_on, owner_uin, component_code, usage_date",
             "group by settled_on, owner_uin, component_code, usage_date, operate_uin",
         ),
-        frozenset({"shares_are_their_lines"}),
+        {"shares_are_their_lines": 2},
     ),
     "no_account_charged_beyond_its_records": Fault(
         "the sub-account is taken for the account",
@@ -253,6 +271,7 @@ FAULTS = {
             "used.owner_uin = contracts.owner_uin\n                and ",
             "",
         ),
+        rows=3,
     ),
     "lines_are_dated_right": Fault(
         "a month closes a day early",
@@ -265,6 +284,7 @@ FAULTS = {
                 "< date_trunc('month', usage_date) + interval 1 month",
             ),
         ),
+        rows=4,
     ),
     "line_arithmetic": Fault(
         "fees are rounded to 7 decimals",
@@ -295,6 +315,7 @@ FAULTS = {
                 ),
             ]
         ),
+        rows=4,
     ),
     "packages_hold_their_draws": Fault(
         "a package has more than was bought",
@@ -363,6 +384,7 @@ FAULTS = {
             "cast(used.list_cost - used.rated_amount as",
             "cast(used.rated_amount as",
         ),
+        rows=3,
     ),
     "daily_usage_adds_up": Fault(
         "a duplicate counts as billed once more",
@@ -371,6 +393,7 @@ FAULTS = {
             "        -count(*) as calls\n",
             "        -count(*) filter (where previous_outcome <> 'billed') as calls\n",
         ),
+        rows=2,
     ),
     "sealed_dates_unchanged": Fault(
         "a row of a sealed date was changed",
@@ -385,7 +408,7 @@ FAULTS = {
             f"contracts/arrived_on={NIGHT}/contracts-1.csv",
             csv_file([contract(THIRD, component_code="wimg_search_by_text", discount="0.9")]),
         ),
-        frozenset({"terms_fit_an_account"}),
+        {"terms_fit_an_account": 1},
     ),
     "terms_fit_an_account": Fault(
         "a digit is missing in an account number",
@@ -432,6 +455,7 @@ FAULTS = {
             "rows unbounded preceding)",
             "rows between 1 preceding and current row)",
         ),
+        rows=11,
     ),
     "ledger_deducts_what_was_settled": Fault(
         "what was rated is deducted",
@@ -440,6 +464,7 @@ FAULTS = {
             "-settlements.deducted_amount as amount",
             "-settlements.rated_amount - 0.01 as amount",
         ),
+        rows=11,
     ),
     "service_status_is_whole": Fault(
         "intervals end with the day",
@@ -448,6 +473,7 @@ FAULTS = {
             "lead(valid_from) over (partition by owner_uin order by valid_from) as valid_to",
             "valid_from + interval 1 day as valid_to",
         ),
+        rows=2,
     ),
     "no_service_without_standing": Fault(
         "calls of an account that never was activated",
@@ -461,7 +487,7 @@ FAULTS = {
         "another account's log tells of a call as its own",
         landed(
             f"call_logs/arrived_on={NIGHT}/more-1.jsonl",
-            json_lines(call("d", AGREED, SEALED)),
+            json_lines(call("d", HOSTILE, SEALED)),
         ),
     ),
     "request_ids_are_of_one_component": Fault(
@@ -543,3 +569,72 @@ FAULTS = {
         model("seeds/budgets.csv", "amount\n", "amount\nall,,0.01\n"),
     ),
 }
+
+# Errors that are planted together. None of a night changes what the controls of the others find.
+NIGHTS: tuple[tuple[str, ...], ...] = (
+    (
+        "lines_read_are_accounted_for",
+        "shares_are_their_lines",
+        "adjustments_balance",
+        "monthly_bills_balance",
+        "daily_usage_adds_up",
+        "sealed_dates_unchanged",
+        "ledger_adds_up",
+    ),
+    (
+        "records_due_are_in_calls",
+        "lines_are_dated_right",
+        "line_arithmetic",
+        "settlements_are_their_lines",
+        "service_status_is_whole",
+    ),
+    (
+        "packages_hold_their_draws",
+        "waivers_take_back_what_stands",
+        "dispositions_match_calls_billed",
+        "ledger_deducts_what_was_settled",
+    ),
+    ("calls_are_on_their_steps", "no_account_charged_beyond_its_records"),
+    (
+        "no_failed_call_billed",
+        "one_row_per_call_and_date",
+        "lines_are_the_calls_behind_them",
+    ),
+    (
+        "no_call_billed_twice",
+        "one_line_per_key",
+        "usage_is_billed_at_the_price_in_force",
+    ),
+)
+
+
+def hash_of(folder: Path) -> str:
+    """Names and contents of all files of a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        digest.update(str(path.relative_to(folder)).encode())
+        if path.is_file():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def check_stopped(folder: Path, *control_ids: str) -> None:
+    """The faults of some errors, planted in one night: each control finds its rows, no other finds
+    any, and nothing is published."""
+    place = copy_of(night_before(), folder)
+    project = ProjectCopy.in_folder(folder / "project")
+    expected: Counter[str] = Counter()
+    for control_id in control_ids:
+        FAULTS[control_id].plant(place, project)
+        expected += FAULTS[control_id].expected(control_id)
+    current = (place / "published" / "current").readlink()
+    released = hash_of(place / "published" / "releases" / current.name)
+
+    ended = project.run_job(place, "--through", NIGHT)
+
+    assert ended.returncode == 1, ended.stderr
+    found = re.findall(r"(\w+) \((\d+) rows\)", ended.stderr.rpartition("controls failed: ")[2])
+    assert {control_id: int(rows) for control_id, rows in found} == expected, ended.stderr
+    assert set(last_run(place)["controls_failed"]) == expected.keys()
+    assert (place / "published" / "current").readlink() == current
+    assert hash_of(place / "published" / "releases" / current.name) == released

@@ -277,7 +277,7 @@ def check_csv(place: Path, contents: Sequence[bytes]) -> None:
 # Examples are lists of 20. What differs is named where it does: making a failing list smaller would
 # take minutes.
 a_few = settings(
-    max_examples=4,
+    max_examples=2,
     phases=[Phase.generate],
     derandomize=True,
     database=None,

@@ -1,15 +1,16 @@
 """Has libraries remember what they work out again and again in runs that are forked from a process.
 
 Templates are compiled once, the project's files and the versions of packages are read once. dbt
-makes no messages of its events, which a run has it keep to itself.
+makes no messages of its events, which a run has it keep to itself, and parses nothing again for
+other vars.
 """
 
 from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable
-from functools import cache, cached_property
-from importlib.metadata import Distribution
+from functools import cache
+from importlib.metadata import version
 from types import CodeType
 from typing import Any
 
@@ -17,8 +18,12 @@ import jinja2
 import parsedatetime
 import yaml
 from callbill.base import yaml_files
+from callbill.release import writing
 from callbill.release.site import dbt_docs
+from callbill.tasks import look
 from callbill.warehouse import dbt, opening, plan
+from dbt.contracts.graph.manifest import Manifest
+from dbt.parser.manifest import ManifestLoader
 from dbt_common.behavior_flags import BehaviorFlagRendered
 from dbt_common.events.base_types import BaseEvent
 from dbt_common.events.event_manager import EventManager
@@ -50,6 +55,7 @@ def make() -> None:
     _compile_once()
     _read_once()
     _leave_out_events()
+    _parse_once_for_all_vars()
     # To try it takes half the time of writing a small database, and it is for long texts.
     opening._SESSION["disabled_compression_methods"] = "fsst"
     # The same reader, in C.
@@ -105,9 +111,9 @@ def _read_once() -> None:
 
     yaml_files.parse_yaml = parse_once
     plan.files_hash = dbt_docs.files_hash = hash_once
-    metadata = cached_property(Distribution.metadata.fget)  # type: ignore[attr-defined]
-    metadata.__set_name__(Distribution, "metadata")
-    Distribution.metadata = metadata  # type: ignore[method-assign, assignment]
+    version_once = cache(version)
+    for module in (dbt_docs, look, plan, writing):
+        module.version = version_once  # type: ignore[attr-defined]
 
 
 def _leave_out_events() -> None:
@@ -119,3 +125,15 @@ def _leave_out_events() -> None:
 
     BaseEvent.__init__ = without_words  # type: ignore[method-assign]
     EventManager.fire_event = fire_nothing  # type: ignore[method-assign]
+
+
+def _parse_once_for_all_vars() -> None:
+    """Models ask for vars in their SQL alone (test_compiled_models.py holds it), which dbt renders
+    when it compiles them."""
+    is_parsable = ManifestLoader.is_partial_parsable
+
+    def is_parsable_by_any_vars(self: ManifestLoader, manifest: Manifest) -> Any:
+        manifest.state_check.vars_hash = self.manifest.state_check.vars_hash
+        return is_parsable(self, manifest)
+
+    ManifestLoader.is_partial_parsable = is_parsable_by_any_vars  # type: ignore[method-assign]

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from tests.support.commands import callbill, settle, succeed
+from tests.support.shared import make_once
 
 OWNER = "100000000071"
 
@@ -89,3 +95,62 @@ def entries(place: Path) -> dict[str, tuple[int, int]]:
         for path in place.rglob("*")
         if path.is_file() and ".lock" not in path.name
     }
+
+
+# --- places in which the story was settled; nobody changes them ---
+
+
+def settled_at_once() -> Path:
+    """In one run."""
+
+    def make(place: Path) -> None:
+        land_story(place)
+        settle(place, "2026-03-06")
+
+    return make_once("story-at-once", make)
+
+
+def settled_by_night() -> Path:
+    """Day by day through 6 March, with a reader that held the first release open."""
+    return _nights() / "place"
+
+
+def settled_before_the_last_night() -> Path:
+    """Day by day through 5 March."""
+    return _nights() / "before"
+
+
+def _nights() -> Path:
+    def make(folder: Path) -> None:
+        place = folder / "place"
+        land_story(place)
+        settle(place, "2026-03-02")
+        database = place / "published" / "current" / "callbill.duckdb"
+        reader = subprocess.Popen(
+            [sys.executable, "-c", READER, str(database)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "3\n"
+        for day in (3, 4, 5):
+            settle(place, f"2026-03-0{day}")
+        shutil.copytree(place, folder / "before", symlinks=True)
+        settle(place, "2026-03-06")
+        out, _ = reader.communicate("again\n", timeout=60)
+        assert out == "3\n"
+
+    return make_once("story-by-night", make)
+
+
+def settled_in_a_place() -> Path:
+    """In a place that `callbill init` made, in one run from a folder below it."""
+
+    def make(folder: Path) -> None:
+        place = folder / "acme"
+        succeed(callbill("init", "acme", cwd=folder))
+        land_story(place)
+        succeed(callbill("run", "--through", "2026-03-06", cwd=place / "shapes"))
+
+    return make_once("story-in-a-place", make) / "acme"

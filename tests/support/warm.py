@@ -1,4 +1,5 @@
-"""What a process has done before tests fork runs of the product from it: a small run.
+"""What a process has done before tests fork runs of the product from it: a small run, and the
+imports of all commands.
 
 Half of a small run's time goes into what a process does once: imports, and what dbt and Great
 Expectations work out when they are first used.
@@ -8,13 +9,18 @@ from __future__ import annotations
 
 import gc
 import os
+import pkgutil
 from contextlib import redirect_stderr, redirect_stdout
 from datetime import date
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import polars  # noqa: F401  verify needs it
+import callbill
+import openpyxl  # noqa: F401  as the next two, imported where few commands need it
+import polars  # noqa: F401
+import reportlab.platypus  # noqa: F401
 from callbill.base import stopping
 from callbill.base.progress import Reporter
 from callbill.base.settings import load_settings
@@ -35,6 +41,8 @@ def _run_once(place: Path) -> None:
     parsed.lend(Path(os.environ["TESTS_PARSED_MODELS"]))
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         run_job(settings, Reporter(json_logs=True))
+    for module in pkgutil.walk_packages(callbill.__path__, "callbill."):
+        import_module(module.name)
     # A run that publishes defers stop signals, and its process ends soon after.
     stopping._is_deferred = False
     gc.collect()

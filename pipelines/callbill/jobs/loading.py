@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
 from itertools import count
-from pathlib import Path
 
-from callbill.base.errors import CallbillError, UsageError
+from callbill.base.errors import CallbillError
 from callbill.base.places import is_in_store, shown
 from callbill.base.settings import BillingVars, Settings
 from callbill.ingest.announcements import keep_announcements
@@ -26,13 +25,12 @@ from callbill.ingest.incoming import (
     incoming_retries,
     lacking_retries,
     list_incoming,
-    missed_files,
     record_missing_files,
-    waiting_files,
 )
 from callbill.ingest.landing import LandingFile, Skipped, Waiting, list_landing
 from callbill.ingest.shape_files import declarations_of, load_shapes, shape_names
 from callbill.ingest.withdrawals import withdraw_as_released
+from callbill.jobs.unread import check_is_landing
 from callbill.release.checkpoint import ArchivedFile, newest_checkpoint
 from callbill.tasks.connection import share_of_machine
 from callbill.tasks.digest import digest_all
@@ -86,7 +84,7 @@ def load_landing(
         away.keys(),
     )
     if not archived:
-        _check_is_landing(landing, listing.skipped, found.missed)
+        check_is_landing(landing, listing.skipped, found.missed)
     record_missing_files(warehouse, {file.name for file in listing.files}, through, away.keys())
     report = LoadReport(
         skipped=[*listing.skipped, *found.skipped], waiting=[*found.waiting, *listing.waiting]
@@ -138,41 +136,6 @@ def load_landing(
     report.accepted -= verdicts
     report.rejected += verdicts
     return report
-
-
-def list_unread(
-    warehouse: Warehouse,
-    settings: Settings,
-    billing_vars: BillingVars,
-    through: date,
-    first_open: date | None,
-    released: Mapping[FileKey, SourceLoad],
-    *,
-    archived: bool = False,
-) -> LoadReport:
-    """What a run leaves in the landing folder if it reads nothing, because nothing is due.
-
-    Raises UsageError as `load_landing` does.
-    """
-    landing = settings.landing
-    names = shape_names(load_shapes(settings.shapes))
-    listing = list_landing(landing, names, billing_vars.zone)
-    checkpoint = newest_checkpoint(settings.published)
-    away = checkpoint.archived_by_key.keys() if checkpoint else frozenset()
-    if not archived:
-        _check_is_landing(landing, listing.skipped, missed_files(warehouse, listing.files, away))
-    waiting = waiting_files(warehouse, listing.files, through, first_open, released)
-    return LoadReport(skipped=listing.skipped, waiting=[*waiting, *listing.waiting])
-
-
-def _check_is_landing(landing: Path, skipped: Sequence[Skipped], missed: Sequence[str]) -> None:
-    """Raises UsageError if earlier files are missed, and not one of them is there unread."""
-    if missed and not {one.name for one in skipped} & set(missed):
-        raise UsageError(
-            f"landing folder {shown(landing)} has none of the {len(missed)} file(s) that were "
-            f"loaded from it before, such as {missed[0]}: name the right folder with --landing, "
-            "or say --archived if they were moved away on purpose"
-        )
 
 
 def _archived_that_came_back(

@@ -24,7 +24,7 @@ from callbill.base.settings import BillingVars, Settings
 from callbill.jobs.loading import load_landing
 from callbill.jobs.locks import run_lock
 from callbill.jobs.restoring import restore_where_needed
-from callbill.jobs.run import check_landing, settle_dates
+from callbill.jobs.run import check_landing
 from callbill.jobs.sealing import (
     adopted_warehouse,
     check_all_loaded,
@@ -33,6 +33,7 @@ from callbill.jobs.sealing import (
     copy_release_history,
     record_catalogue,
 )
+from callbill.jobs.settling import settle_dates
 from callbill.jobs.summary import RunSummary, record_end, record_start
 from callbill.release.differences import differences_from_release
 from callbill.release.manifest import Manifest

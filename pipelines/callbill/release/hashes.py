@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -30,7 +30,7 @@ import duckdb
 
 from callbill.base import rules
 from callbill.base.sql import identifier, literal
-from callbill.release.marts import dated_marts, hashed_marts
+from callbill.release.marts import dated_marts, dated_tables, hashed_marts
 from callbill.warehouse.layout import CALLS, Layout
 from callbill.warehouse.warehouse import Warehouse
 
@@ -169,10 +169,9 @@ def refresh_hashes(warehouse: Warehouse, groups: Sequence[str] = ()) -> None:
         con.execute("select settled_on, hash_recipe from ops.sealed_settlements").fetchall()
     )
     _refresh_calls(con, warehouse.layout, recipes, groups)
-    for mart in hashed_marts():
+    for mart in dated_tables():
         # A checkpoint of an earlier version does not have a mart of a later one.
-        is_here = warehouse.has("billing", mart.name)
-        if mart.hashed_by and mart.name != "calls" and is_here:
+        if mart.hashed_by and warehouse.has("billing", mart.name):
             by_date = recipes if mart.hashed_by == "settled_on" else {}
             _refresh_rows(con, mart.name, mart.hashed_by, by_date)
     con.execute(
@@ -218,17 +217,20 @@ def refresh_hashes(warehouse: Warehouse, groups: Sequence[str] = ()) -> None:
 def table_hashes(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """The content hash of each published table, as of the last `refresh_hashes`."""
     hashes = {}
+    by_date = {
+        table: (rows, total)
+        for table, rows, total in con.execute(
+            "select table_name, sum(rows), sum(total) from ops.fingerprints group by table_name"
+        ).fetchall()
+    }
     for mart in hashed_marts():
         table = mart.name
         if mart.hashed_by:
-            query = (
-                "select coalesce(sum(rows), 0), coalesce(sum(total), 0) from ops.fingerprints"
-                f" where table_name = {literal(table)}"
-            )
+            rows, total = by_date.get(table, (0, 0))
         else:
             number = row_hash_sql(_columns(con, table, rules.HASH_RECIPE))
             query = f"select count(*), coalesce(sum({number}::hugeint), 0) from billing.{table}"
-        rows, total = con.execute(query).fetchall()[0]
+            [(rows, total)] = con.execute(query).fetchall()
         hashes[table] = hashlib.sha256(f"{table}:{rows}:{total}".encode()).hexdigest()
     return hashes
 
@@ -313,15 +315,9 @@ def _write_fingerprints(con: duckdb.DuckDBPyConnection, days: list[date], counte
 def _refresh_rows(
     con: duckdb.DuckDBPyConnection, table: str, day: str, recipes: Mapping[date, int]
 ) -> None:
-    """Refresh the fingerprints of a table, whose column `day` has the day of a row.
-
-    A day is unchanged if the sum of DuckDB's own hashes of its rows is. Those cost a tenth.
-    """
-    hashed = ", ".join(map(identifier, figure_columns(con, table)))
-    seen = f"""
-        select {day} as day, version() || ':' || count(*) || ':' || sum(hash({hashed})) as seen
-        from billing.{table} group by {day}
-    """
+    """Refresh the fingerprints of a table, whose column `day` has the day of a row."""
+    columns = [(row[0], row[1]) for row in con.execute(f"describe billing.{table}").fetchall()]
+    seen = seen_sql(f"billing.{table}", [name for name, _type in columns], day)
     by_recipe: defaultdict[int, list[date]] = defaultdict(list)
     for changed_day in _delete_changed_days(con, table, seen, []):
         by_recipe[recipes.get(changed_day, rules.HASH_RECIPE)].append(changed_day)
@@ -331,13 +327,26 @@ def _refresh_rows(
             insert into ops.fingerprints
             select
                 {literal(table)}, seen_days.day, any_value(seen_days.seen), count(*),
-                sum({row_hash_sql(_columns(con, table, recipe))}::hugeint)
+                sum({row_hash_sql(_covered(columns, table, recipe))}::hugeint)
             from billing.{table} as t inner join seen_days on t.{day} = seen_days.day
             where list_contains(?, seen_days.day)
             group by seen_days.day
             """,
             [days],
         )
+
+
+def seen_sql(table: str, columns: Iterable[str], day: str) -> str:
+    """SQL for the days of a table, whose column `day` has the day of a row, with a text `seen` that
+    changes when the day's rows do, names from seeds included.
+
+    It has the sum of DuckDB's own hashes of the rows. Those cost a tenth of ours.
+    """
+    hashed = ", ".join(map(identifier, columns))
+    return f"""
+        select {day} as day, version() || ':' || count(*) || ':' || sum(hash({hashed})) as seen
+        from {table} group by {day}
+    """
 
 
 def _delete_changed_days(
@@ -382,7 +391,11 @@ def _folder_state(folder: Path) -> str:
 
 def _columns(con: duckdb.DuckDBPyConnection, table: str, recipe: int) -> list[tuple[str, str]]:
     """Names and types of the columns of a mart that a recipe covers."""
-    later = LATER_COLUMNS.get(table, {})
     # Not from the catalog's list of columns, which would bind every view there is.
     columns = con.execute(f"describe billing.{table}").fetchall()
-    return [(name, type_) for name, type_, *_ in columns if later.get(name, 1) <= recipe]
+    return _covered([(name, type_) for name, type_, *_ in columns], table, recipe)
+
+
+def _covered(columns: Sequence[tuple[str, str]], table: str, recipe: int) -> list[tuple[str, str]]:
+    later = LATER_COLUMNS.get(table, {})
+    return [column for column in columns if later.get(column[0], 1) <= recipe]

@@ -5,10 +5,15 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+import pytest
+
 from tests.support.commands import callbill, run_job, settle
 from tests.support.landing_files import json_lines, record, write
 from tests.support.places import copy_of, places, query
+from tests.support.shared import make_once
 from tests.support.vendor_bills import (
+    AUGUST,
+    COMPONENT,
     PLAIN,
     answer,
     bill,
@@ -16,59 +21,131 @@ from tests.support.vendor_bills import (
     row,
 )
 
+# The accounts of one night, to which bills of the vendor's came in several ways.
+AGAIN, MIDDLE, ON_THE_DAY = "equal", "missing-there", "unexplained"
+WHOLE = ("other-day", "price", "volume")
+HOURS = "missing-here"
 
-def test_a_bill_that_is_fetched_again_counts_once_as_it_says_last(
-    nights: Path, tmp_path: Path
-) -> None:
-    place = copy_of(nights, tmp_path)
-    folder = place / "landing/vendor_bills"
-    first = [row("equal", "2026-09-01", 99), row("equal", "2026-09-02", 20)]
-    again = [row("equal", day, n) for day, n in PLAIN.items()]
+
+def land_again(folder: Path) -> None:
+    first = [row(AGAIN, "2026-09-01", 99), row(AGAIN, "2026-09-02", 20)]
+    again = [row(AGAIN, day, n) for day, n in PLAIN.items()]
     write(folder / "arrived_on=2026-09-03/bill.csv", bill(first))
     write(folder / "arrived_on=2026-09-09/bill.csv", bill(again))
-    settle(place, date(2026, 9, 11))
-    assert found(place, "usage_date::varchar, category, vendor_calls") == [
-        (day, "none", n) for day, n in PLAIN.items()
-    ]
-    assert query(
-        place,
-        "select usage_date::varchar, calls from billing.vendor_bill_lines"
-        " where status = 'superseded' order by all",
-    ) == [("2026-09-01", 99), ("2026-09-02", 20)]  # fmt: skip
 
 
-def test_a_whole_bill_that_is_fetched_again_replaces_what_it_has_no_more(
-    nights: Path, tmp_path: Path
-) -> None:
+def land_whole(folder: Path) -> None:
     """Lines that are gone, other deduction days, none at all, another form; a file that holds the
     months before and after is none of this one."""
-    place = copy_of(nights, tmp_path)
-    folder = place / "landing/vendor_bills"
+    equal, price, volume = WHOLE
     first = [
-        *(row(owner, day, n) for owner in ("equal", "volume", "price") for day, n in PLAIN.items()),
-        row("equal", "2026-09-02", 7, 组件类型="图搜图", 组件名称="图搜图"),
+        *(row(owner, day, n) for owner in WHOLE for day, n in PLAIN.items()),
+        row(equal, "2026-09-02", 7, 组件类型="图搜图", 组件名称="图搜图"),
     ]
     later = {"2026-09-02": "2026-09-04 09:00:00"}
     again = [
-        *(row("equal", day, n) for day, n in PLAIN.items()),
+        *(row(equal, day, n) for day, n in PLAIN.items()),
         *(
-            row("volume", day, n, 扣费时间=later.get(day, f"{day} 23:00:00"))
+            row(volume, day, n, 扣费时间=later.get(day, f"{day} 23:00:00"))
             for day, n in PLAIN.items()
         ),
-        *(row("price", day, n, 扣费时间="") for day, n in PLAIN.items()),
+        *(row(price, day, n, 扣费时间="") for day, n in PLAIN.items()),
     ]
-    write(folder / "arrived_on=2026-09-08/bill.csv", bill(first))
+    write(folder / "arrived_on=2026-09-08/whole.csv", bill(first))
     answered = answer(again)
     for item in answered["Response"]["DetailSet"]:
         item["BusinessCode"] = "wimgs"  # of which the other form has the name
         del item["BusinessCodeName"]
-    write(folder / "arrived_on=2026-09-09/bill.jsonl", json_lines(answered))
-    others = [row("equal", day, 1) for day in ("2026-08-20", "2026-10-20")]
-    write(folder / "arrived_on=2026-09-10/bill.csv", bill(others))
-    settle(place, date(2026, 9, 11))
+    write(folder / "arrived_on=2026-09-09/whole.jsonl", json_lines(answered))
+    others = [row(equal, day, 1) for day in ("2026-08-20", "2026-10-20")]
+    write(folder / "arrived_on=2026-09-10/whole.csv", bill(others))
+
+
+def land_by_the_hour(folder: Path) -> None:
+    """Each hour in a file of its own; one of them lies there twice."""
+    hours = [
+        row(HOURS, "2026-09-01", calls, 开始使用时间=f"2026-09-01 {hour}:00:00",
+            结束使用时间=f"2026-09-01 {hour}:59:59")
+        for hour, calls in (("09", 6), ("10", 4))
+    ]  # fmt: skip
+    for number, line in enumerate([*hours, hours[0] | {"订单ID": ""}]):
+        write(folder / f"arrived_on=2026-09-10/{number}.csv", bill([line]))
+
+
+def land_stated_months(folder: Path) -> None:
+    """The API names it. A precision adjustment is of its usage's month, however late it comes."""
+    items = answer(
+        [
+            row("other-month", "2026-08-31", 5, 扣费时间="2026-09-02 08:00:00"),
+            row("adjusted-there", "2026-08-29", 7, "43.21098125"),
+        ]
+    )["Response"]["DetailSet"]
+    items[0]["BillMonth"] = "2026-08"
+    adjustment = row("adjusted-there", "2026-08-01", 0, cost="-0.00247687",
+                     交易类型="billVirtualId", 扣费时间="2026-09-03 08:00:00")  # fmt: skip
+    write(folder / "arrived_on=2026-09-04/months.jsonl", json_lines(*items))
+    write(folder / "arrived_on=2026-09-04/months.csv", bill([adjustment]))
+
+
+@pytest.fixture(scope="module")
+def came(nights: Path) -> Path:
+    """One night later: bills that came in several ways, each of accounts of its own."""
+
+    def make(folder: Path) -> None:
+        place = copy_of(nights, folder)
+        landing = place / "landing/vendor_bills"
+        for land in (land_again, land_whole, land_by_the_hour, land_stated_months):
+            land(landing)
+        in_the_middle = [row(MIDDLE, "2026-09-01", 10)]
+        on_the_day = [row(ON_THE_DAY, "2026-09-02", 20)]
+        write(landing / "arrived_on=2026-09-03/middle.csv", bill(in_the_middle))
+        write(landing / "arrived_on=2026-09-03/on-the-day.csv", bill(on_the_day))
+        settle(place, date(2026, 9, 11))
+
+    return make_once("vendor-bills-that-came", make) / "copy"
+
+
+def of(*owners: str) -> str:
+    return f"owner_uin in ({', '.join(map(repr, owners))})"
+
+
+def test_a_bill_that_is_fetched_again_counts_once_as_it_says_last(came: Path) -> None:
+    assert found(came, "usage_date::varchar, category, vendor_calls", of(AGAIN)) == [
+        (day, "none", n) for day, n in PLAIN.items()
+    ]
+    assert query(
+        came,
+        "select usage_date::varchar, calls from billing.vendor_bill_lines"
+        f" where status = 'superseded' and {of(AGAIN)} order by all",
+    ) == [("2026-09-01", 99), ("2026-09-02", 20)]  # fmt: skip
+
+
+def test_a_whole_bill_that_is_fetched_again_replaces_what_it_has_no_more(came: Path) -> None:
     assert found(
-        place, "owner_uin, usage_date::varchar, category", "bill_month = '2026-09-01'"
-    ) == [(owner, day, "none") for owner in ("equal", "price", "volume") for day in PLAIN]
+        came,
+        "owner_uin, usage_date::varchar, category",
+        f"bill_month = '2026-09-01' and {of(*WHOLE)}",
+    ) == [(owner, day, "none") for owner in WHOLE for day in PLAIN]
+
+
+def test_bills_by_the_hour_add_up(came: Path) -> None:
+    assert found(came, "vendor_calls, category", of(HOURS)) == [(10, "none")]
+    repeated = (
+        f"select calls from billing.vendor_bill_lines where status = 'repeated' and {of(HOURS)}"
+    )
+    assert query(came, repeated) == [(6,)]
+
+
+def test_the_month_that_the_vendor_states_is_its_bills(came: Path) -> None:
+    assert found(
+        came,
+        "owner_uin, bill_month::varchar, component_code, category",
+        of("adjusted-there", "other-month"),
+    ) == [
+        ("adjusted-there", AUGUST, "billVirtualId", "none"),
+        ("adjusted-there", AUGUST, COMPONENT, "none"),
+        ("other-month", AUGUST, COMPONENT, "none"),
+    ]
 
 
 def test_a_bill_of_the_vendors_settles_nothing(tmp_path: Path) -> None:
@@ -89,18 +166,15 @@ def test_a_bill_of_the_vendors_settles_nothing(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
-def test_only_what_a_bill_can_know_is_compared(nights: Path, tmp_path: Path) -> None:
+def test_only_what_a_bill_can_know_is_compared(came: Path) -> None:
     """One that was fetched in the middle of a month, of one account: nothing else is missing."""
-    place = copy_of(nights, tmp_path)
-    write(
-        place / "landing/vendor_bills/arrived_on=2026-09-03/bill.csv",
-        bill([row("equal", "2026-09-01", 10)]),
-    )
-    settle(place, date(2026, 9, 11))
-    assert found(place, "owner_uin, usage_date::varchar, category") == [
-        ("equal", "2026-09-01", "none"),
+    assert found(came, "owner_uin, usage_date::varchar, category", of(MIDDLE)) == [
+        (MIDDLE, "2026-09-01", "none"),
     ]
-    ended = callbill("reconcile", *places(place), "--owner=equal")
+    assert {owner for (owner,) in found(came, "owner_uin")} == {
+        *(AGAIN, *WHOLE, MIDDLE, ON_THE_DAY, HOURS, "adjusted-there", "other-month")
+    }
+    ended = callbill("reconcile", *places(came), f"--owner={MIDDLE}")
     assert "known by 2026-09-11" in ended.stdout
     # The 2nd was settled on the day that the bill came, the 3rd a day later.
     assert "3.00000000 CNY of ours was settled since the vendor's bill" in ended.stdout
@@ -125,16 +199,8 @@ def test_bill_and_calls_may_come_together(tmp_path: Path) -> None:
     ]  # The 29th was settled on the day that the bill came.
 
 
-def test_what_was_deducted_on_the_day_it_came_is_compared_if_it_has_any(
-    nights: Path, tmp_path: Path
-) -> None:
-    place = copy_of(nights, tmp_path)
-    write(
-        place / "landing/vendor_bills/arrived_on=2026-09-03/bill.csv",
-        bill([row("equal", "2026-09-02", 20)]),
-    )
-    settle(place, date(2026, 9, 11))
-    assert found(place, "usage_date::varchar, category") == [
+def test_what_was_deducted_on_the_day_it_came_is_compared_if_it_has_any(came: Path) -> None:
+    assert found(came, "usage_date::varchar, category", of(ON_THE_DAY)) == [
         ("2026-09-01", "missing_there"),
         ("2026-09-02", "none"),
     ]

@@ -7,21 +7,15 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-import pytest
-
 from tests.support.commands import callbill, settle
 from tests.support.landing_files import gz, json_lines, write
 from tests.support.places import copy_of, places, query
 from tests.support.vendor_bills import (
-    AUGUST,
     CASES,
-    COMPONENT,
     DIFFERENCES,
     EXPECTED,
     answer,
-    bill,
     found,
-    row,
 )
 
 
@@ -119,12 +113,10 @@ def test_the_api_says_the_same(nights: Path, reconciled: Path, tmp_path: Path) -
     ]
 
 
-@pytest.mark.parametrize("format_", ["csv", "parquet"])
-def test_an_export_comes_back_without_a_difference(
-    reconciled: Path, tmp_path: Path, format_: str
-) -> None:
+def test_an_export_comes_back_without_a_difference(reconciled: Path, tmp_path: Path) -> None:
+    """One month as Parquet, another as CSV."""
     place = copy_of(reconciled, tmp_path)
-    for month in ("2026-08", "2026-09"):
+    for month, format_ in (("2026-08", "parquet"), ("2026-09", "csv")):
         ended = callbill(
             "export", *places(place), f"--month={month}", f"--format={format_}",
             f"--output={tmp_path}",
@@ -145,43 +137,3 @@ def test_an_export_comes_back_without_a_difference(
     ) == query(place, "select count(*) from billing.precision_adjustments")
     ended = callbill("reconcile", *places(place))
     assert (ended.returncode, "Nothing differs." in ended.stdout) == (0, True)
-
-
-def test_the_month_that_the_vendor_states_is_its_bills(nights: Path, tmp_path: Path) -> None:
-    """The API names it. A precision adjustment is of its usage's month, however late it comes."""
-    place = copy_of(nights, tmp_path)
-    items = answer(
-        [
-            row("other-month", "2026-08-31", 5, 扣费时间="2026-09-02 08:00:00"),
-            row("adjusted-there", "2026-08-29", 7, "43.21098125"),
-        ]
-    )["Response"]["DetailSet"]
-    items[0]["BillMonth"] = "2026-08"
-    adjustment = row("adjusted-there", "2026-08-01", 0, cost="-0.00247687",
-                     交易类型="billVirtualId", 扣费时间="2026-09-03 08:00:00")  # fmt: skip
-    folder = place / "landing/vendor_bills/arrived_on=2026-09-04"
-    write(folder / "bill.jsonl", json_lines(*items))
-    write(folder / "bill.csv", bill([adjustment]))
-    settle(place, date(2026, 9, 11))
-    assert found(place, "owner_uin, bill_month::varchar, component_code, category") == [
-        ("adjusted-there", AUGUST, "billVirtualId", "none"),
-        ("adjusted-there", AUGUST, COMPONENT, "none"),
-        ("other-month", AUGUST, COMPONENT, "none"),
-    ]
-
-
-def test_bills_by_the_hour_add_up(nights: Path, tmp_path: Path) -> None:
-    """Each hour in a file of its own; one of them lies there twice."""
-    place = copy_of(nights, tmp_path)
-    hours = [
-        row("equal", "2026-09-02", calls, 开始使用时间=f"2026-09-02 {hour}:00:00",
-            结束使用时间=f"2026-09-02 {hour}:59:59")
-        for hour, calls in (("09", 12), ("10", 8))
-    ]  # fmt: skip
-    folder = place / "landing/vendor_bills/arrived_on=2026-09-10"
-    for number, line in enumerate([*hours, hours[0] | {"订单ID": ""}]):
-        write(folder / f"{number}.csv", bill([line]))
-    settle(place, date(2026, 9, 11))
-    assert found(place, "vendor_calls, category", "usage_date = '2026-09-02'") == [(20, "none")]
-    repeated = "select calls from billing.vendor_bill_lines where status = 'repeated'"
-    assert query(place, repeated) == [(12,)]

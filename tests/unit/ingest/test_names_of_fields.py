@@ -109,8 +109,12 @@ def test_lines_are_plain_if_no_letter_is_escaped(
 @pytest.mark.parametrize("shape", ["canonical", "envelope", "cloudaudit"])
 def test_a_column_counts_whatever_is_around_its_name(tmp_path: Path, kind: str, shape: str) -> None:
     flat = {path_of("call_logs", shape, field, kind): text for field, text in FAILED.items()}
-    headers = [[around.replace("%", name) for name in flat] for around in AROUND]
-    headers += [[name.upper() for name in header] for header in headers]
+    # Around each name each text once, in small letters or in capitals.
+    headers = [
+        [around.replace("%", name) for name, around in zip(flat, cycle(AROUND[n:] + AROUND[:n]))]
+        for n in range(len(AROUND))
+    ]
+    headers = [[n.upper() for n in one] if k % 2 else one for k, one in enumerate(headers)]
     for column, around in zip(flat, cycle(AROUND), strict=False):
         headers.append([around.replace("%", name) if name == column else name for name in flat])
     for names in headers:

@@ -19,8 +19,8 @@ def test_a_view_is_the_same_after_the_warehouse_was_closed(tmp_path: Path) -> No
     with duckdb.connect(str(tmp_path / "a.duckdb")) as con:
         con.execute("create schema seeds; create table seeds.prices as select 60 as price")
         con.execute(
-            "create view doubled as select cast(2 * price as decimal(18, 2)) as price"
-            " from seeds.prices"
+            "create view doubled as select cast(2 * price as decimal(18, 2)) as price,"
+            ' cast(null as date) as until, \'a, "b"\' as "a name" from seeds.prices'
         )
         made = basis_of_view(con)
     with duckdb.connect(str(tmp_path / "a.duckdb")) as con:

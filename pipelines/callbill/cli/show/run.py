@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 from rich.console import Console
@@ -15,12 +16,14 @@ from callbill.base.text import printable
 from callbill.cli.show.arrears import arrears_table
 from callbill.cli.show.console import open_console, table_of
 from callbill.cli.show.controls import show_unpassed, show_what_to_do
-from callbill.jobs.candidates import Sealed
 from callbill.jobs.closing import RecordsDue
 from callbill.jobs.summary import RunSummary, Trial
 from callbill.queries.arrears import arrears_of
 from callbill.queries.latest import latest_months
 from callbill.release.release import Published, Release
+
+if TYPE_CHECKING:  # it imports what only a settlement needs
+    from callbill.jobs.candidates import Sealed
 
 _MOST_ACCOUNTS = 20
 # Of files that wait or were not read. Many of them would bury warnings.

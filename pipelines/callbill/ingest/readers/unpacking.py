@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import gzip
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +12,7 @@ import zstandard
 from callbill.ingest.landing import BY_FIRST_BYTES
 from callbill.ingest.readers.lines import CHUNK, UnreadableFileError
 from callbill.storage.archives import DamagedArchiveError, member_chunks
+from isal import igzip, isal_zlib
 
 # In bytes. The whole result of a chunk is in memory at once, and can be 30,000 times as long.
 _ZSTD_CHUNK = 8 * 1024
@@ -83,10 +82,10 @@ def _member_chunks(path: Path, member: int) -> Iterator[bytes]:
 
 def _gzip_chunks(source: BinaryIO) -> Iterator[bytes]:
     try:
-        with gzip.GzipFile(fileobj=source) as stream:
+        with igzip.IGzipFile(fileobj=source) as stream:  # type: ignore[no-untyped-call]
             while chunk := stream.read(CHUNK):
                 yield chunk
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, isal_zlib.error) as error:  # type: ignore[misc]
         raise UnreadableFileError(f"does not decompress to its end: {error}") from error
 
 

@@ -43,7 +43,7 @@ from callbill.release.store import published_by
 from callbill.tasks.build import build_models, has_quantity_prices, write_models
 from callbill.tasks.workers.in_process import InProcess
 from callbill.warehouse.layout import CALLS, Layout
-from callbill.warehouse.plan import Plan, Window, load_plan
+from callbill.warehouse.plan import Plan, Window, load_plan, plan_name
 from callbill.warehouse.relations import write_seeds
 from callbill.warehouse.warehouse import Warehouse
 
@@ -114,7 +114,7 @@ def simulated(settings: Settings, what_if: WhatIf, reporter: Reporter) -> Iterat
         borrow_plans(Layout(settings.warehouse), Layout(ours.warehouse))
         call_models = None
         if are_calls_the_same(books, terms, manifest.through):
-            call_models = _call_models_to_keep(ours, terms.vars, manifest)
+            call_models = _call_models_to_keep(ours, books, manifest)
         why = why_not_readable(settings.warehouse, manifest)
         with ExitStack() as stack:
             with _step(reporter, "copy"):
@@ -166,7 +166,7 @@ def _said_together(why: Remark) -> Iterator[None]:
         raise UsageError(f"{reason[0].lower()}{reason[1:]}, and without it: {error}") from error
 
 
-def _window(dates: RuleRange, *, has_quantity_prices: bool = True) -> Window:
+def _window(dates: RuleRange, *, has_quantity_prices: bool) -> Window:
     """A window for bills from calls that are there: what decides about calls does not matter."""
     return Window(
         dates.first,
@@ -187,12 +187,14 @@ def _stretches(manifest: Manifest) -> list[RuleRange]:
     )
 
 
-def _call_models_to_keep(
-    ours: Settings, billing_vars: BillingVars, manifest: Manifest
-) -> list[str] | None:
+def _call_models_to_keep(ours: Settings, books: Terms, manifest: Manifest) -> list[str] | None:
     """The models of calls that bills are made of. None if the warehouse does not keep one of them
     for all dates."""
-    plan = load_plan(Layout(ours.warehouse), billing_vars, _window(_stretches(manifest)[-1]))
+    layout, last = Layout(ours.warehouse), _stretches(manifest)[-1]
+    # What models read does not depend on the kind of night: one that is compiled will do.
+    windows = [_window(last, has_quantity_prices=has) for has in (False, True)]
+    compiled = [w for w in windows if (layout.plans / plan_name(books.vars, w)).exists()]
+    plan = load_plan(layout, books.vars, (compiled or windows)[0])
     of_calls = {model.name: model for model in plan.models if model.by_bucket}
     bills = plan.leading_to(_BILLS, given=of_calls)
     needed = {read for model in bills.models for read in model.reads} & of_calls.keys()

@@ -1,4 +1,16 @@
-with used as (
+-- Only of usage dates that the due settlement dates changed: what was settled before was checked
+-- then.
+with changed as (
+    select usage_date
+    from intermediate.int_daily_usage_changes
+    where settled_on between date '{{ settle_from }}' and date '{{ settle_through }}'
+    union
+    select usage_date
+    from billing.bill_lines
+    where settled_on between date '{{ settle_from }}' and date '{{ settle_through }}'
+),
+
+used as (
     select
         usage_date,
         owner_uin,
@@ -7,6 +19,7 @@ with used as (
         sum(calls_billed) as billed,
         sum(calls_failed + calls_unbilled) as others
     from billing.daily_usage
+    where usage_date in (select changed.usage_date from changed)
     group by usage_date, owner_uin, component_code
 ),
 
@@ -17,8 +30,10 @@ lines as (
         component_code,
         sum(calls) as calls
     from billing.bill_lines
-    -- A waived call was made and charged all the same.
-    where waiver_id is null
+    where
+        -- A waived call was made and charged all the same.
+        waiver_id is null
+        and usage_date in (select changed.usage_date from changed)
     group by usage_date, owner_uin, component_code
 )
 

@@ -1,6 +1,6 @@
 -- First the codes, and then the calls of those that are not known: there are few codes, and usually
 -- all are known.
-with failures as (
+with failures as not materialized (
     select
         error_code,
         request_id,

@@ -1,7 +1,18 @@
 -- Restates which price is in force, on purpose: a control does not trust what it checks. Prices
 -- are whole numbers of 10^-8 CNY here (`_e8`), discounts of 10^-6, rounded half away from zero.
--- Calls that a package covers have no price.
-with billed as (
+-- Calls that a package covers have no price. Unless a price or a contract became known, only usage
+-- that the due dates have lines of can be billed at another price than it was.
+with news as (
+    select known_from
+    from checks.list_prices
+    where known_from between date '{{ settle_from }}' and date '{{ settle_through }}'
+    union all
+    select settlement_floor
+    from raw.contracts
+    where settlement_floor between date '{{ settle_from }}' and date '{{ settle_through }}'
+),
+
+billed as (
     select
         owner_uin,
         component_code,
@@ -11,7 +22,18 @@ with billed as (
         contract_price,
         sum(calls) as calls
     from billing.bill_lines
-    where package_id is null
+    where
+        package_id is null
+        and (
+            (select count(*) > 0 from news)
+            or (owner_uin, component_code, usage_date) in (
+                select (due.owner_uin, due.component_code, due.usage_date)
+                from billing.bill_lines as due
+                where
+                    due.settled_on
+                    between date '{{ settle_from }}' and date '{{ settle_through }}'
+            )
+        )
     group by owner_uin, component_code, usage_date, tier_from, list_price, contract_price
     having sum(calls) <> 0
 ),

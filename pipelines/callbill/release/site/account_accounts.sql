@@ -1,3 +1,4 @@
+{%- from "in_order.j2" import in_order -%}
 -- Accounts of some shares as they stand: bills and usage by month, contracts, status, arrears, and
 -- the last movements of money.
 with used_by_callers as (
@@ -70,14 +71,14 @@ parts as (
     select
         owner_uin,
         'names' as kind,
-        list({{ names }} order by account_uin) as shown
+        {{ in_order(names, ["account_uin"]) }} as shown
     from names
     group by owner_uin
     union all
     select
         owner_uin,
         'months' as kind,
-        list({{ months }} order by bill_month desc, product_code asc) as shown
+        {{ in_order(months, ["date '9999-12-31' - bill_month", "product_code"]) }} as shown
     from billing.monthly_bills
     where {{ in_shares }}
     group by owner_uin
@@ -85,14 +86,14 @@ parts as (
     select
         owner_uin,
         'used' as kind,
-        list({{ used }} order by usage_month desc) as shown
+        {{ in_order(used, ["-epoch_us(usage_month)"]) }} as shown
     from used
     group by owner_uin
     union all
     select
         owner_uin,
         'status' as kind,
-        list({{ status }} order by valid_from desc) as shown
+        {{ in_order(status, ["-epoch_us(valid_from)"]) }} as shown
     from billing.service_status
     where {{ in_shares }}
     group by owner_uin
@@ -100,19 +101,19 @@ parts as (
     select
         owner_uin,
         'packages' as kind,
-        list({{ packages }} order by covers_to desc, package_id asc, component_code asc) as shown
+        {{ in_order(packages, [
+            "date '9999-12-31' - covers_to", "package_id", "component_code"
+        ]) }} as shown
     from packages
     group by owner_uin
     union all
     select
         owner_uin,
         'contracts' as kind,
-        list(
-            {{ contracts }}
-            order by
-                component_code asc, effective_from desc, known_from desc, discount asc,
-                contract_price asc, effective_to asc
-        ) as shown
+        {{ in_order(contracts, [
+            "component_code", "date '9999-12-31' - effective_from",
+            "date '9999-12-31' - known_from", "discount", "contract_price", "effective_to"
+        ]) }} as shown
     from billing.contracts
     where {{ in_shares }}
     group by owner_uin
@@ -120,7 +121,7 @@ parts as (
     select
         owner_uin,
         'arrears' as kind,
-        list({{ arrears }} order by since desc) as shown
+        {{ in_order(arrears, ["-epoch_us(since)"]) }} as shown
     from billing.account_arrears
     where {{ in_shares }}
     group by owner_uin
@@ -128,7 +129,7 @@ parts as (
     select
         owner_uin,
         'notice' as kind,
-        list({{ notice }}) as shown
+        {{ in_order(notice, []) }} as shown
     from billing.arrears_notices
     where {{ in_shares }}
     group by owner_uin
@@ -136,7 +137,7 @@ parts as (
     select
         owner_uin,
         'entries' as kind,
-        list({{ entries }} order by entry_no desc) as shown
+        {{ in_order(entries, ["-entry_no"]) }} as shown
     from last_entries
     group by owner_uin
 )

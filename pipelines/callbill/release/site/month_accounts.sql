@@ -1,3 +1,4 @@
+{%- from "in_order.j2" import in_order -%}
 -- A month of the accounts of some shares: the bill of the month, the usage in it, and what later
 -- bills charge or take back of that usage.
 with callers as (
@@ -51,14 +52,14 @@ parts as (
     select
         owner_uin,
         'lines' as kind,
-        list({{ lines }} order by settled_on, usage_date, line_type, line_id) as shown
+        {{ in_order(lines, ["settled_on", "usage_date", "line_type", "line_id"]) }} as shown
     from lines
     group by owner_uin
     union all
     select
         owner_uin,
         'settlements' as kind,
-        list({{ settlements }} order by settled_on, product_code) as shown
+        {{ in_order(settlements, ["settled_on", "product_code"]) }} as shown
     from billing.settlements
     where bill_month = date '{{ month }}' and {{ in_shares }}
     group by owner_uin
@@ -66,7 +67,7 @@ parts as (
     select
         owner_uin,
         'adjustment' as kind,
-        list({{ adjustment }}) as shown
+        {{ in_order(adjustment, []) }} as shown
     from billing.precision_adjustments
     where bill_month = date '{{ month }}' and {{ in_shares }}
     group by owner_uin
@@ -74,14 +75,14 @@ parts as (
     select
         owner_uin,
         'callers' as kind,
-        list({{ callers }} order by operate_uin, region, component_code) as shown
+        {{ in_order(callers, ["operate_uin", "region", "component_code"]) }} as shown
     from callers
     group by owner_uin
     union all
     select
         owner_uin,
         'usage' as kind,
-        list({{ usage }} order by usage_date, operate_uin, component_code) as shown
+        {{ in_order(usage, ["usage_date", "operate_uin", "component_code"]) }} as shown
     from billing.daily_usage
     where
         usage_date between date '{{ month }}' and last_day(date '{{ month }}')
@@ -91,7 +92,7 @@ parts as (
     select
         owner_uin,
         'later' as kind,
-        list({{ later }} order by bill_month, line_type) as shown
+        {{ in_order(later, ["bill_month", "line_type"]) }} as shown
     from later
     group by owner_uin
 )

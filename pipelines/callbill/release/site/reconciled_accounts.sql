@@ -1,3 +1,4 @@
+{%- from "in_order.j2" import in_order -%}
 -- The vendor's bills of a month beside ours, of the accounts of some shares.
 with {% include "vendor_bills.j2" %},
 
@@ -5,7 +6,7 @@ parts as (
     select
         owner_uin,
         'reconciled' as kind,
-        list({{ reconciled }} order by usage_date, component_code) as shown
+        {{ in_order(reconciled, ["usage_date", "component_code"]) }} as shown
     from billing.reconciliation
     where bill_month = date '{{ month }}' and {{ in_shares }}
     group by owner_uin
@@ -13,7 +14,7 @@ parts as (
     select
         owner_uin,
         'vendor_bill' as kind,
-        list({{ vendor_bill }}) as shown
+        {{ in_order(vendor_bill, []) }} as shown
     from vendor_bills
     where bill_month = date '{{ month }}' and {{ in_shares }}
     group by owner_uin

@@ -1,0 +1,204 @@
+"""A release's database begins as a copy of the one before. What it says is what a release written
+anew would say."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+from callbill.release.marts import hashed_marts
+
+from tests.support.commands import settle
+from tests.support.landing_files import json_lines, record, write
+from tests.support.places import copy_of, manifest, query
+
+MARTS = [mart.name for mart in hashed_marts() if mart.name != "calls"]
+OWNERS = [f"10000000000{n}" for n in range(5)]
+LAST, NIGHT, QUIET = date(2026, 5, 3), date(2026, 5, 4), date(2026, 5, 5)
+
+
+def calls(place: Path, day: str, arrived_on: date, *, owners: list[str] = OWNERS) -> None:
+    write(
+        place / f"landing/call_logs/arrived_on={arrived_on}/{day}.jsonl",
+        json_lines(
+            *(
+                record(f"{day} {owner} {n}", owner_uin=owner, called_at=f"{day}T1{n}:00:00+08:00")
+                for owner in owners
+                for n in range(3)
+            )
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release with calls in three months, and a night's calls that wait: of the day before, and
+    some of a month that was billed."""
+    place = tmp_path_factory.mktemp("published")
+    for day, arrived_on in (
+        ("2026-03-10", date(2026, 3, 11)),
+        ("2026-03-11", date(2026, 3, 12)),
+        ("2026-04-20", date(2026, 4, 21)),
+        ("2026-05-02", LAST),
+    ):
+        calls(place, day, arrived_on)
+    settle(place, LAST)
+    calls(place, "2026-05-03", NIGHT)
+    calls(place, "2026-04-21", NIGHT, owners=OWNERS[:1])
+    return place
+
+
+def current(place: Path) -> Path:
+    return (place / "published" / "current").resolve()
+
+
+def rows_of(con: duckdb.DuckDBPyConnection, source: str) -> list[object]:
+    return [
+        con.execute(f"describe from {source}").fetchall(),
+        con.execute(f"from {source} order by all").fetchall(),
+    ]
+
+
+def said(release: Path) -> dict[str, list[object]]:
+    """What a release says, in its database and in Parquet."""
+    with duckdb.connect(str(release / "callbill.duckdb"), read_only=True) as con:
+        # The place may have moved.
+        others = """
+            select schema_name || '.' || table_name, comment from duckdb_tables()
+            where not internal union all
+            select schema_name || '.' || view_name, comment from duckdb_views()
+            where not internal union all
+            select 'macro ' || function_name, macro_definition from duckdb_functions()
+            where not internal union all
+            select schema_name || '.' || table_name || '.' || column_name, comment
+            from duckdb_columns() where not internal order by all
+        """
+        return {
+            "catalog": con.execute(others).fetchall(),
+            **{mart: rows_of(con, f"billing.{mart}") for mart in MARTS},
+            **{
+                f"{mart} in Parquet": rows_of(con, f"'{release}/parquet/{mart}.parquet'")
+                for mart in MARTS
+            },
+        }
+
+
+def written_anew(place: Path, tmp_path: Path, through: date) -> Path:
+    """The release that a night publishes after one that has neither database nor Parquet."""
+    other = copy_of(place, tmp_path / "anew")
+    before = current(other)
+    (before / "callbill.duckdb").unlink()
+    for path in (before / "parquet").glob("*.parquet"):
+        path.unlink()
+    settle(other, through)
+    return current(other)
+
+
+def check_against_one_written_anew(place: Path, tmp_path: Path, through: date) -> None:
+    anew = written_anew(place, tmp_path, through)
+    settle(place, through)
+    assert said(current(place)) == said(anew)
+    hashes = [manifest(at)["table_hashes"] for at in (place, tmp_path / "anew" / "copy")]
+    assert hashes[0] == hashes[1]
+
+
+def test_a_night_says_what_one_written_anew_says(published: Path, tmp_path: Path) -> None:
+    check_against_one_written_anew(copy_of(published, tmp_path / "night"), tmp_path, NIGHT)
+
+
+def test_the_rows_of_other_days_stay_where_they_are(published: Path, tmp_path: Path) -> None:
+    """They are not written again: they come first in the database, in their order."""
+    place = copy_of(published, tmp_path)
+    rows = "select line_id from billing.bill_lines where settled_on <= date '2026-05-03'"
+    before = query(place, rows)
+    settle(place, NIGHT)
+    assert query(place, "select line_id from billing.bill_lines")[: len(before)] == before
+
+
+def test_a_release_stands_by_itself(published: Path, tmp_path: Path) -> None:
+    """Also an old one, whatever becomes of the one that it went on with; and a reader keeps it."""
+    place = copy_of(published, tmp_path / "place")
+    first = current(place)
+    settle(place, NIGHT)
+    second = current(place)
+    with duckdb.connect(str(second / "callbill.duckdb"), read_only=True) as reader:
+        settle(place, QUIET)
+        before = said(second)
+        shutil.rmtree(first)
+        assert said(second) == before
+        shutil.copyfile(second / "callbill.duckdb", tmp_path / "copied away.duckdb")
+        shutil.rmtree(second)
+        assert rows_of(reader, "billing.bill_lines") == before["bill_lines"]
+    with duckdb.connect(str(tmp_path / "copied away.duckdb"), read_only=True) as con:
+        assert rows_of(con, "billing.cost_allocation") == before["cost_allocation"]
+    assert said(current(place)).keys() == before.keys()
+
+
+def edit_a_figure(release: Path) -> None:
+    database = release / "callbill.duckdb"
+    database.chmod(0o644)
+    with duckdb.connect(str(database)) as con:
+        con.execute(
+            """
+            update billing.bill_lines set calls = calls + 1 where usage_date < '2026-04-01';
+            delete from billing.daily_usage where usage_date = '2026-03-10';
+            insert into billing.settlements by name select '2020-01-01'::date as settled_on
+            """
+        )
+
+
+def damage(release: Path) -> None:
+    """A block of the database, and a byte of each Parquet file."""
+    for path in (release / "callbill.duckdb", *(release / "parquet").glob("*.parquet")):
+        content = bytearray(path.read_bytes())
+        content[len(content) // 3] ^= 0xFF
+        path.unlink()
+        path.write_bytes(content)
+
+
+def cut(release: Path) -> None:
+    for path in (release / "callbill.duckdb", *(release / "parquet").glob("*.parquet")):
+        content = path.read_bytes()[:2000]
+        path.unlink()
+        path.write_bytes(content)
+
+
+def make_older(release: Path) -> None:
+    """As callbill 0.7.0 wrote it, with a mart and a column less, and with one more."""
+    database = release / "callbill.duckdb"
+    database.chmod(0o644)
+    with duckdb.connect(str(database)) as con:
+        con.execute("drop table billing.daily_usage; alter table billing.settlements add x int")
+        con.execute("drop view billing.focus_cost_and_usage; drop schema seeds cascade")
+        con.execute("alter table billing.cost_allocation drop region")
+        for mart in MARTS:
+            if mart != "daily_usage":
+                path = release / "parquet" / f"{mart}.parquet"
+                path.unlink()
+                con.execute(f"copy billing.{mart} to '{path}' (format parquet)")
+
+
+@pytest.mark.parametrize("change", [edit_a_figure, damage, cut, make_older])
+def test_what_is_wrong_there_does_not_go_on(
+    published: Path, tmp_path: Path, change: object
+) -> None:
+    place = copy_of(published, tmp_path / "night")
+    settle(place, NIGHT)
+    right = said(current(place))
+    place = copy_of(published, tmp_path / "changed")
+    change(current(place))  # type: ignore[operator]
+    settle(place, NIGHT)
+    assert said(current(place)) == right
+
+
+def test_new_names_are_everywhere(published: Path, tmp_path: Path) -> None:
+    """A warehouse that is made anew has today's names for all lines."""
+    place = copy_of(published, tmp_path / "night")
+    with duckdb.connect(str(place / "warehouse.duckdb")) as con:
+        con.execute("update billing.bill_lines set component_name = 'renamed'")
+    check_against_one_written_anew(place, tmp_path, NIGHT)
+    old_lines = "from billing.bill_lines where settled_on < '2026-05-01'"
+    assert query(place, f"select distinct component_name {old_lines}") == [("renamed",)]
