@@ -18,7 +18,7 @@ from pathlib import Path
 
 import duckdb
 from callbill.base.errors import CallbillError
-from callbill.jobs import run
+from callbill.jobs import settling
 
 from tests.support.commands import run_job
 from tests.support.landing_files import csv_file, json_lines, record, write
@@ -188,7 +188,7 @@ def _build_nothing() -> None:
     def fail(*_arguments: object) -> None:
         raise CallbillError("the models cannot be built")
 
-    run.build_models = fail  # type: ignore[assignment]
+    settling.build_models = fail  # type: ignore[assignment]
 
 
 FAULTS = {
