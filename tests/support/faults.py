@@ -348,9 +348,9 @@ FAULTS = {
         "what a line takes back is shared out as a charge",
         model(
             "models/marts/cost_allocation.sql",
-            "'direction * (real_share +",
-            "'(real_share +",
-            ("direction * (real_share +", "(real_share +"),
+            "'direction * real_share'",
+            "'real_share'",
+            ("direction * real_share", "real_share"),
         ),
     ),
     "settlements_are_their_lines": Fault(
