@@ -19,7 +19,7 @@ from tests.support.places import copy_of, places, query, unpublishable
 @pytest.fixture(scope="module")
 def settled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Accounts]]:
     place = tmp_path_factory.mktemp("accounts")
-    return place, check(place, history(seed=3, owners=90))
+    return place, check(place, history(seed=3, owners=50))
 
 
 def test_generated_histories_equal_the_model(settled: tuple[Path, list[Accounts]]) -> None:

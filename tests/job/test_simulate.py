@@ -139,19 +139,29 @@ PLACES = {
 }
 
 
-IN_EVERY_RUN = ("worlds", "steps, packages and waivers")
+# By the books' own terms nothing is claimed anew: lines are priced again. With another claim the
+# calls are settled again, here one that nothing comes to.
+IN_EVERY_RUN = {("worlds", "lines"), ("steps, packages and waivers", "calls")}
 _CAMPAIGN = pytest.mark.long
 
 
 @pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=() if name in IN_EVERY_RUN else _CAMPAIGN) for name in PLACES],
+    ("name", "what"),
+    [
+        pytest.param(name, what, marks=() if (name, what) in IN_EVERY_RUN else _CAMPAIGN)
+        for name in PLACES
+        for what in ("lines", "calls")
+    ],
 )
-def test_generated_worlds_come_out_as_they_are_in_the_books(name: str, tmp_path: Path) -> None:
+def test_generated_worlds_come_out_as_they_are_in_the_books(
+    name: str, what: str, tmp_path: Path
+) -> None:
     place = PLACES[name]()
-    check_gives_the_books(place, answer(place, tmp_path / "prices"))
+    if what == "lines":
+        check_gives_the_books(place, answer(place, tmp_path / "said"))
+        return
     unused = catalogue_with_an_unused_claim(place, tmp_path / "catalogue")
-    said = answer(place, tmp_path / "calls", f"--catalogue={unused}")
+    said = answer(place, tmp_path / "said", f"--catalogue={unused}")
     assert any("NoSuchAction" in sentence for sentence in said["asked"])
     check_gives_the_books(place, said)
 
