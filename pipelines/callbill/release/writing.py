@@ -1,5 +1,4 @@
-"""Writes a release: the marts as Parquet (`parquet`) and as a database (`database`), the site, the
-manifest.
+"""Writes a release: the marts as Parquet and as a database (`database`), the site, the manifest.
 
 A release shares the files of sealed calls with the releases before it. It is complete and on disk
 before `Published.switch_to` makes it the current one.
