@@ -122,7 +122,7 @@ def test_a_late_night_writes_and_asks_no_more_than_an_early_one(
 
 
 def test_what_is_due_is_read_as_often_as_it_must_be(tmp_path: Path) -> None:
-    """Of the ids, which are most of the bytes: records for what came twice, for the records of
+    """Landing files once. Of the ids, which are most of the bytes: records for what came twice, for the records of
     those, for the calls, and for two controls that look back and one that looks at ids; calls for
     their hash and three controls. Counted in times of a file's size, none may become more."""
     night = EARLY + timedelta(days=1)
@@ -137,6 +137,9 @@ def test_what_is_due_is_read_as_often_as_it_must_be(tmp_path: Path) -> None:
     ended = run_after(partial(trace, logs), tmp_path, "--through", night)
     assert ended.returncode == 0, ended.stderr
     work = Work(logs)
+    landed = tmp_path / f"landing/call_logs/arrived_on={night}/calls.jsonl"
+    lines_read = sum(number for path, number in work.read.items() if path.endswith(".json"))
+    assert lines_read == landed.stat().st_size
     times = {
         relation: by_partition(work.read, relation)[night]
         / sum(path.stat().st_size for path in tmp_path.rglob(f"{relation}/*={night}/*.parquet"))

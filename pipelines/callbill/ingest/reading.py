@@ -27,7 +27,7 @@ from callbill.ingest.judge import Judge
 from callbill.ingest.line_by_line import LineReader
 from callbill.ingest.output import Output
 from callbill.ingest.read_task import FileToRead, OtherContentError, ReadOutcome, ReadTask
-from callbill.ingest.readers import delimited, json_lines, parquet
+from callbill.ingest.readers import delimited, json_files, json_lines, parquet
 from callbill.ingest.readers.csv_layout import CsvLayout
 from callbill.ingest.readers.lines import BadLine, UnreadableFileError
 from callbill.ingest.readers.opening import Plain, open_plain
@@ -81,7 +81,6 @@ class _Reading:
         self.feed = self.shape.feed
         self.files = {file.source_file_id: file for file in task.files}
         self.unreadable: dict[str, str] = {}
-        self.lines_are_plain = False
         self.output = Output(con, task, self.feed.kept_as == "parquet")
         self.judge = Judge(con, task, self.shape, self.output)
         self.lines = LineReader(con, self.judge)
@@ -172,6 +171,8 @@ class _Reading:
         by_line = dict(paths)
         must_be_by_line = any(file.is_judged_by_line for file in self.files.values())
         if self.feed.read_whole and not must_be_by_line:
+            if self._read_at_once(layout, paths):
+                return
             candidates, expected = self._candidates_for_whole_reading(layout, paths)
             unclean = self._read_clean(layout, candidates, expected)
             by_line = {
@@ -186,15 +187,22 @@ class _Reading:
 
     # --- whole files ---------------------------------------------------------------------------
 
+    def _read_at_once(self, layout: _Layout, paths: dict[str, Path]) -> bool:
+        """Read JSON files without looking at their keys before, if their first lines show what keys
+        there are. Returns False, with nothing kept, if one is not clean or has others."""
+        if layout.kind != "json" or not paths:
+            return False
+        key_lists = json_files.first_key_lists(self.shape, list(paths.values()))
+        return key_lists is not None and self._read_whole(layout, paths, {}, key_lists)
+
     def _candidates_for_whole_reading(
         self, layout: _Layout, paths: dict[str, Path]
     ) -> tuple[dict[str, Path], dict[str, int]]:
         """The files that DuckDB may read whole, and the number of records that it must find in
         each, where Python can count them beforehand."""
         if layout.kind == "json" and self.shape.reading_rules >= 2:
-            look = json_lines.look_at_lines(self.con, self.shape, list(paths.values()))
-            self.lines_are_plain = look.are_plain
-            return {name: path for name, path in paths.items() if str(path) not in look.odd}, {}
+            odd = json_files.odd_files(self.con, self.shape, list(paths.values()))
+            return {name: path for name, path in paths.items() if str(path) not in odd}, {}
         if layout.kind != "csv":
             return paths, {}
         if layout.columns and not layout.csv.is_usual:
@@ -225,14 +233,18 @@ class _Reading:
         return set().union(*(self._read_clean(layout, half, expected) for half in halves))
 
     def _read_whole(
-        self, layout: _Layout, paths: dict[str, Path], expected: dict[str, int]
+        self,
+        layout: _Layout,
+        paths: dict[str, Path],
+        expected: dict[str, int],
+        key_lists: json_files.KeyLists | None = None,
     ) -> bool:
         """Read files in one statement. If any line is not clean, keep nothing and return False."""
         if layout.kind == "csv" and not layout.columns:
             return True
         relation = self.judge.judged(
             self._with_oddities(
-                self._whole_files(layout, paths),
+                self._whole_files(layout, paths, key_lists),
                 self._checked_when_read(),
                 is_json=layout.kind == "json",
             ),
@@ -279,7 +291,7 @@ class _Reading:
                 # Not every record has each attribute.
                 oddities.append(f"{value} is not null and {oddity}" if name in values else oddity)
             if layout.kind == "json":
-                oddities.append(json_lines.may_be_no_text(value))
+                oddities.append(json_files.may_be_no_text(value))
         return oddities
 
     def _oddity(self, name: str, *, is_json: bool) -> str:
@@ -289,9 +301,7 @@ class _Reading:
         oddity = f"({name} is not null and not {rules.is_plain(name, kind)})"
         usual = rules.is_usual(name, kind)
         if is_json:
-            oddity += f" or {json_lines.may_be_no_text(name)}"
-            if self.lines_are_plain and kind == "request":
-                usual = rules.is_usual_in_plain_line(name)
+            oddity += f" or {json_files.may_be_no_text(name)}"
         return f"case when {usual} then false else {oddity} end"
 
     def _with_oddities(
@@ -329,7 +339,12 @@ class _Reading:
             return set()
 
     def _whole_files(
-        self, layout: _Layout, paths: dict[str, Path], *, ignore_errors: bool = False
+        self,
+        layout: _Layout,
+        paths: dict[str, Path],
+        key_lists: json_files.KeyLists | None = None,
+        *,
+        ignore_errors: bool = False,
     ) -> Relation:
         files = list(paths.values())
         if layout.kind == "csv":
@@ -337,7 +352,7 @@ class _Reading:
         if layout.kind == "parquet":
             columns = parquet.columns_of(self.con, self.shape, files[0])
             return parquet.whole_files(self.shape, columns, files)
-        return json_lines.whole_files(self.shape, files, ignore_errors=ignore_errors)
+        return json_files.whole_files(self.shape, files, key_lists, ignore_errors=ignore_errors)
 
     def _raise_if_machine_fault(self, layout: _Layout, error: duckdb.Error) -> None:
         if layout.kind == "parquet":

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
-from callbill.ingest.readers.json_lines import look_at_lines
+from callbill.ingest.readers.json_files import first_key_lists, odd_files
 from callbill.ingest.shapes import shape_of
 
 from tests.support.single_files import USUAL, contents, path_of, read, verified
@@ -83,26 +83,84 @@ def test_one_line_of_many_has_the_file_read_line_by_line(tmp_path: Path, other: 
     path.write_bytes(plain * 5000)
     with duckdb.connect() as con:
         shape = shape_of("call_logs", "canonical", 2)
-        assert look_at_lines(con, shape, [path]).odd == set()
+        assert odd_files(con, shape, [path]) == set()
         path.write_bytes(
             plain * 3000 + failed.replace(b"error_code", other.encode()) + plain * 2000
         )
-        assert look_at_lines(con, shape, [path]).odd == {str(path)}
+        assert odd_files(con, shape, [path]) == {str(path)}
+
+
+# Far beyond the first lines of a file, from which the keys of the others are guessed.
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        ({"x": 1} | FAILED, None),
+        ({"latency_ms": 1} | FAILED, None),
+        ({"Error_Code": "InternalError"} | USUAL["call_logs"], None),
+        ('"error_code": "InternalError", "error_code": null', "duplicate_key"),
+        ('"x": 1, "error_code": "InternalError", "x": 2', None),
+        ('"error_code": "InternalError", "HTTP_STATUS": 200', "duplicate_key"),
+    ],
+)
+def test_a_late_line_may_have_other_keys(
+    tmp_path: Path, other: dict[str, object] | str, reason: str | None
+) -> None:
+    usual = contents("call_logs", "canonical", "json", [USUAL["call_logs"]]).decode()
+    line = f"{usual.strip()[:-1]}, {other}}}" if isinstance(other, str) else json.dumps(other)
+    # Rows are told apart by their times.
+    line = line.replace(str(USUAL["call_logs"]["called_at"]), "2026-03-02T11:00:01+08:00")
+    outcome = read(
+        tmp_path, "call_logs", "canonical", "json", f"{usual * 2000}{line}\n{usual}".encode()
+    )
+    assert outcome.reasons == ({2001: reason} if reason else {})
+    codes = [row["error_code"] for row in outcome.rows.values()]
+    assert codes.count("InternalError") == (reason is None)
+    assert len(outcome.times) == 2001 + (reason is None)
+
+
+REGION, USER = {"region": "ap-x"}, {"operate_uin": "100000000099"}
 
 
 @pytest.mark.parametrize(
-    ("beside", "are_plain"),
-    [("a b", True), ("é", False), ("\x7f", False), ("a\\b", False), ("\u200b", False)],
+    ("first", "second"),
+    [
+        (FAILED, {"error_code": "InternalError"}),
+        (REGION | USER, USER | REGION),
+        (REGION | USER, USER),
+        (USER, {}),
+        (FAILED, {"x": {"error_code": 1}}),
+    ],
 )
-def test_lines_are_plain_if_no_letter_is_escaped(
-    tmp_path: Path, beside: str, *, are_plain: bool
+def test_a_key_need_not_be_at_one_place(
+    tmp_path: Path, first: dict[str, object], second: dict[str, object]
 ) -> None:
-    text = contents("call_logs", "canonical", "json", [USUAL["call_logs"]]).decode()
+    """Lines whose lists of keys are few are read by place, if a key has but one, or by name."""
+    unlike = {"region", "operate_uin", "error_code"}
+    base = {key: value for key, value in USUAL["call_logs"].items() if key not in unlike}
+    records = [
+        base | record | {"called_at": f"2026-03-02T11:00:0{n}+08:00"}
+        for n, record in enumerate([first, second, first])
+    ]
+    lines = "\n".join(map(json.dumps, records))
+    outcome = read(tmp_path, "call_logs", "canonical", "json", lines.encode())
+    rows = [outcome.rows[time] for time in sorted(outcome.rows)]
+    assert [row["error_code"] for row in rows] == [r.get("error_code") for r in records]
+    assert [row["region"] for row in rows] == [r.get("region") for r in records]
+    assert [row["operate_uin"] for row in rows] == [
+        r.get("operate_uin", r["owner_uin"]) for r in records
+    ]
+
+
+def test_lists_of_keys_are_guessed_from_the_first_lines(tmp_path: Path) -> None:
+    shape = shape_of("call_logs", "canonical", 2)
     path = tmp_path / "a.jsonl"
-    path.write_text(text + json.dumps({**json.loads(text), "x": beside}, ensure_ascii=False))
-    with duckdb.connect() as con:
-        shape = shape_of("call_logs", "canonical", 2)
-        assert look_at_lines(con, shape, [path]).are_plain is are_plain
+    path.write_text('{"a": 1}\n\n' * 9000 + '{"b": 1}\n')
+    assert first_key_lists(shape, [path]) == {("a",)}
+    for text in ('{"a": 1}\n{"Error_Code": 1}', '{"a": 1}\n{"b"', "5", '{"a": 1}\n\xff'):
+        path.write_bytes(text.encode("latin-1"))
+        assert first_key_lists(shape, [path]) is None
+    path.write_text("".join(f'{{"a{n}": 1}}\n' for n in range(5)))
+    assert first_key_lists(shape, [path]) is None
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])

@@ -1,8 +1,8 @@
-"""Reads JSON lines: whole files with declared columns, or line by line as text.
+"""Reads JSON lines line by line, as text. `json_files` reads whole files.
 
-DuckDB's read_json is fast, but one bad line fails the whole statement. Line by line, DuckDB's JSON
-functions use the same parser. Each call parses the line again, and keeps several times its length
-in memory until the statement ends. So there are few calls, in few statements.
+DuckDB's JSON functions use the same parser as its read_json. Each call parses the line again, and
+keeps several times its length in memory until the statement ends. So there are few calls, in few
+statements.
 """
 
 from __future__ import annotations
@@ -11,15 +11,11 @@ import codecs
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import duckdb
-from callbill.base.errors import CallbillError
-from callbill.base.machine import machine_fault
-from callbill.base.sql import identifier, literal
+from callbill.base.sql import literal
 from callbill.ingest.readers.columns import BLANKS_AROUND_NAMES, plain_name
 from callbill.ingest.readers.field_texts import error_signs, field_texts, select_list
 from callbill.ingest.readers.lines import (
@@ -30,159 +26,13 @@ from callbill.ingest.readers.lines import (
     UnreadableFileError,
     bad_line,
 )
-from callbill.ingest.relation import Relation
 from callbill.ingest.shapes import Shape, parent_of, parts_of
 
-# --- whole files ---------------------------------------------------------------------------------
-
-
-def whole_files(shape: Shape, paths: Sequence[Path], *, ignore_errors: bool = False) -> Relation:
-    """The records of whole files. A line that cannot be read fails the statement. With
-    `ignore_errors` it is a record without fields instead."""
-    return Relation(
-        f"""
-        select {_texts_of_json(shape, check_all=ignore_errors)},
-            parse_filename(filename, true) as source_file_id,
-            null::bigint as line_number
-        from read_json(
-            -- With `records` given, read_json does not detect the structure first. The detection
-            -- would overflow its stack on deeply nested lines.
-            $names, columns = {_json_columns(shape)}, format = 'newline_delimited',
-            records = true, filename = true, ignore_errors = {ignore_errors}
-        )
-        """,
-        {"names": [str(path) for path in paths]},
-    )
-
-
-def _json_columns(shape: Shape) -> str:
-    """The `columns` argument of read_json: the shape's paths as structs with text leaves."""
-    columns = ", ".join(
-        f"{literal(name)}: {literal(_json_type(node))}" for name, node in _tree(shape).items()
-    )
-    return f"{{{columns}}}"
-
-
-def _tree(shape: Shape) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for path in shape.paths:
-        node = tree
-        for part in parts_of(path):
-            node = node.setdefault(part, {})
-    return tree
-
-
-def _json_type(node: dict[str, Any]) -> str:
-    if not node:
-        return "varchar"
-    return "struct(" + ", ".join(f"{identifier(k)} {_json_type(v)}" for k, v in node.items()) + ")"
-
-
-def _texts_of_json(shape: Shape, *, check_all: bool) -> str:
-    """The select list of a shape's field texts from the columns of `_json_columns`.
-
-    read_json does not report a value's JSON type. A text that an object, an array or a boolean
-    could have become therefore sets `odd_field`, and the file is read again line by line. Without
-    `check_all` this is checked later, since version 2 of the reading rules.
-    """
-
-    def reference(path: str) -> str:
-        return ".".join(identifier(part) for part in parts_of(path))
-
-    texts = field_texts(shape, reference)
-    fields = shape.feed.text_fields if check_all or shape.reading_rules < 2 else []
-    odd = " or ".join(
-        may_be_no_text(reference(path)) for name in fields for path in shape.fields.get(name, ())
-    )
-    odd_field = f"case when {odd} then 'value' end" if odd else "null::varchar"
-    errors = {parent: f"{reference(parent)} is not null" for parent in shape.error_parents}
-    return select_list(texts, error_signs(shape, errors, reference), odd_field)
-
-
-def may_be_no_text(text: str) -> str:
-    """SQL for whether read_json could have made a text of an object, an array or a boolean."""
-    return (
-        f"({text} >= '[' and {text} < '\\') or ({text} >= '{{' and {text} < '|')"
-        f" or {text} in ('true', 'false')"
-    )
-
-
-# --- odd lines -----------------------------------------------------------------------------------
+# --- keys that are written oddly ----------------------------------------------------------------
 
 # Letters of a key and what it may be written with: escapes, blanks around it.
 _ESCAPE = r"\\(?:u[0-9A-Fa-f]{4}|[tnrfb])"
-_BETWEEN_KEYS = "\x1f"
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"(\s*:)?')
-
-
-@dataclass(frozen=True)
-class Look:
-    """What the lines of files look like: the files that read_json would not read as they count, and
-    whether all lines have letters of ASCII alone, none of them escaped."""
-
-    odd: set[str]
-    are_plain: bool
-
-
-def look_at_lines(con: duckdb.DuckDBPyConnection, shape: Shape, paths: Sequence[Path]) -> Look:
-    """Look for keys that read_json would overlook: one that the shape reads, in other capitals or
-    with blanks around it. Line by line it counts as the key that it is (`with_known_keys`).
-
-    The lines of a log have few different lists of keys. Those are looked at here, each once: to
-    match each line with `odd_key_pattern` would take up to twice as long.
-
-    A file with a line that is no JSON is odd too, and so is one that cannot be read as lines.
-    Raises CallbillError for a fault of the machine.
-    """
-    lines = f"""
-        select filename, {_keys_of_line(shape)} as keys,
-            strlen(line) = length(line)
-            and not contains(line, '\\')
-            and not contains(line, chr(127)) as is_plain
-        from read_csv(
-            $names, columns = {{'line': 'varchar'}}, header = false, auto_detect = false,
-            delim = '\x01', quote = '', escape = '', strict_mode = false, filename = true
-        )
-        where line <> ''
-    """
-    names = {"names": [str(path) for path in paths]}
-    try:
-        found = con.execute(f"select distinct keys, is_plain from ({lines})", names).fetchall()
-        are_plain = all(is_plain for _keys, is_plain in found)
-        odd = {keys for keys, _ in found if keys is None or _has_odd_key(shape, keys)}
-        if not odd:
-            return Look(set(), are_plain)
-        query = f"""
-            select distinct filename from ({lines})
-            where keys is null or list_contains($odd::varchar[], keys)
-        """
-        files = con.execute(query, {**names, "odd": list(odd)}).fetchall()
-        return Look({name for (name,) in files}, are_plain)
-    except duckdb.Error as error:
-        if fault := machine_fault(error):
-            raise CallbillError(fault) from error
-        if len(paths) == 1:
-            return Look({str(paths[0])}, are_plain=False)
-    looks = [look_at_lines(con, shape, [path]) for path in paths]
-    return Look(set().union(*(look.odd for look in looks)), all(look.are_plain for look in looks))
-
-
-def _keys_of_line(shape: Shape) -> str:
-    """SQL for the keys that `line` has in the objects that the shape reads from, as one text. It is
-    null if the line is no JSON."""
-    objects = ["", *shape.parents]
-    # A key cannot have the separator in a way that hides another key.
-    if len(objects) == 1:
-        return f"array_to_string(try(json_keys(line)), {literal(_BETWEEN_KEYS)})"
-    return (
-        f"array_to_string(flatten(try(json_keys(line, {_json_paths(objects)}))),"
-        f" {literal(_BETWEEN_KEYS)})"
-    )
-
-
-def _has_odd_key(shape: Shape, keys: str) -> bool:
-    known = {key.lower(): key for key in _keys(shape)}
-    return any(known.get(plain_name(key).lower(), key) != key for key in keys.split(_BETWEEN_KEYS))
 
 
 def odd_key_pattern(shape: Shape) -> str:
@@ -191,11 +41,11 @@ def odd_key_pattern(shape: Shape) -> str:
     blank = f"[{BLANKS_AROUND_NAMES}']"
     other = [
         f"{re.escape(key[:n])}{key[n].swapcase()}{_in_any_case(key[n + 1 :])}"
-        for key in _keys(shape)
+        for key in keys_of_shape(shape)
         for n in range(len(key))
         if key[n].swapcase() != key[n]
     ]
-    any_key = "|".join(map(re.escape, _keys(shape)))
+    any_key = "|".join(map(re.escape, keys_of_shape(shape)))
     part = f"(?:[0-9A-Za-z_.]|{blank}|{_ESCAPE})*"
     return (
         f'"(?:{"|".join(other)}|{blank}+(?i:{any_key}){blank}*|(?i:{any_key}){blank}+'
@@ -206,7 +56,7 @@ def odd_key_pattern(shape: Shape) -> str:
 def with_known_keys(shape: Shape, line: str) -> str:
     """A line in which the shape's keys are written as the shape has them. In valid JSON a text in
     quotes before a colon can only be a key."""
-    known = {key.lower(): key for key in _keys(shape)}
+    known = {key.lower(): key for key in keys_of_shape(shape)}
 
     def mend(match: re.Match[str]) -> str:
         text, colon = match.groups()
@@ -222,7 +72,7 @@ def with_known_keys(shape: Shape, line: str) -> str:
     return _STRING.sub(mend, line)
 
 
-def _keys(shape: Shape) -> list[str]:
+def keys_of_shape(shape: Shape) -> list[str]:
     """The keys at all depths that the shape reads."""
     return list(dict.fromkeys(part for path in shape.paths_and_parents for part in parts_of(path)))
 
@@ -321,7 +171,7 @@ def fault_of_line(shape: Shape) -> str:
     duplicate = " or ".join(
         f"coalesce(len({names}) <> list_unique({names}), false)"
         for n, parent in enumerate(parents, 1)
-        for keys in [f"json_keys(line, {_json_paths(parents)})[{n}]"]
+        for keys in [f"json_keys(line, {json_paths(parents)})[{n}]"]
         for names in [f"list_filter({keys}, lambda k: k in {_mapped_keys(shape, parent)})"]
     )
     return f"""case
@@ -335,8 +185,8 @@ def values_of_line(shape: Shape) -> str:
     """The select list of `texts` and `types` at the shape's paths in the JSON object `line`, from
     which `texts_of_values` selects."""
     return (
-        f"json_extract_string(line, {_json_paths(shape.paths)}) as texts,"
-        f" json_type(line, {_json_paths(shape.paths_and_parents)}) as types"
+        f"json_extract_string(line, {json_paths(shape.paths)}) as texts,"
+        f" json_type(line, {json_paths(shape.paths_and_parents)}) as types"
     )
 
 
@@ -392,7 +242,7 @@ def _mapped_keys(shape: Shape, parent: str) -> str:
     return f"({', '.join(keys)})"
 
 
-def _json_paths(paths: Iterable[str]) -> str:
+def json_paths(paths: Iterable[str]) -> str:
     """Paths into an object, as an SQL list. The empty path is the object itself."""
     return f"[{', '.join(literal(_json_path(path)) for path in paths)}]"
 
