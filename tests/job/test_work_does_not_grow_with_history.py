@@ -122,9 +122,10 @@ def test_a_late_night_writes_and_asks_no_more_than_an_early_one(
 
 
 def test_what_is_due_is_read_as_often_as_it_must_be(tmp_path: Path) -> None:
-    """Landing files once. Of the ids, which are most of the bytes: records for what came twice, for the records of
-    those, for the calls, and for two controls that look back and one that looks at ids; calls for
-    their hash and three controls. Counted in times of a file's size, none may become more."""
+    """Landing files once. Of the ids, which are most of the bytes: records for what came twice, for
+    the records of those, for the calls, for what controls share, and for one that looks at ids;
+    calls for their hash and three controls. Counted in times of a file's size, none may become
+    more."""
     night = EARLY + timedelta(days=1)
     for day in (EARLY, night):
         lines = b"".join(

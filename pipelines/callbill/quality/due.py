@@ -17,10 +17,10 @@ from callbill.base.sql import literal
 from callbill.quality.catalogue import NOTHING_TO_FIND, Control, catalogue
 
 # Tables that several controls read, in the order in which they are made.
-_SHARED = ("late_charges", "earlier_records", "list_prices")
-# Of these, that which only controls of calls read.
-_ONLY_OF_CALLS = "earlier_records"
-EARLIER_RECORDS = f"checks.{_ONLY_OF_CALLS}"
+_SHARED = ("late_charges", "due_ids", "earlier_records", "list_prices")
+# Of these, those which only controls of calls read.
+_ONLY_OF_CALLS = ("due_ids", "earlier_records")
+EARLIER_RECORDS = "checks.earlier_records"
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def due_controls(
     con.execute("attach ':memory:' as checks")
     try:
         for table, sql in shared_tables(values).items():
-            if not (findings and table == _ONLY_OF_CALLS):
+            if not (findings and table in _ONLY_OF_CALLS):
                 con.execute(sql)
         yield controls
     finally:

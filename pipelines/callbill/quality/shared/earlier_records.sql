@@ -3,11 +3,8 @@
 -- expensive.
 create table checks.earlier_records as
 with due as (
-    select hash(request_id) as request_hash
-    from raw.call_logs
-    where
-        settled_on between date '{{ settle_from }}' and date '{{ settle_through }}'
-        and settlement_floor between date '{{ settle_from }}' - 2 and date '{{ settle_through }}'
+    select request_hash
+    from checks.due_ids
     union all
     select hash(request_id) as request_hash
     from checks.late_charges
