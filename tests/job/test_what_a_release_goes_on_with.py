@@ -11,7 +11,7 @@ import duckdb
 import pytest
 from callbill.release.marts import hashed_marts
 
-from tests.support.commands import callbill, settle, succeed
+from tests.support.commands import callbill, run_job, settle, succeed
 from tests.support.landing_files import json_lines, record, write
 from tests.support.places import copy_of, manifest, places, query
 from tests.support.project import PROJECT
@@ -227,6 +227,50 @@ def test_what_is_wrong_there_does_not_go_on(
     change(current(place))  # type: ignore[operator]
     settle(place, NIGHT)
     assert said(current(place)) == right
+
+
+def shared(release: Path) -> dict[str, object]:
+    """What lies in the folders of which releases share files: rows of Parquet, scripts."""
+    parquet = {
+        path.parent.relative_to(release).as_posix(): rows_of(duckdb.connect(), f"'{path}'")
+        for path in release.glob("parquet/*/*/*.parquet")
+    }
+    data = release / "site" / "data"
+    scripts = {
+        path.relative_to(data).as_posix(): path.read_text("utf-8")
+        for path in data.rglob("*")
+        if path.is_file()
+    }
+    return {**parquet, **scripts}
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "parquet/calls/settled_on=2026-03-11/*",
+        "parquet/focus_cost_and_usage/bill_month=2026-03-01/*",
+        "site/data/*/2026-03/list.json",
+        "site/data/*/2026-03/[0-9]*.js",
+    ],
+)
+@pytest.mark.parametrize("kept", [None, 5])
+def test_nothing_is_shared_with_a_release_that_is_not_whole(
+    published: Path, tmp_path: Path, lost: str, kept: int | None
+) -> None:
+    """A file was deleted, or of each so many bytes are left; the run says so."""
+    place = copy_of(published, tmp_path / "night")
+    settle(place, NIGHT)
+    right = shared(current(place))
+    place = copy_of(published, tmp_path / "changed")
+    for path in current(place).glob(lost):
+        content = path.read_bytes()
+        path.unlink()  # releases share it
+        if kept is not None:
+            path.write_bytes(content[:kept])
+    ended = run_job(place, "--through", NIGHT)
+    assert ended.returncode == 0, ended.stderr
+    assert "does not have the files that it was written with" in ended.stdout + ended.stderr
+    assert shared(current(place)) == right
 
 
 def test_new_names_are_everywhere(published: Path, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from callbill.base.catalogue import Seeds
 from callbill.base.rules import DateRules
 from callbill.base.settings import BillingVars
 from callbill.base.sql import literal
+from callbill.release.contents import write_contents
 from callbill.release.database import changed_days, write_database
 from callbill.release.hashes import table_hashes
 from callbill.release.manifest import Manifest, figure_vars
@@ -63,9 +64,11 @@ def write_release(
     data_docs: str,
     record_run: Callable[[], None],
     issuer: str = "",
+    *,
+    is_whole: bool = True,
 ) -> Release:
     """Write a release, whose folder does not exist yet. Readers do not see it until
-    `Published.switch_to`. It shares files with the previous one.
+    `Published.switch_to`. It shares files with the previous one, if that has them all (`is_whole`).
 
     It has all settlement dates through `through`. `settle_from` is the first date that it seals.
     `seeds` is the catalogue, `data_docs` the page of the controls (HTML). `record_run` records the
@@ -73,9 +76,10 @@ def write_release(
     as the site's statements say it; if it is empty, whoever issues the products.
     """
     con = warehouse.con
+    whole = previous if is_whole else None
     release.parquet.mkdir(parents=True)
     record_run()
-    _link_calls(warehouse, previous, release)
+    _link_calls(warehouse, whole, release)
     # In the order of their rows, tables are written once and are a third smaller.
     con.execute("set preserve_insertion_order = true")
     # Asked for once each: the catalog puts together all that is known of them.
@@ -86,16 +90,15 @@ def write_release(
     by_month = views_by_month()
     for view, column in by_month.items():
         basis = _basis(con, views[view], seed_tables)
-        _write_by_month(con, view, views[view], column, release, previous, months, basis)
+        _write_by_month(con, view, views[view], column, release, whole, months, basis)
     tables = [mart.name for mart in hashed_marts() if mart.name != "calls"]
     for mart in [*tables, *(view for view in views if view not in by_month)]:
         target = literal(str(release.table(mart)))
         con.execute(f"copy (from billing.{mart}) to {target} ({_PARQUET})")
     write_database(warehouse, release, previous, changed, views, seed_tables)
     con.execute("set preserve_insertion_order = false")
-    write_site(
-        warehouse, billing_vars, release, previous, (settle_from, through), data_docs, issuer
-    )
+    write_site(warehouse, billing_vars, release, whole, (settle_from, through), data_docs, issuer)
+    write_contents(release)
     _manifest(con, billing_vars, seeds, release.run_id, through).write(release.folder)
     _make_all_durable(release.folder)
     return release
