@@ -11,6 +11,7 @@ from datetime import timedelta
 from html import escape
 from pathlib import Path
 
+import duckdb
 import pytest
 from callbill.base.rules import DateRules, RuleRange
 from callbill.base.settings import Settings, load_thresholds, load_vars
@@ -131,6 +132,22 @@ def test_files_that_are_gone_and_hours_of_a_day_that_came_late(
     # Once is enough.
     ended = run_job(place, "--through", NIGHT + timedelta(days=1))
     assert "loaded_files_are_unchanged" not in last_run(place)["controls_failed"]
+
+
+def test_usage_of_a_day_that_was_settled_before_does_not_get_lost(
+    before: Path, tmp_path: Path
+) -> None:
+    """Neither the night has calls of the day, nor a sealed date a row of it."""
+    place = copy_of(before, tmp_path)
+    with duckdb.connect(str(place / "warehouse.duckdb")) as con:
+        con.execute(
+            "delete from intermediate.int_daily_usage_changes"
+            " where usage_date = date '2026-03-25' and owner_uin = ?",
+            [AGREED],
+        )
+    ended = run_job(place, "--through", NIGHT)
+    assert ended.returncode == 1
+    assert last_run(place)["controls_failed"] == ["daily_usage_adds_up"]
 
 
 # --- the catalogue ---

@@ -11,9 +11,10 @@ import duckdb
 import pytest
 from callbill.release.marts import hashed_marts
 
-from tests.support.commands import settle
+from tests.support.commands import callbill, run_job, settle, succeed
 from tests.support.landing_files import json_lines, record, write
-from tests.support.places import copy_of, manifest, query
+from tests.support.places import copy_of, manifest, places, query
+from tests.support.project import PROJECT
 
 MARTS = [mart.name for mart in hashed_marts() if mart.name != "calls"]
 OWNERS = [f"10000000000{n}" for n in range(5)]
@@ -74,7 +75,10 @@ def said(release: Path) -> dict[str, list[object]]:
             select 'macro ' || function_name, macro_definition from duckdb_functions()
             where not internal union all
             select schema_name || '.' || table_name || '.' || column_name, comment
-            from duckdb_columns() where not internal order by all
+            from duckdb_columns() where not internal union all
+            select schema_name, 'schema' from duckdb_schemas() where not internal union all
+            select index_name, 'index' from duckdb_indexes() union all
+            select sequence_name, 'sequence' from duckdb_sequences() order by all
         """
         return {
             "catalog": con.execute(others).fetchall(),
@@ -181,7 +185,38 @@ def make_older(release: Path) -> None:
                 con.execute(f"copy billing.{mart} to '{path}' (format parquet)")
 
 
-@pytest.mark.parametrize("change", [edit_a_figure, damage, cut, make_older])
+def add_to_it(release: Path) -> None:
+    """As somebody might who may write there."""
+    database = release / "callbill.duckdb"
+    database.chmod(0o644)
+    with duckdb.connect(str(database)) as con:
+        con.execute(
+            """
+            create schema mine; create table mine.notes as select 1 as x;
+            create table main.notes as select 1 as x; create sequence billing.numbers;
+            create macro billing.twice(x) as 2 * x;
+            create index lines_by_account on billing.bill_lines (owner_uin)
+            """
+        )
+
+
+def put_a_view_in_the_place_of_a_mart(release: Path) -> None:
+    database = release / "callbill.duckdb"
+    database.chmod(0o644)
+    with duckdb.connect(str(database)) as con:
+        con.execute(
+            """
+            create table billing.all_lines as from billing.bill_lines;
+            drop table billing.bill_lines;
+            create view billing.bill_lines as from billing.all_lines
+            """
+        )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [edit_a_figure, damage, cut, make_older, add_to_it, put_a_view_in_the_place_of_a_mart],
+)
 def test_what_is_wrong_there_does_not_go_on(
     published: Path, tmp_path: Path, change: object
 ) -> None:
@@ -194,6 +229,50 @@ def test_what_is_wrong_there_does_not_go_on(
     assert said(current(place)) == right
 
 
+def shared(release: Path) -> dict[str, object]:
+    """What lies in the folders of which releases share files: rows of Parquet, scripts."""
+    parquet = {
+        path.parent.relative_to(release).as_posix(): rows_of(duckdb.connect(), f"'{path}'")
+        for path in release.glob("parquet/*/*/*.parquet")
+    }
+    data = release / "site" / "data"
+    scripts = {
+        path.relative_to(data).as_posix(): path.read_text("utf-8")
+        for path in data.rglob("*")
+        if path.is_file()
+    }
+    return {**parquet, **scripts}
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "parquet/calls/settled_on=2026-03-11/*",
+        "parquet/focus_cost_and_usage/bill_month=2026-03-01/*",
+        "site/data/*/2026-03/list.json",
+        "site/data/*/2026-03/[0-9]*.js",
+    ],
+)
+@pytest.mark.parametrize("kept", [None, 5])
+def test_nothing_is_shared_with_a_release_that_is_not_whole(
+    published: Path, tmp_path: Path, lost: str, kept: int | None
+) -> None:
+    """A file was deleted, or of each so many bytes are left; the run says so."""
+    place = copy_of(published, tmp_path / "night")
+    settle(place, NIGHT)
+    right = shared(current(place))
+    place = copy_of(published, tmp_path / "changed")
+    for path in current(place).glob(lost):
+        content = path.read_bytes()
+        path.unlink()  # releases share it
+        if kept is not None:
+            path.write_bytes(content[:kept])
+    ended = run_job(place, "--through", NIGHT)
+    assert ended.returncode == 0, ended.stderr
+    assert "does not have the files that it was written with" in ended.stdout + ended.stderr
+    assert shared(current(place)) == right
+
+
 def test_new_names_are_everywhere(published: Path, tmp_path: Path) -> None:
     """A warehouse that is made anew has today's names for all lines."""
     place = copy_of(published, tmp_path / "night")
@@ -202,3 +281,23 @@ def test_new_names_are_everywhere(published: Path, tmp_path: Path) -> None:
     check_against_one_written_anew(place, tmp_path, NIGHT)
     old_lines = "from billing.bill_lines where settled_on < '2026-05-01'"
     assert query(place, f"select distinct component_name {old_lines}") == [("renamed",)]
+
+
+def test_months_have_the_names_of_their_lines(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those that a night left as they were, after a rebuild gave all lines today's names."""
+    place = copy_of(published, tmp_path)
+    shutil.copytree(PROJECT / "seeds", tmp_path / "catalogue")
+    components = tmp_path / "catalogue" / "components.csv"
+    components.write_text(components.read_text("utf-8").replace("文搜图", "renamed"), "utf-8")
+    monkeypatch.setenv("CALLBILL_CATALOGUE", str(tmp_path / "catalogue"))
+    names = "select BillingPeriodStart, SkuMeter, count(*) from {} group by all order by all"
+    for rebuilds, through in ((False, NIGHT), (True, QUIET)):
+        if rebuilds:
+            succeed(callbill("rebuild", *places(place)))
+        settle(place, through)
+        files = f"'{current(place)}/parquet/focus_cost_and_usage/*/*.parquet'"
+        in_parquet = duckdb.sql(names.format(files)).fetchall()
+        assert in_parquet == query(place, names.format("billing.focus_cost_and_usage"))
+    assert {name for _month, name, _rows in in_parquet} == {"renamed"}

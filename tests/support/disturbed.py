@@ -33,7 +33,7 @@ STEPS = (
     ("callbill.jobs.settling", "run_controls"),
     ("callbill.jobs.settling", "keep_results"),
     ("callbill.jobs.settling", "write_release"),
-    ("callbill.release.writing", "_write_database"),
+    ("callbill.release.writing", "write_database"),
     # From here on it is published.
     ("callbill.release.release:Published", "switch_to"),
     ("callbill.jobs.settling", "seal"),

@@ -55,6 +55,7 @@ from callbill.quality import (
     with_accounts,
 )
 from callbill.release.candidate import is_behind_as_expected, write_basis
+from callbill.release.contents import changed_folders
 from callbill.release.hashes import refresh_hashes
 from callbill.release.release import Published
 from callbill.release.writing import write_release
@@ -151,13 +152,24 @@ def settle(
     with reporter.step("publish"):
         published.remove_unfinished()
         remove_outdated(published, current)
+        previous = published.current()
+        missing = changed_folders(previous) if previous is not None else []
+        if previous is not None and missing:
+            warning = (
+                f"release {previous.run_id} does not have the files that it was written with "
+                f"({', '.join(missing[:3])}{', ...' if missing[3:] else ''}): the new one shares "
+                "none with it; restore that one from a backup if it is still needed"
+            )
+            summary.loaded.warnings.append(warning)
+            if reporter.json_logs:  # otherwise the end of the run says it
+                reporter.log("warning", message=warning)
         # The release contains its own run, as published.
         as_published = replace(summary, outcome="published")
         new = published.new_candidate if candidate else published.new
         summary.release = write_release(
             warehouse,
             new(summary.run_id),
-            published.current(),
+            previous,
             billing_vars,
             figure_seeds(settings.catalogue),
             summary.through,
@@ -165,6 +177,7 @@ def settle(
             summary.data_docs,
             lambda: record_end(warehouse, as_published, reporter.seconds),
             settings.issuer,
+            is_whole=not missing,
         )
         if candidate:
             summary.outcome = "candidate"

@@ -25,18 +25,45 @@ _OPS_TABLES = (
     *("runs", "source_files", "retries", "rejected_records", "cleaned_values"),
     *("control_results", "unbilled_calls"),
 )
+# What the database `previous` has that no release is written with.
+_ADDED = """
+    select schema_name from duckdb_schemas()
+    where database_name = 'previous' and not internal
+        and schema_name not in ('billing', 'ops', 'seeds')
+    union all
+    select table_name from duckdb_tables()
+    where database_name = 'previous' and schema_name = 'main'
+    union all
+    select view_name from duckdb_views()
+    where database_name = 'previous' and schema_name = 'main' and not internal
+    union all
+    select function_name from duckdb_functions()
+    where database_name = 'previous' and not internal
+        and (schema_name = 'main' or function_type <> 'table_macro')
+    union all
+    select type_name from duckdb_types() where database_name = 'previous' and not internal
+    union all
+    select sequence_name from duckdb_sequences() where database_name = 'previous'
+    union all
+    select index_name from duckdb_indexes() where database_name = 'previous'
+    union all
+    select constraint_text from duckdb_constraints() where database_name = 'previous'
+"""
 
 
 def write_database(
     warehouse: Warehouse,
     release: Release,
     previous: Release | None,
+    changed: Mapping[str, Sequence[date]],
     views: Mapping[str, str],
     seeds: Sequence[str],
 ) -> None:
-    """`views` are the statements of the views among the marts, `seeds` the catalogue's tables."""
+    """`changed` are the days of `changed_days`, `views` the statements of the views among the
+    marts, `seeds` the catalogue's tables."""
     con = warehouse.con
-    changed = _copy_database(con, release, previous)
+    if previous is not None and changed:
+        shutil.copyfile(previous.database, release.database)
     options = "read_write" if changed else STORAGE_VERSION
     con.execute(f"attach {literal(str(release.database))} as release ({options})")
     try:
@@ -62,21 +89,18 @@ def write_database(
         con.execute("detach release")
 
 
-def _copy_database(
-    con: duckdb.DuckDBPyConnection, release: Release, previous: Release | None
-) -> dict[str, list[date]]:
-    """Begin the release's database as a copy of the previous one, if that has marts to go on with.
-    Returns those marts, with the days whose rows are to be replaced."""
+def changed_days(con: duckdb.DuckDBPyConnection, previous: Release | None) -> dict[str, list[date]]:
+    """The marts of which the previous release's database has most days as they are, with the days
+    whose rows are others there. None if there is no such database, or something else is in it."""
     changed = {}
     if previous is not None and previous.database.exists():
         with suppress(duckdb.Error):  # if it is damaged, it is not copied
             previous.attach(con, "previous")
             try:
-                changed = _changed_days(con)
+                if not con.execute(_ADDED).fetchall():
+                    changed = _changed_days(con)
             finally:
                 con.execute("detach previous")
-    if previous is not None and changed:
-        shutil.copyfile(previous.database, release.database)
     return changed
 
 
@@ -85,7 +109,13 @@ def _changed_days(con: duckdb.DuckDBPyConnection) -> dict[str, list[date]]:
 
     Days are compared by what they contain, so a row that was edited there does not go on.
     """
-    marts = {mart.name: mart for mart in dated_tables()}
+    tables = con.execute(
+        "select table_name from duckdb_tables()"
+        " where database_name = 'previous' and schema_name = 'billing'"
+    ).fetchall()
+    marts = {mart.name: mart for mart in dated_tables() if (mart.name,) in tables}
+    if not marts:
+        return {}
     here, there = (columns_of(con, marts, database) for database in ("", "previous."))
     alike = [
         mart for name, mart in marts.items() if [*here[name].items()] == [*there[name].items()]

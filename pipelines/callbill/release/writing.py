@@ -25,7 +25,8 @@ from callbill.base.catalogue import Seeds
 from callbill.base.rules import DateRules
 from callbill.base.settings import BillingVars
 from callbill.base.sql import literal
-from callbill.release.database import write_database
+from callbill.release.contents import write_contents
+from callbill.release.database import changed_days, write_database
 from callbill.release.hashes import table_hashes
 from callbill.release.manifest import Manifest, figure_vars
 from callbill.release.marts import hashed_marts, views_by_month
@@ -63,9 +64,11 @@ def write_release(
     data_docs: str,
     record_run: Callable[[], None],
     issuer: str = "",
+    *,
+    is_whole: bool = True,
 ) -> Release:
     """Write a release, whose folder does not exist yet. Readers do not see it until
-    `Published.switch_to`. It shares files with the previous one.
+    `Published.switch_to`. It shares files with the previous one, if that has them all (`is_whole`).
 
     It has all settlement dates through `through`. `settle_from` is the first date that it seals.
     `seeds` is the catalogue, `data_docs` the page of the controls (HTML). `record_run` records the
@@ -73,44 +76,55 @@ def write_release(
     as the site's statements say it; if it is empty, whoever issues the products.
     """
     con = warehouse.con
+    whole = previous if is_whole else None
     release.parquet.mkdir(parents=True)
     record_run()
-    _link_calls(warehouse, previous, release)
+    _link_calls(warehouse, whole, release)
     # In the order of their rows, tables are written once and are a third smaller.
     con.execute("set preserve_insertion_order = true")
     # Asked for once each: the catalog puts together all that is known of them.
     views: dict[str, str] = dict(con.execute(_VIEWS).fetchall())
     seed_tables = [seed for (seed,) in con.execute(_SEEDS).fetchall()]
+    changed = changed_days(con, previous)
+    months = _changed_months(con, settle_from, through, changed.get("bill_lines"))
     by_month = views_by_month()
     for view, column in by_month.items():
-        months = _changed_months(con, settle_from, through)
         basis = _basis(con, views[view], seed_tables)
-        _write_by_month(con, view, views[view], column, release, previous, months, basis)
+        _write_by_month(con, view, views[view], column, release, whole, months, basis)
     tables = [mart.name for mart in hashed_marts() if mart.name != "calls"]
     for mart in [*tables, *(view for view in views if view not in by_month)]:
         target = literal(str(release.table(mart)))
         con.execute(f"copy (from billing.{mart}) to {target} ({_PARQUET})")
-    write_database(warehouse, release, previous, views, seed_tables)
+    write_database(warehouse, release, previous, changed, views, seed_tables)
     con.execute("set preserve_insertion_order = false")
-    write_site(
-        warehouse, billing_vars, release, previous, (settle_from, through), data_docs, issuer
-    )
+    write_site(warehouse, billing_vars, release, whole, (settle_from, through), data_docs, issuer)
+    write_contents(release)
     _manifest(con, billing_vars, seeds, release.run_id, through).write(release.folder)
     _make_all_durable(release.folder)
     return release
 
 
-def _changed_months(con: duckdb.DuckDBPyConnection, settle_from: date, through: date) -> set[date]:
+def _changed_months(
+    con: duckdb.DuckDBPyConnection,
+    settle_from: date,
+    through: date,
+    changed_days: Sequence[date] | None,
+) -> set[date]:
     """The bill months whose bills differ now that these dates are settled: those that they are in,
-    and those that have ended."""
+    those that have ended, and those of lines that are others in the previous release, as in a
+    warehouse that was made anew, whose lines have today's names. `changed_days` are the settlement
+    dates of such lines, None if they are not known."""
     rows = con.execute(
         """
         select bill_month from billing.settlements where settled_on between $first and $last
         union
         select bill_month from billing.precision_adjustments
         where bill_month + interval 1 month between $first and $last
+        union
+        select bill_month from billing.bill_lines
+        where $days is null or list_contains($days, settled_on)
         """,
-        {"first": settle_from, "last": through},
+        {"first": settle_from, "last": through, "days": changed_days},
     ).fetchall()
     return {month for (month,) in rows}
 

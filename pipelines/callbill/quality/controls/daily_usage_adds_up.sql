@@ -1,6 +1,28 @@
--- Only of usage dates that the due settlement dates changed: what was settled before was checked
--- then.
-with changed as (
+-- Account by account only of usage dates that the due settlement dates changed: what was settled
+-- before was checked then. Of all others the sums of the date, which tell whether some of it was
+-- lost since, and cost little.
+with sums as (
+    select
+        usage_date,
+        sum(calls_received) as received,
+        sum(calls_billed) as billed,
+        sum(calls_failed + calls_unbilled) as others,
+        0 as calls
+    from billing.daily_usage
+    group by usage_date
+    union all
+    select
+        usage_date,
+        0 as received,
+        0 as billed,
+        0 as others,
+        sum(calls) as calls
+    from billing.bill_lines
+    where waiver_id is null
+    group by usage_date
+),
+
+changed as (
     select usage_date
     from intermediate.int_daily_usage_changes
     where settled_on between date '{{ settle_from }}' and date '{{ settle_through }}'
@@ -8,6 +30,11 @@ with changed as (
     select usage_date
     from billing.bill_lines
     where settled_on between date '{{ settle_from }}' and date '{{ settle_through }}'
+    union
+    select usage_date
+    from sums
+    group by usage_date
+    having sum(received) <> sum(billed + others) or sum(billed) <> sum(calls)
 ),
 
 used as (
