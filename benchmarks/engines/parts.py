@@ -19,15 +19,15 @@ _FIELDS = (
     *("http_status", "error_code", "latency_ms"),
 )
 _COLUMNS = ", ".join(f"{field}: 'varchar'" for field in _FIELDS)
-_LINES = """
-    read_csv(
-        $files, columns = {line: 'varchar'}, header = false, auto_detect = false,
-        delim = '\x01', quote = '', escape = ''
-    )
-"""
 PARTS = {
-    "finding the keys of each line":
-        f"select distinct array_to_string(json_keys(line), ',') from {_LINES}",
+    "reading lines of JSON as maps, with all keys": f"""
+        select count(*) filter (map_keys(json) = ['request_id']),
+            {", ".join(f"max(map_values(json)[{n}])" for n, _ in enumerate(_FIELDS, 1))}
+        from read_json(
+            $files, format = 'newline_delimited', records = false,
+            columns = {{json: 'map(varchar, varchar)'}}
+        )
+    """,
     "writing lines of JSON as Parquet": f"""
         copy (
             select * replace (called_at::timestamptz as called_at)
