@@ -6,10 +6,17 @@ SAMPLE_THROUGH := 2026-10-02
 # Twice quiet: errors alone are shown.
 PIP_INSTALL := -m pip install --quiet --quiet --disable-pip-version-check
 # The same, with a line for each package: what takes minutes shows that it goes on.
-PIP_PROGRESS := -m pip install --disable-pip-version-check --progress-bar off
+PIP_PROGRESS := -m pip install --disable-pip-version-check --progress-bar off --no-compile
+# By all processors, which pip does not do. What packages hold for other Pythons cannot be compiled.
+COMPILE := -m compileall -q -j 0
+# Where an environment has its packages.
+PACKAGES := 'import sysconfig; print(sysconfig.get_path("purelib"))'
 SHOW_PACKAGES := | sed -un 's/^Collecting \([^ ]*\).*/  \1/p; s/^Installing collected.*/  unpacking them .../p'
 # The place of `make run`: nothing of it lies where a real job works.
 SAMPLE_PLACE := build/sample
+# CI has two that may ask for packages at once.
+APT_INSTALL := $(SUDO) apt-get install --quiet --yes --no-install-recommends \
+	--option DPkg::Lock::Timeout=300
 # What sqlfluff reads.
 SQL := models pipelines
 SHELL := /bin/bash
@@ -17,7 +24,7 @@ SHELL := /bin/bash
 # How long each check took.
 timed = TIMEFORMAT="$@: %1R s" && time
 
-.PHONY: install install-browser install-cluster hooks run test test-long test-browser wheel test-wheel test-cluster test-schedulers reliability bench bench-scale bench-site bench-engines lint ruff mypy sqlfluff docs picture lock clean
+.PHONY: install install-browser install-cluster hooks run test test-long test-browser wheel test-wheel test-cluster test-dbt test-schedulers reliability bench bench-scale bench-site bench-engines lint ruff mypy sqlfluff docs picture lock clean
 
 install: .venv/.installed
 
@@ -26,6 +33,7 @@ install: .venv/.installed
 	@echo "Installing callbill and $$(wc -l < requirements.lock) packages into .venv, some minutes:"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python $(PIP_PROGRESS) -r requirements.lock $(SHOW_PACKAGES)
+	@$(BIN)/python $(COMPILE) .venv/lib > /dev/null || true
 	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -34,8 +42,7 @@ install-browser: .venv/.installed-browser
 
 .venv/.installed-browser: .venv/.installed requirements-browser.lock
 	command -v chromium fc-list && fc-list :lang=zh | grep -q . || { \
-		$(SUDO) apt-get update --quiet && $(SUDO) apt-get install --quiet --yes \
-		--no-install-recommends chromium fontconfig fonts-wqy-microhei; }
+		$(SUDO) apt-get update --quiet && $(APT_INSTALL) chromium fontconfig fonts-wqy-microhei; }
 	$(BIN)/python $(PIP_INSTALL) -r requirements-browser.lock
 	touch $@
 
@@ -55,7 +62,7 @@ test: install
 
 # Leaves pictures of the pages in screenshots/.
 test-browser: install-browser
-	$(BIN)/python -m pytest -m browser
+	$(BIN)/python -m pytest -m 'browser and not long'
 
 # What is installed elsewhere: dist/callbill-VERSION-py3-none-any.whl.
 wheel: install
@@ -69,17 +76,29 @@ test-wheel: install
 # Spark and Dask for workers on other machines, and an S3 server to try them with. Spark needs Java.
 install-cluster: .venv-cluster/.installed
 
-.venv-cluster/.installed: requirements.lock requirements-cluster.lock pyproject.toml
+# They stand beside what is installed already: that is not installed a second time.
+.venv-cluster/.installed: .venv/.installed requirements-cluster.lock
 	command -v java || { \
-		$(SUDO) apt-get update --quiet && $(SUDO) apt-get install --quiet --yes \
-		--no-install-recommends openjdk-17-jre-headless; }
-	$(PYTHON) -m venv .venv-cluster
-	.venv-cluster/bin/python $(PIP_INSTALL) -r requirements.lock -r requirements-cluster.lock
+		$(SUDO) apt-get update --quiet && $(APT_INSTALL) openjdk-17-jre-headless; }
+	$(PYTHON) -m venv --clear .venv-cluster
+	$(BIN)/python -c $(PACKAGES) > "$$(.venv-cluster/bin/python -c $(PACKAGES))/installed.pth"
+	.venv-cluster/bin/python $(PIP_INSTALL) --no-compile -r requirements-cluster.lock
+	.venv-cluster/bin/python $(COMPILE) .venv-cluster/lib > /dev/null || true
 	.venv-cluster/bin/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	touch $@
 
 test-cluster: install-cluster
 	.venv-cluster/bin/python -m pytest -n 0 -m cluster tests/cluster
+
+# dbt by hand, in a warehouse that a run left. Nothing of it stays.
+test-dbt: install
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	export CALLBILL_WAREHOUSE="$$folder/warehouse.duckdb" && \
+	export CALLBILL_WAREHOUSE_FILES="$$folder/warehouse.duckdb.files" && \
+	$(BIN)/callbill run --landing sample/landing --published "$$folder/published" \
+		--through $(SAMPLE_THROUGH) && \
+	DO_NOT_TRACK=1 $(BIN)/dbt build --exclude-resource-type unit_test --profiles-dir . \
+		--target-path "$$folder/target" --log-path "$$folder/logs"
 
 # Airflow and Dagster, each by itself, to parse the examples in deploy with.
 .venv-schedulers/.installed:
@@ -92,7 +111,7 @@ test-cluster: install-cluster
 test-schedulers: install .venv-schedulers/.installed
 	$(BIN)/python -m pytest -n 0 tests/job/test_deploy.py
 
-test-long: install
+test-long: install-browser
 	$(BIN)/python -m pytest -m long
 
 # The long campaign against the job, and the page that tells of it.

@@ -15,6 +15,7 @@ from tests.bill.reference import landing, worlds
 from tests.bill.reference.inputs import World
 from tests.support.commands import settle
 from tests.support.fate import Fates
+from tests.support.java import java_environment
 from tests.support.places import query
 from tests.support.servers import (
     connect_server,
@@ -92,7 +93,7 @@ def fates(all_fates: Fates) -> Iterator[Fates]:
 
 @dataclass(frozen=True)
 class Hidden:
-    """Folders that workers of the clusters `spark apart` and `dask apart` see empty."""
+    """Folders that workers of the clusters `master` and `dask` see empty."""
 
     # From all of them.
     from_all: Path
@@ -110,25 +111,32 @@ def hidden(tmp_path_factory: pytest.TempPathFactory) -> Hidden:
 
 
 @pytest.fixture(scope="session")
+def java() -> Iterator[None]:
+    """Has all processes of Java start quickly."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in java_environment().items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="session")
 def clusters(
-    s3: int, all_fates: Fates, hidden: Hidden, tmp_path_factory: pytest.TempPathFactory
+    java: None, s3: int, all_fates: Fates, hidden: Hidden, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
     """The address of a cluster of each kind, started when it is first asked for. All know the
     store."""
     environment = all_fates.environment
     by_worker = ([hidden.from_all], [hidden.from_all, hidden.from_one])
     kinds = {
-        "master": partial(spark_master, environment=environment),
+        "master": partial(spark_master, environment=environment, hidden=by_worker),
         "connect": partial(connect_server, environment=environment),
-        "dask": partial(dask_cluster, environment=environment),
-        "spark apart": partial(spark_master, environment=environment, hidden=by_worker),
-        "dask apart": partial(dask_cluster, environment=environment, hidden=[hidden.from_all]),
+        "dask": partial(dask_cluster, environment=environment, hidden=[hidden.from_all]),
     }
     with ExitStack() as stack:
 
         class Started(dict[str, str]):
             def __missing__(self, kind: str) -> str:
-                folder = tmp_path_factory.mktemp(kind.replace(" ", "-"))
+                folder = tmp_path_factory.mktemp(kind)
                 self[kind] = stack.enter_context(kinds[kind](folder))
                 return self[kind]
 

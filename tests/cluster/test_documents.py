@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import sysconfig
 from contextlib import suppress
 from pathlib import Path
 
@@ -49,7 +48,8 @@ def environment(folder: Path) -> Path:
     """An environment of Python that has what `make install-cluster` installed, except callbill."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     [site_packages] = folder.glob("lib/python*/site-packages")
-    (site_packages / "installed.pth").write_text(sysconfig.get_path("purelib"))
+    installed = [path for path in sys.path if path.endswith("site-packages")]
+    (site_packages / "installed.pth").write_text("\n".join(installed))
     # As pip writes it: Dask's workers run in this environment too.
     dask = folder / "bin" / "dask"
     dask.write_text(f'#!/bin/sh\nexec {folder}/bin/python -m dask "$@"\n')
@@ -57,7 +57,7 @@ def environment(folder: Path) -> Path:
     return folder / "bin"
 
 
-def test_from_nothing_to_a_night_on_spark(tmp_path: Path, sample_place: Path) -> None:
+def test_from_nothing_to_a_night_on_spark(java: None, tmp_path: Path, sample_place: Path) -> None:
     """All that the page says to run, in a copy of the repository. pip installs the wheel and finds
     everything else there, in the versions that are locked."""
     script = script_of((PROJECT / "docs" / "cluster.md").read_text(encoding="utf-8"))

@@ -84,7 +84,7 @@ def test_scenarios_on_a_cluster_give_the_same_bills(
     monkeypatch.setenv("CALLBILL_CATALOGUE", str(seeds))
 
     def run_there(place: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-        return run_job(place, *arguments, "--workers", clusters["master"])
+        return run_job(place, *arguments, "--workers", clusters["connect"])
 
     there = set(publish(tmp_path / "there", run_there, seeds).values())
     monkeypatch.setenv("CALLBILL_BUCKETS", "1")
@@ -101,7 +101,7 @@ def test_a_worker_that_does_not_see_the_folders_is_found_out(
     """Of two workers one sees empty folders."""
     place = hidden.from_one / "place"
     land(world, place / "landing", date.min, RUNS[0])
-    ended = run(place, RUNS[0], "--workers", clusters["spark apart"])
+    ended = run(place, RUNS[0], "--workers", clusters["master"])
     assert ended.returncode == 4, ended.stderr
     assert "workers need the folders of this machine" in ended.stderr
     assert not (place / "published" / "current").exists()
@@ -133,7 +133,7 @@ def test_a_worker_that_writes_elsewhere_is_found_out(
     assert not (tmp_path / "published" / "current").exists()
 
 
-@pytest.mark.parametrize("kind", ["spark apart", "dask apart"])
+@pytest.mark.parametrize("kind", ["master", "dask"])
 def test_workers_that_share_no_folder(
     kind: str,
     clusters: dict[str, str],

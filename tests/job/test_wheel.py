@@ -1,9 +1,9 @@
 """The wheel: what it holds, and that it runs with nothing else of this project at hand.
 
-It is installed as its users install it: into a fresh environment, with the dependencies that it
-names, in the versions that are locked. Beside it stands pyarrow, as with many who have data to
-look at: DuckDB takes another road where it is there. Nobody may write into what was installed,
-and no checkout is near.
+It is installed as its users install it, by the steps of the image: into a fresh environment, with
+the dependencies that it names, in the versions that are locked. Beside it stands pyarrow, as with
+many who have data to look at: DuckDB takes another road where it is there. Nobody may write into
+what was installed, and no checkout is near.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -25,7 +26,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.support.commands import settle
+from tests.support.landing_files import json_lines, record, write
 from tests.support.pages import commands_of, run_commands
 from tests.support.places import lose_warehouse, manifest, places, query
 from tests.support.project import FIXTURES, PROJECT, SAMPLE_THROUGH
@@ -76,6 +77,95 @@ def test_a_wheel_holds_the_package_and_the_dbt_project_and_nothing_else(wheel: P
 
 # --- installed ---
 
+# Nobody in particular: it has no name here, and no home.
+ANYBODY = 10001
+
+
+@dataclass(frozen=True)
+class Image:
+    """What the steps of the image give, in a folder that stands for its root."""
+
+    root: Path
+    variables: dict[str, str]
+    user: str
+    work: Path
+    entrypoint: str
+
+    @property
+    def environment(self) -> Path:
+        return self.root / "opt" / "callbill"
+
+
+@pytest.fixture(scope="module")
+def image(wheel: Path) -> Iterator[Image]:
+    """What the second stage copies is all that is left of the first."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        # Every user can look into it, as into /opt.
+        Path(name).chmod(0o755)
+        yield built(wheel, Path(name))
+        allow_writing(Path(name), True)
+
+
+def steps_of_dockerfile() -> list[tuple[str, str]]:
+    """Instructions and what they say, lines that go on joined."""
+    text = (PROJECT / "deploy" / "Dockerfile").read_text()
+    text = re.sub(r"^#.*\n", "", text, flags=re.MULTILINE).replace("\\\n", "")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return [(name, said) for name, _, said in (line.partition(" ") for line in lines)]
+
+
+def built(wheel: Path, folder: Path) -> Image:
+    python = python_at_hand("{}.{}".format(*sys.version_info[:2]))
+    assert python is not None
+    root, programs = folder / "root", folder / "programs"
+    programs.mkdir()
+    (programs / "python").symlink_to(python)
+    stages: list[list[tuple[str, str]]] = []
+    for name, said in steps_of_dockerfile():
+        if name == "FROM":
+            stages.append([])
+        else:
+            stages[-1].append((name, said))
+
+    def here(text: str) -> str:
+        return re.sub(r"(?<![\w.])/(opt|build|place)\b", rf"{root}/\1", text)
+
+    build, image = stages
+    for name, said in build:
+        if name == "COPY":
+            *sources, target = said.split()
+            Path(here(target)).mkdir(parents=True)
+            for source in sources:
+                path = wheel if source.startswith("dist/") else PROJECT / source
+                shutil.copy(path, here(target))
+        else:
+            assert name == "RUN"
+            # An image has no use for what pip keeps, this machine has it already.
+            command = here(said).replace(" --no-cache-dir", "")
+            path_of = {"PATH": f"{programs}:/usr/bin:/bin"}
+            subprocess.run(
+                ["sh", "-euc", command], check=True, env=path_of, stdout=subprocess.DEVNULL
+            )
+    root.rename(folder / "built")
+    variables: dict[str, str] = {}
+    user = entrypoint = work = ""
+    for name, said in image:
+        if name == "COPY":
+            source, target = said.removeprefix("--from=build ").split()
+            Path(here(target)).parent.mkdir(parents=True)
+            Path(f"{folder}/built{source}").rename(here(target))
+        elif name == "ENV":
+            variables |= dict(pair.split("=", 1) for pair in here(said).split())
+        elif name == "USER":
+            user = said
+        elif name == "WORKDIR":
+            work = here(said)
+        elif name == "ENTRYPOINT":
+            [entrypoint] = re.findall(r'"(.*)"', said)
+    shutil.rmtree(folder / "built")
+    variables["PATH"] = variables["PATH"].replace("$PATH", "/usr/bin:/bin")
+    return Image(root, variables, user, Path(work), entrypoint)
+
 
 @dataclass(frozen=True)
 class Installed:
@@ -83,8 +173,8 @@ class Installed:
 
     environment: Path
     work: Path
-    # Packages that are to be taken before the environment's own.
-    python_path: Path | None = None
+    # Packages that stand beside the environment's own, and are taken first.
+    beside: tuple[Path, ...]
 
     @property
     def package(self) -> Path:
@@ -96,8 +186,8 @@ class Installed:
         go beyond those of files."""
         program, *arguments = map(str, command)
         kept = {name: os.environ[name] for name in ("LANG", "LC_ALL") if name in os.environ}
-        if self.python_path:
-            kept["PYTHONPATH"] = str(self.python_path)
+        if self.beside:
+            kept["PYTHONPATH"] = ":".join(map(str, self.beside))
         # Nobody may write past a file's mode, root least of all.
         as_anybody = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if is_root() else []
         return subprocess.run(
@@ -137,24 +227,24 @@ def allow_writing(folder: Path, allowed: bool) -> None:
             path.chmod(mode | stat.S_IWUSR if allowed else mode & ~0o222)
 
 
+def install_beside(folder: Path, *packages: object) -> Path:
+    """Install packages into a folder, without what they need."""
+    command = [sys.executable, *PIP_INSTALL, "--no-deps", "--target", folder, *packages]
+    subprocess.run(command, check=True)
+    return folder
+
+
 @pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+def installed(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     folder = tmp_path_factory.mktemp("installed")
-    environment, work = folder / "environment", folder / "work"
+    work = folder / "work"
     work.mkdir()
-    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-    python = environment / "bin" / "python"
-    install = [python, *PIP_INSTALL]
-    locked = ["--constraint", PROJECT / "requirements.lock"]
-    beside = ["--requirement", PROJECT / "requirements-beside.lock"]
-    # Compiling takes as long as installing; this way it takes all processors.
-    subprocess.run([*install, "--no-compile", wheel, *locked, *beside], check=True)
-    subprocess.run([python, "-m", "compileall", "-q", "-j", "0", environment / "lib"], check=False)
-    allow_writing(environment, False)
-    yield Installed(environment, work)
-    # A gigabyte, which pytest would keep for some days.
-    allow_writing(environment, True)
-    shutil.rmtree(environment)
+    locked = ("--requirement", PROJECT / "requirements-beside.lock")
+    beside = install_beside(folder / "beside", *locked)
+    allow_writing(image.environment, False)
+    yield Installed(image.environment, work, (beside,))
+    # Half a gigabyte, which pytest would keep for some days.
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
@@ -234,6 +324,9 @@ def settle_next_night(place: Path, command: Callable[..., str]) -> None:
 @pytest.mark.wheel
 def test_it_reads_odd_lines_as_without_pyarrow(installed: Installed, tmp_path: Path) -> None:
     """Whole files, and line by line; by the rules of 0.6.0, and by today's."""
+    alone = replace(installed, beside=())
+    ended = alone.start("python", "-c", "import pyarrow")
+    assert "ModuleNotFoundError" in ended.stderr
     place = unpack("callbill-0.6.0-dirty.tar.zst", tmp_path / "beside")
     without = unpack("callbill-0.6.0-dirty.tar.zst", tmp_path / "without")
     lose_warehouse(place)
@@ -244,7 +337,7 @@ def test_it_reads_odd_lines_as_without_pyarrow(installed: Installed, tmp_path: P
         landed = folder / "next-night" / "landing"
         shutil.copytree(landed, folder / "landing", dirs_exist_ok=True)
     installed.callbill("run", *places(place), f"--through={through}")
-    settle(without, through)
+    alone.callbill("run", *places(without), f"--through={through}")
     assert manifest(place)["settlement_hashes"] == manifest(without)["settlement_hashes"]
     installed.callbill("verify", *places(place))
 
@@ -252,19 +345,8 @@ def test_it_reads_odd_lines_as_without_pyarrow(installed: Installed, tmp_path: P
 @pytest.mark.wheel
 def test_duckdb_2_takes_turns_with_duckdb_1(installed: Installed, tmp_path: Path) -> None:
     """Each goes on with what the other wrote, and the figures are the same."""
-    duckdb_2 = tmp_path / "duckdb-2"
-    subprocess.run(
-        [
-            sys.executable,
-            *PIP_INSTALL,
-            "--no-deps",
-            "--target",
-            duckdb_2,
-            f"duckdb=={OTHER_DUCKDB}",
-        ],
-        check=True,
-    )
-    other = replace(installed, python_path=duckdb_2)
+    duckdb_2 = install_beside(tmp_path / "duckdb-2", f"duckdb=={OTHER_DUCKDB}")
+    other = replace(installed, beside=(duckdb_2, *installed.beside))
     ended = other.start("python", "-c", "import duckdb; print(duckdb.__version__)")
     assert ended.stdout.strip() == OTHER_DUCKDB
     assert not duckdb.__version__.startswith("2.")
@@ -298,8 +380,6 @@ def test_what_was_installed_is_left_as_it_was(installed: Installed, wheel: Path)
 
 # The first Python that is supported, and those after it.
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-# Nobody in particular: it has no name here, and no home.
-ANYBODY = 10001
 
 
 @pytest.fixture(scope="module")
@@ -335,8 +415,14 @@ def python_at_hand(version: str) -> str | None:
 
 
 def shown_by_quick_start(programs: Path, work: Path) -> str:
+    """What the commands up to the first bill write. Nothing was compiled when it was installed, so
+    Python keeps what it compiles, elsewhere."""
     _install, *blocks = commands_of("README.md", "## Quick start")
-    return run_commands(blocks, work, programs)
+    lines = "".join(blocks).splitlines()
+    to_the_bill = next(n for n, line in enumerate(lines) if line.startswith("callbill bill "))
+    shown = [line for line in lines[: to_the_bill + 1] if "--dry-run" not in line]
+    compiled = f"export PYTHONPYCACHEPREFIX={shlex.quote(str(work / 'compiled'))}"
+    return run_commands([compiled, "unset PYTHONDONTWRITEBYTECODE", *shown], work, programs)
 
 
 @pytest.mark.wheel
@@ -371,80 +457,24 @@ def test_pipx_installs_it(wheel: Path, tools: Path, folder: Path, tmp_path: Path
     assert "deducted 0.24 − rated 0.24000000" in shown_by_quick_start(folder / "bin", tmp_path)
 
 
-def steps_of_dockerfile() -> list[tuple[str, str]]:
-    """Instructions and what they say, lines that go on joined."""
-    text = (PROJECT / "deploy" / "Dockerfile").read_text()
-    text = re.sub(r"^#.*\n", "", text, flags=re.MULTILINE).replace("\\\n", "")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return [(name, said) for name, _, said in (line.partition(" ") for line in lines)]
-
-
 @pytest.mark.wheel
 @pytest.mark.skipif(not is_root(), reason="only root becomes another user")
-def test_the_steps_of_the_image_give_a_command_for_anybody(
-    wheel: Path, folder: Path, tmp_path: Path
-) -> None:
-    """In a folder that stands for the root of the image. What the second stage copies is all that
-    is left of the first; who runs it owns the place and nothing else."""
-    python = python_at_hand("{}.{}".format(*sys.version_info[:2]))
-    assert python is not None
-    root, programs = folder / "root", folder / "programs"
-    programs.mkdir()
-    (programs / "python").symlink_to(python)
-    stages: list[list[tuple[str, str]]] = []
-    for name, said in steps_of_dockerfile():
-        if name == "FROM":
-            stages.append([])
-        else:
-            stages[-1].append((name, said))
-
-    def here(text: str) -> str:
-        return re.sub(r"(?<![\w.])/(opt|build|place)\b", rf"{root}/\1", text)
-
-    build, image = stages
-    for name, said in build:
-        if name == "COPY":
-            *sources, target = said.split()
-            Path(here(target)).mkdir(parents=True)
-            for source in sources:
-                path = wheel if source.startswith("dist/") else PROJECT / source
-                shutil.copy(path, here(target))
-        else:
-            assert name == "RUN"
-            path_of = {"PATH": f"{programs}:/usr/bin:/bin"}
-            subprocess.run(
-                ["sh", "-euc", here(said)], check=True, env=path_of, stdout=subprocess.DEVNULL
-            )
-    root.rename(folder / "built")
-    environment: dict[str, str] = {}
-    user = entrypoint = work = ""
-    for name, said in image:
-        if name == "COPY":
-            source, target = said.removeprefix("--from=build ").split()
-            Path(here(target)).parent.mkdir(parents=True)
-            Path(f"{folder}/built{source}").rename(here(target))
-        elif name == "ENV":
-            environment |= dict(pair.split("=", 1) for pair in here(said).split())
-        elif name == "USER":
-            user = said
-        elif name == "WORKDIR":
-            work = here(said)
-        elif name == "ENTRYPOINT":
-            [entrypoint] = re.findall(r'"(.*)"', said)
-    shutil.rmtree(folder / "built")
-    environment["PATH"] = environment["PATH"].replace("$PATH", "/usr/bin:/bin")
-    place = Path(work)
+def test_the_steps_of_the_image_give_a_command_for_anybody(image: Image) -> None:
+    """Who runs it owns the place and nothing else."""
+    # As the image has it.
+    allow_writing(image.environment, True)
+    place = image.work
     place.mkdir()
-    uid, gid = map(int, user.split(":"))
+    uid, gid = map(int, image.user.split(":"))
     assert uid == gid == ANYBODY
     os.chown(place, uid, gid)
 
     def command(*arguments: object) -> str:
         as_user = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
         ended = subprocess.run(
-            [*as_user, "env", entrypoint, *map(str, arguments)],
+            [*as_user, "env", image.entrypoint, *map(str, arguments)],
             cwd=place,
-            env=environment,
+            env=image.variables,
             capture_output=True,
             text=True,
             check=False,
@@ -452,11 +482,11 @@ def test_the_steps_of_the_image_give_a_command_for_anybody(
         assert ended.returncode == 0, ended.stdout + ended.stderr
         return ended.stdout
 
-    before = {path: path.lstat().st_mtime_ns for path in (root / "opt").rglob("*")}
+    before = {path: path.lstat().st_mtime_ns for path in image.environment.rglob("*")}
     command("init", place)
-    shutil.copytree(PROJECT / "sample" / "landing", place / "landing", dirs_exist_ok=True)
-    command("run", "--through", SAMPLE_THROUGH)
-    assert differences(place / "published", read(FIXTURES / "sample-0.6.0.json")) == []
-    assert f"through {SAMPLE_THROUGH}" in command("status")
+    write(place / "landing/call_logs/arrived_on=2026-03-03/a.jsonl", json_lines(record("a")))
+    command("run", "--through", "2026-03-03")
+    assert query(place, "select sum(calls) from billing.bill_lines") == [(1,)]
+    assert "through 2026-03-03" in command("status")
     assert {path.stat().st_uid for path in (place / "published").rglob("*")} == {uid}
-    assert {path: path.lstat().st_mtime_ns for path in (root / "opt").rglob("*")} == before
+    assert {p: p.lstat().st_mtime_ns for p in image.environment.rglob("*")} == before
