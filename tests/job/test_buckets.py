@@ -19,33 +19,27 @@ from callbill.jobs import loading
 from callbill.tasks import bucket as bucket_task
 from callbill.tasks import build
 
-from tests.bill.reference import landing, worlds
+from tests.bill.reference import landing
 from tests.bill.reference.inputs import World
 from tests.bill.reference.worlds import LAST_DAY
 from tests.support.commands import CALLBILL, callbill, run_after, run_job, settle, succeed
 from tests.support.landing_files import json_lines, record, write
 from tests.support.places import figures, lose_warehouse, places, query_warehouse
 from tests.support.shared import make_once
+from tests.support.worlds import dated_worlds, place_settled_once
 
 FIRST_RUN = date(2024, 3, 4)
 
 
 @pytest.fixture(scope="module")
 def world() -> World:
-    drawn = worlds.sample(count=10, seed=2, runs=[LAST_DAY])
-    dated = (file for file in drawn.files if "arrived_on=" in file.path)
-    return replace(drawn, files=tuple(file for file in dated if file.arrived_on <= LAST_DAY))
+    return dated_worlds()
 
 
 @pytest.fixture(scope="module")
-def undivided(world: World) -> Path:
+def undivided() -> Path:
     """All files settled at once."""
-
-    def make(place: Path) -> None:
-        landing.write(world, place / "landing")
-        settle(place, LAST_DAY)
-
-    return make_once("undivided", make)
+    return place_settled_once()
 
 
 @pytest.fixture(scope="module")

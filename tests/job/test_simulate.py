@@ -44,11 +44,10 @@ from tests.support.site import facts_of
 from tests.support.story import OWNER, land, land_story, record, settled_by_night
 from tests.support.worlds import (
     place_of_counted_worlds,
-    place_of_several_products,
     place_under_other_vars,
     settled_worlds,
-    worlds_of_several_products,
     worlds_place,
+    worlds_under_other_vars,
 )
 
 COMPONENT = "wimgs_search_by_text"
@@ -132,7 +131,6 @@ PLACES = {
     "worlds": worlds_place,
     "other vars": lambda: place_under_other_vars("rounding down"),
     "another time zone": lambda: place_under_other_vars("another time zone"),
-    "several products": place_of_several_products,
     # Rows count from later than they say.
     "a catalogue that grows": growing_place,
     "steps, packages and waivers": place_of_counted_worlds,
@@ -267,7 +265,7 @@ def test_other_vars_give_what_runs_by_them_give(tmp_path: Path) -> None:
 
 def test_another_catalogue_gives_what_runs_with_it_give(tmp_path: Path) -> None:
     """Prices, first days of prices, and claims are others; some calls are unrated by them."""
-    world = worlds_of_several_products()
+    world = worlds_under_other_vars("rounding down")
     prices = [
         replace(price, list_price=price.list_price + Decimal("1.5"))
         for number, price in enumerate(world.seeds.list_prices)
@@ -281,7 +279,8 @@ def test_another_catalogue_gives_what_runs_with_it_give(tmp_path: Path) -> None:
     expected = tables(replace(world, seeds=others))
     assert expected.bill_lines != tables(world).bill_lines
     landing.write_seeds(tmp_path, others)
-    said = answer(place_of_several_products(), tmp_path, f"--catalogue={tmp_path}")
+    place = place_under_other_vars("rounding down")
+    said = answer(place, tmp_path, f"--catalogue={tmp_path}")
     check_gives(said, expected)
 
 

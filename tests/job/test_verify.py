@@ -25,7 +25,6 @@ from tests.support.landing_files import write as write_file
 from tests.support.places import copy_of, places
 from tests.support.worlds import (
     VARS_OF_TESTS,
-    place_of_several_products,
     place_under_other_vars,
     worlds_place,
 )
@@ -94,12 +93,8 @@ def test_generated_worlds(world_place: Path) -> None:
 
 @pytest.mark.parametrize("name", VARS_OF_TESTS)
 def test_worlds_under_other_vars(name: str) -> None:
+    """Vars and seeds are those of the release, not those of the installed product."""
     assert_equal(verify(place_under_other_vars(name)))
-
-
-def test_worlds_of_several_products_and_changing_list_prices() -> None:
-    """The seeds are those of the release, not those of the installed product."""
-    assert_equal(verify(place_of_several_products()))
 
 
 # --- odd files ---------------------------------------------------------------------------------
