@@ -358,7 +358,7 @@ def test_a_rebuild_remembers_what_no_release_names_yet(withdrawn: Path, tmp_path
 def block() -> None:
     """Have a control fail."""
 
-    def fail(*_arguments: object) -> None:
+    def fail(*_arguments: object, **_named: object) -> None:
         raise ControlFailedError("blocked")
 
     settling.write_release = fail  # type: ignore[assignment]

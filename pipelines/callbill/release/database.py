@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import duckdb
@@ -37,10 +38,6 @@ _ADDED = """
     select view_name from duckdb_views()
     where database_name = 'previous' and schema_name = 'main' and not internal
     union all
-    select function_name from duckdb_functions()
-    where database_name = 'previous' and not internal
-        and (schema_name = 'main' or function_type <> 'table_macro')
-    union all
     select type_name from duckdb_types() where database_name = 'previous' and not internal
     union all
     select sequence_name from duckdb_sequences() where database_name = 'previous'
@@ -51,31 +48,61 @@ _ADDED = """
 """
 
 
+@dataclass(frozen=True)
+class Macro:
+    """An SQL function that somebody defined in a database."""
+
+    database: str
+    schema: str
+    name: str
+    type: str
+    parameters: str
+    definition: str
+    comment: str | None
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What a release's database begins as: a copy of `copied`, or nothing. `alike` are the tables
+    that have the same columns there, `changed` has those of which most days are as they are there,
+    with the other days. `macros` are those of the warehouse, and of `copied` if there is one."""
+
+    macros: Sequence[Macro]
+    copied: Release | None = None
+    alike: Collection[str] = ()
+    changed: Mapping[str, Sequence[date]] = field(default_factory=dict)
+
+    def macros_of(self, database: str) -> list[Macro]:
+        return [macro for macro in self.macros if macro.database == database]
+
+
 def write_database(
     warehouse: Warehouse,
     release: Release,
-    previous: Release | None,
-    changed: Mapping[str, Sequence[date]],
+    beginning: Beginning,
     views: Mapping[str, str],
     seeds: Sequence[str],
 ) -> None:
-    """`changed` are the days of `changed_days`, `views` the statements of the views among the
-    marts, `seeds` the catalogue's tables."""
+    """`views` are the statements of the views among the marts, `seeds` the catalogue's tables."""
     con = warehouse.con
-    if previous is not None and changed:
-        shutil.copyfile(previous.database, release.database)
-    options = "read_write" if changed else STORAGE_VERSION
+    changed = beginning.changed
+    if beginning.copied is not None:
+        shutil.copyfile(beginning.copied.database, release.database)
+    options = "read_write" if beginning.copied is not None else STORAGE_VERSION
     con.execute(f"attach {literal(str(release.database))} as release ({options})")
     try:
         # In one transaction: each statement by itself would wait for the disk.
         with warehouse.transaction():
-            if changed:
+            if beginning.copied is not None:
                 _drop_what_is_gone(con)
             for schema in ("billing", "ops", "seeds"):
                 con.execute(f"create schema if not exists release.{schema}")
             for mart in hashed_marts():
                 if mart.name in changed:
                     _replace_days(con, mart, changed[mart.name])
+                elif mart.name in beginning.alike:
+                    con.execute(f"truncate release.billing.{mart.name}")
+                    con.execute(f"insert into release.billing.{mart.name} from billing.{mart.name}")
                 elif mart.name != "calls":
                     con.execute(
                         f"create or replace table release.billing.{mart.name}"
@@ -84,48 +111,79 @@ def write_database(
             _write_tables(con, release, seeds)
             _copy_views(con, views)
             _copy_comments(con)
-            _copy_macros(con)
+            _copy_macros(con, beginning)
     finally:
         con.execute("detach release")
 
 
-def changed_days(con: duckdb.DuckDBPyConnection, previous: Release | None) -> dict[str, list[date]]:
-    """The marts of which the previous release's database has most days as they are, with the days
-    whose rows are others there. None if there is no such database, or something else is in it."""
-    changed = {}
+def beginning_of(con: duckdb.DuckDBPyConnection, previous: Release | None) -> Beginning:
+    """What a release's database begins as. It is not a copy of the previous release's if that is
+    damaged, has something else in it, or has few days as they are."""
     if previous is not None and previous.database.exists():
-        with suppress(duckdb.Error):  # if it is damaged, it is not copied
+        with suppress(duckdb.Error):
             previous.attach(con, "previous")
             try:
-                if not con.execute(_ADDED).fetchall():
-                    changed = _changed_days(con)
+                macros = _macros(con)
+                is_added_to = con.execute(_ADDED).fetchall() or any(
+                    macro.schema == "main" or macro.type != "table_macro"
+                    for macro in macros
+                    if macro.database == "previous"
+                )
+                if not is_added_to:
+                    alike = _alike(con)
+                    if changed := _changed_days(con, alike):
+                        return Beginning(macros, previous, alike, changed)
             finally:
                 con.execute("detach previous")
-    return changed
+            return Beginning(macros)
+    return Beginning(_macros(con))
 
 
-def _changed_days(con: duckdb.DuckDBPyConnection) -> dict[str, list[date]]:
-    """The marts of which the database `previous` has most days as they are, with the other days.
+def _macros(con: duckdb.DuckDBPyConnection) -> list[Macro]:
+    """All macros of all databases. Asked for once: the engine goes through its own thousands."""
+    return [
+        Macro(*row)
+        for row in con.execute(
+            """
+            select
+                if(database_name = current_database(), '', database_name), schema_name,
+                function_name, function_type, array_to_string(parameters, ', '), macro_definition,
+                comment
+            from duckdb_functions() where not internal
+            order by all
+            """
+        ).fetchall()
+    ]
 
-    Days are compared by what they contain, so a row that was edited there does not go on.
-    """
+
+def _alike(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
+    """The tables of marts that have the same columns in the database `previous`, with these."""
     tables = con.execute(
         "select table_name from duckdb_tables()"
         " where database_name = 'previous' and schema_name = 'billing'"
     ).fetchall()
-    marts = {mart.name: mart for mart in dated_tables() if (mart.name,) in tables}
+    marts = [mart.name for mart in hashed_marts() if (mart.name,) in tables]
     if not marts:
         return {}
     here, there = (columns_of(con, marts, database) for database in ("", "previous."))
-    alike = [
-        mart for name, mart in marts.items() if [*here[name].items()] == [*there[name].items()]
-    ]
+    return {name: here[name] for name in marts if [*here[name].items()] == [*there[name].items()]}
+
+
+def _changed_days(
+    con: duckdb.DuckDBPyConnection, columns: Mapping[str, Mapping[str, str]]
+) -> dict[str, list[date]]:
+    """The tables of which the database `previous` has most days as they are, with the other days.
+    `columns` are those of the tables that are alike there.
+
+    Days are compared by what they contain, so a row that was edited there does not go on.
+    """
+    alike = [mart for mart in dated_tables() if mart.name in columns]
     compared = " union all ".join(
         f"""
         select {literal(mart.name)}, coalesce(f.day, p.day), f.seen is distinct from p.seen
         from (from ops.fingerprints where table_name = {literal(mart.name)}) as f
         full join ({
-            seen_sql(f"previous.billing.{mart.name}", here[mart.name], str(mart.hashed_by))
+            seen_sql(f"previous.billing.{mart.name}", columns[mart.name], str(mart.hashed_by))
         }) as p on f.day = p.day
         """
         for mart in alike
@@ -154,9 +212,6 @@ def _drop_what_is_gone(con: duckdb.DuckDBPyConnection) -> None:
             union all
             select database_name, 'table', table_name
             from duckdb_tables() where schema_name = 'billing'
-            union all
-            select database_name, 'macro table', function_name
-            from duckdb_functions() where schema_name = 'billing'
         )
         select kind, name from entries where database_name = 'release'
         except
@@ -196,54 +251,81 @@ def _write_tables(con: duckdb.DuckDBPyConnection, release: Release, seeds: Seque
 
 
 def _copy_comments(con: duckdb.DuckDBPyConnection) -> None:
-    """Copy the comments on marts and their columns into the release's database."""
-    comments = con.execute(
+    """Copy the comments on marts and their columns into the release's database, as far as they are
+    not there. Each takes a third of a millisecond."""
+    comments: dict[bool, dict[tuple[str, str], str]] = {True: {}, False: {}}
+    for is_release, kind, name, comment in con.execute(
         """
-        select 'table', table_name, '', comment from duckdb_tables()
-        where database_name = current_database() and schema_name = 'billing'
-        union all
-        select 'view', view_name, '', comment from duckdb_views()
-        where database_name = current_database() and schema_name = 'billing'
-        union all
-        select 'column', c.table_name, c.column_name, c.comment
-        from duckdb_columns() as c
-        where c.database_name = current_database() and c.schema_name = 'billing'
+        with entries as (
+            select database_name, schema_name, 'table' as kind, table_name as name, comment
+            from duckdb_tables()
+            union all
+            select database_name, schema_name, 'view', view_name, comment from duckdb_views()
+            union all
+            select
+                database_name, schema_name, 'column', concat(table_name, '.', column_name), comment
+            from duckdb_columns()
+        )
+
+        select database_name = 'release', kind, name, comment
+        from entries
+        where schema_name = 'billing' and database_name in ('release', current_database())
         """
-    ).fetchall()
+    ).fetchall():
+        if comment:
+            comments[is_release][kind, name] = " ".join(comment.split())
     statements = [
-        f"comment on {kind} release.billing.{table}{'.' + column if column else ''}"
-        f" is {literal(' '.join(comment.split()))}"
-        for kind, table, column, comment in comments
-        if comment
+        f"comment on {kind} release.billing.{name} is {literal(comment)}"
+        for (kind, name), comment in comments[False].items()
+        if comments[True].get((kind, name)) != comment
     ]
-    con.execute(";\n".join(statements))
+    if statements:
+        con.execute(";\n".join(statements))
 
 
 def _copy_views(con: duckdb.DuckDBPyConnection, views: Mapping[str, str]) -> None:
-    """Copy the views among the marts. Their statements name tables without a database, so they work
-    in the release's database too."""
+    """Copy the views among the marts, as far as they are not there. Their statements name tables
+    without a database, so they work in the release's database too."""
+    there = dict(
+        con.execute(
+            "select view_name, sql from duckdb_views()"
+            " where database_name = 'release' and schema_name = 'billing'"
+        ).fetchall()
+    )
     [(warehouse_name,)] = con.execute("select current_database()").fetchall()
     con.execute("use release")
     try:
-        for statement in views.values():
-            con.execute(re.sub("^create view", "create or replace view", statement, flags=re.I))
+        for name, statement in views.items():
+            if plain_text(there.get(name, "")) != plain_text(statement):
+                con.execute(re.sub("^create view", "create or replace view", statement, flags=re.I))
     finally:
         con.execute(f"use {identifier(warehouse_name)}")
 
 
-def _copy_macros(con: duckdb.DuckDBPyConnection) -> None:
-    """Copy the SQL macros of schema `billing` (macros/known_on.sql)."""
-    macros = con.execute(
-        """
-        select function_name, array_to_string(parameters, ', '), macro_definition, comment
-        from duckdb_functions()
-        where database_name = current_database() and schema_name = 'billing'
-        order by 1
-        """
-    ).fetchall()
-    for name, parameters, definition, comment in macros:
+def plain_text(view: str) -> str:
+    """A view's statement without the blanks and quotes that the engine leaves out once it has read
+    it from disk."""
+    return re.sub(r",\s+", ",", view.replace('"', ""))
+
+
+def _copy_macros(con: duckdb.DuckDBPyConnection, beginning: Beginning) -> None:
+    """Copy the SQL macros of schema `billing` (macros/known_on.sql), as far as they are not there,
+    and drop what else is there."""
+    here = {macro.name: macro for macro in beginning.macros_of("") if macro.schema == "billing"}
+    there = {
+        macro.name: macro
+        for macro in (beginning.macros_of("previous") if beginning.copied is not None else ())
+    }
+    for name in there.keys() - here.keys():
+        con.execute(f"drop macro table release.billing.{identifier(name)}")
+    for name, macro in here.items():
+        if name in there and macro == replace(there[name], database=""):
+            continue
         con.execute(
-            f"create or replace macro release.billing.{name}({parameters}) as table {definition}"
+            f"create or replace macro release.billing.{name}({macro.parameters}) as table"
+            f" {macro.definition}"
         )
-        if comment:
-            con.execute(f"comment on macro table release.billing.{name} is {literal(comment)}")
+        if macro.comment:
+            con.execute(
+                f"comment on macro table release.billing.{name} is {literal(macro.comment)}"
+            )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +25,7 @@ from callbill.base.rules import DateRules
 from callbill.base.settings import BillingVars
 from callbill.base.sql import literal
 from callbill.release.contents import write_contents
-from callbill.release.database import changed_days, write_database
+from callbill.release.database import beginning_of, plain_text, write_database
 from callbill.release.hashes import table_hashes
 from callbill.release.manifest import Manifest, figure_vars
 from callbill.release.marts import hashed_marts, views_by_month
@@ -85,8 +84,8 @@ def write_release(
     # Asked for once each: the catalog puts together all that is known of them.
     views: dict[str, str] = dict(con.execute(_VIEWS).fetchall())
     seed_tables = [seed for (seed,) in con.execute(_SEEDS).fetchall()]
-    changed = changed_days(con, previous)
-    months = _changed_months(con, settle_from, through, changed.get("bill_lines"))
+    beginning = beginning_of(con, previous)
+    months = _changed_months(con, settle_from, through, beginning.changed.get("bill_lines"))
     by_month = views_by_month()
     for view, column in by_month.items():
         basis = _basis(con, views[view], seed_tables)
@@ -95,7 +94,7 @@ def write_release(
     for mart in [*tables, *(view for view in views if view not in by_month)]:
         target = literal(str(release.table(mart)))
         con.execute(f"copy (from billing.{mart}) to {target} ({_PARQUET})")
-    write_database(warehouse, release, previous, changed, views, seed_tables)
+    write_database(warehouse, release, beginning, views, seed_tables)
     con.execute("set preserve_insertion_order = false")
     write_site(warehouse, billing_vars, release, whole, (settle_from, through), data_docs, issuer)
     write_contents(release)
@@ -201,11 +200,9 @@ def _link_calls(warehouse: Warehouse, previous: Release | None, release: Release
 
 def _basis(con: duckdb.DuckDBPyConnection, view: str, seeds: Sequence[str]) -> str:
     """A hash of what a view's rows depend on beside their month's bill: the view, and the catalogue
-    in the tables `seeds`. Once the engine has read a view from disk, its text has fewer blanks and
-    quotes."""
-    text = re.sub(r",\s+", ",", view.replace('"', ""))
+    in the tables `seeds`."""
     catalogue = [con.execute(f"from seeds.{seed} order by all").fetchall() for seed in seeds]
-    return sha256(repr([text, *catalogue]).encode()).hexdigest()[:32]
+    return sha256(repr([plain_text(view), *catalogue]).encode()).hexdigest()[:32]
 
 
 def _manifest(
