@@ -47,22 +47,24 @@ from callbill.quality.results import BrokenControlError, ControlReport
 
 _DATA_DOCS = Path(__file__).parent / "data_docs"
 
-# One pass over a control's rows counts them all and keeps the smallest few. Its SQL is first, for
-# the line numbers in DuckDB's errors.
-OUTCOME_SQL = """create or replace temp table found_ as with control_row_ as not materialized ({sql}
+# Nearly all controls find nothing. To count rows only is quicker to plan, and needs fewer columns.
+# A control's SQL is first, for the line numbers in DuckDB's errors.
+COUNT_SQL = """with control_row_ as not materialized ({sql}
 )
 
-select
-    count(*) as unexpected_rows,
-    min(control_row_, {sample_rows}) as smallest,
-from control_row_
+select count(*) from control_row_
 """
-# Only those few become text and leave DuckDB. Nearly all controls have none, and planning this
-# takes longer than to look through a small night's rows.
-SAMPLE_SQL = """
-with sample as (
+# Of the rows that there are, the smallest few become text and leave DuckDB.
+SAMPLE_SQL = """with control_row_ as not materialized ({sql}
+),
+
+found as (
+    select min(control_row_, {sample_rows}) as smallest from control_row_
+),
+
+sample as (
     select columns(*)::varchar
-    from (select unnest(smallest, max_depth := 2) from found_)
+    from (select unnest(smallest, max_depth := 2) from found)
 )
 
 select to_json(list(sample))::varchar from sample
@@ -123,12 +125,12 @@ class ControlOutcome(QueryMetricProvider):
             return Outcome(0, [])
         try:
             with execution_engine.get_connection() as connection:
-                connection.exec_driver_sql(OUTCOME_SQL.format(**metric_value_kwargs))
-                count = "select unexpected_rows from found_"
+                count = COUNT_SQL.format(**metric_value_kwargs)
                 unexpected_rows = connection.exec_driver_sql(count).scalar_one()
                 if not unexpected_rows:
                     return Outcome(0, [])
-                sample = connection.exec_driver_sql(SAMPLE_SQL).scalar_one()
+                sample_sql = SAMPLE_SQL.format(**metric_value_kwargs)
+                sample = connection.exec_driver_sql(sample_sql).scalar_one()
         except Exception as error:
             # If a metric raises, Great Expectations computes it and all others three times.
             return getattr(error, "orig", None) or error  # DuckDB's own error, unwrapped
