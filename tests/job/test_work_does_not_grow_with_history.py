@@ -30,7 +30,7 @@ HORIZON = 62
 def calls_of(day: date) -> bytes:
     return json_lines(
         *(
-            record(f"{day} {n:04d} {'x' * 20}", owner_uin=f"1000000000{n % 10:02d}",
+            record(f"{day}-{n:04d}-{'x' * 20}", owner_uin=f"1000000000{n % 10:02d}",
                    # Some wait for the catalogue: without news in it nobody looks for them.
                    action="SearchByText" if n % 10 else "Unclaimed",
                    called_at=f"{day}T10:00:00+08:00")

@@ -48,6 +48,7 @@ from callbill.quality.results import BrokenControlError, ControlReport
 _DATA_DOCS = Path(__file__).parent / "data_docs"
 
 # Nearly all controls find nothing. To count rows only is quicker to plan, and needs fewer columns.
+# One that finds something is evaluated a second time, for its sample.
 # A control's SQL is first, for the line numbers in DuckDB's errors.
 COUNT_SQL = """with control_row_ as not materialized ({sql}
 )
