@@ -156,11 +156,42 @@ def test_lists_of_keys_are_guessed_from_the_first_lines(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"a": 1}\n\n' * 9000 + '{"b": 1}\n')
     assert first_key_lists(shape, [path]) == {("a",)}
-    for text in ('{"a": 1}\n{"Error_Code": 1}', '{"a": 1}\n{"b"', "5", '{"a": 1}\n\xff'):
+    odd = ['{"a": 1}\n{"Error_Code": 1}', '{"a": 1}\n{"b"', "5", '"a"', '{"a": 1}\n\xff']
+    for text in (*odd, '{"\\ud800": 1}', f'{{"a": {"[" * 5000}{"]" * 5000}}}'):
         path.write_bytes(text.encode("latin-1"))
         assert first_key_lists(shape, [path]) is None
     path.write_text("".join(f'{{"a{n}": 1}}\n' for n in range(5)))
     assert first_key_lists(shape, [path]) is None
+
+
+@pytest.mark.parametrize(
+    ("added", "reasons"),
+    [
+        ('"x": ' + "[" * 1500 + "]" * 1500, {}),
+        ('"\\ud800": 1', {2: "invalid_json"}),
+        ('"\\udc00\\ud800": 1', {2: "invalid_json"}),
+    ],
+)
+def test_an_unread_key_or_value_stops_nothing(
+    tmp_path: Path, added: str, reasons: dict[int, str]
+) -> None:
+    usual = contents("call_logs", "canonical", "json", [USUAL["call_logs"]]).decode()
+    text = f"{usual}{usual.strip()[:-1]}, {added}}}\n{usual}"
+    outcome = read(tmp_path, "call_logs", "canonical", "json", text.encode())
+    assert outcome.reasons == reasons
+    assert len(outcome.times) == 3 - len(reasons)
+
+
+@pytest.mark.parametrize("beside", ["", "[]\n"])
+def test_a_value_that_does_not_count_must_be_a_text_too(tmp_path: Path, beside: str) -> None:
+    """Of several paths the first that is not empty counts, whichever way the line is read."""
+    line = {
+        "request_id": "abc-def-ghi-jkl", "time_iso8601": "2026-03-02T10:00:00+08:00",
+        "owner_uin": "100000000081", "remote_user": False, "action": "SearchByText",
+        "status": "200", "error_code": "-",
+    }  # fmt: skip
+    outcome = read(tmp_path, "call_logs", "nginx", "json", f"{json.dumps(line)}\n{beside}".encode())
+    assert outcome.reasons[1] == "invalid_owner_uin"
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])

@@ -124,7 +124,11 @@ def _texts(shape: Shape, key_lists: KeyLists | None, *, check_all: bool) -> str:
             return _value_of_key(parts_of(path)[0], key_lists)
         return ".".join(identifier(part) for part in parts_of(path))
 
-    fields = shape.feed.text_fields if check_all or shape.reading_rules < 2 else []
+    fields = [
+        name
+        for name in shape.feed.text_fields
+        if check_all or shape.reading_rules < 2 or _hides_values(shape, name)
+    ]
     oddities = [
         may_be_no_text(reference(path)) for name in fields for path in shape.fields.get(name, ())
     ]
@@ -137,6 +141,13 @@ def _texts(shape: Shape, key_lists: KeyLists | None, *, check_all: bool) -> str:
     return select_list(
         field_texts(shape, reference), error_signs(shape, errors, reference), odd_field
     )
+
+
+def _hides_values(shape: Shape, name: str) -> bool:
+    """Whether a field's text does not show each value that was read for it: the first of several
+    paths counts, and some error codes stand for none."""
+    is_left_out = name == "error_code" and bool(shape.no_error_codes)
+    return is_left_out or len(shape.fields.get(name, ())) > 1
 
 
 def _value_of_key(key: str, key_lists: KeyLists | None) -> str:
@@ -180,11 +191,21 @@ def first_key_lists(shape: Shape, paths: Sequence[Path]) -> KeyLists | None:
         if len(start) == _BYTES_LOOKED_AT:
             lines.pop()  # cut off
         try:
-            found |= {tuple(json.loads(line)) for line in lines if line.strip()}
-        except (ValueError, TypeError):
+            found |= {_keys_of(line) for line in lines if line.strip()}
+        except (ValueError, TypeError, RecursionError):
             return None
     is_usual = len(found) <= _MOST_KEY_LISTS and not any(_is_odd(shape, keys) for keys in found)
     return frozenset(found) if is_usual else None
+
+
+def _keys_of(line: bytes) -> tuple[str, ...]:
+    """Raises ValueError if a line is no JSON or has a key that is no valid text, TypeError if it is
+    no object, RecursionError if it is nested very deeply."""
+    value = json.loads(line)
+    if not isinstance(value, dict):
+        raise TypeError
+    "".join(value).encode()  # half of a pair of surrogates has no bytes
+    return tuple(value)
 
 
 def odd_files(con: duckdb.DuckDBPyConnection, shape: Shape, paths: Sequence[Path]) -> set[str]:
