@@ -116,7 +116,8 @@ def _texts(shape: Shape, key_lists: KeyLists | None, *, check_all: bool) -> str:
 
     read_json does not report a value's JSON type. A text that an object, an array or a boolean
     could have become therefore sets `odd_field`, and the file is read again line by line. Without
-    `check_all` this is checked later, since version 2 of the reading rules.
+    `check_all`, since version 2 of the reading rules, a field's text is checked later, and only
+    what it does not show is checked here.
     """
 
     def reference(path: str) -> str:
@@ -191,14 +192,14 @@ def first_key_lists(shape: Shape, paths: Sequence[Path]) -> KeyLists | None:
         if len(start) == _BYTES_LOOKED_AT:
             lines.pop()  # cut off
         try:
-            found |= {_keys_of(line) for line in lines if line.strip()}
+            found |= {_keys_of_object(line) for line in lines if line.strip()}
         except (ValueError, TypeError, RecursionError):
             return None
     is_usual = len(found) <= _MOST_KEY_LISTS and not any(_is_odd(shape, keys) for keys in found)
     return frozenset(found) if is_usual else None
 
 
-def _keys_of(line: bytes) -> tuple[str, ...]:
+def _keys_of_object(line: bytes) -> tuple[str, ...]:
     """Raises ValueError if a line is no JSON or has a key that is no valid text, TypeError if it is
     no object, RecursionError if it is nested very deeply."""
     value = json.loads(line)
