@@ -187,9 +187,9 @@ def _watched(line_by_line: bool) -> Iterator[set[str]]:
     seen: set[str] = set()
     read_json_lines, read_csv_records = json_reader.json_lines, delimited.csv_records
 
-    def read_json(stream: BinaryIO) -> Iterator[Line | BadLine]:
+    def read_json(stream: BinaryIO, reading_rules: int) -> Iterator[Line | BadLine]:
         seen.add(Path(stream.name).stem)
-        return read_json_lines(stream) if line_by_line else iter([])
+        return read_json_lines(stream, reading_rules) if line_by_line else iter([])
 
     def read_csv(stream: BinaryIO, header: Sequence[str]) -> Iterator[Line | BadLine]:
         seen.add(Path(stream.name).stem)

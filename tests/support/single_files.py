@@ -138,6 +138,7 @@ def read(
     content: bytes,
     reading_rules: int = 3,
     rejected: LineSelection | None = None,
+    threads: int = 2,
 ) -> Read:
     suffix = {"json": "jsonl"}.get(kind, kind)
     path = folder / f"file.{suffix}"
@@ -149,6 +150,7 @@ def read(
         folder / "out", folder / "scratch",
     )  # fmt: skip
     con = _connection()
+    con.execute(f"set threads = {threads}")
     outcome = read_files(con, task)
     parts = [str(task.folder / part) for part in outcome.parts]
     rows = _rows(con, parts)

@@ -125,7 +125,7 @@ class LineReader:
                 for line in (
                     delimited.csv_records(stream, layout)
                     if kind == "csv"
-                    else json_lines.json_lines(stream)
+                    else json_lines.json_lines(stream, self.shape.reading_rules)
                 ):
                     is_empty = isinstance(line, Line) and not any(line.values)
                     if line.number in wanted and not (drops_empty and is_empty):

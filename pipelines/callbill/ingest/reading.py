@@ -64,6 +64,7 @@ class _Layout:
     columns: tuple[tuple[str, str], ...] = ()
     csv: CsvLayout = field(default_factory=CsvLayout)
     is_flat: bool = False
+    only_by_line: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -150,9 +151,12 @@ class _Reading:
             alike = replace(layout, names=("",) * len(names))
             return _Layout(kind, tuple((name, "VARCHAR") for name in names), alike), path
         if kind == "json":
+            only_by_line = False
             if self.shape.reading_rules >= 2:
                 json_lines.check_encoding(path)
-            return _Layout(kind, is_flat=plain.shape != self.shape), path
+                only_by_line = json_files.begins_with_blank(path)
+            is_flat = plain.shape != self.shape
+            return _Layout(kind, is_flat=is_flat, only_by_line=only_by_line), path
         check_pages(path, checksums=self.shape.reading_rules >= 2)
         schema = parquet.schema_of(self.con, path)
         if self.shape.reading_rules >= 2:
@@ -169,7 +173,9 @@ class _Reading:
     def _read_alike(self, layout: _Layout, paths: dict[str, Path]) -> None:
         """Read files of one layout: clean ones whole, the others line by line."""
         by_line = dict(paths)
-        must_be_by_line = any(file.is_judged_by_line for file in self.files.values())
+        must_be_by_line = layout.only_by_line or any(
+            file.is_judged_by_line for file in self.files.values()
+        )
         if self.feed.read_whole and not must_be_by_line:
             if self._read_at_once(layout, paths):
                 return

@@ -116,6 +116,8 @@ def decode(text: str) -> Any:
 
 def parse_object(line: str) -> JsonObject | None:
     """The JSON object in a line, its numbers as texts; None if there is none."""
+    if not line.startswith("{"):
+        return None
     try:
         try:
             parsed, end = _DECODER.raw_decode(line)

@@ -54,7 +54,7 @@ def objects_of(path: Path, kind: str, shape: Shape) -> Iterator[JsonObject | Non
     ):
         return None
     if shape.is_flattened or kind == "json":
-        return _of_values(_line_texts(path), shape)
+        return _of_values(_line_texts(path, shape.reading_rules), shape)
     return _of_values(_values(path.read_text("utf-8-sig", "surrogateescape")), shape)
 
 
@@ -73,11 +73,11 @@ def _begins_an_array(path: Path) -> bool:
         return stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
 
 
-def _line_texts(path: Path) -> Iterator[str | None]:
+def _line_texts(path: Path, reading_rules: int) -> Iterator[str | None]:
     """The lines of a file: blank ones as blank, those that cannot be read as None."""
     expected = 1
     with path.open("rb") as stream:
-        for line in json_lines(stream):
+        for line in json_lines(stream, reading_rules):
             yield from [""] * (line.number - expected)
             expected = line.number + 1
             yield None if isinstance(line, BadLine) else line.values[0]

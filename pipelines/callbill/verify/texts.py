@@ -75,7 +75,7 @@ def texts_of(
             rows = (
                 csv_rows(csv_records(stream, layout), list(layout.names), shape)
                 if kind == "csv"
-                else json_rows(json_lines(stream), shape)
+                else json_rows(json_lines(stream, shape.reading_rules), shape)
             )
         while part := list(islice(rows, ROWS_AT_ONCE)):
             # A reader of CSV closes the file that it has read to its end.

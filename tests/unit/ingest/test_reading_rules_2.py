@@ -436,6 +436,33 @@ def test_lines_of_json_in_utf_16_are_one_unreadable_file(tmp_path: Path, encodin
     assert (outcome.rows, outcome.reasons) == ({}, {})
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("blank", [" ", "\t", "\r", " \t \v", ""])
+@pytest.mark.parametrize("beside_bad", [False, True])
+def test_a_blank_behind_a_byte_order_mark_is_left_out(
+    tmp_path: Path, blank: str, threads: int, *, beside_bad: bool
+) -> None:
+    """However many threads read the file, and whatever else is in it."""
+    lines = contents("call_logs", "canonical", "json", numbered("call_logs", [USUAL["call_logs"]]))
+    content = f"\ufeff{blank}".encode() + lines + b"x\n" * beside_bad
+    outcome = read(tmp_path, "call_logs", "canonical", "json", content, threads=threads)
+    [row] = outcome.rows.values()
+    assert row["request_id"] == USUAL["call_logs"]["request_id"]
+    assert outcome.reasons == ({2: "invalid_json"} if beside_bad else {})
+    again = verified(tmp_path, "call_logs", "canonical", "json")
+    assert again["malformed"].to_list() == [False, True][: 1 + beside_bad]
+
+
+def test_a_blank_behind_a_byte_order_mark_keeps_its_verdict_of_before(tmp_path: Path) -> None:
+    """Version 1 of the rules, beside a bad line."""
+    lines = contents("call_logs", "canonical", "json", [USUAL["call_logs"]])
+    content = "\ufeff ".encode() + lines + b"x\n"
+    outcome = read(tmp_path, "call_logs", "canonical", "json", content, reading_rules=1)
+    assert outcome.reasons == {1: "not_an_object", 2: "invalid_json"}
+    again = verified(tmp_path, "call_logs", "canonical", "json", reading_rules=1)
+    assert again["malformed"].to_list() == [True, True]
+
+
 def test_zeros_in_front_of_a_line_of_json_cost_that_line_alone(tmp_path: Path) -> None:
     """A log that is cut off while it is written goes on behind zeros."""
     [line] = numbered("call_logs", [USUAL["call_logs"]])

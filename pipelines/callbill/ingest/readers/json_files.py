@@ -12,6 +12,7 @@ file that has one must be found. The lines of a log have few different lists of 
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -59,6 +60,14 @@ def whole_files(
         """,
         {"names": [str(path) for path in paths]},
     )
+
+
+def begins_with_blank(path: Path) -> bool:
+    """Whether a file has a blank between a byte-order mark and its first line. read_json takes that
+    with one thread and fails with two."""
+    with path.open("rb") as stream:
+        start = stream.read(len(codecs.BOM_UTF8) + 1)
+    return start.startswith(codecs.BOM_UTF8) and start[-1:].isspace()
 
 
 def _is_read_as_maps(shape: Shape) -> bool:

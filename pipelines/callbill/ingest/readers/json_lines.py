@@ -91,7 +91,7 @@ def check_encoding(path: Path) -> None:
             raise UnreadableFileError("is not UTF-8 but UTF-16: save it as UTF-8")
 
 
-def json_lines(stream: BinaryIO) -> Iterator[Line | BadLine]:
+def json_lines(stream: BinaryIO, reading_rules: int) -> Iterator[Line | BadLine]:
     """The lines of a JSON lines file, without blank ones."""
     for line_number, raw in numbered_lines(stream):
         if isinstance(raw, BadLine):
@@ -99,7 +99,9 @@ def json_lines(stream: BinaryIO) -> Iterator[Line | BadLine]:
             continue
         stripped = raw.strip()
         if line_number == 1:
-            stripped = stripped.removeprefix(b"\xef\xbb\xbf")
+            stripped = stripped.removeprefix(codecs.BOM_UTF8)
+            if reading_rules >= 2:
+                stripped = stripped.strip()
         if not stripped:
             continue
         try:
