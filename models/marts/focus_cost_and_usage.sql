@@ -55,11 +55,26 @@ lines as (
 
 shares as (
     select
-        lines.* replace (
-            allocated.calls as calls,
-            allocated.real_cost as real_cost,
-            {{ used_amount('allocated.calls', 'components.calls_per_price_unit') }} as used_amount
-        ),
+        lines.line_id,
+        lines.settled_on,
+        lines.bill_month,
+        lines.first_billed,
+        lines.usage_date,
+        lines.owner_uin,
+        lines.product_code,
+        lines.component_code,
+        lines.component_name,
+        lines.line_type,
+        lines.package_id,
+        lines.waiver_id,
+        lines.waiver_reason,
+        lines.price_unit,
+        lines.tier_from,
+        lines.list_price,
+        lines.contract_price,
+        allocated.calls,
+        allocated.real_cost,
+        {{ used_amount('allocated.calls', 'components.calls_per_price_unit') }} as used_amount,
         components.calls_per_price_unit,
         allocated.operate_uin,
         allocated.region
