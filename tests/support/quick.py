@@ -2,7 +2,7 @@
 
 Templates are compiled once, the project's files and the versions of packages are read once. dbt
 makes no messages of its events, which a run has it keep to itself, and parses nothing again for
-other vars.
+other vars. Databases have small blocks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import jinja2
 import parsedatetime
 import yaml
 from callbill.base import yaml_files
-from callbill.release import writing
+from callbill.release import database, writing
 from callbill.release.site import dbt_docs
 from callbill.tasks import look
 from callbill.warehouse import dbt, opening, plan
@@ -27,6 +27,8 @@ from dbt.parser.manifest import ManifestLoader
 from dbt_common.behavior_flags import BehaviorFlagRendered
 from dbt_common.events.base_types import BaseEvent
 from dbt_common.events.event_manager import EventManager
+from great_expectations.expectations.expectation import Expectation
+from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
 from tests.support.project import PROJECT
 
@@ -56,8 +58,8 @@ def make() -> None:
     _read_once()
     _leave_out_events()
     _parse_once_for_all_vars()
-    # To try it takes half the time of writing a small database, and it is for long texts.
-    opening._SESSION["disabled_compression_methods"] = "fsst"
+    _make_expectations_once()
+    _write_small_databases()
     # The same reader, in C.
     yaml.SafeLoader = yaml.CSafeLoader
     parsedatetime.Constants = cache(parsedatetime.Constants)
@@ -137,3 +139,26 @@ def _parse_once_for_all_vars() -> None:
         return is_parsable(self, manifest)
 
     ManifestLoader.is_partial_parsable = is_parsable_by_any_vars  # type: ignore[method-assign]
+
+
+def _make_expectations_once() -> None:
+    """Great Expectations makes an expectation of its configuration six times for each control."""
+    make_ = ExpectationConfiguration.to_domain_obj
+    made: dict[tuple[object, ...], Expectation] = {}
+
+    def make_once(self: ExpectationConfiguration) -> Expectation:
+        key = (self.type, *sorted(self.kwargs.items()), self.description, self.severity)
+        if key not in made:
+            made[key] = make_(self)
+        return made[key]
+
+    ExpectationConfiguration.to_domain_obj = make_once  # type: ignore[method-assign]
+
+
+def _write_small_databases() -> None:
+    """A run writes hundreds of columns with few rows each. Every one takes a block in memory and
+    much of one in the file, and is tried with each way to compress it."""
+    small_blocks = f"{opening.STORAGE_VERSION}, block_size 16384"
+    opening.STORAGE_VERSION = database.STORAGE_VERSION = small_blocks
+    # To try it takes half the time of writing a small database, and it is for long texts.
+    opening._SESSION["disabled_compression_methods"] = "fsst"
