@@ -3,18 +3,23 @@ anew would say."""
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
 import duckdb
 import pytest
+from callbill.release.contents import changed_folders
 from callbill.release.marts import hashed_marts
+from callbill.release.release import Release
 
 from tests.support.commands import callbill, run_job, settle, succeed
 from tests.support.landing_files import json_lines, record, write
-from tests.support.places import copy_of, manifest, places, query
+from tests.support.places import copy_of, places, query
 from tests.support.project import PROJECT
+from tests.support.shared import make_once
 
 MARTS = [mart.name for mart in hashed_marts() if mart.name != "calls"]
 OWNERS = [f"10000000000{n}" for n in range(5)]
@@ -35,21 +40,33 @@ def calls(place: Path, day: str, arrived_on: date, *, owners: list[str] = OWNERS
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published() -> Path:
     """A release with calls in three months, and a night's calls that wait: of the day before, and
     some of a month that was billed."""
-    place = tmp_path_factory.mktemp("published")
-    for day, arrived_on in (
-        ("2026-03-10", date(2026, 3, 11)),
-        ("2026-03-11", date(2026, 3, 12)),
-        ("2026-04-20", date(2026, 4, 21)),
-        ("2026-05-02", LAST),
-    ):
-        calls(place, day, arrived_on)
-    settle(place, LAST)
-    calls(place, "2026-05-03", NIGHT)
-    calls(place, "2026-04-21", NIGHT, owners=OWNERS[:1])
-    return place
+
+    def make(place: Path) -> None:
+        for day, arrived_on in (
+            ("2026-03-10", date(2026, 3, 11)),
+            ("2026-03-11", date(2026, 3, 12)),
+            ("2026-04-20", date(2026, 4, 21)),
+            ("2026-05-02", LAST),
+        ):
+            calls(place, day, arrived_on)
+        settle(place, LAST)
+        calls(place, "2026-05-03", NIGHT)
+        calls(place, "2026-04-21", NIGHT, owners=OWNERS[:1])
+
+    return make_once("published before a night", make)
+
+
+@pytest.fixture(scope="module")
+def settled(published: Path) -> Path:
+    """The same place after that night."""
+
+    def make(place: Path) -> None:
+        settle(copy_of(published, place), NIGHT)
+
+    return make_once("published after a night", make) / "copy"
 
 
 def current(place: Path) -> Path:
@@ -101,32 +118,32 @@ def written_anew(place: Path, tmp_path: Path, through: date) -> Path:
     return current(other)
 
 
-def check_against_one_written_anew(place: Path, tmp_path: Path, through: date) -> None:
-    anew = written_anew(place, tmp_path, through)
-    settle(place, through)
-    assert said(current(place)) == said(anew)
-    hashes = [manifest(at)["table_hashes"] for at in (place, tmp_path / "anew" / "copy")]
+def check_against(anew: Path, release: Path) -> None:
+    assert said(release) == said(anew)
+    hashes = [
+        json.loads((at / "manifest.json").read_text("utf-8"))["table_hashes"]
+        for at in (release, anew)
+    ]
     assert hashes[0] == hashes[1]
 
 
-def test_a_night_says_what_one_written_anew_says(published: Path, tmp_path: Path) -> None:
-    check_against_one_written_anew(copy_of(published, tmp_path / "night"), tmp_path, NIGHT)
+def test_a_night_says_what_one_written_anew_says(
+    published: Path, settled: Path, tmp_path: Path
+) -> None:
+    check_against(written_anew(published, tmp_path, NIGHT), current(settled))
 
 
-def test_the_rows_of_other_days_stay_where_they_are(published: Path, tmp_path: Path) -> None:
+def test_the_rows_of_other_days_stay_where_they_are(published: Path, settled: Path) -> None:
     """They are not written again: they come first in the database, in their order."""
-    place = copy_of(published, tmp_path)
     rows = "select line_id from billing.bill_lines where settled_on <= date '2026-05-03'"
-    before = query(place, rows)
-    settle(place, NIGHT)
-    assert query(place, "select line_id from billing.bill_lines")[: len(before)] == before
+    before = query(published, rows)
+    assert query(settled, "select line_id from billing.bill_lines")[: len(before)] == before
 
 
-def test_a_release_stands_by_itself(published: Path, tmp_path: Path) -> None:
+def test_a_release_stands_by_itself(published: Path, settled: Path, tmp_path: Path) -> None:
     """Also an old one, whatever becomes of the one that it went on with; and a reader keeps it."""
-    place = copy_of(published, tmp_path / "place")
-    first = current(place)
-    settle(place, NIGHT)
+    place = copy_of(settled, tmp_path / "place")
+    first = place / "published" / "releases" / current(published).name
     second = current(place)
     with duckdb.connect(str(second / "callbill.duckdb"), read_only=True) as reader:
         settle(place, QUIET)
@@ -218,15 +235,12 @@ def put_a_view_in_the_place_of_a_mart(release: Path) -> None:
     [edit_a_figure, damage, cut, make_older, add_to_it, put_a_view_in_the_place_of_a_mart],
 )
 def test_what_is_wrong_there_does_not_go_on(
-    published: Path, tmp_path: Path, change: object
+    published: Path, settled: Path, tmp_path: Path, change: Callable[[Path], None]
 ) -> None:
-    place = copy_of(published, tmp_path / "night")
+    place = copy_of(published, tmp_path)
+    change(current(place))
     settle(place, NIGHT)
-    right = said(current(place))
-    place = copy_of(published, tmp_path / "changed")
-    change(current(place))  # type: ignore[operator]
-    settle(place, NIGHT)
-    assert said(current(place)) == right
+    assert said(current(place)) == said(current(settled))
 
 
 def shared(release: Path) -> dict[str, object]:
@@ -244,33 +258,48 @@ def shared(release: Path) -> dict[str, object]:
     return {**parquet, **scripts}
 
 
-@pytest.mark.parametrize(
-    "lost",
-    [
-        "parquet/calls/settled_on=2026-03-11/*",
-        "parquet/focus_cost_and_usage/bill_month=2026-03-01/*",
-        "site/data/*/2026-03/list.json",
-        "site/data/*/2026-03/[0-9]*.js",
-    ],
-)
-@pytest.mark.parametrize("kept", [None, 5])
-def test_nothing_is_shared_with_a_release_that_is_not_whole(
-    published: Path, tmp_path: Path, lost: str, kept: int | None
-) -> None:
-    """A file was deleted, or of each so many bytes are left; the run says so."""
-    place = copy_of(published, tmp_path / "night")
-    settle(place, NIGHT)
-    right = shared(current(place))
-    place = copy_of(published, tmp_path / "changed")
-    for path in current(place).glob(lost):
+SHARED = [
+    "parquet/calls/settled_on=2026-03-11/*",
+    "parquet/focus_cost_and_usage/bill_month=2026-03-01/*",
+    "site/data/*/2026-03/list.json",
+    "site/data/*/2026-03/[0-9]*.js",
+]
+
+
+def lose(release: Path, lost: str, kept: int | None) -> None:
+    """Delete files, or leave so many bytes of each."""
+    for path in release.glob(lost):
         content = path.read_bytes()
         path.unlink()  # releases share it
         if kept is not None:
             path.write_bytes(content[:kept])
+
+
+@pytest.mark.parametrize("lost", SHARED)
+@pytest.mark.parametrize("kept", [None, 5])
+def test_each_file_that_is_shared_is_missed(
+    published: Path, tmp_path: Path, lost: str, kept: int | None
+) -> None:
+    release = current(copy_of(published, tmp_path))
+    assert changed_folders(Release(release)) == []
+    folders = {path.parent.relative_to(release).as_posix() for path in release.glob(lost)}
+    assert folders
+    lose(release, lost, kept)
+    assert changed_folders(Release(release)) == sorted(folders)
+
+
+@pytest.mark.parametrize("kept", [None, 5])
+def test_nothing_is_shared_with_a_release_that_is_not_whole(
+    published: Path, settled: Path, tmp_path: Path, kept: int | None
+) -> None:
+    """The run says so."""
+    place = copy_of(published, tmp_path)
+    for lost in SHARED:
+        lose(current(place), lost, kept)
     ended = run_job(place, "--through", NIGHT)
     assert ended.returncode == 0, ended.stderr
     assert "does not have the files that it was written with" in ended.stdout + ended.stderr
-    assert shared(current(place)) == right
+    assert shared(current(place)) == shared(current(settled))
 
 
 def test_new_names_are_everywhere(published: Path, tmp_path: Path) -> None:
@@ -278,7 +307,9 @@ def test_new_names_are_everywhere(published: Path, tmp_path: Path) -> None:
     place = copy_of(published, tmp_path / "night")
     with duckdb.connect(str(place / "warehouse.duckdb")) as con:
         con.execute("update billing.bill_lines set component_name = 'renamed'")
-    check_against_one_written_anew(place, tmp_path, NIGHT)
+    anew = written_anew(place, tmp_path, NIGHT)
+    settle(place, NIGHT)
+    check_against(anew, current(place))
     old_lines = "from billing.bill_lines where settled_on < '2026-05-01'"
     assert query(place, f"select distinct component_name {old_lines}") == [("renamed",)]
 
