@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import signal
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -11,7 +13,8 @@ import pytest
 from callbill.base.errors import ControlFailedError
 from callbill.jobs import settling
 
-from tests.support.commands import callbill, run_after, run_job
+from tests.support.commands import callbill, run_after, run_job, succeed
+from tests.support.disturbed import die
 from tests.support.landing_files import csv_file, json_lines, parquet_file, record, write
 from tests.support.places import (
     copy_of,
@@ -353,6 +356,27 @@ def test_a_rebuild_remembers_what_no_release_names_yet(withdrawn: Path, tmp_path
     assert callbill("rebuild", *places(place)).returncode == 0
     assert run_job(place, "--through", "2026-03-04").returncode == 0
     assert query(place, "select sum(calls) from billing.bill_lines") == [(2,)]
+
+
+@pytest.mark.parametrize("then", ["run", "rebuild"])
+def test_a_rebuild_that_is_killed_forgets_nothing(
+    withdrawn: Path, tmp_path: Path, then: str
+) -> None:
+    """Nor does it lose what it moved aside: the next command puts that back."""
+    place = copy_of(withdrawn, tmp_path)
+    late = f"call_logs/arrived_on={SECOND}/late.jsonl"
+    said = record("late", owner_uin=OWNER, called_at="2026-03-02T09:00:00+08:00")
+    write(place / "landing" / late, json_lines(said))
+    assert callbill("quarantine", late, "--reason=no", *places(place)).returncode == 0
+    killed = partial(die, "callbill.jobs.rebuild", "settle_dates", "before")
+    ended = callbill("rebuild", *places(place), before=killed)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    if then == "rebuild":
+        succeed(callbill("rebuild", *places(place)))
+    succeed(run_job(place, "--through", "2026-03-04"))
+    assert query(place, "select sum(calls) from billing.bill_lines") == [(2,)]
+    assert not list(place.glob("*.replacing"))
+    assert len(list(place.glob("*.replaced-*"))) == (then == "rebuild")
 
 
 def block() -> None:

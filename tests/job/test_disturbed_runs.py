@@ -18,11 +18,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from callbill.base import stopping
 from callbill.jobs import settling
 from callbill.release import writing
 from callbill.release.release import Published
+from callbill.warehouse.warehouse import TABLES
 
 from tests.support.commands import run_after, run_job
 from tests.support.disturbed import FIRST, MOMENTS, STEPS, die, land, undisturbed
@@ -46,6 +48,15 @@ def test_killed_at_one_step_after_another(tmp_path: Path) -> None:
     ended = run_job(place, "--through", FIRST + timedelta(days=len(moments)))
     assert ended.returncode == 0, ended.stderr
     assert figures(place) == expected
+
+
+def test_a_warehouse_that_was_not_finished_is_made_anew(tmp_path: Path) -> None:
+    """As an earlier callbill left one that was killed while it made its tables."""
+    land(tmp_path, 1)
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as con:
+        con.execute(TABLES)
+    ended = run_job(tmp_path, "--through", FIRST)
+    assert ended.returncode == 0, ended.stderr
 
 
 def limit_files(size: int) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import callbill, succeed
-from tests.support.landing_files import write
-from tests.support.places import manifest, places, query
+from tests.support.landing_files import json_lines, record, write
+from tests.support.places import lose_warehouse, manifest, places, query, query_warehouse
 
 DAY, NEXT_DAY = "2026-09-02", "2026-09-03"
 SHAPE = """
@@ -71,6 +71,27 @@ def test_a_changed_shape_counts_from_then_on(place: Path) -> None:
     succeed(callbill("verify", *places(place)))
     succeed(callbill("rebuild", *places(place)))
     assert query(place, "select request_id, owner_uin from billing.calls order by 1") == found
+
+
+def test_a_file_that_was_withdrawn_before_it_was_read_needs_no_shape(place: Path) -> None:
+    """No shape is kept of it: nothing was read by one."""
+    file = f"call_logs/format=ours/arrived_on={NEXT_DAY}/calls.jsonl"
+    write(place / "landing" / file, line(3, "2026-09-02", account="100000000923"))
+    write(
+        place / f"landing/call_logs/arrived_on={NEXT_DAY}/calls.jsonl",
+        json_lines(record("other", called_at="2026-09-02T10:00:00+08:00")),
+    )
+    succeed(callbill("quarantine", *places(place), file, "--reason=twice"))
+    run(place, NEXT_DAY)
+    withdrawn = "select path, lines_read, quarantine_reason from ops.source_files"
+    before = query_warehouse(place, f"{withdrawn} order by all")
+    assert (file, 0, "twice") in before
+    succeed(callbill("rebuild", *places(place)))
+    assert query_warehouse(place, f"{withdrawn} order by all") == before
+    # Nor does a night whose warehouse was lost.
+    lose_warehouse(place)
+    run(place, "2026-09-04")
+    assert query(place, f"{withdrawn} order by all") == before
 
 
 def test_a_mistake_in_a_shape_ends_the_run(place: Path) -> None:

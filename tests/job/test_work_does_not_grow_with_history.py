@@ -22,8 +22,10 @@ from tests.support.traced import Work, trace
 
 FIRST = date(2026, 1, 1)
 CALLS = 500
-# One night early on, and one after more days than de-duplication looks back on.
-EARLY, LATE = FIRST + timedelta(days=2), FIRST + timedelta(days=70)
+# One night early on, and one after more days than de-duplication looks back on. Three days are
+# settled before the early one: a release with half of its days new is written anew, which takes
+# more statements.
+EARLY, LATE = FIRST + timedelta(days=4), FIRST + timedelta(days=70)
 HORIZON = 62
 
 
@@ -89,7 +91,8 @@ def test_of_earlier_records_the_ids_are_read_twice(nights: dict[date, Work]) -> 
         if FIRST + timedelta(days=2) < day < LATE - timedelta(days=2)
     }
     assert len(earlier) == HORIZON
-    assert max(earlier.values()) < 2, earlier
+    # Footers are most of these small files. To read all ids once more is a fifth of a file.
+    assert sum(earlier.values()) / HORIZON < 1.05, earlier
 
 
 def test_earlier_calls_are_not_read(nights: dict[date, Work]) -> None:
@@ -118,7 +121,7 @@ def test_a_late_night_writes_and_asks_no_more_than_an_early_one(
         )
 
     assert written(LATE) < 1.1 * written(EARLY)
-    assert nights[LATE].statements < 1.1 * nights[EARLY].statements
+    assert nights[LATE].statements < 1.02 * nights[EARLY].statements
 
 
 def test_what_is_due_is_read_as_often_as_it_must_be(tmp_path: Path) -> None:
@@ -127,7 +130,8 @@ def test_what_is_due_is_read_as_often_as_it_must_be(tmp_path: Path) -> None:
     calls for their hash and three controls. Counted in times of a file's size, none may become
     more."""
     night = EARLY + timedelta(days=1)
-    for day in (EARLY, night):
+    # With two days before it: otherwise the release is written anew.
+    for day in (EARLY - timedelta(days=1), EARLY, night):
         lines = b"".join(
             calls_of(day - timedelta(days=1)).replace(b"xxxx", f"{n:04d}".encode())
             for n in range(40)
@@ -139,7 +143,7 @@ def test_what_is_due_is_read_as_often_as_it_must_be(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     work = Work(logs)
     landed = tmp_path / f"landing/call_logs/arrived_on={night}/calls.jsonl"
-    lines_read = sum(number for path, number in work.read.items() if path.endswith(".json"))
+    lines_read = sum(number for path, number in work.read.items() if ".json" in Path(path).name)
     assert lines_read == landed.stat().st_size
     times = {
         relation: by_partition(work.read, relation)[night]
@@ -147,9 +151,9 @@ def test_what_is_due_is_read_as_often_as_it_must_be(tmp_path: Path) -> None:
         for relation in ("call_logs", "int_calls")
     }
     assert times["call_logs"] < 6.3
-    assert times["int_calls"] < 7.2
+    assert times["int_calls"] < 5.5
     # callbill 0.6.0 asked 962 times.
-    assert work.statements < 830
+    assert work.statements < 640
 
 
 def imported(place: Path, through: date) -> set[str]:

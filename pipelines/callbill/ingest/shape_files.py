@@ -19,6 +19,7 @@ from callbill.base.yaml_files import key_given_twice, parse_yaml
 from callbill.ingest.feed import feeds
 from callbill.ingest.readers.columns import plain_name
 from callbill.ingest.shapes import DIRECTIVES, CsvForm, Shape, call_log_shapes, shape_of
+from callbill.warehouse.loads import SourceLoad
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _ATTRIBUTE = re.compile(ATTRIBUTE_NAME)
@@ -66,6 +67,11 @@ def load_shape(file: Path) -> Shape:
 def shape_names(own: Mapping[str, Shape]) -> frozenset[str]:
     """The names of all shapes: of a place's own and of those that callbill ships."""
     return frozenset(call_log_shapes()) | own.keys()
+
+
+def is_shape_known(load: SourceLoad) -> bool:
+    """Whether a load can be read by its shape. That of a place's own is kept by what was read."""
+    return load.feed != "call_logs" or bool(load.declaration) or load.format in call_log_shapes()
 
 
 def declarations_of(own: Mapping[str, Shape]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from pathlib import Path
 
 from callbill.base import rules
 from callbill.base.errors import UsageError
@@ -33,6 +34,7 @@ from callbill.release.checkpoint import archived_file
 from callbill.release.release import new_run_id
 from callbill.release.store import published_by
 from callbill.tasks.workers.in_process import InProcess
+from callbill.warehouse.layout import Layout
 from callbill.warehouse.loads import (
     EVENT_VERDICT_REASONS,
     HISTORY,
@@ -177,16 +179,22 @@ def _warehouse(
     settings: Settings,
 ) -> Iterator[tuple[Warehouse, date | None, str]]:
     """The open warehouse under the locks of a run, the last sealed date, and a run id."""
-    if not settings.warehouse.exists():
-        raise UsageError(
-            f"there is no warehouse {settings.warehouse}; name it with --warehouse, or if nothing "
-            "was run yet, take the file out of the landing folder"
-        )
+    _check_there_is_one(settings.warehouse, Layout(settings.warehouse).replacing)
     with run_lock(settings):
+        _check_there_is_one(settings.warehouse)
         current = published_by(settings).current_manifest()
         with adopted_warehouse(settings, current) as warehouse:
             check_figures_unchanged(warehouse, settings, current, load_vars(settings))
             yield warehouse, current.through if current else None, new_run_id(current)
+
+
+def _check_there_is_one(*warehouses: Path) -> None:
+    """Raises UsageError if none of these exists, of which the first is the warehouse's file."""
+    if not any(path.exists() for path in warehouses):
+        raise UsageError(
+            f"there is no warehouse {warehouses[0]}; name it with --warehouse, or if nothing was "
+            "run yet, take the file out of the landing folder"
+        )
 
 
 def _find(warehouse: Warehouse, name: str) -> LoadedFile | None:

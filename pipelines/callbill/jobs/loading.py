@@ -28,7 +28,7 @@ from callbill.ingest.incoming import (
     record_missing_files,
 )
 from callbill.ingest.landing import LandingFile, Skipped, Waiting, list_landing
-from callbill.ingest.shape_files import declarations_of, load_shapes, shape_names
+from callbill.ingest.shape_files import declarations_of, is_shape_known, load_shapes, shape_names
 from callbill.ingest.withdrawals import withdraw_as_released
 from callbill.jobs.unread import check_is_landing
 from callbill.release.checkpoint import ArchivedFile, newest_checkpoint
@@ -96,7 +96,10 @@ def load_landing(
     keep_announcements(warehouse, listing.announcements, through)
     incoming = []
     for file in found.incoming:
-        if file.key in released or file.file.feed != "call_logs" or file.file.shape in names:
+        before = released.get(file.key)
+        if before and before.quarantine_reason is not None and not is_shape_known(before):
+            continue  # it was withdrawn before it was read, and is again (withdraw_as_released)
+        if before or file.file.feed != "call_logs" or file.file.shape in names:
             incoming.append(file)
         else:
             why = f"has no log shape named {file.file.shape!r}"

@@ -18,13 +18,15 @@ from filelock import FileLock, Timeout
 
 from callbill.base.errors import LockedError, UsageError
 from callbill.base.settings import Settings
+from callbill.jobs.moved_aside import put_back
 from callbill.release.release import Published
 from callbill.warehouse.layout import Layout
 
 
 @contextmanager
 def run_lock(settings: Settings) -> Iterator[None]:
-    """Hold both locks inside this block.
+    """Hold both locks inside this block, over a warehouse that is whole: a rebuild that was killed
+    is undone.
 
     Raises LockedError, with the process that holds it, if one is taken, and UsageError if a folder
     cannot be written to.
@@ -33,6 +35,7 @@ def run_lock(settings: Settings) -> Iterator[None]:
         _lock(Layout(settings.warehouse).lock),
         _lock(Published(settings.published).lock),
     ):
+        put_back(Layout(settings.warehouse))
         yield
 
 

@@ -8,9 +8,7 @@ checkpoint (`restoring`).
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -23,6 +21,7 @@ from callbill.base.progress import Reporter
 from callbill.base.settings import BillingVars, Settings
 from callbill.jobs.loading import load_landing
 from callbill.jobs.locks import run_lock
+from callbill.jobs.moved_aside import moved_aside
 from callbill.jobs.restoring import restore_where_needed
 from callbill.jobs.run import check_landing
 from callbill.jobs.sealing import (
@@ -68,7 +67,7 @@ def rebuild_job(settings: Settings, reporter: Reporter) -> tuple[RunSummary, lis
         unreleased = _unreleased(settings, current)
         settings = _with_buckets(settings)
         layout = Layout(settings.warehouse)
-        with _moved_aside(layout, layout.replaced(summary.run_id)) as moved:
+        with moved_aside(layout, summary.run_id) as moved:
             _rebuild(settings, release, unreleased, summary, reporter)
     return summary, layout.all_replaced if moved else []
 
@@ -84,29 +83,6 @@ def _with_buckets(settings: Settings) -> Settings:
         return settings  # the file is damaged, or an older callbill wrote it
     finally:
         old.close()
-
-
-@contextmanager
-def _moved_aside(layout: Layout, aside: Path) -> Iterator[bool]:
-    """Move the warehouse into the folder `aside`, and back if this block fails. Whether there was
-    one is the result."""
-    # The database first: if the process dies in between, the next run puts the other files aside.
-    parts = [path for path in (layout.database, layout.log, layout.files) if path.exists()]
-    if parts:
-        aside.mkdir()
-    for path in parts:
-        path.rename(aside / path.name)
-    try:
-        yield bool(parts)
-    except BaseException:
-        layout.database.unlink(missing_ok=True)
-        layout.log.unlink(missing_ok=True)
-        shutil.rmtree(layout.files, ignore_errors=True)
-        for path in reversed(parts):
-            (aside / path.name).rename(path)
-        if parts:
-            aside.rmdir()
-        raise
 
 
 def _rebuild(

@@ -61,8 +61,13 @@ class Layout:
         """The layout of the copy that a dry run works on."""
         return Layout(self._beside(".dry-run") / self.database.name)
 
+    @property
+    def replacing(self) -> Path:
+        """The folder of the warehouse that a rebuild is about to replace."""
+        return self._beside(".replacing")
+
     def replaced(self, run_id: str) -> Path:
-        """The folder to which a rebuild moves the warehouse that it replaces."""
+        """The folder of a warehouse that a rebuild replaced."""
         return self._beside(f".replaced-{run_id}")
 
     @property

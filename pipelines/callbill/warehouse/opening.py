@@ -119,11 +119,11 @@ def schema_version(con: duckdb.DuckDBPyConnection, path: Path) -> int:
     return version
 
 
-def is_empty(con: duckdb.DuckDBPyConnection) -> bool:
-    """Whether the file has no table and no view."""
+def is_unfinished(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the file has no table and no view, or is a warehouse that an earlier callbill had not
+    finished to create when it was killed."""
     with suppress(duckdb.Error):  # nearly always it is a warehouse
-        con.execute("describe ops.warehouse")
-        return False
+        return not con.execute("select schema_version from ops.warehouse").fetchall()
     return not con.execute(
         "select 1 from duckdb_tables() where not internal"
         " union all select 1 from duckdb_views() where not internal limit 1"

@@ -26,7 +26,7 @@ from callbill.warehouse.opening import (
     configure,
     connect,
     has_table,
-    is_empty,
+    is_unfinished,
     schema_version,
 )
 from callbill.warehouse.raw_records import RawRecords
@@ -68,12 +68,15 @@ class Warehouse:
         is_new = not layout.database.exists()
         con = connect(layout.database)
         configure(con, layout, settings)
-        if is_new or is_empty(con):
+        if is_new or is_unfinished(con):
+            # In one transaction: a process that is killed leaves an empty file.
+            con.begin()
             con.execute(TABLES + raw_tables + VIEWS)
             con.execute(
                 "insert or ignore into ops.warehouse values (1, ?, null, ?)",
                 [SCHEMA_VERSION, settings.buckets or 1],
             )
+            con.commit()
         else:
             check_is_warehouse(con, layout.database)
             check_not_built_with_spark(con, layout.database)
@@ -108,8 +111,8 @@ class Warehouse:
 
     @classmethod
     def open_replaceable(cls, path: Path) -> Warehouse | None:
-        """Open a warehouse that a rebuild will replace, for reading. None if it is damaged or does
-        not exist.
+        """Open a warehouse that a rebuild will replace, for reading. None if it is damaged, does
+        not exist, or was never finished.
 
         Raises LockedError if another process has the file open, UsageError if it is not a
         warehouse.
@@ -121,6 +124,9 @@ class Warehouse:
         except UsageError:
             return None
         try:
+            if is_unfinished(con):
+                con.close()
+                return None
             check_is_warehouse(con, path)
         except duckdb.Error:
             con.close()
