@@ -198,7 +198,7 @@ FEW = {
     "other vars": (8, 67),
     "growing": (5, 4),
     "counted": (5, 7),
-    "counted by any road": (5, 12),
+    "counted by any road": (5, 5),
 }
 MANY = {
     "several runs": (28, 47),
