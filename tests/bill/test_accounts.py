@@ -15,17 +15,26 @@ from tests.support.histories import check, history
 from tests.support.landing_files import csv_file, json_lines, record, write
 from tests.support.places import copy_of, places, query, unpublishable
 
+# How many accounts there are, and the seed of their histories.
+HISTORIES = [
+    pytest.param((20, 21), id="few"),
+    pytest.param((50, 3), id="many", marks=pytest.mark.long),
+]
 
-@pytest.fixture(scope="module")
-def settled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Accounts]]:
+
+@pytest.fixture(scope="module", params=HISTORIES)
+def settled(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[Accounts]]:
     place = tmp_path_factory.mktemp("accounts")
-    return place, check(place, history(seed=3, owners=50))
+    owners, seed = request.param
+    return place, check(place, history(seed, owners))
 
 
 def test_generated_histories_equal_the_model(settled: tuple[Path, list[Accounts]]) -> None:
     """The comparison is in the fixture; here, that there was something to compare."""
     _place, (first, last) = settled
-    assert len(last.ledger) > len(first.ledger) > 200
+    assert len(last.ledger) > len(first.ledger) > 100
     assert {status for _, status, *_ in last.status} == {
         *("not_activated", "active", "arrears", "suspended"),
     }

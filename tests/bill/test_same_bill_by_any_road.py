@@ -11,7 +11,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
@@ -20,10 +20,13 @@ import pytest
 from tests.bill.reference import landing
 from tests.bill.reference.inputs import File, World
 from tests.bill.reference.worlds import LAST_DAY
-from tests.support.commands import callbill, run_job, settle, several_threads
+from tests.support.commands import callbill, run_job, settle
 from tests.support.places import copy_of, figures, places, query_warehouse
 from tests.support.shared import make_once
+from tests.support.story import land, record, settled_at_once
 from tests.support.worlds import (
+    SIZES,
+    Size,
     check_counted_by_any_road,
     dated_worlds,
     place_settled_once,
@@ -51,33 +54,28 @@ def once() -> Path:
     return place_settled_once()
 
 
-def test_in_steps(world: World, once: Path, tmp_path: Path) -> None:
-    waiting = list(world.files)
-    arrivals = sorted({file.arrived_on for file in waiting})
-    for through in (arrivals[len(arrivals) // 2], LAST_DAY):
-        due = [file for file in waiting if file.arrived_on <= through]
-        waiting = [file for file in waiting if file.arrived_on > through]
-        landing.write(replace(world, files=tuple(due)), tmp_path / "landing")
-        with several_threads():
-            settle(tmp_path, through)
-    assert not waiting
-    assert figures(tmp_path) == figures(once)
-
-
-def test_under_other_names_in_another_order_with_one_thread(
+def test_in_steps_under_other_names_in_another_order_with_one_thread(
     world: World, once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CALLBILL_THREADS", "1")
     chance = random.Random(3)
-    files = chance.sample(world.files, len(world.files))
-    renamed = tuple(replace(file, path=renamed_at_random(file, chance)) for file in files)
-    landing.write(replace(world, files=renamed), tmp_path / "landing")
-    settle(tmp_path, LAST_DAY)
+    waiting = chance.sample(world.files, len(world.files))
+    arrivals = sorted({file.arrived_on for file in waiting})
+    for through in (arrivals[len(arrivals) // 2], LAST_DAY):
+        due = [file for file in waiting if file.arrived_on <= through]
+        waiting = [file for file in waiting if file.arrived_on > through]
+        renamed = tuple(replace(file, path=renamed_at_random(file, chance)) for file in due)
+        landing.write(replace(world, files=renamed), tmp_path / "landing")
+        settle(tmp_path, through)
+    assert not waiting
     assert figures(tmp_path) == figures(once)
 
 
-def test_ladders_packages_and_waivers_in_nights_and_under_other_names(tmp_path: Path) -> None:
-    check_counted_by_any_road(tmp_path, count=12, seed=6, nights=2)
+@pytest.mark.parametrize("size", SIZES)
+def test_ladders_packages_and_waivers_in_nights_and_under_other_names(
+    size: Size, tmp_path: Path
+) -> None:
+    check_counted_by_any_road(tmp_path, *size["counted by any road"], nights=2)
 
 
 def test_in_a_file_for_each_record(world: World, once: Path, tmp_path: Path) -> None:
@@ -173,27 +171,24 @@ def test_a_rebuild_knows_a_file_by_its_content_and_keeps_its_shape(
     assert hashes_in(rebuilt / "warehouse.duckdb") == figures(once)["settlement_hashes"]
 
 
+@pytest.fixture(scope="module")
+def story() -> Path:
+    """A small place, for what does not depend on how much there is."""
+    return settled_at_once()
+
+
 def test_a_rebuild_keeps_the_vars_of_the_release_and_the_damaged_warehouse(
-    once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    story: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CALLBILL_VARS", "{deduction_rounding: down, max_usage_age_days: 1}")
-    place = copy_of(once, tmp_path)
+    place = copy_of(story, tmp_path)
     damaged = b"no database any more" * 500
     (place / "warehouse.duckdb").write_bytes(damaged)
     # Landed since: it is for the next run.
-    late = landing.make_file(
-        "call_logs",
-        "late",
-        date(2024, 9, 1),
-        [{"request_id": "late", "called_at": "2024-08-31T10:00:00Z", "owner_uin": "1",
-          "action": "SearchByText", "http_status": 200}],
-    )  # fmt: skip
-    target = place / "landing" / late.path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(late.content)
+    land(place, "2026-03-05", record("late", "2026-03-04T10:00:00+08:00"), name="late.jsonl")
     ended = callbill("rebuild", *places(place))
     assert ended.returncode == 0, ended.stderr
-    assert hashes_in(place / "warehouse.duckdb") == figures(once)["settlement_hashes"]
+    assert hashes_in(place / "warehouse.duckdb") == figures(story)["settlement_hashes"]
     [replaced] = place.glob("warehouse.duckdb.replaced-*")
     assert (replaced / "warehouse.duckdb").read_bytes() == damaged
     assert str(replaced) in ended.stdout
@@ -206,9 +201,9 @@ def test_a_rebuild_keeps_the_vars_of_the_release_and_the_damaged_warehouse(
 
 
 def test_a_rebuild_that_would_change_a_sealed_date_stops_and_shows_the_rows(
-    once: Path, tmp_path: Path
+    story: Path, tmp_path: Path
 ) -> None:
-    place = copy_of(once, tmp_path)
+    place = copy_of(story, tmp_path)
     # As if the release had known one file a day later: what it holds would be settled otherwise.
     path = place / "published" / "current" / "manifest.json"
     said = json.loads(path.read_text())
@@ -223,7 +218,7 @@ def test_a_rebuild_that_would_change_a_sealed_date_stops_and_shows_the_rows(
             """
         ).fetchall()
     [load] = [load for load in said["loads"] if load["source_file_id"] == moved]
-    load["settlement_floor"] = str(date.fromisoformat(load["settlement_floor"]).replace(day=28))
+    load["settlement_floor"] = str(date.fromisoformat(load["settlement_floor"]) + timedelta(days=1))
     path.chmod(0o644)
     path.write_text(json.dumps(said))
     before = (place / "warehouse.duckdb").read_bytes()
@@ -236,8 +231,8 @@ def test_a_rebuild_that_would_change_a_sealed_date_stops_and_shows_the_rows(
     assert list(place.glob("*.replaced-*")) == []
 
 
-def test_a_rebuild_does_without_nothing_that_was_loaded(once: Path, tmp_path: Path) -> None:
-    place = copy_of(once, tmp_path)
+def test_a_rebuild_does_without_nothing_that_was_loaded(story: Path, tmp_path: Path) -> None:
+    place = copy_of(story, tmp_path)
     # Loaded by a run that came no further, and gone since.
     with duckdb.connect(str(place / "warehouse.duckdb")) as con:
         con.execute(
@@ -257,9 +252,9 @@ def test_a_rebuild_does_without_nothing_that_was_loaded(once: Path, tmp_path: Pa
 
 
 def test_files_of_a_lost_warehouse_are_kept_until_they_are_loaded_again(
-    once: Path, tmp_path: Path
+    story: Path, tmp_path: Path
 ) -> None:
-    place = copy_of(once, tmp_path)
+    place = copy_of(story, tmp_path)
     (place / "warehouse.duckdb").unlink()
     raw = place / "warehouse.duckdb.files" / "raw" / "call_logs"
     before = {path.name for path in raw.glob("*/*.parquet")}
@@ -279,11 +274,11 @@ def test_files_of_a_lost_warehouse_are_kept_until_they_are_loaded_again(
     )
     content = gone.read_bytes()
     gone.unlink()
-    assert run_job(place, "--through", "2024-10-01").returncode == 2
+    assert run_job(place, "--through", "2026-03-07").returncode == 2
     kept = {path.name for path in (place / "warehouse.duckdb.files").rglob("*.parquet")}
     assert kept >= before
     gone.write_bytes(content)
-    settle(place, date(2024, 10, 1))
+    settle(place, "2026-03-07")
     assert not (place / "warehouse.duckdb.files" / "unknown").exists()
 
 

@@ -14,30 +14,34 @@ import pytest
 
 from tests.bill.reference.worlds import CALL_LOG_CONTAINERS
 from tests.support.worlds import (
+    SIZES,
     VARS_OF_TESTS,
+    Size,
     check_growing,
     place_of_counted_worlds,
     place_under_other_vars,
     worlds_place,
 )
 
+pytestmark = pytest.mark.parametrize("size", SIZES)
 
-def test_generated_worlds_equal_the_model() -> None:
-    logs = (worlds_place() / "landing" / "call_logs").rglob("*.*")
+
+def test_generated_worlds_equal_the_model(size: Size) -> None:
+    logs = (worlds_place(size) / "landing" / "call_logs").rglob("*.*")
     assert {path.name.partition(".")[2] for path in logs if path.is_file()} == set(
         CALL_LOG_CONTAINERS
     )
 
 
 @pytest.mark.parametrize("name", VARS_OF_TESTS)
-def test_worlds_of_several_products_under_other_vars_equal_the_model(name: str) -> None:
+def test_worlds_of_several_products_under_other_vars_equal_the_model(name: str, size: Size) -> None:
     """Their list prices change, also after the fact."""
-    place_under_other_vars(name)
+    place_under_other_vars(name, size)
 
 
-def test_worlds_of_catalogues_that_grow_equal_the_model(tmp_path: Path) -> None:
-    check_growing(tmp_path, count=10, seed=4)
+def test_worlds_of_catalogues_that_grow_equal_the_model(size: Size, tmp_path: Path) -> None:
+    check_growing(tmp_path, *size["growing"])
 
 
-def test_worlds_of_ladders_packages_and_waivers_equal_the_model() -> None:
-    place_of_counted_worlds()
+def test_worlds_of_ladders_packages_and_waivers_equal_the_model(size: Size) -> None:
+    place_of_counted_worlds(size)

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from callbill.base.settings import load_settings
 from callbill.jobs import loading
+from callbill.jobs.rebuild import _with_buckets
 from callbill.tasks import bucket as bucket_task
 from callbill.tasks import build
 
@@ -74,16 +76,18 @@ def test_a_warehouse_keeps_its_number_of_buckets_until_it_is_rebuilt(
         succeed(callbill("rebuild", *places(place)))
         return query_warehouse(place, "select buckets from ops.warehouse")
 
+    monkeypatch.delenv("CALLBILL_BUCKETS")
+    assert rebuild() == [(3,)]
     monkeypatch.setenv("CALLBILL_BUCKETS", "2")
     ended = run_job(place, "--through", "2026-03-04")
     assert ended.returncode == 2
     assert "divides its calls into 3 bucket(s), not 2: `callbill rebuild`" in ended.stderr
     assert rebuild() == [(2,)]
-    monkeypatch.delenv("CALLBILL_BUCKETS")
-    assert rebuild() == [(2,)]
     # A lost warehouse has no number to keep.
+    monkeypatch.delenv("CALLBILL_BUCKETS")
     lose_warehouse(place)
-    assert rebuild() == [(1,)]
+    settings = load_settings(warehouse=place / "warehouse.duckdb")
+    assert _with_buckets(settings).buckets is None
 
 
 def test_verify_by_processes_finds_the_same(undivided: Path, tmp_path: Path) -> None:

@@ -125,10 +125,13 @@ def test_what_cannot_be_held_is_rejected_with_a_reason(release: Path) -> None:
 def test_a_deduction_too_large_to_hold_stops_the_run(project: ProjectCopy, tmp_path: Path) -> None:
     # A million of the dearest calls and one are 10^16 and some: more than decimal(18, 2).
     calls = 1_000_001
-    rows = [
-        record(str(n), called_at="2026-03-01T10:00:00Z", action="Dearest") for n in range(calls)
-    ]
-    write(tmp_path / "landing" / "call_logs" / DAY / "calls.parquet", parquet_file(rows))
+    one = record("", called_at="2026-03-01T10:00:00Z", action="Dearest")
+    log = write(tmp_path / "landing" / "call_logs" / DAY / "one.parquet", parquet_file([one]))
+    duckdb.sql(
+        f"copy (select * replace (n::varchar as request_id) from '{log}', range({calls}) as t(n))"
+        f" to '{log.with_name('calls.parquet')}' (format parquet)"
+    )
+    log.unlink()
     ended = project.run_job(tmp_path, "--through", "2026-03-03")
     assert ended.returncode == 4
     assert "settlements was not built" in ended.stderr

@@ -36,6 +36,8 @@ MONTH = "2026-09"
 # What a spreadsheet would compute, and an account whose costs have more than 15 digits.
 FORMULAS = ["=1+1", "+A1", "-A1", "@SUM(A1)", '=HYPERLINK("http://x")']
 DEAR = "100000000095"
+# Of whose calls one is waived.
+WAIVED = "2"
 # A name with letters that the font of statements does not have.
 RARE = "\u9f98\u9f49\u5546\u5e97"
 
@@ -56,11 +58,25 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+def _exported(place: Path, name: str, format_: str) -> Path:
+    """The folder with the month of a place in the vendor's layout, exported once."""
+    return make_once(
+        f"exported-{name}-{format_}", lambda folder: export(place, folder, f"--format={format_}")
+    )
+
+
 @pytest.fixture(scope="module")
-def vendor_csv(sample_place: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def vendor_csv(sample_place: Path) -> dict[str, Path]:
     """The sample's month in the vendor's layout."""
-    files = export(sample_place, tmp_path_factory.mktemp("csv"))
+    files = _exported(sample_place, "sample", "csv").iterdir()
     return {path.stem.rpartition("-")[2]: path for path in files}
+
+
+@pytest.fixture(scope="module")
+def workbook(sample_place: Path) -> openpyxl.Workbook:
+    """The same as a workbook."""
+    [path] = _exported(sample_place, "sample", "xlsx").iterdir()
+    return openpyxl.load_workbook(path)
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +95,12 @@ def focus_of(place: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def odd() -> Path:
     """A month of accounts that a spreadsheet would take for formulas, and of a dear one."""
-    place = tmp_path_factory.mktemp("odd")
+    return make_once("exported-odd", _settle_odd)
+
+
+def _settle_odd(place: Path) -> None:
     day = date(2026, 9, 5)
     write(
         place / f"landing/contracts/arrived_on={day}/contracts.jsonl",
@@ -106,7 +125,6 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
     )
     settle(place, day)
-    return place
 
 
 def test_the_detail_is_the_bill_in_the_vendors_columns(
@@ -177,10 +195,8 @@ def test_deductions_have_the_precision_row(sample_place: Path, vendor_csv: dict[
 
 
 def test_a_workbook_that_is_opened_again_has_the_same_decimals(
-    sample_place: Path, tmp_path: Path, vendor_csv: dict[str, Path]
+    workbook: openpyxl.Workbook, vendor_csv: dict[str, Path]
 ) -> None:
-    [path] = export(sample_place, tmp_path, "--format=xlsx")
-    workbook = openpyxl.load_workbook(path)
     assert workbook.sheetnames == ["detail", "deductions", "summary"]
     for name in vendor_csv:
         sheet = workbook[name]
@@ -202,9 +218,10 @@ def test_a_workbook_that_is_opened_again_has_the_same_decimals(
     assert (deducted.data_type, deducted.number_format) == ("n", "0.00")
 
 
-def test_a_workbook_ends_with_the_bills_and_their_sum(sample_place: Path, tmp_path: Path) -> None:
-    [path] = export(sample_place, tmp_path, "--format=xlsx")
-    _heading, *rows, total = openpyxl.load_workbook(path)["summary"].iter_rows()
+def test_a_workbook_ends_with_the_bills_and_their_sum(
+    sample_place: Path, workbook: openpyxl.Workbook
+) -> None:
+    _heading, *rows, total = workbook["summary"].iter_rows()
     bills = query(
         sample_place,
         "select owner_uin, account_name, calls, rated_amount, deducted_amount"
@@ -233,9 +250,9 @@ def _shown(cell: Any) -> str:
 
 
 def test_parquet_has_the_same_values_as_decimals(
-    sample_place: Path, tmp_path: Path, vendor_csv: dict[str, Path]
+    sample_place: Path, vendor_csv: dict[str, Path]
 ) -> None:
-    for path in export(sample_place, tmp_path, "--format=parquet"):
+    for path in _exported(sample_place, "sample", "parquet").iterdir():
         name = path.stem.rpartition("-")[2]
         found = duckdb.sql(f"from read_parquet('{path}')")
         types = dict(zip(found.columns, map(str, found.types), strict=True))
@@ -249,7 +266,10 @@ def test_parquet_has_the_same_values_as_decimals(
 @pytest.mark.parametrize("layout", ["vendor", "focus"])
 def test_texts_stay_texts_in_a_spreadsheet(odd: Path, tmp_path: Path, layout: str) -> None:
     column = "支付者UIN" if layout == "vendor" else "BillingAccountId"
-    path = export(odd, tmp_path / "csv", f"--layout={layout}")[-1]
+    if layout == "vendor":
+        path = max(_exported(odd, "odd", "csv").iterdir())
+    else:
+        [path] = export(odd, tmp_path / "csv", "--layout=focus")
     assert {row[column] for row in rows_of(path)} == {f"'{text}" for text in FORMULAS} | {
         DEAR,
         RARE,
@@ -266,7 +286,7 @@ def test_texts_stay_texts_in_a_spreadsheet(odd: Path, tmp_path: Path, layout: st
 
 def test_such_texts_come_back_as_they_were(odd: Path, tmp_path: Path) -> None:
     place = copy_of(odd, tmp_path)
-    [detail] = [path for path in export(odd, tmp_path / "csv") if "detail" in path.name]
+    [detail] = _exported(odd, "odd", "csv").glob("*detail*")
     write(place / "landing/vendor_bills/arrived_on=2026-09-06/bill.csv", detail.read_bytes())
     settle(place, date(2026, 9, 6))
     assert sorted(
@@ -288,19 +308,17 @@ def test_money_of_more_than_15_digits_is_text_in_a_workbook(odd: Path, tmp_path:
 
 
 def test_the_same_release_gives_the_same_bytes(sample_place: Path, tmp_path: Path) -> None:
-    formats, began = ("xlsx", "csv", "parquet"), time.monotonic()
-    for folder, in_order in ((tmp_path / "one", formats), (tmp_path / "two", formats[::-1])):
-        for format_ in in_order:
-            if folder.name == "two" and format_ == "xlsx":
-                # An archive tells times by two seconds.
-                time.sleep(max(0, began + 2.1 - time.monotonic()))
-            export(sample_place, folder / format_, f"--format={format_}")
-            if folder.name == "one" and format_ == "xlsx":
-                began = time.monotonic()
-    files = sorted(path for path in (tmp_path / "one").rglob("*") if path.is_file())
+    formats = ("parquet", "csv", "xlsx")
+    before = {format_: _exported(sample_place, "sample", format_) for format_ in formats}
+    [book] = before["xlsx"].iterdir()
+    # An archive tells times by two seconds.
+    time.sleep(max(0, book.stat().st_mtime + 2.1 - time.time()))
+    for format_ in formats:
+        export(sample_place, tmp_path / format_, f"--format={format_}")
+    files = [path for folder in before.values() for path in folder.iterdir()]
     assert len(files) == 5
     for path in files:
-        again = tmp_path / "two" / path.relative_to(tmp_path / "one")
+        [again] = tmp_path.rglob(path.name)
         assert path.read_bytes() == again.read_bytes(), path
 
 
@@ -443,12 +461,16 @@ def test_only_what_corrects_a_closed_month_is_a_correction(focus: list[dict[str,
 
 
 @pytest.fixture(scope="module")
-def september(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def september() -> Path:
     """Calls of August that became known in September, and failed calls among them and among those
     that were billed in August. Of another account two calls of a package of August and one at the
     price; in September both calls of the package and the one at the price turn out to have
-    failed."""
-    place = tmp_path_factory.mktemp("september")
+    failed. A third one has two calls of a package that had three the day before, and one at the
+    price that is waived in September."""
+    return make_once("exported-september", _settle_september)
+
+
+def _settle_september(place: Path) -> None:
     landing = place / "landing"
     for arrival, owner, code in (
         ("2026-09-01", "in-time", None),
@@ -473,8 +495,22 @@ def september(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for n in range(3)
         ]
         write(landing / f"call_logs/arrived_on={arrival}/calls.jsonl", json_lines(*calls))
+    of_account = {"owner_uin": WAIVED, "component_code": "wimgs_search_by_text"}
+    package = {
+        **of_account, "package_id": "of-two", "calls": 3,
+        "valid_from": "2026-08-01", "valid_to": "2026-09-01",
+    }  # fmt: skip
+    write(landing / "packages/arrived_on=2026-08-31/of-two.jsonl", json_lines(package))
+    shrunk = {**package, "calls": 2}
+    write(landing / "packages/arrived_on=2026-09-01/of-two.jsonl", json_lines(shrunk))
+    calls = [
+        record(f"w{n}", owner_uin=WAIVED, called_at="2026-08-31T10:00:00+08:00") for n in range(3)
+    ]
+    write(landing / "call_logs/arrived_on=2026-09-01/waived.jsonl", json_lines(*calls))
+    waiver = {**of_account, "waiver_id": "W", "usage_date": "2026-08-31", "calls": 1}
+    waiver["reason"] = "load test"
+    write(landing / "waivers/arrived_on=2026-09-02/w.jsonl", json_lines(waiver))
     settle(place, date(2026, 9, 8))
-    return place
 
 
 def test_what_corrects_late_usage_in_its_own_month_is_no_correction(september: Path) -> None:
@@ -482,7 +518,7 @@ def test_what_corrects_late_usage_in_its_own_month_is_no_correction(september: P
         september,
         "select BillingAccountId, x_LineType, ConsumedQuantity::int, ChargeClass"
         " from billing.focus_cost_and_usage"
-        " where ChargeCategory = 'Usage' and BillingAccountId <> '1' order by all",
+        " where ChargeCategory = 'Usage' and BillingAccountId in ('in-time', 'late') order by all",
     )
     assert found == [
         ("in-time", "correction", -2, "Correction"),
@@ -504,7 +540,7 @@ def test_calls_of_a_package_are_committed_usage(september: Path) -> None:
             *(row[f"CommitmentDiscount{name}"] for name in names),
         )
         for row in rows
-        if row["ConsumedQuantity"] and row["CommitmentDiscountId"]
+        if row["ConsumedQuantity"] and row["CommitmentDiscountId"] == "august"
     ) == [
         (kind, "Committed", 0, 0, "Usage", "august", None, calls, "Used", "Package", "Requests")
         for kind, calls in (("correction", -2), ("usage", 2))
@@ -519,44 +555,33 @@ def test_calls_of_a_package_are_committed_usage(september: Path) -> None:
     assert report.messages() == []
 
 
-def test_what_the_detail_has_no_columns_for_is_written_beside_it(tmp_path: Path) -> None:
+def test_what_the_detail_has_no_columns_for_is_written_beside_it(
+    september: Path, tmp_path: Path
+) -> None:
     """Three calls of August: two of a package, and one that is waived in September."""
-    landing = tmp_path / "landing"
-    of_account = {"owner_uin": "1", "component_code": "wimgs_search_by_text"}
-    package = {
-        **of_account, "package_id": "august", "calls": 3,
-        "valid_from": "2026-08-01", "valid_to": "2026-09-01",
-    }  # fmt: skip
-    write(landing / "packages/arrived_on=2026-08-31/p.jsonl", json_lines(package))
-    shrunk = {**package, "calls": 2}
-    write(landing / "packages/arrived_on=2026-09-01/p.jsonl", json_lines(shrunk))
-    calls = [record(str(n), owner_uin="1", called_at="2026-08-31T10:00:00+08:00") for n in range(3)]
-    write(landing / "call_logs/arrived_on=2026-09-01/calls.jsonl", json_lines(*calls))
-    waiver = {**of_account, "waiver_id": "W", "usage_date": "2026-08-31", "calls": 1}
-    waiver["reason"] = "load test"
-    write(landing / "waivers/arrived_on=2026-09-02/w.jsonl", json_lines(waiver))
-    settle(tmp_path, date(2026, 9, 2))
-
+    one = f"--owner={WAIVED}"
     august = {
-        path.stem: rows_of(path) for path in export(tmp_path, tmp_path / "8", "--month=2026-08")
+        path.stem: rows_of(path)
+        for path in export(september, tmp_path / "8", "--month=2026-08", one)
     }
     assert [
         (row["资源包ID"], row["购买用量"], row["失效日期"], row["本月抵扣用量"], row["剩余"])
-        for row in august["callbill-2026-08-packages"]
-    ] == [("august", "2", "2026-08-31", "2", "0")]
-    [drawn] = august["callbill-2026-08-quantities"]
-    assert (drawn["资源包ID"], drawn["抵扣用量"], drawn["减免单号"]) == ("august", "2", "")
-    in_detail = {row["订单ID"]: row for row in august["callbill-2026-08-detail"]}
+        for row in august[f"callbill-2026-08-{WAIVED}-packages"]
+    ] == [("of-two", "2", "2026-08-31", "2", "0")]
+    [drawn] = august[f"callbill-2026-08-{WAIVED}-quantities"]
+    assert (drawn["资源包ID"], drawn["抵扣用量"], drawn["减免单号"]) == ("of-two", "2", "")
+    in_detail = {row["订单ID"]: row for row in august[f"callbill-2026-08-{WAIVED}-detail"]}
     assert (len(in_detail), in_detail[drawn["订单ID"]]["组件用量"]) == (2, "0.00000000")
 
     # The package has nothing to do with September.
-    september = {
-        path.stem: rows_of(path) for path in export(tmp_path, tmp_path / "9", "--month=2026-09")
+    later = {
+        path.stem: rows_of(path)
+        for path in export(september, tmp_path / "9", "--month=2026-09", one)
     }
-    assert "callbill-2026-09-packages" not in september
-    [waived] = september["callbill-2026-09-quantities"]
+    assert f"callbill-2026-09-{WAIVED}-packages" not in later
+    [waived] = later[f"callbill-2026-09-{WAIVED}-quantities"]
     assert (waived["减免单号"], waived["减免原因"], waived["调用次数"]) == ("W", "load test", "-1")
-    [book] = export(tmp_path, tmp_path / "x", "--month=2026-09", "--format=xlsx")
+    [book] = export(september, tmp_path / "x", "--month=2026-09", "--format=xlsx", one)
     names = openpyxl.load_workbook(book).sheetnames
     assert names == ["detail", "deductions", "quantities", "summary"]
 
@@ -713,19 +738,24 @@ def test_a_statement_contains_the_letters_that_it_uses(statements: Path) -> None
     assert path.stat().st_size < 200_000
 
 
-def test_a_rare_letter_is_still_there(odd: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def odd_statements(odd: Path) -> list[str]:
+    """The first pages of statements of accounts of any name."""
+    return [
+        pypdf.PdfReader(path).pages[0].extract_text().replace("\n", "")
+        for path in _exported(odd, "odd", "pdf").iterdir()
+    ]
+
+
+def test_a_rare_letter_is_still_there(odd_statements: list[str]) -> None:
     """Viewers have another font for it."""
-    [path] = export(odd, tmp_path, "--format=pdf", f"--owner={RARE}")
-    text = "".join(page.extract_text() for page in pypdf.PdfReader(path).pages)
-    assert RARE in text.replace("\n", "")
+    assert [text for text in odd_statements if f"{MONTH}/{RARE}" in text]
 
 
-def test_a_statement_of_an_account_of_any_name(odd: Path, tmp_path: Path) -> None:
+def test_a_statement_of_an_account_of_any_name(odd_statements: list[str]) -> None:
+    assert len(odd_statements) == len(FORMULAS) + 2
     for owner in (*FORMULAS, DEAR):
-        [path] = export(odd, tmp_path / str(len(owner)) / owner.replace("/", "_"),
-                        "--format=pdf", f"--owner={owner}")  # fmt: skip
-        text = pypdf.PdfReader(path).pages[0].extract_text()
-        assert owner in text.replace("\n", "")
+        [_text] = [text for text in odd_statements if f"{MONTH}/{owner}" in text]
 
 
 def test_the_same_statement_is_the_same_bytes(

@@ -17,7 +17,7 @@ from callbill.warehouse.layout import Layout
 from tests.support.commands import CALLBILL, run_after, run_job
 from tests.support.landing_files import json_lines, record, write
 from tests.support.parsed import parsed_models
-from tests.support.places import places
+from tests.support.places import copy_of, places
 from tests.support.traced import Work, trace
 
 FIRST = date(2026, 1, 1)
@@ -42,14 +42,20 @@ def calls_of(day: date) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory) -> dict[date, Work]:
-    """What was done in a night of each."""
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files of all days."""
     place = tmp_path_factory.mktemp("work")
     day = FIRST
     while day < LATE:
         arrived_on = day + timedelta(days=1)
         write(place / f"landing/call_logs/arrived_on={arrived_on}/calls.jsonl", calls_of(day))
         day += timedelta(days=1)
+    return place
+
+
+@pytest.fixture(scope="module")
+def nights(place: Path) -> dict[date, Work]:
+    """What was done in a night of each."""
     works = {}
     for night in (EARLY, LATE):
         assert run_job(place, "--through", night - timedelta(days=1)).returncode == 0
@@ -171,34 +177,32 @@ def imported(place: Path, through: date) -> set[str]:
     return {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
 
 
-@pytest.fixture
-def two_days(tmp_path: Path) -> Path:
-    """A place with files of two days."""
-    for day in (EARLY, EARLY + timedelta(days=1)):
-        write(tmp_path / f"landing/call_logs/arrived_on={day}/calls.jsonl", calls_of(day))
-    return tmp_path
-
-
 @pytest.mark.long
-def test_a_first_night_imports_what_it_needs(two_days: Path) -> None:
+def test_a_first_night_imports_what_it_needs(tmp_path: Path) -> None:
     """Not what takes seconds and only some expectations need, though dbt looks at all modules."""
+    write(tmp_path / f"landing/call_logs/arrived_on={EARLY}/calls.jsonl", calls_of(EARLY))
     # dbt has parsed the models already: that takes it longer than all else.
-    target = Layout(two_days / "warehouse.duckdb").dbt / "target"
+    target = Layout(tmp_path / "warehouse.duckdb").dbt / "target"
     target.mkdir(parents=True)
     shutil.copy(parsed_models(), target)
-    first_night = imported(two_days, EARLY)
+    first_night = imported(tmp_path, EARLY)
     assert {"dbt.cli.main", "great_expectations"} <= first_night
     assert not {"altair.vegalite", "scipy.stats._stats_py"} & first_night
 
 
-def test_a_night_imports_what_it_needs(two_days: Path) -> None:
+def test_a_night_imports_what_it_needs(
+    place: Path, nights: dict[date, Work], tmp_path: Path
+) -> None:
     """dbt only when the models have changed, nor what only some expectations need; and with nothing
     due not Great Expectations either."""
-    assert run_job(two_days, "--through", EARLY).returncode == 0
-    night = imported(two_days, EARLY + timedelta(days=1))
+    assert LATE in nights
+    place = copy_of(place, tmp_path)
+    day = LATE + timedelta(days=1)
+    write(place / f"landing/call_logs/arrived_on={day}/calls.jsonl", calls_of(LATE))
+    night = imported(place, day)
     assert "great_expectations" in night
     assert not {"dbt", "polars", "altair.vegalite", "scipy.stats._stats_py"} & night
-    nothing_due = imported(two_days, EARLY)
+    nothing_due = imported(place, LATE)
     assert not {"dbt", "great_expectations", "pandas.core.api", "polars"} & nothing_due
     assert "callbill.jobs.run" in nothing_due
     assert (

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from datetime import date
 from pathlib import Path
 
 import pytest
 
-from tests.support.commands import settle
+from tests.support.commands import callbill, settle
 from tests.support.landing_files import write
+from tests.support.places import places
 from tests.support.shared import make_once
 from tests.support.vendor_bills import (
     CASES,
@@ -19,7 +21,7 @@ from tests.support.vendor_bills import (
 )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def nights() -> Path:
     """The accounts' bills, before any of the vendor's came."""
 
@@ -30,7 +32,7 @@ def nights() -> Path:
     return make_once("vendor-bills", make)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def reconciled(nights: Path) -> Path:
     """With all cases in one bill."""
 
@@ -41,3 +43,9 @@ def reconciled(nights: Path) -> Path:
         settle(place, date(2026, 9, 11))
 
     return make_once("vendor-bills-reconciled", make)
+
+
+@pytest.fixture(scope="package")
+def printed(reconciled: Path) -> subprocess.CompletedProcess[str]:
+    """What the command says of all cases."""
+    return callbill("reconcile", *places(reconciled))

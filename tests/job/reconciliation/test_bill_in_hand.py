@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
 from pathlib import Path
 
 import openpyxl
@@ -56,23 +57,48 @@ def test_the_terminal_shows_the_same_tables(nights: Path, file: Path) -> None:
     assert ended.returncode == 1
 
 
-def test_a_line_that_cannot_be_read_spoils_its_own_account_alone(
-    nights: Path, tmp_path: Path
-) -> None:
-    path = tmp_path / "bill.csv"
-    rows = [*CASES["equal"].rows, row("somebody-else", "2026-09-01", 5, cost="five")]
+@pytest.fixture(scope="module")
+def more_than_is_right(nights: Path, tmp_path_factory: pytest.TempPathFactory) -> list[object]:
+    """Arguments for a bill of an account that is right, with more lines: of a day that is not
+    settled, of what the vendor corrected, and one of another account that cannot be read."""
+    path = tmp_path_factory.mktemp("bill") / "bill.csv"
+    rows = [
+        *CASES["equal"].rows,
+        row("equal", "2026-09-20", 5),
+        row("equal", "2026-09-01", 5, cost="-3.50000000", 交易类型="调账补偿"),
+        row("somebody-else", "2026-09-01", 5, cost="five"),
+    ]
     path.write_bytes(bill(rows))
-    arguments = (*places(nights), f"--bill={path}")
-    assert callbill("reconcile", *arguments, "--owner=equal").returncode == 0
-    assert callbill("reconcile", *arguments).returncode == 1
+    return [*places(nights), f"--bill={path}"]
 
 
-def test_days_that_are_not_settled_yet_are_counted(nights: Path, tmp_path: Path) -> None:
-    path = tmp_path / "bill.csv"
-    path.write_bytes(bill([*CASES["equal"].rows, row("equal", "2026-09-20", 5)]))
-    ended = callbill("reconcile", *places(nights), f"--bill={path}", "--owner=equal")
-    assert ended.returncode == 0, ended.stderr
-    assert "1 line(s) of the vendor's of 0.30000000 CNY are of 2026-09-20" in ended.stdout
+@pytest.fixture(scope="module")
+def of_equal(more_than_is_right: list[object]) -> subprocess.CompletedProcess[str]:
+    return callbill("reconcile", *more_than_is_right, "--owner=equal")
+
+
+def test_a_line_that_cannot_be_read_spoils_its_own_account_alone(
+    more_than_is_right: list[object], of_equal: subprocess.CompletedProcess[str]
+) -> None:
+    assert of_equal.returncode == 0, of_equal.stderr
+    assert callbill("reconcile", *more_than_is_right).returncode == 1
+
+
+def test_days_that_are_not_settled_yet_are_counted(
+    of_equal: subprocess.CompletedProcess[str],
+) -> None:
+    assert of_equal.returncode == 0, of_equal.stderr
+    said = "1 line(s) of the vendor's of 0.30000000 CNY are of 2026-09-20"
+    assert said in of_equal.stdout
+
+
+def test_what_the_vendor_corrected_itself_is_said_and_not_compared(
+    of_equal: subprocess.CompletedProcess[str],
+) -> None:
+    assert of_equal.returncode == 0, of_equal.stderr
+    said = "corrected 2026-09 of account equal by -3.50000000 CNY in 1 line(s)"
+    assert said in of_equal.stdout
+    assert "Nothing differs." in of_equal.stdout
 
 
 def test_the_differences_as_a_table_of_values(nights: Path, file: Path, tmp_path: Path) -> None:
@@ -132,15 +158,3 @@ def test_calls_that_packages_paid_for_are_a_kind_of_their_own(nights: Path, tmp_
     said = json.loads(ended.stdout)
     assert [one["category"] for one in said["differences"]] == ["package"]
     assert sum(float(one["parts"]["package"]) for one in said["bills"]) == pytest.approx(-0.12)
-
-
-def test_what_the_vendor_corrected_itself_is_said_and_not_compared(
-    nights: Path, tmp_path: Path
-) -> None:
-    path = tmp_path / "bill.csv"
-    corrected = row("equal", "2026-09-01", 5, cost="-3.50000000", 交易类型="调账补偿")
-    path.write_bytes(bill([*CASES["equal"].rows, corrected]))
-    ended = callbill("reconcile", *places(nights), f"--bill={path}", "--owner=equal")
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "corrected 2026-09 of account equal by -3.50000000 CNY in 1 line(s)" in ended.stdout
-    assert "Nothing differs." in ended.stdout
