@@ -298,8 +298,41 @@ def test_every_edited_figure_is_found(world_place: Path, tmp_path: Path) -> None
     assert "(none)" in said
 
 
-def test_a_figure_edited_in_parquet_is_found(world_place: Path, tmp_path: Path) -> None:
-    place = copy_of_release(world_place, tmp_path)
+def test_a_figure_edited_in_parquet_is_found(binary_fractions: tuple[int, str]) -> None:
+    lines, said = binary_fractions
+    assert said.splitlines()[-1].endswith(
+        f"come to: {lines} difference(s) in billing.bill_lines,"
+        " 1 difference(s) in parquet/settlements.parquet"
+    )
+
+
+def test_a_binary_fraction_is_another_figure_and_not_all_are_listed(
+    binary_fractions: tuple[int, str],
+) -> None:
+    lines, said = binary_fractions
+    assert f"{lines} difference(s) in billing.bill_lines" in said
+    assert said.count("real_cost=") == 2 * 20
+    assert f"and {lines - 20} more" in said
+
+
+@pytest.fixture(scope="module")
+def binary_fractions(
+    world_place: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[int, str]:
+    """Costs are binary fractions in the database, and in Parquet one figure was edited: how many
+    costs differ, and what is said."""
+    place = copy_of_release(world_place, tmp_path_factory.mktemp("binary"))
+    # The others happen to look alike.
+    [(lines,)] = rows(
+        place,
+        "select count(*) from billing.bill_lines"
+        " where cast(cast(real_cost as double) as varchar) <> cast(real_cost as varchar)",
+    )
+    edit(
+        place,
+        "create or replace table billing.bill_lines as"
+        " select * replace (cast(real_cost as double) as real_cost) from billing.bill_lines",
+    )
     path = release_of(place) / "parquet" / "settlements.parquet"
     path.chmod(0o644)
     frame = polars.read_parquet(path)
@@ -312,53 +345,27 @@ def test_a_figure_edited_in_parquet_is_found(world_place: Path, tmp_path: Path) 
     ).write_parquet(path)
     ended = verify(place)
     assert ended.returncode == 1, ended.stderr
-    assert ended.stderr.splitlines()[-1].endswith(
-        "come to: 1 difference(s) in parquet/settlements.parquet"
-    )
-
-
-def test_a_binary_fraction_is_another_figure_and_not_all_are_listed(
-    world_place: Path, tmp_path: Path
-) -> None:
-    place = copy_of_release(world_place, tmp_path)
-    # The others happen to look alike.
-    [(lines,)] = rows(
-        place,
-        "select count(*) from billing.bill_lines"
-        " where cast(cast(real_cost as double) as varchar) <> cast(real_cost as varchar)",
-    )
-    edit(
-        place,
-        "create or replace table billing.bill_lines as"
-        " select * replace (cast(real_cost as double) as real_cost) from billing.bill_lines",
-    )
-    ended = verify(place)
-    assert ended.returncode == 1, ended.stderr
-    assert f"{lines} difference(s) in billing.bill_lines" in ended.stderr
-    assert ended.stderr.count("real_cost=") == 2 * 20
-    assert f"and {lines - 20} more" in ended.stderr
+    return lines, ended.stderr
 
 
 def test_a_month_of_its_own(world_place: Path, tmp_path: Path) -> None:
-    place = copy_of_release(world_place, tmp_path)
+    place = copy_of(world_place, tmp_path)
     [said] = rows(
         place,
         "select count(*), sum(real_cost) from billing.bill_lines where bill_month = '2024-02-01'",
     )
     edit(place, f"update billing.bill_lines set real_cost = 7 where {A_LINE}")
+    ended = verify(place, "--month", "2024-03")
+    assert ended.returncode == 1, ended.stderr
+    assert ended.stderr.splitlines()[-1].endswith("1 difference(s) in billing.bill_lines")
+    # What landed later is not needed, and the figures of another month are not looked at.
+    for path in place.glob("landing/*/arrived_on=2024-0[4-9]-*/**/*.*"):
+        path.unlink()
+    assert verify(place).returncode == 2
     ended = verify(place, "--month", "2024-02")
     assert_equal(ended)
     assert ended.stdout.startswith(f"Equal: {said[0]} bill lines of 2024-02 in")
     assert f"rated {said[1]}," in ended.stdout
-    ended = verify(place, "--month", "2024-03")
-    assert ended.returncode == 1, ended.stderr
-    assert ended.stderr.splitlines()[-1].endswith("1 difference(s) in billing.bill_lines")
-    # What landed later is not needed.
-    later = copy_of(world_place, tmp_path)
-    for path in later.glob("landing/*/arrived_on=2024-0[4-9]-*/**/*.*"):
-        path.unlink()
-    assert verify(later).returncode == 2
-    assert_equal(verify(later, "--month", "2024-02"))
 
 
 def test_a_record_that_is_no_longer_there(world_place: Path, tmp_path: Path) -> None:
