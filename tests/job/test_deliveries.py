@@ -191,7 +191,7 @@ EVENTS = (
 @pytest.fixture(scope="module")
 def with_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Calls of January to March, without dates, copied here on the 2nd of April; a contract since
-    March and a recharge too."""
+    March and a recharge too. One file was copied some days later."""
     place = tmp_path_factory.mktemp("history")
     folder = place / "landing/call_logs/old"
     for month, day, calls in (("01", "31", 1), ("02", "10", 2), ("03", "15", 3)):
@@ -201,6 +201,8 @@ def with_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     undated(folder / "bad.jsonl", json_lines(*bad), "2026-04-02")
     terms = (CONTRACTS + f"{OWNER},wimgs_search_by_text,2026-03-01,,0.5,\n").encode()
     undated(place / "landing/contracts/c.csv", terms, "2026-04-02")
+    copied = json_lines(*calls_of_day("2026-03-01", 2))
+    undated(folder / "copied-later.jsonl", copied, "2026-04-06")
     undated(place / "landing/account_events/e.csv", EVENTS.encode(), "2026-04-02")
     return place
 
@@ -270,9 +272,14 @@ def test_history_is_rebuilt_and_verified(
     with_history: Path, first_runs: tuple[str, str, str], tmp_path: Path
 ) -> None:
     place = copy_of(with_history, tmp_path)
+    (place / "landing/call_logs/old/copied-later.jsonl").unlink()
     # After the first seal the same kind of file is late.
     late = json_lines(*calls_of_day("2026-02-20", 4))
     undated(place / "landing/call_logs/old/late.jsonl", late, "2026-04-03")
+    # And so are terms, if they are new.
+    known = (place / "landing/contracts/c.csv").read_text()
+    terms = known + f"{OWNER},wimgs_search_by_text,2026-03-10,,0.25,\n"
+    undated(place / "landing/contracts/more.csv", terms.encode(), "2026-04-03")
     ended = run_job(place, "--through", "2026-04-03")
     succeed(ended)
     warning = (
@@ -282,37 +289,40 @@ def test_history_is_rebuilt_and_verified(
     assert f"Warning: {warning}\n" in ended.stdout
     assert last_run(place)["warnings"] == [
         warning,
+        "contracts/more.csv has no date and came after the first seal: 1 of its terms reach back to"
+        " 2026-03-10; usage that was settled before is re-rated on 2026-04-03",
         "4 call(s) of 2026-02, whose bill is closed, are billed in 2026-04 (late usage): account(s)"
         f" {OWNER}",
     ]
-    lines = "select line_type, calls from billing.bill_lines where settled_on = '2026-04-03'"
-    assert query(place, lines) == [("late_usage", 4)]
-    # And so are terms, if they are new.
-    known = (place / "landing/contracts/c.csv").read_text()
-    terms = known + f"{OWNER},wimgs_search_by_text,2026-03-10,,0.25,\n"
-    undated(place / "landing/contracts/more.csv", terms.encode(), "2026-04-04")
-    settle(place, "2026-04-04")
-    assert last_run(place)["warnings"] == [
-        "contracts/more.csv has no date and came after the first seal: 1 of its terms reach back to"
-        " 2026-03-10; usage that was settled before is re-rated on 2026-04-04"
-    ]
+    lines = (
+        "select line_type, calls from billing.bill_lines where settled_on = '2026-04-03'"
+        " order by all"
+    )
+    assert query(place, lines) == [("late_usage", 4), ("rerating", -3), ("rerating", 3)]
     [load] = [load for load in manifest(place)["loads"] if load["path"].endswith("late.jsonl")]
     assert load["arrival"] is None
     rebuild_and_verify(place)
 
 
-def test_history_that_was_copied_today_is_not_left_out_in_silence(tmp_path: Path) -> None:
-    landing = tmp_path / "landing/call_logs"
-    undated(landing / "june.jsonl", json_lines(*calls_of_day("2026-03-01", 2)), "2026-03-06")
-    undated(landing / "july.jsonl", json_lines(*calls_of_day("2026-03-03", 2)), "2026-03-04")
-    ended = run_job(tmp_path, "--through", "2026-03-05", "--dry-run")
-    succeed(ended)
-    assert (
-        "Warning: 1 file(s) without a date are left out of history, call_logs/june.jsonl among"
-        " them: modified after 2026-03-05. Run through 2026-03-06 or later, or set the date on"
-        " which they were modified (touch -d)\n"
-    ) in ended.stdout
-    ended = run_job(tmp_path, "--through", "2026-03-06", "--dry-run")
+LEFT_OUT = (
+    "1 file(s) without a date are left out of history, call_logs/old/copied-later.jsonl among"
+    " them: modified after 2026-04-02. Run through 2026-04-06 or later, or set the date on"
+    " which they were modified (touch -d)"
+)
+
+
+def test_history_that_was_copied_today_is_not_left_out_in_silence(
+    with_history: Path, first_runs: tuple[str, str, str], tmp_path: Path
+) -> None:
+    dry, real, _again = first_runs
+    for said in (dry, real):
+        assert f"Warning: {LEFT_OUT}\n" in said
+    # Through that date it is history as any other.
+    name = "landing/call_logs/old/copied-later.jsonl"
+    first = tmp_path / "first"
+    write(first / name, (with_history / name).read_bytes())
+    shutil.copystat(with_history / name, first / name)
+    ended = run_job(first, "--through", "2026-04-06", "--dry-run")
     succeed(ended)
     assert "left out of history" not in ended.stdout
 
