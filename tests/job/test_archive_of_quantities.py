@@ -224,10 +224,14 @@ def test_nights_come_to_the_same(not_archived: Path, gone_on: Path) -> None:
 def test_nights_come_to_the_same_without_the_warehouse(
     archived: Path, not_archived: Path, tmp_path: Path
 ) -> None:
-    """By a rebuild before the first, and by the second itself."""
+    """By the nights themselves. Before them, a restore is tried from the checkpoint."""
     place = copy_of(archived, tmp_path)
     lose_warehouse(place)
-    succeed(callbill("rebuild", cwd=place))
+    ended = callbill("drill", place, cwd=tmp_path)
+    succeed(ended)
+    assert "a warehouse was made of the checkpoint through 2026-03-04" in " ".join(
+        ended.stdout.split()
+    )
     first_night(place)
     assert figures(place) == figures_after(not_archived, "first")
     lose_warehouse(place)
@@ -256,13 +260,3 @@ def test_each_line_is_explained_as_where_nothing_was_archived(
         assert explain_line(here, line_id, limit=None) == explain_line(there, line_id, limit=None)
     for name in ("card-0", "later-0", "pro-0", "own-0", "page-4"):
         assert explain_request(here, name) == explain_request(there, name)
-
-
-def test_a_restore_is_tried_from_the_checkpoint(gone_on: Path, tmp_path: Path) -> None:
-    backup = copy_of(gone_on / "copy", tmp_path)
-    lose_warehouse(backup)
-    ended = callbill("drill", backup, cwd=tmp_path)
-    succeed(ended)
-    assert "a warehouse was made of the checkpoint through 2026-03-04" in " ".join(
-        ended.stdout.split()
-    )
