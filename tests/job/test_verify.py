@@ -429,11 +429,12 @@ def test_in_small_pieces(
         warehouse=tmp_path / "none.duckdb",
         published=world_place / "published",
     )
-    at_once = verify_job(settings)
+    month = date(2024, 2, 1)
+    at_once = verify_job(settings, month=month)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(texts, "ROWS_AT_ONCE", 10)
-    monkeypatch.setattr(calls, "_ROWS_A_SPILL", 200)
-    monkeypatch.setattr(calls, "_BYTES_A_BUCKET", 20_000)
+    monkeypatch.setattr(calls, "_ROWS_A_SPILL", 100)
+    monkeypatch.setattr(calls, "_BYTES_A_BUCKET", 10_000)
     seen = set()
 
     def read_parquet(parts: list[Path], **options: Any) -> polars.DataFrame:
@@ -443,7 +444,7 @@ def test_in_small_pieces(
 
     read = polars.read_parquet
     monkeypatch.setattr(polars, "read_parquet", read_parquet)
-    assert verify_job(settings) == at_once
+    assert verify_job(settings, month=month) == at_once
     assert len(seen) > 5
     assert list(tmp_path.iterdir()) == []
 
