@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -23,6 +24,7 @@ from tests.support.faults import night_before
 from tests.support.landing_files import csv_file, gz, json_lines, parquet_file, record, zst
 from tests.support.landing_files import write as write_file
 from tests.support.places import copy_of, places
+from tests.support.shared import make_once
 from tests.support.worlds import (
     VARS_OF_TESTS,
     place_under_other_vars,
@@ -316,12 +318,15 @@ def test_a_binary_fraction_is_another_figure_and_not_all_are_listed(
 
 
 @pytest.fixture(scope="module")
-def binary_fractions(
-    world_place: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[int, str]:
+def binary_fractions(world_place: Path) -> tuple[int, str]:
     """Costs are binary fractions in the database, and in Parquet one figure was edited: how many
     costs differ, and what is said."""
-    place = copy_of_release(world_place, tmp_path_factory.mktemp("binary"))
+    folder = make_once("binary-fractions", partial(make_binary_fractions, world_place))
+    return int((folder / "lines").read_text()), (folder / "said").read_text()
+
+
+def make_binary_fractions(world_place: Path, folder: Path) -> None:
+    place = copy_of_release(world_place, folder)
     # The others happen to look alike.
     [(lines,)] = rows(
         place,
@@ -345,7 +350,8 @@ def binary_fractions(
     ).write_parquet(path)
     ended = verify(place)
     assert ended.returncode == 1, ended.stderr
-    return lines, ended.stderr
+    (folder / "lines").write_text(str(lines))
+    (folder / "said").write_text(ended.stderr)
 
 
 def test_a_month_of_its_own(world_place: Path, tmp_path: Path) -> None:
