@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -212,31 +211,34 @@ def test_the_nights_reach_into_what_was_archived(expected: dict[str, dict[str, A
     assert expected.keys() == NIGHTS.keys()
 
 
-def lose_the_database(place: Path) -> None:
-    (place / "warehouse.duckdb").unlink()
-
-
 FROM_CHECKPOINT = "the warehouse was made from the checkpoint"
 
 
-@pytest.mark.parametrize(
-    ("begins", "lose"), [("archived_week", lose_warehouse), ("anew", lose_the_database)]
-)
 def test_late_records_of_archived_calls_come_to_the_same(
-    begins: str,
-    lose: Callable[[Path], None],
-    expected: dict[str, dict[str, Any]],
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
+    archived_week: Path, expected: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
-    """One night with the warehouse as it is, and one after it was lost."""
-    place = copy_of(request.getfixturevalue(begins), tmp_path)
+    """One night with the warehouse as it is, and one after its database was lost."""
+    place = copy_of(archived_week, tmp_path)
     first, second = NIGHTS
     assert FROM_CHECKPOINT not in " ".join(settle_night(place, first).split())
     assert figures(place) == expected[first]
-    lose(place)
+    (place / "warehouse.duckdb").unlink()
     assert FROM_CHECKPOINT in " ".join(settle_night(place, second).split())
     assert figures(place) == expected[second]
+    check_verified(place)
+
+
+def test_a_warehouse_that_was_made_of_the_checkpoint_goes_on_as_any(
+    anew: Path, expected: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    place = copy_of(anew, tmp_path)
+    first = next(iter(NIGHTS))
+    assert FROM_CHECKPOINT not in " ".join(settle_night(place, first).split())
+    assert figures(place) == expected[first]
+    check_verified(place)
+
+
+def check_verified(place: Path) -> None:
     said = callbill("verify", cwd=place)
     assert said.returncode == 0, said.stderr
     assert "4 files are archived and away. Their 18 records" in said.stdout
@@ -435,57 +437,43 @@ def test_with_all_files_back_everything_is_computed_again(place: Path) -> None:
     assert "archived" not in callbill("verify", cwd=place).stdout
 
 
-def test_files_can_be_named_and_moved_by_others(plain: Path, week: Path) -> None:
-    said = archive(plain)
-    assert "Named as archived: 4 files" in said
-    assert "may be moved or removed now" in said
-    assert "archived" not in callbill("verify", cwd=plain).stdout
-    assert "Warning" not in run(plain, "2026-03-06")
-    shutil.rmtree(plain / "landing/call_logs")
-    shutil.rmtree(plain / "landing/contracts")
-    shutil.rmtree(plain / "landing/account_events")
-    # The other feeds are not archived: a landing folder without them is the wrong one.
-    assert "has none of the 2 file(s)" in refused(plain, "run", "--through", "2026-03-07")
-    for feed in ("contracts", "account_events"):
-        shutil.copytree(week / "landing" / feed, plain / "landing" / feed)
-    run(plain, "2026-03-07")
-    assert last_run(plain)["controls_failed"] == []
-
-
-def test_archiving_again_adds_to_what_is_archived(plain: Path, tmp_path: Path) -> None:
+def test_archiving_again_adds_and_leaves_what_is_not_settled_to_its_last_record(
+    plain: Path, tmp_path: Path
+) -> None:
+    """Usage of the day of arrival is settled on the day after."""
     said = archive(plain, "--to", tmp_path / "first", before="2026-03-04")
     assert "Moved: 2 files" in said
-    run(plain, "2026-03-07")
-    archive(plain, "--to", tmp_path / "second")
-    [folder] = (plain / "published/checkpoints").iterdir()
-    assert folder.name == "2026-03-07"
-    assert [Path(file["moved_to"]).name for file in archive_of(plain)] == [
-        *("first", "first", "second", "second"),
-    ]
-    # Of the same date nothing is copied again, and nothing is left to do.
-    said = archive(plain, "--to", tmp_path / "third")
-    assert "Named as archived: 0 files" in said
-    lose_warehouse(plain)
-    rebuild(plain)
-
-
-def test_what_is_not_settled_to_its_last_record_is_left(plain: Path, tmp_path: Path) -> None:
-    """Usage of the day of arrival is settled on the day after."""
     land(plain, "2026-03-07", record("g-1", used(6)), record("g-2", used(7)))
     folder = plain / "landing/call_logs/arrived_on=2026-03-05"
     (folder / "new.jsonl").write_text(record("g-3", used(5)) + "\n")
-    with zipfile.ZipFile(folder / "mixed.zip", "w") as packed:
+    mixed = folder / "mixed.zip"
+    with zipfile.ZipFile(mixed, "w") as packed:
         packed.writestr("g-4.jsonl", record("g-4", used(6)) + "\n")
     run(plain, "2026-03-07")
+    loaded = mixed.read_bytes()
     (folder / "newest.jsonl").write_text(record("g-5", used(5)) + "\n")
-    with zipfile.ZipFile(folder / "mixed.zip", "a") as packed:
+    with zipfile.ZipFile(mixed, "a") as packed:
         packed.writestr("g-6.jsonl", record("g-6", used(6)) + "\n")
-    said = archive(plain, "--to", tmp_path / "archive", before="2026-03-08")
+    said = archive(plain, "--to", tmp_path / "second", before="2026-03-08")
     assert "arrived_on=2026-03-07/calls.jsonl has records that are settled later" in said
     assert "arrived_on=2026-03-05/newest.jsonl is not what was loaded" in said
     assert "mixed.zip is not what was loaded" in said
     left = {path.name for path in (plain / "landing/call_logs").rglob("*") if path.is_file()}
     assert left == {"calls.jsonl", "newest.jsonl", "mixed.zip"}
+    [checkpoint] = (plain / "published/checkpoints").iterdir()
+    assert checkpoint.name == "2026-03-07"
+    moved_to = [file["moved_to"] and Path(file["moved_to"]).name for file in archive_of(plain)]
+    assert [name for name in moved_to if name] == [
+        *("first", "first", "second", "second", "second"),
+    ]
+    # Of the same date nothing is copied again, and nothing is left to do.
+    said = archive(plain, "--to", tmp_path / "third")
+    assert "Named as archived: 0 files" in said
+    # What was put aside since stands in no rebuild's way.
+    mixed.write_bytes(loaded)
+    (folder / "newest.jsonl").unlink()
+    lose_warehouse(plain)
+    rebuild(plain)
 
 
 SHAPE = """
@@ -498,7 +486,10 @@ fields:
 """
 
 
-def test_lines_read_again_since_need_their_file(plain: Path, tmp_path: Path) -> None:
+def test_files_that_others_moved_and_lines_read_again_since(
+    plain: Path, week: Path, tmp_path: Path
+) -> None:
+    """Files can be named and moved by others; lines read again since need their file."""
     shape = plain / "shapes/ours.yml"
     shape.write_text(SHAPE)
     name = "call_logs/format=ours/arrived_on=2026-03-07/calls.jsonl"
@@ -507,21 +498,33 @@ def test_lines_read_again_since_need_their_file(plain: Path, tmp_path: Path) -> 
     line = '{"id": "h-1", "at": "2026-03-06T10:00:00+08:00", "payer": "%s", "api": "SearchByText"'
     file.write_text(line % OWNER + ', "status": 200}\n')
     run(plain, "2026-03-07")
-    archive(plain, before="2026-03-08")
+    said = archive(plain, before="2026-03-08")
+    assert "Named as archived: 5 files" in said
+    assert "may be moved or removed now" in said
+    assert "archived" not in callbill("verify", cwd=plain).stdout
+    assert "Warning" not in run(plain, "2026-03-07")
     shape.write_text(SHAPE.replace("account", "payer"))
     succeed(callbill("retry", name, cwd=plain))
+
+    held = file.rename(tmp_path / "held")
+    for feed in ("call_logs", "contracts", "account_events"):
+        shutil.rmtree(plain / "landing" / feed)
+    # The other feeds are not archived: a landing folder without them is the wrong one.
+    assert "has none of the 2 file(s)" in refused(plain, "run", "--through", "2026-03-08")
+    for feed in ("contracts", "account_events"):
+        shutil.copytree(week / "landing" / feed, plain / "landing" / feed)
     run(plain, "2026-03-08")
+    # Nothing but that the account never was activated.
+    assert last_run(plain)["controls_failed"] == ["no_service_without_standing"]
     assert query(
         plain, "select disposition from billing.calls where request_id = 'h-1'"
     ) == [("billed",)]  # fmt: skip
-    others = [path for path in (plain / "landing/call_logs").iterdir() if path.name[0] == "a"]
-    for path in others:
-        shutil.rmtree(path)
-    held = file.rename(tmp_path / "held")
+
     lose_warehouse(plain)
     said = refused(plain, "rebuild")
     assert f"lines of {name} were read again since, and the file is not in" in said
     assert f"{name} is not there" in refused(plain, "verify")
+    file.parent.mkdir(parents=True)
     held.rename(file)
     assert "say what they were sealed with" in " ".join(rebuild(plain).split())
     assert "4 files are archived and away" in callbill("verify", cwd=plain).stdout

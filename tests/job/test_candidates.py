@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import zipfile
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -47,28 +45,48 @@ def before() -> Path:
     return settled_before_the_last_night()
 
 
-@pytest.fixture(scope="module")
-def waiting(before: Path) -> Path:
+def a_candidate_waits() -> Path:
     """The same with a candidate through 6 March, that loaded a file."""
 
     def make(folder: Path) -> None:
-        place = copy_of(before, folder)
+        place = copy_of(settled_before_the_last_night(), folder)
         land(place, "2026-03-06", record("c-1", "2026-03-05T10:00:00+08:00"))
         make_candidate(place)
 
     return make_once("waiting-candidate", make) / "copy"
 
 
+def published_meanwhile() -> Path:
+    """With a run that published the same date."""
+
+    def make(folder: Path) -> None:
+        settle(copy_of(a_candidate_waits(), folder), "2026-03-06")
+
+    return make_once("published-meanwhile", make) / "copy"
+
+
+@pytest.fixture(scope="module")
+def waiting() -> Path:
+    return a_candidate_waits()
+
+
 @pytest.fixture(scope="module")
 def sealed(waiting: Path) -> Path:
-    """With the candidate sealed."""
+    """With the candidate sealed, and another file of that day that came in the meantime."""
 
     def make(folder: Path) -> None:
         place = copy_of(waiting, folder)
         [name] = candidates(place)
-        succeed(callbill("seal", name, *places(place)))
+        land(place, "2026-03-06", record("c-2", "2026-03-05T11:00:00+08:00"), name="late.jsonl")
+        ended = callbill("seal", name[:12], *places(place))
+        succeed(ended)
+        assert "Sealed through 2026-03-06" in ended.stdout
+        assert manifest(place)["run_id"] == name
 
     return make_once("sealed-candidate", make) / "copy"
+
+
+LATE = "select settled_on::varchar, line_type from billing.bill_lines order by 1 desc limit 1"
 
 
 @pytest.fixture
@@ -102,28 +120,19 @@ def test_a_candidate_is_everything_but_sealed(place: Path) -> None:
 
 
 def test_a_sealed_candidate_is_the_release_that_a_run_would_have_made(
-    before: Path, place: Path, tmp_path: Path
+    sealed: Path, tmp_path: Path
 ) -> None:
-    straight = copy_of(before, tmp_path / "straight")
-    land(straight, "2026-03-06", record("c-1", "2026-03-05T10:00:00+08:00"))
-    settle(straight, "2026-03-06")
-    [name] = candidates(place)
-    # Another file of that day comes in the meantime: it is settled later.
-    land(place, "2026-03-06", record("c-2", "2026-03-05T11:00:00+08:00"), name="late.jsonl")
-    ended = callbill("seal", name[:12], *places(place))
-    assert ended.returncode == 0, ended.stderr
-    assert "Sealed through 2026-03-06" in ended.stdout
-    assert manifest(place)["run_id"] == name
-    assert figures(place) == figures(straight)
+    straight = published_meanwhile()
+    assert last_run(straight)["settled_again_from"] is None
+    assert figures(sealed) == figures(straight)
+    # The file that came in the meantime is settled later.
     calls = "select count(*) from billing.calls where request_id like 'c-%'"
-    assert query(place, calls) == [(1,)]
-    assert candidates(place) == []
-    assert last_run(place)["sealed_through"] == "2026-03-06"
+    assert query(sealed, calls) == [(1,)]
+    assert candidates(sealed) == []
+    assert last_run(sealed)["sealed_through"] == "2026-03-06"
+    place = copy_of(sealed, tmp_path)
     for command in (("verify",), ("rebuild",)):
         succeed(callbill(*command, *places(place)))
-    settle(place, "2026-03-07")
-    late = "select settled_on::varchar, line_type from billing.bill_lines order by 1 desc limit 1"
-    assert query(place, late) == [("2026-03-07", "late_usage")]
 
 
 def test_the_run_after_a_seal_goes_on_and_says_that_it_is_as_expected(
@@ -146,8 +155,7 @@ def test_the_run_after_a_seal_goes_on_and_says_that_it_is_as_expected(
     assert (status["settle_from"], status["settled_again_from"]) == ("2026-03-07", "2026-03-06")
     runs = "select settle_from::varchar from ops.runs order by run_id desc limit 1"
     assert query(place, runs) == [("2026-03-07",)]
-    settle(place, "2026-03-08")
-    assert last_run(place)["settled_again_from"] is None
+    assert query(place, LATE) == [("2026-03-07", "late_usage")]
 
 
 def test_a_warehouse_that_was_lost_after_a_seal_is_named_as_lost(
@@ -160,16 +168,27 @@ def test_a_warehouse_that_was_lost_after_a_seal_is_named_as_lost(
     assert "The warehouse did not have what is sealed, and was made anew" in ended.stdout
     assert "As expected" not in ended.stdout
     assert "Settled 2026-03-07 to 2026-03-07." in ended.stdout
+    assert query(place, LATE) == [("2026-03-07", "late_usage")]
 
 
 def test_the_first_candidate_of_all_is_asked_of_its_release_and_run_upon(
     unsealed: Path, tmp_path: Path
 ) -> None:
-    """There is no warehouse yet when it is sealed."""
+    """There is no warehouse yet when it is sealed. An archive in it has to be there for that, and
+    no longer when the next one is sealed."""
     place = copy_of(unsealed, tmp_path)
     [name] = candidates(place)
+    archive = tmp_path / "archive"
+    (place / "landing" / ARCHIVE).rename(archive)
+    refused = callbill("seal", name, *places(place))
+    assert refused.returncode == 2
+    assert f"{ARCHIVE}/a-1.jsonl is no longer there" in refused.stderr
+    archive.rename(place / "landing" / ARCHIVE)
     succeed(callbill("seal", name, *places(place)))
     assert not (place / "warehouse.duckdb").exists()
+    assert manifest(place)["through"] == "2026-03-02"
+    found = query(place, "select count(*) from billing.calls where request_id = 'a-1'")
+    assert found == [(1,)]
     runs = callbill("runs", *places(place))
     succeed(runs)
     assert name in runs.stdout
@@ -177,7 +196,10 @@ def test_the_first_candidate_of_all_is_asked_of_its_release_and_run_upon(
     succeed(rejects)
     assert "arrived_on=2026-03-02/calls.jsonl" in rejects.stdout
     # Another on top, still without a warehouse.
-    succeed(callbill("seal", make_candidate(place, "2026-03-03"), *places(place)))
+    name = make_candidate(place, "2026-03-03")
+    (place / "landing" / ARCHIVE).rename(archive)
+    succeed(callbill("seal", name, *places(place)))
+    archive.rename(place / "landing" / ARCHIVE)
     ended = run_job(place, "--through", "2026-03-04")
     succeed(ended)
     assert "As expected after `callbill seal`, the dates from 2026-03-02 to 2026-03-03" in (
@@ -212,18 +234,12 @@ def test_an_older_candidate_can_be_sealed_all_the_same(two: Path) -> None:
 
 
 def test_what_the_run_of_a_candidate_warned_of_is_said_when_it_is_sealed_and_stays(
-    tmp_path: Path,
+    unsealed: Path, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "landing/call_logs"
-    folder.mkdir(parents=True)
-    lines = [record("h-1", "2026-03-01T10:00:00+08:00"), "{"]
-    lines.append(record("h-2", "2026-03-01T11:00:00+08:00", action="Unclaimed"))
-    write_on(folder / "a.jsonl", lines, "2026-03-02T12:00:00+08:00")
-    write_on(folder / "b.jsonl", [record("h-3", "2026-03-01T12:00:00+08:00")], None)
-    (folder / "c.doc").write_text("x")
-    name = make_candidate(tmp_path, "2026-03-02")
-    before = last_run(tmp_path)
-    ended = callbill("seal", name, *places(tmp_path))
+    place = copy_of(unsealed, tmp_path)
+    [name] = candidates(place)
+    before = last_run(place)
+    ended = callbill("seal", name, *places(place))
     succeed(ended)
     [left_out] = before["warnings"]
     assert "1 file(s) without a date are left out of history, call_logs/b.jsonl" in left_out
@@ -235,13 +251,13 @@ def test_what_the_run_of_a_candidate_warned_of_is_said_when_it_is_sealed_and_sta
         "warning: successful_calls_are_rated: ",
     ):
         assert said in ended.stdout, ended.stdout
-    after = last_run(tmp_path)
+    after = last_run(place)
     assert after["outcome"] == "published"
     assert after["sealed_through"] == "2026-03-02"
     of_the_seal = {"outcome", "message", "finished_at", "last_success_at", "sealed_through"}
     of_the_run = before.keys() - of_the_seal - {"step_seconds"}
     assert {key: after[key] for key in of_the_run} == {key: before[key] for key in of_the_run}
-    metrics = (tmp_path / "published/status/callbill.prom").read_text()
+    metrics = (place / "published/status/callbill.prom").read_text()
     for line in (
         "callbill_files_not_read 1.0",
         "callbill_files_waiting 1.0",
@@ -261,19 +277,22 @@ def test_a_seal_of_which_nothing_was_warned_says_nothing(place: Path) -> None:
     assert line.startswith("Sealed through 2026-03-06")
 
 
-def write_on(path: Path, lines: list[str], modified_at: str | None) -> None:
-    """A file of lines, modified at a moment, or just now."""
-    path.write_text("\n".join(lines) + "\n")
-    if modified_at is not None:
-        seconds = datetime.fromisoformat(modified_at).timestamp()
-        os.utime(path, (seconds, seconds))
+ARCHIVE = "call_logs/arrived_on=2026-03-02/calls.zip"
 
 
 @pytest.fixture(scope="module")
 def unsealed() -> Path:
-    """A place with a candidate, in which nothing was published yet, and what its run said."""
+    """A place with a candidate, in which nothing was published yet, and what its run said. Some of
+    what landed deserves a warning, one file is in an archive."""
 
     def make(place: Path) -> None:
+        warned = record("h-2", "2026-03-01T11:00:00+08:00", action="Unclaimed")
+        land(place, "2026-03-02", warned, name="warned.jsonl")
+        undated = place / "landing/call_logs/b.jsonl"
+        undated.write_text(record("h-3", "2026-03-01T12:00:00+08:00") + "\n")
+        (place / "landing/call_logs/c.doc").write_text("x")
+        with zipfile.ZipFile(place / "landing" / ARCHIVE, "w") as packed:
+            packed.writestr("a-1.jsonl", record("a-1", "2026-03-01T12:00:00+08:00"))
         good = record("c-1", "2026-03-01T10:00:00+08:00")
         land(place, "2026-03-02", good, "{", record("c-2", "2026-03-01T11:00:00+08:00"))
         contracts = place / "landing/contracts/arrived_on=2026-03-02/c.csv"
@@ -326,7 +345,7 @@ def test_commands_that_read_a_release_read_a_candidate(unsealed: Path, tmp_path:
         [(line_id,)] = con.execute("select line_id from billing.bill_lines").fetchall()
     line = read("explain", line_id[:10])
     assert line_id in line
-    assert "Calls behind it: 2" in line
+    assert "Calls behind it: 3" in line
     assert "c-1" in line
     assert "once the candidate is sealed" in line
     call = read("explain", "--request-id", "c-2")
@@ -397,7 +416,8 @@ def withdraw(place: Path, _monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def publish(place: Path, _monkeypatch: pytest.MonkeyPatch) -> None:
-    settle(place, "2026-03-06")
+    shutil.rmtree(place)
+    shutil.copytree(published_meanwhile(), place, symlinks=True)
 
 
 def change_var(_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -466,20 +486,3 @@ def test_nothing_to_seal_is_one_sentence(before: Path) -> None:
     )
     both = callbill("run", "--dry-run", "--candidate", *places(before))
     assert both.returncode == 2
-
-
-def test_a_candidate_of_archives_can_be_sealed(before: Path, tmp_path: Path) -> None:
-    place = copy_of(before, tmp_path)
-    archive = place / "landing/call_logs/arrived_on=2026-03-06/calls.zip"
-    archive.parent.mkdir(parents=True)
-    line = record("c-3", "2026-03-05T12:00:00+08:00")
-    with zipfile.ZipFile(archive, "w") as packed:
-        packed.writestr("calls.jsonl", line)
-    name = make_candidate(place)
-    succeed(callbill("seal", name, *places(place)))
-    assert manifest(place)["through"] == "2026-03-06"
-    found = query(place, "select count(*) from billing.calls where request_id = 'c-3'")
-    assert found == [(1,)]
-    name = make_candidate(place, "2026-03-07")
-    archive.unlink()
-    succeed(callbill("seal", name, *places(place)))  # sealed before: it is not needed

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.commands import callbill
 from tests.support.landing_files import json_lines, record, write
 from tests.support.places import last_run
+from tests.support.shared import make_once
 
 A, B, NEVER = "100000000801", "100000000802", "200000001009"
 SUM = ("billed", "duplicate", "failed", "void", "disagreeing", "unrated", "too_old")
@@ -53,35 +55,37 @@ MIXED = [
     call("unclaimed", "2026-03-01", action="SearchByImage"),
     call("unclaimed", "2026-03-01", action="SearchByImage"),
     call("old", "2025-12-01"),
+    call("before-prices", "2019-12-31"),
+    call("blank", "2026-03-01", f" {A}"),
+    call("behind", "2026-03-01", f"{A} "),
 ]
 
 
 FIRST_NIGHT = (
-    "27 records due: 5 billed, 2 delivered again, 9 failed, 7 successful but void because"
+    "30 records due: 7 billed, 2 delivered again, 9 failed, 7 successful but void because"
     " another record of the call failed, 2 successful but void because records of the call"
-    " disagree, 1 unrated, 1 too old."
+    " disagree, 2 unrated, 1 too old."
 )
 
 
-@pytest.mark.parametrize("buckets", ["1", "3"])
-def test_every_record_is_accounted_for(
-    place: Path, buckets: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In words, and as many in a log of JSON lines."""
-    monkeypatch.setenv("CALLBILL_BUCKETS", buckets)
+OF_CALLS = {
+    "request_ids_are_of_one_account",
+    "successful_calls_are_in_time",
+    "successful_calls_are_rated",
+}
+SECOND_NIGHT = (
+    "4 records due: 1 billed, 1 failed, 1 successful but void because another record of the"
+    " call failed, 1 successful but void because records of the call disagree."
+    " 2 call(s) that were billed are taken back."
+)
+
+
+def land_first_night(place: Path) -> None:
     land(place, "2026-03-02", *RETRIED, *MIXED)
-    if buckets == "3":
-        said = callbill("run", f"--place={place}", "--through=2026-03-02", "--json-logs").stderr
-        events = map(json.loads, said.splitlines())
-        [event] = [one for one in events if one["event"] == "records due"]
-        assert event.items() >= last_run(place)["records_due"].items()
-    else:
-        told = run(place, "2026-03-02")
-        assert FIRST_NIGHT in told
-    due = last_run(place)["records_due"]
-    assert due["records"] == sum(due[name] for name in SUM) == len(RETRIED) + len(MIXED)
-    assert (due["void"], due["failed"], due["too_old"]) == (7, 9, 1)
-    # The next night: a failure takes back a charge, and a success of a failed call charges nothing.
+
+
+def land_second_night(place: Path) -> None:
+    """A failure takes back a charge, and a success of a failed call charges nothing."""
     land(
         place,
         "2026-03-03",
@@ -90,30 +94,80 @@ def test_every_record_is_accounted_for(
         call("bad-0", "2026-03-01"),
         call("new", "2026-03-02"),
     )
-    told = run(place, "2026-03-03")
-    assert (
-        "4 records due: 1 billed, 1 failed, 1 successful but void because another record of the"
-        " call failed, 1 successful but void because records of the call disagree."
-        " 2 call(s) that were billed are taken back." in told
-    )
+
+
+def check_sum(due: dict[str, int]) -> None:
+    assert due["records"] == sum(due[name] for name in SUM) == len(RETRIED) + len(MIXED)
+    assert (due["void"], due["failed"], due["too_old"]) == (7, 9, 1)
+
+
+@pytest.fixture(scope="module")
+def nights() -> Path:
+    """A folder with what three nights of a place said, and their status. The first has a budget of
+    nobody, and before the last a component claims an action."""
+
+    def make(folder: Path) -> None:
+        place = folder / "acme"
+        assert callbill("init", place).returncode == 0
+        with (place / "catalogue/budgets.csv").open("a") as stream:
+            stream.write(f"{NEVER},,20\n{B},,20\n{A},,20\nall,,20\n")
+        with (place / "catalogue/account_names.csv").open("a") as stream:
+            stream.write(f"{B},Not yet a caller,\n")
+
+        def settle(day: int) -> None:
+            (folder / f"{day}.txt").write_text(run(place, f"2026-03-{day:02d}"))
+            (folder / f"{day}.json").write_text(json.dumps(last_run(place)))
+
+        land_first_night(place)
+        settle(2)
+        land_second_night(place)
+        settle(3)
+        with (place / "catalogue/component_actions.csv").open("a") as stream:
+            stream.write("SearchByImage,wimgs_search_by_text,,,\n")
+        settle(4)
+
+    return make_once("nights-with-sums", make)
+
+
+def said(nights: Path, day: int) -> str:
+    return (nights / f"{day}.txt").read_text()
+
+
+def status(nights: Path, day: int) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((nights / f"{day}.json").read_text())
+    return content
+
+
+def test_every_record_is_accounted_for(nights: Path) -> None:
+    assert FIRST_NIGHT in said(nights, 2)
+    check_sum(status(nights, 2)["records_due"])
+    assert SECOND_NIGHT in said(nights, 3)
+
+
+def test_every_record_of_several_buckets_is_accounted_for(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And in a log of JSON lines there are as many as in words."""
+    monkeypatch.setenv("CALLBILL_BUCKETS", "3")
+    land_first_night(place)
+    ended = callbill("run", f"--place={place}", "--through=2026-03-02", "--json-logs")
+    events = map(json.loads, ended.stderr.splitlines())
+    [event] = [one for one in events if one["event"] == "records due"]
+    due = last_run(place)["records_due"]
+    assert event.items() >= due.items()
+    check_sum(due)
+    land_second_night(place)
+    assert SECOND_NIGHT in run(place, "2026-03-03")
     # Nothing is due: nothing became of any record.
     run(place, "2026-03-03")
     assert last_run(place)["records_due"] is None
 
 
-def test_the_unbilled_say_what_is_missing_and_those_that_waited_are_said(place: Path) -> None:
-    land(
-        place,
-        "2026-03-02",
-        call("w", "2026-03-01", action="SearchByImage"),
-        call("b", "2019-12-31"),
-    )
-    told = run(place, "2026-03-02")
+def test_the_unbilled_say_what_is_missing_and_those_that_waited_are_said(nights: Path) -> None:
+    told = said(nights, 2)
     assert "SearchByImage 1 1 not known no component claims the action" in told
     assert "the component has no list price on that day" in told
-    with (place / "catalogue/component_actions.csv").open("a") as stream:
-        stream.write("SearchByImage,wimgs_search_by_text,,,\n")
-    assert "No record was due. 1 call(s) that waited are billed now." in run(place, "2026-03-03")
+    assert "No record was due. 1 call(s) that waited are billed now." in said(nights, 4)
 
 
 def test_calls_of_a_closed_month_are_named(place: Path) -> None:
@@ -139,17 +193,12 @@ def test_calls_of_a_closed_month_are_named(place: Path) -> None:
     assert last_run(place)["warnings"] == []
 
 
-def test_cleaned_values_are_counted_and_a_budget_of_nobody_is_named(place: Path) -> None:
-    land(place, "2026-03-02", call("a", "2026-03-01", f" {A}"), call("b", "2026-03-01", f"{A} "))
-    with (place / "catalogue/budgets.csv").open("a") as stream:
-        stream.write(f"{NEVER},,20\n{B},,20\n{A},,20\nall,,20\n")
-    with (place / "catalogue/account_names.csv").open("a") as stream:
-        stream.write(f"{B},Not yet a caller,\n")
-    told = run(place, "2026-03-02")
-    assert last_run(place)["controls_failed"] == ["terms_fit_an_account"]
-    assert NEVER in told
-    assert "2 values were cleaned (owner_uin): ops.cleaned_values" in told
-    assert last_run(place)["values_cleaned"] == {"owner_uin": 2}
+def test_cleaned_values_are_counted_and_a_budget_of_nobody_is_named(nights: Path) -> None:
+    first = status(nights, 2)
+    assert set(first["controls_failed"]) == {"terms_fit_an_account"} | OF_CALLS
+    assert NEVER in said(nights, 2)
+    assert "2 values were cleaned (owner_uin): ops.cleaned_values" in said(nights, 2)
+    assert first["values_cleaned"] == {"owner_uin": 2}
 
 
 def test_a_dry_run_shows_the_value_that_was_invalid(place: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import signal
 from datetime import date
 from functools import partial
@@ -275,39 +276,94 @@ def test_a_rebuild_by_rules_that_take_less_names_the_line(retried: Path, tmp_pat
 WRONG = f"call_logs/arrived_on={SECOND}/wrong.jsonl"
 CONTRACT = f"contracts/arrived_on={SECOND}/contract.csv"
 EVENTS = f"account_events/arrived_on={SECOND}/events.jsonl"
+# Before anything was sealed.
+EARLY = f"call_logs/arrived_on={FIRST}/early.jsonl"
+# After a release named them, their date not being due: a log of the day is due on the next.
+DAY = f"call_logs/arrived_on={FIRST}/day.jsonl"
+LATE = "call_logs/arrived_on=2026-03-05/late.jsonl"
+LATE_CONTRACT = "contracts/arrived_on=2026-03-05/contract.csv"
+# Before it was loaded.
+NEVER = f"call_logs/arrived_on={SECOND}/never.jsonl"
+WITHDRAWN = (EARLY, DAY, LATE, LATE_CONTRACT, WRONG, CONTRACT, EVENTS, NEVER)
 
 
 @pytest.fixture(scope="module")
 def withdrawn() -> Path:
-    """A night that was blocked, after which three of its files were withdrawn."""
-    return make_once("withdrawn", withdraw_after_a_blocked_night)
+    """Two nights that were blocked, after each of which files were withdrawn."""
+    return make_once("withdrawn", withdraw_after_blocked_nights) / "place"
 
 
-def withdraw_after_a_blocked_night(place: Path) -> None:
+@pytest.fixture(scope="module")
+def unnamed(withdrawn: Path) -> Path:
+    """The same before the last night: no release names what was withdrawn last."""
+    return withdrawn.parent / "before"
+
+
+def block() -> None:
+    """Have a control fail."""
+
+    def fail(*_arguments: object, **_named: object) -> None:
+        raise ControlFailedError("blocked")
+
+    settling.write_release = fail  # type: ignore[assignment]
+
+
+def billed(place: Path) -> list[tuple]:
+    return query(place, "select request_id from billing.calls order by all")
+
+
+def withdraw_after_blocked_nights(folder: Path) -> None:
+    place = folder / "place"
     landing = place / "landing"
 
     def call(name: str, day: date) -> dict:
         return record(name, owner_uin=OWNER, called_at=f"{day}T09:00:00+08:00")
 
+    def withdraw(*paths: str) -> None:
+        for path in paths:
+            ended = callbill("quarantine", path, "--reason", f"not ours: {path}", *places(place))
+            assert (ended.returncode, ended.stderr) == (0, "")
+            assert path in ended.stdout
+
     day_before = date(2026, 3, 1)
-    write(landing / f"call_logs/arrived_on={FIRST}/a.jsonl", json_lines(call("a", day_before)))
-    assert run_job(place, "--through", FIRST).returncode == 0
+    first = f"call_logs/arrived_on={FIRST}/a.jsonl"
+    write(landing / EARLY, json_lines(call("early", day_before)))
+    write(landing / DAY, json_lines(call("wrong-day", FIRST), {"not": "one"}))
+    write(landing / first, json_lines(call("a", day_before), call("day", FIRST)))
+    write(landing / LATE, json_lines(call("late", date(2026, 3, 4))))
+    terms = {"owner_uin": OWNER, "component_code": "wimgs_search_by_text", "discount": "0.5"}
+    contract = csv_file([{**terms, "effective_from": "2026-03-01"}])
+    write(landing / LATE_CONTRACT, contract)
+    ended = run_after(block, place, "--through", "2026-03-05")
+    assert ended.returncode == 1, ended.stderr
+    withdraw(EARLY)
+    ended = run_job(place, "--through", FIRST)
+    assert ended.returncode == 0, ended.stderr
+    assert billed(place) == [("a",)]
+    assert query(place, "select calls from billing.bill_lines") == [(1,)]
+
+    # One with a call of the day before is sealed already.
+    refused = callbill("quarantine", first, "--reason=no", *places(place))
+    assert (refused.returncode, "what is sealed never changes" in refused.stderr) == (2, True)
+    withdraw(DAY, LATE, LATE_CONTRACT)
+    assert callbill("verify", *places(place)).returncode == 0
     write(landing / f"call_logs/arrived_on={SECOND}/right.jsonl", json_lines(call("b", FIRST)))
     wrong = [call("b", FIRST) | {"error_code": "InternalError"}, call("c", FIRST), {"not": "one"}]
     write(landing / WRONG, json_lines(*wrong))
-    terms = {"owner_uin": OWNER, "component_code": "wimgs_search_by_text", "discount": "0.5"}
-    write(landing / CONTRACT, csv_file([{**terms, "effective_from": "2026-03-01"}]))
+    write(landing / CONTRACT, contract + b"\n")
     event = {"event_id": "x", "owner_uin": OWNER, "occurred_at": "2026-03-02T00:00:00+08:00"}
     write(landing / EVENTS, json_lines({**event, "event_type": "recharge", "amount": "9"}))
     with unpublishable(place):
         assert run_job(place, "--through", SECOND).returncode == 1
-    for path in (WRONG, CONTRACT, EVENTS):
-        ended = callbill("quarantine", path, "--reason", f"not ours: {path}", *places(place))
-        assert (ended.returncode, ended.stderr) == (0, "")
-        assert path in ended.stdout
+    withdraw(WRONG, CONTRACT, EVENTS)
     write(landing / f"call_logs/arrived_on={SECOND}/again.jsonl", json_lines(*wrong))
+    write(landing / NEVER, json_lines(call("never", FIRST)))
+    withdraw(NEVER)
+    shutil.copytree(place, folder / "before", symlinks=True)
+    sealed = manifest(place)["settlement_hashes"]
     ended = run_job(place, "--through", SECOND)
     assert ended.returncode == 0, ended.stderr
+    assert sealed.items() < manifest(place)["settlement_hashes"].items()
 
 
 def test_what_is_withdrawn_does_not_count(withdrawn: Path) -> None:
@@ -315,19 +371,18 @@ def test_what_is_withdrawn_does_not_count(withdrawn: Path) -> None:
         withdrawn,
         "select settled_on, calls, contract_price::varchar from billing.bill_lines order by all",
     )
-    assert lines == [(FIRST, 1, "60.00000000"), (SECOND, 1, "60.00000000")]
+    assert lines == [(FIRST, 1, "60.00000000"), (SECOND, 2, "60.00000000")]
     assert query(withdrawn, "from billing.account_ledger") == []
-    assert query(withdrawn, "select distinct request_id from billing.calls order by all") == [
-        ("a",),
-        ("b",),
-    ]
+    assert billed(withdrawn) == [("a",), ("b",), ("day",)]
+
+
+def reasons(place: Path) -> dict[str, str]:
+    loads = {load["path"]: load["quarantine_reason"] for load in manifest(place)["loads"]}
+    return {path: reason for path, reason in loads.items() if reason}
 
 
 def test_the_manifest_says_what_was_withdrawn_and_why(withdrawn: Path) -> None:
-    reasons = {load["path"]: load["quarantine_reason"] for load in manifest(withdrawn)["loads"]}
-    assert {path: reason for path, reason in reasons.items() if reason} == {
-        path: f"not ours: {path}" for path in (WRONG, CONTRACT, EVENTS)
-    }
+    assert reasons(withdrawn) == {path: f"not ours: {path}" for path in WITHDRAWN}
     outcomes = query(withdrawn, "select outcome, message from ops.runs order by run_id")
     assert ("quarantined", f"{WRONG}: not ours: {WRONG}") in outcomes
 
@@ -342,131 +397,57 @@ def test_what_was_withdrawn_stays_so_in_a_rebuild(withdrawn: Path, tmp_path: Pat
     for path in (WRONG, EVENTS):
         (place / "landing" / path).unlink()
     copy = rebuilt(place, tmp_path)
-    assert query_warehouse(copy, "select sum(calls) from billing.bill_lines") == [(2,)]
+    assert query_warehouse(copy, "select sum(calls) from billing.bill_lines") == [(3,)]
 
 
-def test_a_rebuild_remembers_what_no_release_names_yet(withdrawn: Path, tmp_path: Path) -> None:
-    place = copy_of(withdrawn, tmp_path)
-    late = f"call_logs/arrived_on={SECOND}/late.jsonl"
-    said = record("late", owner_uin=OWNER, called_at="2026-03-02T09:00:00+08:00")
-    write(place / "landing" / late, json_lines(said))
-    with unpublishable(place):
-        assert run_job(place, "--through", "2026-03-04").returncode == 1
-    assert callbill("quarantine", late, "--reason=no", *places(place)).returncode == 0
+def test_a_rebuild_remembers_what_no_release_names_yet(unnamed: Path, tmp_path: Path) -> None:
+    place = copy_of(unnamed, tmp_path)
+    assert reasons(place) == {EARLY: f"not ours: {EARLY}"}
     assert callbill("rebuild", *places(place)).returncode == 0
-    assert run_job(place, "--through", "2026-03-04").returncode == 0
-    assert query(place, "select sum(calls) from billing.bill_lines") == [(2,)]
+    assert run_job(place, "--through", SECOND).returncode == 0
+    assert query(place, "select sum(calls) from billing.bill_lines") == [(3,)]
+    assert reasons(place) == {path: f"not ours: {path}" for path in WITHDRAWN}
 
 
 @pytest.mark.parametrize("then", ["run", "rebuild"])
-def test_a_rebuild_that_is_killed_forgets_nothing(
-    withdrawn: Path, tmp_path: Path, then: str
-) -> None:
+def test_a_rebuild_that_is_killed_forgets_nothing(unnamed: Path, tmp_path: Path, then: str) -> None:
     """Nor does it lose what it moved aside: the next command puts that back."""
-    place = copy_of(withdrawn, tmp_path)
-    late = f"call_logs/arrived_on={SECOND}/late.jsonl"
-    said = record("late", owner_uin=OWNER, called_at="2026-03-02T09:00:00+08:00")
-    write(place / "landing" / late, json_lines(said))
-    assert callbill("quarantine", late, "--reason=no", *places(place)).returncode == 0
+    place = copy_of(unnamed, tmp_path)
     killed = partial(die, "callbill.jobs.rebuild", "settle_dates", "before")
     ended = callbill("rebuild", *places(place), before=killed)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     if then == "rebuild":
         succeed(callbill("rebuild", *places(place)))
-    succeed(run_job(place, "--through", "2026-03-04"))
-    assert query(place, "select sum(calls) from billing.bill_lines") == [(2,)]
+    succeed(run_job(place, "--through", SECOND))
+    assert query(place, "select sum(calls) from billing.bill_lines") == [(3,)]
+    assert reasons(place) == {path: f"not ours: {path}" for path in WITHDRAWN}
     assert not list(place.glob("*.replacing"))
     assert len(list(place.glob("*.replaced-*"))) == (then == "rebuild")
 
 
-def block() -> None:
-    """Have a control fail."""
+def test_what_was_withdrawn_stays_so_whatever_is_lost(withdrawn: Path, tmp_path: Path) -> None:
+    """The warehouse and the files, which come back under other names."""
+    place = copy_of(withdrawn, tmp_path)
 
-    def fail(*_arguments: object, **_named: object) -> None:
-        raise ControlFailedError("blocked")
-
-    settling.write_release = fail  # type: ignore[assignment]
-
-
-def test_what_was_withdrawn_stays_so_whatever_is_lost(tmp_path: Path) -> None:
-    """The earliest file, withdrawn before anything was sealed; one that a release named before it
-    was withdrawn, its date not being due; one that was never loaded."""
-
-    def call(name: str, day: str) -> bytes:
-        return json_lines(record(name, owner_uin=OWNER, called_at=f"2026-03-{day}T09:00:00+08:00"))
-
-    def run_through(day: str) -> int:
-        ended = run_job(tmp_path, "--through", f"2026-03-{day}")
+    def run_through(day: str) -> list[tuple]:
+        ended = run_job(place, "--through", f"2026-03-{day}")
         assert ended.returncode == 0, ended.stderr
-        return int(query(tmp_path, "select sum(calls) from billing.bill_lines")[0][0])
+        return query(place, "select settled_on, calls from billing.bill_lines order by all")
 
-    logs = tmp_path / "landing" / "call_logs"
-    early, late, never = (f"arrived_on=2026-03-{day}/wrong.jsonl" for day in ("02", "05", "06"))
-    write(logs / early, call("early", "01"))
-    write(logs / late, call("late", "04"))
-    write(logs / "arrived_on=2026-03-03/right.jsonl", call("right", "02"))
-    terms = {"owner_uin": OWNER, "component_code": "wimgs_search_by_text", "discount": "0.5"}
-    contract = "contracts/arrived_on=2026-03-05/contract.csv"
-    write(tmp_path / "landing" / contract, csv_file([{**terms, "effective_from": "2026-03-01"}]))
-    ended = run_after(block, tmp_path, "--through", "2026-03-05")
-    assert ended.returncode == 1, ended.stderr
-
-    def withdraw(path: str) -> None:
-        ended = callbill("quarantine", path, "--reason=wrong", *places(tmp_path))
-        assert (ended.returncode, ended.stderr) == (0, "")
-
-    withdraw(f"call_logs/{early}")
-    assert run_through("03") == 1
-    withdraw(f"call_logs/{late}")
-    withdraw(contract)
-    assert callbill("rebuild", *places(tmp_path)).returncode == 0
-    write(logs / never, call("never", "05"))
-    withdraw(f"call_logs/{never}")
-    assert run_through("06") == 1
-    for path in (early, late, never):
-        (logs / path).rename(tmp_path / path.split("/")[0])
-    (tmp_path / "warehouse.duckdb").unlink()
-    assert run_through("07") == 1
-    for path in (early, late, never):
-        (tmp_path / path.split("/")[0]).rename(logs / f"{path.split('/')[0]}.jsonl")
-    assert run_through("08") == 1
+    logs = (EARLY, DAY, LATE, WRONG, NEVER)
+    for path in logs:
+        (place / "landing" / path).rename(tmp_path / Path(path).name)
+    (place / "warehouse.duckdb").unlink()
+    assert run_through("06") == [(FIRST, 1), (SECOND, 2)]
+    for path in logs:
+        name = Path(path).name
+        (tmp_path / name).rename(place / "landing/call_logs" / name)
+    assert run_through("07") == [(FIRST, 1), (SECOND, 2)]
+    assert billed(place) == [("a",), ("b",), ("day",)]
     withdrawals = "select count(*) from ops.runs where outcome = 'quarantined'"
-    assert query(tmp_path, withdrawals) == [(4,)]
-    reasons = [load["quarantine_reason"] for load in manifest(tmp_path)["loads"]]
-    assert sorted(map(str, reasons)) == ["None", *["wrong"] * 4]
-
-
-def test_a_log_of_the_day_can_be_withdrawn_until_its_calls_are_settled(tmp_path: Path) -> None:
-    """It arrives on the day of its calls, is loaded by a run that seals that day, and settled by
-    the next. One with a call of the day before is sealed already."""
-
-    def run_through(day: date) -> list[tuple]:
-        ended = run_job(tmp_path, "--through", day)
-        assert ended.returncode == 0, ended.stderr
-        return query(tmp_path, "select request_id from billing.calls order by all")
-
-    def call(name: str, day: str) -> dict:
-        return record(name, owner_uin=OWNER, called_at=f"2026-03-{day}T09:00:00+08:00")
-
-    folder = f"call_logs/arrived_on={FIRST}"
-    wrong, other = f"{folder}/wrong.jsonl", f"{folder}/other.jsonl"
-    write(tmp_path / "landing" / wrong, json_lines(call("wrong", "02"), {"not": "one"}))
-    write(tmp_path / "landing" / other, json_lines(call("a", "01"), call("b", "02")))
-    assert run_through(FIRST) == [("a",)]
-    sealed = manifest(tmp_path)["settlement_hashes"]
-    refused = callbill("quarantine", other, "--reason=no", *places(tmp_path))
-    assert (refused.returncode, "what is sealed never changes" in refused.stderr) == (2, True)
-    ended = callbill("quarantine", wrong, "--reason=not ours", *places(tmp_path))
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert callbill("verify", *places(tmp_path)).returncode == 0
-    assert run_through(SECOND) == [("a",), ("b",)]
-    reasons = {load["path"]: load["quarantine_reason"] for load in manifest(tmp_path)["loads"]}
-    assert reasons == {wrong: "not ours", other: None}
-    assert callbill("verify", *places(tmp_path)).returncode == 0
-    copy = rebuilt(tmp_path, tmp_path / "rebuilt")
-    assert query(copy, "select sum(calls) from billing.bill_lines") == [(2,)]
-    hashes = manifest(tmp_path)["settlement_hashes"]
-    assert {day: hashes[day] for day in sealed} == sealed
+    assert query(place, withdrawals) == [(len(WITHDRAWN),)]
+    # Of two files with the same bytes the other one is there.
+    assert sorted(reasons(place).values()) == sorted(f"not ours: {path}" for path in WITHDRAWN)
 
 
 def test_a_call_in_a_withdrawn_file_is_told_of(withdrawn: Path) -> None:

@@ -26,6 +26,7 @@ from tests.support.places import (
     query,
     query_warehouse,
 )
+from tests.support.shared import make_once
 
 OWNER = "100000000081"
 CONTRACTS = "owner_uin,component_code,effective_from,effective_to,discount,contract_price\n"
@@ -82,9 +83,24 @@ def rebuild_and_verify(place: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def back_and_forth(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A, then B, then A again, day by day, each with ten calls; and A every day after."""
-    place = tmp_path_factory.mktemp("back-and-forth")
+def back_and_forth() -> Path:
+    return make_once("back-and-forth", go_back_and_forth)
+
+
+# Keys of folders that are nearly one, and what is meant.
+MEANT = {
+    **dict.fromkeys(("arrived-on", "Arrived_On", "arrived"), "arrived_on"),
+    "formats": "format",
+}
+
+
+def go_back_and_forth(place: Path) -> None:
+    """A, then B, then A again, day by day, each with ten calls; and A every day after. Some files
+    lie in folders that are not read."""
+    for key in MEANT:
+        path = place / f"landing/call_logs/{key}=2026-03-03/x.jsonl"
+        write(path, json_lines(record(key)))
+    write(place / "landing/call_logs/dt=2026-03-03/arrived_on=2026-03-03/y.jsonl", b"\n")
     terms = {2: "0.5", 3: "0.6", 4: "0.5", 5: "0.5", 6: "0.5"}
     for day, discount in terms.items():
         land_contracts(place, day, contract(discount))
@@ -93,7 +109,6 @@ def back_and_forth(tmp_path_factory: pytest.TempPathFactory) -> Path:
             land_vendor_bill(place, day, cost="0.7" if day == 3 else "0.3")
         if day in (4, 6):
             settle(place, f"2026-03-{day:02d}")
-    return place
 
 
 def test_going_back_to_earlier_terms_counts(back_and_forth: Path) -> None:
@@ -189,10 +204,23 @@ EVENTS = (
 
 
 @pytest.fixture(scope="module")
-def with_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def history() -> Path:
+    """A folder with the place below, and what three runs of it said."""
+
+    def make(folder: Path) -> None:
+        place = land_history(folder / "place")
+        through = ("--through", "2026-04-02")
+        for name, more in (("dry", ("--dry-run",)), ("real", ()), ("again", ())):
+            ended = run_job(place, *through, *more)
+            succeed(ended)
+            (folder / name).write_text(ended.stdout)
+
+    return make_once("history", make)
+
+
+def land_history(place: Path) -> Path:
     """Calls of January to March, without dates, copied here on the 2nd of April; a contract since
-    March and a recharge too."""
-    place = tmp_path_factory.mktemp("history")
+    March and a recharge too. One file was copied some days later."""
     folder = place / "landing/call_logs/old"
     for month, day, calls in (("01", "31", 1), ("02", "10", 2), ("03", "15", 3)):
         lines = json_lines(*calls_of_day(f"2026-{month}-{day}", calls))
@@ -201,18 +229,22 @@ def with_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     undated(folder / "bad.jsonl", json_lines(*bad), "2026-04-02")
     terms = (CONTRACTS + f"{OWNER},wimgs_search_by_text,2026-03-01,,0.5,\n").encode()
     undated(place / "landing/contracts/c.csv", terms, "2026-04-02")
+    copied = json_lines(*calls_of_day("2026-03-01", 2))
+    undated(folder / "copied-later.jsonl", copied, "2026-04-06")
     undated(place / "landing/account_events/e.csv", EVENTS.encode(), "2026-04-02")
     return place
 
 
-@pytest.fixture(scope="module")
-def first_runs(with_history: Path) -> tuple[str, str, str]:
+@pytest.fixture
+def with_history(history: Path) -> Path:
+    return history / "place"
+
+
+@pytest.fixture
+def first_runs(history: Path) -> tuple[str, str, str]:
     """What the end of a dry run, of the first run and of one that has nothing to do say."""
-    through = ("--through", "2026-04-02")
-    ends = [run_job(with_history, *through, *more) for more in (("--dry-run",), (), ())]
-    for ended in ends:
-        succeed(ended)
-    return tuple(ended.stdout for ended in ends)
+    dry, real, again = ((history / name).read_text() for name in ("dry", "real", "again"))
+    return dry, real, again
 
 
 MONTHS = [
@@ -222,9 +254,7 @@ MONTHS = [
 ]
 
 
-def test_history_is_billed_in_the_months_it_belongs_to(
-    with_history: Path, first_runs: tuple[str, str, str]
-) -> None:
+def test_history_is_billed_in_the_months_it_belongs_to(with_history: Path) -> None:
     bills = "select strftime(bill_month, '%Y-%m'), calls, rated_amount from billing.monthly_bills"
     assert query(with_history, bills + " order by 1") == MONTHS
     lines = "select distinct line_type, settled_on - usage_date from billing.bill_lines"
@@ -237,9 +267,7 @@ def test_history_is_billed_in_the_months_it_belongs_to(
     assert ("2026-02-01",) in query(with_history, known_from)
 
 
-def test_the_manifest_says_that_a_file_was_history(
-    with_history: Path, first_runs: tuple[str, str, str]
-) -> None:
+def test_the_manifest_says_that_a_file_was_history(with_history: Path) -> None:
     loads = manifest(with_history)["loads"]
     assert {load["arrival"] for load in loads} == {"history"}
     floors = {load["path"]: load["settlement_floor"] for load in loads}
@@ -253,9 +281,7 @@ def test_the_manifest_says_that_a_file_was_history(
     }
 
 
-def test_a_first_run_of_many_days_shows_what_it_bills(
-    with_history: Path, first_runs: tuple[str, str, str]
-) -> None:
+def test_a_first_run_of_many_days_shows_what_it_bills(first_runs: tuple[str, str, str]) -> None:
     dry, real, again = first_runs
     assert "this run would settle 61 days at once" in dry
     assert "this run settled 61 days at once" in real
@@ -266,13 +292,16 @@ def test_a_first_run_of_many_days_shows_what_it_bills(
             assert row[:4] == [month, "1", str(calls), str(rated)]
 
 
-def test_history_is_rebuilt_and_verified(
-    with_history: Path, first_runs: tuple[str, str, str], tmp_path: Path
-) -> None:
+def test_history_is_rebuilt_and_verified(with_history: Path, tmp_path: Path) -> None:
     place = copy_of(with_history, tmp_path)
+    (place / "landing/call_logs/old/copied-later.jsonl").unlink()
     # After the first seal the same kind of file is late.
     late = json_lines(*calls_of_day("2026-02-20", 4))
     undated(place / "landing/call_logs/old/late.jsonl", late, "2026-04-03")
+    # And so are terms, if they are new.
+    known = (place / "landing/contracts/c.csv").read_text()
+    terms = known + f"{OWNER},wimgs_search_by_text,2026-03-10,,0.25,\n"
+    undated(place / "landing/contracts/more.csv", terms.encode(), "2026-04-03")
     ended = run_job(place, "--through", "2026-04-03")
     succeed(ended)
     warning = (
@@ -282,37 +311,40 @@ def test_history_is_rebuilt_and_verified(
     assert f"Warning: {warning}\n" in ended.stdout
     assert last_run(place)["warnings"] == [
         warning,
+        "contracts/more.csv has no date and came after the first seal: 1 of its terms reach back to"
+        " 2026-03-10; usage that was settled before is re-rated on 2026-04-03",
         "4 call(s) of 2026-02, whose bill is closed, are billed in 2026-04 (late usage): account(s)"
         f" {OWNER}",
     ]
-    lines = "select line_type, calls from billing.bill_lines where settled_on = '2026-04-03'"
-    assert query(place, lines) == [("late_usage", 4)]
-    # And so are terms, if they are new.
-    known = (place / "landing/contracts/c.csv").read_text()
-    terms = known + f"{OWNER},wimgs_search_by_text,2026-03-10,,0.25,\n"
-    undated(place / "landing/contracts/more.csv", terms.encode(), "2026-04-04")
-    settle(place, "2026-04-04")
-    assert last_run(place)["warnings"] == [
-        "contracts/more.csv has no date and came after the first seal: 1 of its terms reach back to"
-        " 2026-03-10; usage that was settled before is re-rated on 2026-04-04"
-    ]
+    lines = (
+        "select line_type, calls from billing.bill_lines where settled_on = '2026-04-03'"
+        " order by all"
+    )
+    assert query(place, lines) == [("late_usage", 4), ("rerating", -3), ("rerating", 3)]
     [load] = [load for load in manifest(place)["loads"] if load["path"].endswith("late.jsonl")]
     assert load["arrival"] is None
     rebuild_and_verify(place)
 
 
-def test_history_that_was_copied_today_is_not_left_out_in_silence(tmp_path: Path) -> None:
-    landing = tmp_path / "landing/call_logs"
-    undated(landing / "june.jsonl", json_lines(*calls_of_day("2026-03-01", 2)), "2026-03-06")
-    undated(landing / "july.jsonl", json_lines(*calls_of_day("2026-03-03", 2)), "2026-03-04")
-    ended = run_job(tmp_path, "--through", "2026-03-05", "--dry-run")
-    succeed(ended)
-    assert (
-        "Warning: 1 file(s) without a date are left out of history, call_logs/june.jsonl among"
-        " them: modified after 2026-03-05. Run through 2026-03-06 or later, or set the date on"
-        " which they were modified (touch -d)\n"
-    ) in ended.stdout
-    ended = run_job(tmp_path, "--through", "2026-03-06", "--dry-run")
+LEFT_OUT = (
+    "1 file(s) without a date are left out of history, call_logs/old/copied-later.jsonl among"
+    " them: modified after 2026-04-02. Run through 2026-04-06 or later, or set the date on"
+    " which they were modified (touch -d)"
+)
+
+
+def test_history_that_was_copied_today_is_not_left_out_in_silence(
+    with_history: Path, first_runs: tuple[str, str, str], tmp_path: Path
+) -> None:
+    dry, real, _again = first_runs
+    for said in (dry, real):
+        assert f"Warning: {LEFT_OUT}\n" in said
+    # Through that date it is history as any other.
+    name = "landing/call_logs/old/copied-later.jsonl"
+    first = tmp_path / "first"
+    write(first / name, (with_history / name).read_bytes())
+    shutil.copystat(with_history / name, first / name)
+    ended = run_job(first, "--through", "2026-04-06", "--dry-run")
     succeed(ended)
     assert "left out of history" not in ended.stdout
 
@@ -335,19 +367,11 @@ def test_a_dry_run_shows_what_it_would_bill_and_reject(
     assert manifest(place)["through"] == "2026-03-06"
 
 
-def test_a_key_that_is_nearly_one_is_asked_about(tmp_path: Path) -> None:
-    land_calls(tmp_path, 3)
-    meant = dict.fromkeys(("arrived-on", "Arrived_On", "arrived"), "arrived_on")
-    meant["formats"] = "format"
-    for key in meant:
-        path = tmp_path / f"landing/call_logs/{key}=2026-03-03/x.jsonl"
-        write(path, json_lines(record(key)))
-    write(tmp_path / "landing/call_logs/dt=2026-03-03/arrived_on=2026-03-03/y.jsonl", b"\n")
-    settle(tmp_path, "2026-03-03")
-    unread = {file["name"]: file["why"] for file in last_run(tmp_path)["files_not_read"]}
+def test_a_key_that_is_nearly_one_is_asked_about(back_and_forth: Path) -> None:
+    unread = {file["name"]: file["why"] for file in last_run(back_and_forth)["files_not_read"]}
     assert unread == {
         f"call_logs/{key}=2026-03-03/x.jsonl": f"lies below {key}=: is {name}= meant?"
-        for key, name in meant.items()
+        for key, name in MEANT.items()
     }
 
 

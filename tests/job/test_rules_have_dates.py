@@ -7,6 +7,7 @@ column is added to a mart).
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from datetime import date
@@ -21,7 +22,7 @@ from callbill.release import hashes
 
 from tests.support.commands import callbill, settle, succeed
 from tests.support.landing_files import json_lines, record, write
-from tests.support.places import copy_of, lose_warehouse, manifest, places, query
+from tests.support.places import copy_of, lose_warehouse, manifest, places, query, query_warehouse
 from tests.support.project_copy import ProjectCopy
 from tests.support.shared import make_once
 
@@ -45,21 +46,29 @@ def rebuilt_hashes(
     return {str(day): content_hash for day, content_hash in rows}
 
 
-# --- reading rules -------------------------------------------------------------------------------
+# --- rules of a later version --------------------------------------------------------------------
 
 
-def read_by_version_4() -> None:
-    rules.READING_RULES = 4
+def by_later_versions() -> None:
+    """Have this process read, bill and hash by made-up versions."""
+    rules.READING_RULES = rules.BILLING_RULES = 4
+    rules.HASH_RECIPE = 2
+    hashes.LATER_COLUMNS["settlements"] = {"memo": 2}
 
 
 AGAIN = "call_logs/arrived_on=2026-03-02/again.jsonl"
+LATE = {"called_at": "2026-02-25T10:00:00+08:00"}
+ALL_SEALED = "2026-03-05"
 
 
 @pytest.fixture(scope="module")
 def by_later_rules() -> Path:
-    """A folder with a project whose version 4 takes an action in lower case, and usage of a week
-    ahead; and a place that was settled by version 3 first, then by version 4, by which a line of
-    before was read again."""
+    """A folder with a project that has a version 4 of two rules and a mart with a column more, and
+    a place that was settled by version 3 first, then by all that is later.
+
+    Version 4 of reading takes an action in lower case, and usage of a week ahead; by it a line of
+    before was read again. By version 4 of billing usage is too old after a day.
+    """
 
     def make(folder: Path) -> None:
         project = ProjectCopy.in_folder(folder / "project")
@@ -75,37 +84,80 @@ def by_later_rules() -> Path:
             "usage_date > arrived_on + 1 then",
             "usage_date > arrived_on + {{ 7 if reading_rules >= 4 else 1 }} then",
         )
+        project.edit(
+            "models/staging/stg_call_logs.sql",
+            "{{ var('max_usage_age_days') | int }} as is_too_old",
+            "{{ 1 if billing_rules() >= 4 else var('max_usage_age_days') | int }} as is_too_old",
+        )
         place = folder / "place"
         land(place, 2, "a", action="searchbytext")
+        land(place, 2, "ok")
+        land(place, 2, "late", **LATE)
         good = record("good", called_at="2026-03-01T10:00:00+08:00")
         bad = record("bad", called_at="2026-03-04T10:00:00+08:00", action="searchbytext")
         write(place / "landing" / AGAIN, json_lines(good, bad))
-        succeed(project.run_job(place, "--through", "2026-03-02"))
-        land(place, 3, "b", action="searchbytext")
+        succeed(project.run_job(place, "--through", "2026-03-03"))
+        (folder / "first.json").write_text(json.dumps(manifest(place)["settlement_hashes"]))
+        land(place, 4, "b", action="searchbytext")
+        land(place, 4, "ok")
+        land(place, 4, "late", **LATE)
         retry = ("retry", AGAIN, *places(place))
-        ended = callbill(*retry, project=project.folder, before=read_by_version_4)
+        ended = callbill(*retry, project=project.folder, before=by_later_versions)
         succeed(ended)
         assert "1 are accepted" in ended.stdout
-        succeed(project.run_after(read_by_version_4, place, "--through", "2026-03-05"))
+        project.edit(
+            "models/marts/settlements.sql",
+            " as residual_amount\n    from deducted",
+            " as residual_amount,\n        'daily' as memo\n    from deducted",
+        )
+        project.edit(
+            "models/marts/_billing__models.yml",
+            "      - name: residual_amount\n",
+            "      - name: memo\n        data_type: varchar\n      - name: residual_amount\n",
+        )
+        with duckdb.connect(str(place / "warehouse.duckdb")) as con:
+            con.execute("alter table billing.settlements add column memo varchar")
+        succeed(project.run_after(by_later_versions, place, "--through", ALL_SEALED))
 
-    return make_once("by-later-reading-rules", make)
+    return make_once("by-later-rules", make)
 
 
-def dispositions(place: Path) -> dict[str, str]:
-    return dict(query(place, "select request_id, disposition from billing.calls"))
+@pytest.fixture(scope="module")
+def rebuilt(by_later_rules: Path) -> Path:
+    """The place after a rebuild that found the hashes that were sealed."""
+
+    def make(folder: Path) -> None:
+        place = copy_of(by_later_rules / "place", folder)
+        project = ProjectCopy(by_later_rules / "project")
+        sealed = manifest(place)["settlement_hashes"]
+        assert rebuilt_hashes(place, project, by_later_versions) == sealed
+
+    return make_once("by-later-rules-rebuilt", make) / "copy"
+
+
+def rows_of(place: Path, sql: str) -> dict[str, Any]:
+    return dict(query_warehouse(place, sql))
+
+
+DISPOSITIONS = "select request_id, disposition from billing.calls"
 
 
 def test_a_file_is_read_by_the_rules_that_it_was_first_read_by(by_later_rules: Path) -> None:
     place = by_later_rules / "place"
-    found = dispositions(place)
-    assert (found["a-2"], found["b-3"]) == ("unrated", "billed")
-    versions = {load["path"][-8:]: load["reading_rules"] for load in manifest(place)["loads"]}
-    assert versions == {"/a.jsonl": 3, "/b.jsonl": 4, "in.jsonl": 3}
+    found = dict(query(place, DISPOSITIONS))
+    assert (found["a-2"], found["b-4"]) == ("unrated", "billed")
+    versions = {
+        load["path"].partition("=")[2]: load["reading_rules"] for load in manifest(place)["loads"]
+    }
+    assert versions == {
+        **{f"2026-03-02/{name}.jsonl": 3 for name in ("a", "again", "late", "ok")},
+        **{f"2026-03-04/{name}.jsonl": 4 for name in ("b", "late", "ok")},
+    }
 
 
 def test_lines_read_again_are_read_by_the_rules_of_that_day(by_later_rules: Path) -> None:
     place = by_later_rules / "place"
-    found = dispositions(place)
+    found = dict(query(place, DISPOSITIONS))
     assert (found["good"], found["bad"]) == ("billed", "billed")
     [load] = [load for load in manifest(place)["loads"] if load["path"] == AGAIN]
     assert load["reading_rules"] == 3
@@ -113,12 +165,11 @@ def test_lines_read_again_are_read_by_the_rules_of_that_day(by_later_rules: Path
 
 
 def test_a_rebuild_reads_each_line_by_the_rules_that_it_was_read_by(
-    by_later_rules: Path, tmp_path: Path
+    by_later_rules: Path, rebuilt: Path
 ) -> None:
-    place = copy_of(by_later_rules / "place", tmp_path)
-    project = ProjectCopy(by_later_rules / "project")
-    sealed = manifest(place)["settlement_hashes"]
-    assert rebuilt_hashes(place, project, read_by_version_4) == sealed
+    """Else other calls were billed."""
+    actions = "select request_id, action from raw.call_logs"
+    assert rows_of(rebuilt, actions) == rows_of(by_later_rules / "place", actions)
 
 
 def test_a_load_keeps_the_hash_of_its_shape(sample_place: Path) -> None:
@@ -133,105 +184,72 @@ def test_a_load_keeps_the_hash_of_its_shape(sample_place: Path) -> None:
     assert hashes_of["contracts"] == {None}  # its fields are under their own names
 
 
-# --- billing rules -------------------------------------------------------------------------------
-
-
-def bill_by_version_4() -> None:
-    rules.BILLING_RULES = 4
-
-
-@pytest.fixture
-def stricter(tmp_path: Path) -> ProjectCopy:
-    """A project in whose version 4 usage is too old after a day."""
-    project = ProjectCopy.in_folder(tmp_path / "project")
-    project.edit(
-        "models/staging/stg_call_logs.sql",
-        "{{ var('max_usage_age_days') | int }} as is_too_old",
-        "{{ 1 if billing_rules() >= 4 else var('max_usage_age_days') | int }} as is_too_old",
-    )
-    return project
-
-
 def test_a_sealed_date_is_billed_by_the_rules_it_was_sealed_with(
-    stricter: ProjectCopy, tmp_path: Path
+    by_later_rules: Path, rebuilt: Path
 ) -> None:
-    place = tmp_path / "place"
-    late = {"called_at": "2026-02-25T10:00:00+08:00"}
-    land(place, 2, "a")
-    land(place, 2, "late", **late)
-    succeed(stricter.run_job(place, "--through", "2026-03-03"))
-    land(place, 4, "a")
-    land(place, 4, "late", **late)
-    succeed(stricter.run_after(bill_by_version_4, place, "--through", "2026-03-05"))
-    dispositions = "select request_id, disposition from billing.calls order by all"
-    assert query(place, dispositions) == [
-        ("a-2", "billed"),
-        ("a-4", "billed"),
-        ("late-2", "billed"),
-        ("late-4", "too_old"),
-    ]
-    sealed = manifest(place)
-    assert sealed["rules"] == [
+    place = by_later_rules / "place"
+    of_rules = f"{DISPOSITIONS} where request_id like 'ok-%' or request_id like 'late-%'"
+    for calls in (query(place, of_rules), query_warehouse(rebuilt, of_rules)):
+        assert sorted(calls) == [
+            ("late-2", "billed"),
+            ("late-4", "too_old"),
+            ("ok-2", "billed"),
+            ("ok-4", "billed"),
+        ]
+    assert manifest(place)["rules"] == [
         {"from": "2026-03-02", "billing_rules": 3, "hash_recipe": 1},
-        {"from": "2026-03-04", "billing_rules": 4, "hash_recipe": 1},
+        {"from": "2026-03-04", "billing_rules": 4, "hash_recipe": 2},
     ]
-    assert rebuilt_hashes(place, stricter, bill_by_version_4) == sealed["settlement_hashes"]
-    results = "select count(*), bool_and(passed) from ops.control_results where severity = 'error'"
-    with duckdb.connect(str(place / "warehouse.duckdb"), read_only=True) as con:
-        last_run = "run_id = (select max(run_id) from ops.runs)"
-        [(controls, all_passed)] = con.execute(f"{results} and {last_run}").fetchall()
-        [(by_catalogue,)] = con.execute(
-            f"select count(distinct control_id) from ops.control_results where {last_run}"
-        ).fetchall()
+    last_run = "run_id = (select max(run_id) from ops.runs)"
+    [(controls, all_passed)] = query_warehouse(
+        rebuilt,
+        "select count(*), bool_and(passed) from ops.control_results"
+        f" where severity = 'error' and {last_run}",
+    )
+    [(by_catalogue,)] = query_warehouse(
+        rebuilt, f"select count(distinct control_id) from ops.control_results where {last_run}"
+    )
     assert all_passed
     assert 0 < controls < by_catalogue  # each control once, though two stretches were checked
 
 
-# --- hash recipes --------------------------------------------------------------------------------
-
-
-def hash_by_version_2() -> None:
-    rules.HASH_RECIPE = 2
-    hashes.LATER_COLUMNS["settlements"] = {"memo": 2}
-
-
-def test_a_later_column_enters_the_hashes_of_later_dates_only(tmp_path: Path) -> None:
-    project = ProjectCopy.in_folder(tmp_path / "project")
-    place = tmp_path / "place"
-    land(place, 2, "a")
-    succeed(project.run_job(place, "--through", "2026-03-02"))
-    first = manifest(place)["settlement_hashes"]
-    land(place, 3, "a")
-    plain = copy_of(place, tmp_path)
-    succeed(project.run_job(plain, "--through", "2026-03-03"))
-    project.edit(
-        "models/marts/settlements.sql",
-        " as residual_amount\n    from deducted",
-        " as residual_amount,\n        'daily' as memo\n    from deducted",
+def test_a_later_column_enters_the_hashes_of_later_dates_only(
+    by_later_rules: Path, rebuilt: Path
+) -> None:
+    """A rebuild fills it on all dates, and finds the same hashes."""
+    first = json.loads((by_later_rules / "first.json").read_text())
+    sealed = manifest(by_later_rules / "place")["settlement_hashes"]
+    assert sealed.items() > first.items()
+    assert (list(first)[-1], list(sealed)[-1]) == ("2026-03-03", ALL_SEALED)
+    found = rows_of(
+        rebuilt,
+        "select day::varchar, total from ops.fingerprints where table_name = 'settlements'",
     )
-    project.edit(
-        "models/marts/_billing__models.yml",
-        "      - name: residual_amount\n",
-        "      - name: memo\n        data_type: varchar\n      - name: residual_amount\n",
-    )
-    with duckdb.connect(str(place / "warehouse.duckdb")) as con:
-        con.execute("alter table billing.settlements add column memo varchar")
-    succeed(project.run_after(hash_by_version_2, place, "--through", "2026-03-03"))
-    sealed = manifest(place)
-    assert sealed["settlement_hashes"].items() > first.items()
-    day = "2026-03-03"
-    assert sealed["settlement_hashes"][day] != manifest(plain)["settlement_hashes"][day]
-    assert [r["hash_recipe"] for r in sealed["rules"]] == [1, 2]
-    assert rebuilt_hashes(place, project, hash_by_version_2) == sealed["settlement_hashes"]
+    with duckdb.connect(str(rebuilt / "warehouse.duckdb"), read_only=True) as con:
+        described = con.execute("describe billing.settlements").fetchall()
+    columns = [(name, type_) for name, type_, *_ in described]
+    without = [column for column in columns if column[0] != "memo"]
+    assert len(columns) == len(without) + 1
+    for covered, is_later in ((without, False), (columns, True)):
+        total = f"sum({hashes.row_hash_sql(covered)}::hugeint)"
+        totals = f"select settled_on::varchar, {total} from billing.settlements group by 1"
+        for day, hashed in rows_of(rebuilt, totals).items():
+            assert (hashed == found[day]) == (is_later == (day not in first)), day
+    assert query_warehouse(rebuilt, "select distinct memo from billing.settlements") == [
+        ("daily",)
+    ]  # fmt: skip
 
 
 # --- the catalogue -------------------------------------------------------------------------------
 
 
 def make_sealed_place(place: Path) -> None:
-    """Calls of an action that nobody claims, and of one that is billed, sealed through 3 March."""
+    """Calls of an action that nobody claims, and of one that is billed, sealed through 3 March. One
+    call came again with yet another action."""
     land(place, 2, "a")
-    land(place, 2, "u", action="SearchByImage")
+    land(place, 2, "u", "v", action="SearchByImage")
+    again = record("v-2", called_at="2026-03-01T10:00:00+08:00", action="SearchBySound")
+    write(place / "landing/call_logs/arrived_on=2026-03-03/again.jsonl", json_lines(again))
     settle(place, "2026-03-03")
 
 
@@ -244,10 +262,6 @@ def sealed_place(tmp_path: Path) -> tuple[Path, ProjectCopy]:
 def add_row(project: ProjectCopy, seed: str, row: str) -> None:
     path = project.folder / "seeds" / f"{seed}.csv"
     path.write_text(path.read_text() + row + "\n")
-
-
-def settle_with(project: ProjectCopy, place: Path, through: str) -> None:
-    succeed(project.run_job(place, "--through", through))
 
 
 def counts_from(place: Path) -> dict[tuple[str, ...], str]:
@@ -275,6 +289,7 @@ def grown() -> Path:
         ended = project.run_job(place, "--through", "2026-03-05")
         succeed(ended)
         (folder / "said").write_text(ended.stderr)
+        (folder / "warned").write_text(ended.stdout)
 
     return make_once("grown-catalogue", make)
 
@@ -297,6 +312,8 @@ def test_a_claim_that_is_added_counts_from_the_first_date_that_is_not_sealed(gro
         ("u-2", "billed"),  # it waited
         ("u-2", "unrated"),
         ("u-4", "billed"),
+        ("v-2", "unrated"),  # it has another action too, see below
+        ("v-2", "unrated"),
     ]
     before = manifest(make_once("sealed-place", make_sealed_place))["settlement_hashes"]
     assert manifest(place)["settlement_hashes"].items() > before.items()
@@ -378,21 +395,13 @@ def test_a_row_that_sealed_dates_used_may_be_neither_edited_nor_removed(
     assert "was removed or edited" in ended.stderr
 
 
-def test_calls_that_a_new_claim_leaves_out_are_counted(
-    sealed_place: tuple[Path, ProjectCopy],
-) -> None:
-    place, project = sealed_place
-    land(place, 4, "w", action="SearchByImage")
-    # Of the same call another action, which no component claims.
-    again = record("u-2", called_at="2026-03-01T10:00:00+08:00", action="SearchByVoice")
-    write(place / "landing/call_logs/arrived_on=2026-03-05/again.jsonl", json_lines(again))
-    settle_with(project, place, "2026-03-05")
-    add_row(project, "component_actions", "SearchByImage,wimgs_search_by_text,,")
-    ended = project.run_job(place, "--through", "2026-03-06")
-    succeed(ended)
+def test_calls_that_a_new_claim_leaves_out_are_counted(grown: Path) -> None:
+    """Of the same call there is another action, which no component claims."""
     warning = "1 earlier call(s) of the action SearchByImage stay out of the bill"
-    assert ended.stdout.count(warning) == 1
-    assert query(place, "select sum(calls) from billing.bill_lines") == [(2,)]
+    assert (grown / "warned").read_text().count(warning) == 1
+    # Of the three others.
+    billed = "select sum(calls) from billing.bill_lines"
+    assert query(grown / "copy", billed) == [(3,)]
 
 
 # --- ranges --------------------------------------------------------------------------------------

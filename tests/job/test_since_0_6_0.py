@@ -5,7 +5,6 @@ tests/fixtures/README.md tells what the places and the worlds hold that 0.6.0 le
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,17 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.support.commands import callbill, run_after, run_job, succeed
+from tests.support.commands import callbill, run_after, succeed
 from tests.support.places import copy_of, lose_warehouse, manifest, places, query
 from tests.support.project import FIXTURES
 from tests.support.releases_of_0_6_0 import (
     by_the_rules_of_0_6_0,
     check_worlds,
     differences,
+    land_next_night,
+    place_of_0_6_0,
     read,
+    settled_by_todays_rules,
     unpack,
 )
 from tests.support.shared import make_once
@@ -71,7 +73,7 @@ def name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def old(name: str) -> Path:
     """A place as 0.6.0 left it."""
-    return make_once(name, lambda folder: unpack(f"callbill-0.6.0-{name}.tar.zst", folder))
+    return place_of_0_6_0(name)
 
 
 @pytest.fixture(scope="module")
@@ -88,28 +90,21 @@ def settle_next_night(place: Path) -> None:
     succeed(run_after(by_the_rules_of_0_6_0, place, "--through", through))
 
 
-def land_next_night(place: Path) -> None:
-    shutil.copytree(place / "next-night" / "landing", place / "landing", dirs_exist_ok=True)
-
-
-def test_what_was_delivered_again_counts_from_today_on(tmp_path: Path) -> None:
+def test_what_was_delivered_again_counts_from_today_on() -> None:
     """Of account 100000004011: 0.9, then 0.8, then the bytes of the first file again. 0.6.0 knew
     them and left the account at 0.8, also on a date that it sealed."""
-    place = unpack("callbill-0.6.0-dirty.tar.zst", tmp_path)
-    before = manifest(place)["settlement_hashes"]
-    assert (place / "landing/contracts/arrived_on=2026-09-02/nightly.csv").exists()
-    for day, price in ((None, "48.00000000"), ("2026-09-04", "54.00000000")):
-        if day is not None:
-            land_next_night(place)
-            succeed(run_job(place, "--through", day))
+    old, place = place_of_0_6_0("dirty"), settled_by_todays_rules()
+    assert (old / "landing/contracts/arrived_on=2026-09-02/nightly.csv").exists()
+    for release, price in ((old, "48.00000000"), (place, "54.00000000")):
         prices = query(
-            place,
+            release,
             "select contract_price::varchar from billing.bill_lines"
             " where owner_uin = '100000004011' and line_type = 'usage'"
             " order by settled_on desc limit 1",
         )
         assert prices == [(price,)]
-    assert before.items() < manifest(place)["settlement_hashes"].items()
+    before, now = manifest(old), manifest(place)
+    assert before["settlement_hashes"].items() < now["settlement_hashes"].items()
     loads = [load for load in manifest(place)["loads"] if load["path"].endswith("nightly.csv")]
     assert [load["arrived_on"] for load in loads] == ["2026-08-29", "2026-09-04"]
 
@@ -166,12 +161,10 @@ def test_lines_of_before_are_shared_out_too(after: Path) -> None:
     assert str(first) in manifest(after)["settlement_hashes"]
 
 
-def test_a_lost_warehouse_is_made_anew(name: str, old: Path, after: Path, tmp_path: Path) -> None:
-    """By a rebuild, or by the next run."""
+def test_a_lost_warehouse_is_made_anew(old: Path, after: Path, tmp_path: Path) -> None:
+    """By the next run; test_spellings_since_0_6_0.py rebuilds one."""
     place = copy_of(old, tmp_path)
     lose_warehouse(place)
-    if name == "dirty":
-        succeed(callbill("rebuild", *places(place)))
     settle_next_night(place)
     hashes = ("settlement_hashes", "table_hashes")
     assert [manifest(place)[kind] for kind in hashes] == [manifest(after)[kind] for kind in hashes]

@@ -15,10 +15,11 @@ import duckdb
 import pytest
 from callbill.base import rules
 
-from tests.support.commands import callbill, run_job, succeed
+from tests.support.commands import callbill, settle, succeed
 from tests.support.landing_files import json_lines, record, write
 from tests.support.places import copy_of, lose_warehouse, manifest, places, query
-from tests.support.releases_of_0_6_0 import unpack
+from tests.support.releases_of_0_6_0 import place_of_0_6_0, settled_by_todays_rules
+from tests.support.shared import make_once
 
 BLANKS = " \t\n\r\u00a0\u200b\ufeff"
 
@@ -64,8 +65,8 @@ def deliver(place: Path, calls: list[tuple[str, str, datetime]], day: date, spel
 
 
 @pytest.fixture(scope="module")
-def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return unpack("callbill-0.6.0-dirty.tar.zst", tmp_path_factory.mktemp("dirty"))
+def old() -> Path:
+    return place_of_0_6_0("dirty")
 
 
 NIGHTS = (date(2026, 9, 4), date(2026, 9, 5), date(2026, 9, 6))
@@ -73,10 +74,21 @@ LAST = date(2026, 9, 7)
 
 
 @pytest.fixture(scope="module")
-def after(old: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Some days later: nothing new, then the calls again in clean and in their own spelling, and at
-    last one that failed."""
-    place = copy_of(old, tmp_path_factory.mktemp("after"))
+def before() -> Path:
+    """The same after a first night by today's rules, in which one of its calls turned out to have
+    failed."""
+    return settled_by_todays_rules()
+
+
+@pytest.fixture(scope="module")
+def after(before: Path) -> Path:
+    """Some days later: the calls again in clean and in their own spelling, and at last one that
+    failed."""
+    return make_once("dirty-spelled-again", lambda folder: spell_again(before, folder)) / "copy"
+
+
+def spell_again(before: Path, folder: Path) -> None:
+    place = copy_of(before, folder)
     calls = charged_dirty(place)
     assert len(calls) >= 5
     deliver(place, calls, NIGHTS[1], "clean")
@@ -89,9 +101,7 @@ def after(old: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         error_code="InternalError",
     )
     write(place / f"landing/call_logs/arrived_on={LAST}/failed.jsonl", json_lines(failed))
-    for night in (NIGHTS[1], LAST):
-        succeed(run_job(place, "--through", night))
-    return place
+    settle(place, LAST)
 
 
 def of_another_account(calls: list[tuple[str, str, datetime]]) -> tuple[str, str, datetime]:
@@ -99,8 +109,8 @@ def of_another_account(calls: list[tuple[str, str, datetime]]) -> tuple[str, str
     return next(call for call in calls if cleaned(call[1]) != call[1])
 
 
-def test_no_call_is_charged_again_or_reversed(old: Path, after: Path) -> None:
-    calls = {cleaned(request_id) for request_id, _, _ in charged_dirty(old)}
+def test_no_call_is_charged_again_or_reversed(before: Path, after: Path) -> None:
+    calls = {cleaned(request_id) for request_id, _, _ in charged_dirty(before)}
     rows = query_calls(
         after,
         f"""
@@ -123,9 +133,9 @@ def test_what_is_sealed_stays(old: Path, after: Path) -> None:
 
 
 def test_a_failure_reverses_the_call_under_the_account_that_was_charged(
-    old: Path, after: Path
+    before: Path, after: Path
 ) -> None:
-    _request_id, owner, _called_at = of_another_account(charged_dirty(old))
+    _request_id, owner, _called_at = of_another_account(charged_dirty(before))
     lines = f"""
         select owner_uin, line_type, calls from billing.bill_lines
         where settled_on = date '{LAST}'

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -19,22 +20,26 @@ from tests.support.parsed import lend_no_docs
 from tests.support.places import copy_of, manifest, places, query, query_warehouse
 from tests.support.project_copy import ProjectCopy
 from tests.support.releases_of_0_6_0 import unpack
+from tests.support.shared import make_once
 
 
 @pytest.fixture(scope="module")
-def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return unpack("callbill-0.1.0.tar.zst", tmp_path_factory.mktemp("old"))
+def old() -> Path:
+    return make_once("callbill-0.1.0", partial(unpack, "callbill-0.1.0.tar.zst"))
 
 
 @pytest.fixture(scope="module")
-def upgraded(old: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def upgraded(old: Path) -> Path:
     """The next night, by today's callbill."""
-    place = copy_of(old, tmp_path_factory.mktemp("upgraded"))
+    return make_once("upgraded", partial(upgrade, old)) / "copy"
+
+
+def upgrade(old: Path, folder: Path) -> None:
+    place = copy_of(old, folder)
     late = record("s-7", owner_uin="100000000071", called_at="2026-03-05T10:00:00+08:00")
     write(place / "landing/call_logs/arrived_on=2026-03-06/calls.jsonl", json_lines(late))
     ended = run_job(place, "--through", "2026-03-06")
     assert ended.returncode == 0, ended.stderr
-    return place
 
 
 def test_what_is_sealed_stays_as_it_was(old: Path, upgraded: Path) -> None:

@@ -14,6 +14,7 @@ from callbill.warehouse import plan
 from tests.support.commands import callbill, run_after, settle, succeed
 from tests.support.landing_files import json_lines, record, write
 from tests.support.places import copy_of, places, query, query_warehouse
+from tests.support.shared import make_once
 from tests.support.vendor_bills import COMPONENT, bill, row
 
 FIRST = date(2026, 3, 3)
@@ -23,8 +24,11 @@ MARK = "written before"
 
 
 @pytest.fixture(scope="module")
-def two_nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("nights")
+def two_nights() -> Path:
+    return make_once("two-nights", make_two_nights)
+
+
+def make_two_nights(place: Path) -> None:
     for day in DAYS:
         write(
             place / f"landing/call_logs/arrived_on={day}/calls.jsonl",
@@ -32,9 +36,7 @@ def two_nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 record(str(day), owner_uin=OWNER, called_at=f"{day - timedelta(days=1)}T10:00:00Z")
             ),
         )
-    for day in DAYS[:2]:
-        settle(place, day)
-    return place
+    settle(place, DAYS[1])
 
 
 def marked(two_nights: Path, tmp_path: Path) -> Path:

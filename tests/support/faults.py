@@ -570,6 +570,15 @@ FAULTS = {
     ),
 }
 
+# Neither the night has calls of the day, nor a sealed date a row of it.
+LOST_USAGE = Fault(
+    "usage of a day that was settled before gets lost",
+    in_warehouse(
+        "delete from intermediate.int_daily_usage_changes"
+        f" where usage_date = date '2026-03-25' and owner_uin = '{AGREED}'"
+    ),
+)
+
 # Errors that are planted together. None of a night changes what the controls of the others find.
 NIGHTS: tuple[tuple[str, ...], ...] = (
     (
@@ -618,15 +627,16 @@ def hash_of(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def check_stopped(folder: Path, *control_ids: str) -> None:
-    """The faults of some errors, planted in one night: each control finds its rows, no other finds
-    any, and nothing is published."""
+def check_stopped(folder: Path, *control_ids: str, others: Mapping[str, Fault] = {}) -> None:
+    """The faults of some errors, planted in one night, and other faults of other controls: each
+    control finds its rows, no other finds any, and nothing is published."""
     place = copy_of(night_before(), folder)
     project = ProjectCopy.in_folder(folder / "project")
     expected: Counter[str] = Counter()
-    for control_id in control_ids:
-        FAULTS[control_id].plant(place, project)
-        expected += FAULTS[control_id].expected(control_id)
+    assert not others.keys() & set(control_ids)
+    for control_id, fault in {**{one: FAULTS[one] for one in control_ids}, **others}.items():
+        fault.plant(place, project)
+        expected += fault.expected(control_id)
     current = (place / "published" / "current").readlink()
     released = hash_of(place / "published" / "releases" / current.name)
 

@@ -12,9 +12,11 @@ from typing import Any
 import zstandard
 from callbill.base import rules
 
-from tests.support.commands import run_after, succeed
+from tests.support.commands import run_after, settle, succeed
+from tests.support.places import copy_of
 from tests.support.project import FIXTURES
 from tests.support.project_copy import ProjectCopy
+from tests.support.shared import make_once
 
 HASHES = ("settlement_hashes", "table_hashes")
 
@@ -33,6 +35,27 @@ def unpack(name: str, folder: Path) -> Path:
     ):
         archive.extractall(folder)  # noqa: S202  our own
     return folder
+
+
+def place_of_0_6_0(name: str) -> Path:
+    """A place as 0.6.0 left it, which nobody changes."""
+    return make_once(name, lambda folder: unpack(f"callbill-0.6.0-{name}.tar.zst", folder))
+
+
+def land_next_night(place: Path) -> None:
+    """Re-deliveries, a late failure, late usage."""
+    shutil.copytree(place / "next-night" / "landing", place / "landing", dirs_exist_ok=True)
+
+
+def settled_by_todays_rules() -> Path:
+    """The dirty place one night later, by today's rules; nobody changes it."""
+
+    def make(folder: Path) -> None:
+        place = copy_of(place_of_0_6_0("dirty"), folder)
+        land_next_night(place)
+        settle(place, "2026-09-04")
+
+    return make_once("dirty-by-todays-rules", make) / "copy"
 
 
 def read(path: Path) -> dict[str, Any]:
