@@ -81,7 +81,9 @@ def test_a_line_that_cannot_be_read_spoils_its_own_account_alone(
     more_than_is_right: list[object], of_equal: subprocess.CompletedProcess[str]
 ) -> None:
     assert of_equal.returncode == 0, of_equal.stderr
-    assert callbill("reconcile", *more_than_is_right).returncode == 1
+    ended = callbill("reconcile", *more_than_is_right)
+    assert ended.returncode == 1
+    assert "1 line(s) of the vendor's bills could not be read" in ended.stderr
 
 
 def test_days_that_are_not_settled_yet_are_counted(
