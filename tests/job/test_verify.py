@@ -445,7 +445,7 @@ def test_in_small_pieces(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(texts, "ROWS_AT_ONCE", 10)
     monkeypatch.setattr(calls, "_ROWS_A_SPILL", 100)
-    monkeypatch.setattr(calls, "_BYTES_A_BUCKET", 10_000)
+    monkeypatch.setattr(calls, "_BYTES_A_BUCKET", 4_000)
     seen = set()
 
     def read_parquet(parts: list[Path], **options: Any) -> polars.DataFrame:
