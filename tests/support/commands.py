@@ -35,9 +35,6 @@ _TRIED_SETTINGS = {f"CALLBILL_{name.upper()}" for name in settings.Settings.mode
 # than one. Whoever tries what threads may change says how many.
 _ONE_THREAD = {"CALLBILL_THREADS": "1"}
 
-# Large pages for what the C library allocates: a run then takes a twentieth less processor time.
-_TUNABLES = "GLIBC_TUNABLES"
-
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -49,12 +46,8 @@ def _warm() -> multiprocessing.context.ForkServerContext:
     context.set_forkserver_preload(["tests.support.warm", __name__])
     # Whoever asks first may try a setting that is refused.
     tried = {k: os.environ.pop(k) for k in list(os.environ) if k in _TRIED_SETTINGS}
-    before = os.environ.get(_TUNABLES)
-    os.environ.setdefault(_TUNABLES, "glibc.malloc.hugetlb=1")
     forkserver.ensure_running()
     os.environ.update(tried)
-    if before is None:
-        del os.environ[_TUNABLES]
     return context
 
 

@@ -58,7 +58,8 @@ def read_files(con: duckdb.DuckDBPyConnection, task: ReadTask) -> ReadOutcome:
 @dataclass(frozen=True)
 class _Layout:
     """What one statement can read: files of one kind, with the same columns. `columns` are those of
-    a CSV header under the shape's names, or of a Parquet file, with their types."""
+    a CSV header under the shape's names, or of a Parquet file, with their types. Files that are
+    `is_flat` were written out by the shape's paths. Those `only_by_line` are not read whole."""
 
     kind: str
     columns: tuple[tuple[str, str], ...] = ()
