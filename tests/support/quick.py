@@ -18,6 +18,7 @@ import jinja2
 import parsedatetime
 import yaml
 from callbill.base import yaml_files
+from callbill.quality.lean_import import import_expectations
 from callbill.release import database, writing
 from callbill.release.site import dbt_docs
 from callbill.tasks import look
@@ -27,8 +28,6 @@ from dbt.parser.manifest import ManifestLoader
 from dbt_common.behavior_flags import BehaviorFlagRendered
 from dbt_common.events.base_types import BaseEvent
 from dbt_common.events.event_manager import EventManager
-from great_expectations.expectations.expectation import Expectation
-from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
 from tests.support.project import PROJECT
 
@@ -143,6 +142,11 @@ def _parse_once_for_all_vars() -> None:
 
 def _make_expectations_once() -> None:
     """Great Expectations makes an expectation of its configuration six times for each control."""
+    # As a run imports it: without what controls do not use, there is less for a fork to copy.
+    import_expectations()
+    from great_expectations.expectations.expectation import Expectation
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+
     make_ = ExpectationConfiguration.to_domain_obj
     made: dict[tuple[object, ...], Expectation] = {}
 
