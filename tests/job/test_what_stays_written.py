@@ -10,6 +10,7 @@ import duckdb
 import pytest
 from callbill.base.settings import load_settings, load_vars
 from callbill.warehouse import plan
+from callbill.warehouse.layout import CALL_STATES, CALLS, Layout
 
 from tests.support.commands import callbill, run_after, settle, succeed
 from tests.support.landing_files import json_lines, record, write
@@ -60,7 +61,7 @@ def marks(place: Path) -> list[str]:
     ]
 
 
-def test_views_and_tables_of_a_feed_without_records_stay_and_what_is_gone_is_written(
+def test_what_has_no_records_and_views_stay_and_what_is_gone_is_written(
     two_nights: Path, tmp_path: Path
 ) -> None:
     place = marked(two_nights, tmp_path)
@@ -68,8 +69,14 @@ def test_views_and_tables_of_a_feed_without_records_stay_and_what_is_gone_is_wri
     with duckdb.connect(place / "warehouse.duckdb") as con:
         for relation in gone:
             con.execute(f"drop {relation}")
+    layout = Layout(place / "warehouse.duckdb")
+    without_calls, without_states = layout.empty(CALLS), layout.empty(CALL_STATES)
+    without_calls.unlink()
+    written_at = without_states.stat().st_mtime_ns
     settle(place, DAYS[2])
     assert marks(place) == ["calendar", "reconciliation"]
+    assert without_states.stat().st_mtime_ns == written_at
+    assert without_calls.exists()
     for relation in gone:
         query(place, f"from {relation.split()[1]}")
 
@@ -77,11 +84,14 @@ def test_views_and_tables_of_a_feed_without_records_stay_and_what_is_gone_is_wri
 def test_a_night_of_another_kind_writes_all(two_nights: Path, tmp_path: Path) -> None:
     """A waiver has prices depend on how much, for which models have other SQL."""
     place = marked(two_nights, tmp_path)
+    without_states = Layout(place / "warehouse.duckdb").empty(CALL_STATES)
+    written_at = without_states.stat().st_mtime_ns
     waiver = {"waiver_id": "w", "owner_uin": OWNER, "usage_date": str(FIRST), "calls": 1,
               "component_code": COMPONENT, "reason": "outage"}  # fmt: skip
     write(place / f"landing/waivers/arrived_on={DAYS[2]}/a.jsonl", json_lines(waiver))
     settle(place, DAYS[2])
     assert marks(place) == []
+    assert without_states.stat().st_mtime_ns > written_at
     # They read the same: a simulation takes whichever is compiled to know what to copy.
     plans = list((place / "warehouse.duckdb.files" / "dbt" / "plans").iterdir())
     reads = [

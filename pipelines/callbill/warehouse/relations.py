@@ -123,7 +123,9 @@ def _write_model(
     warehouse: Warehouse, model: Model, window: Window, *, exists: bool, as_before: bool
 ) -> None:
     if model.kept == "settlement_partitions":
-        warehouse.by_date.write(model.name, model.sql, window.settle_from, window.settle_through)
+        warehouse.by_date.write(
+            model.name, model.sql, window.settle_from, window.settle_through, as_before=as_before
+        )
         return
     with warehouse.transaction():
         if model.kept == "statements":
