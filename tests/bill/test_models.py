@@ -309,7 +309,7 @@ def test_figures_have_their_types(mart: str) -> None:
         if endings:
             assert type_ in TYPES_BY_NAME[max(endings, key=len)], name
         else:
-            assert type_ in {"VARCHAR", "BOOLEAN"}, name
+            assert type_ in {"VARCHAR", "BOOLEAN"}, f"TYPES_BY_NAME does not know {name}"
 
 
 def test_no_table_holds_binary_fractions(warehouse: Path, sample_release: Path) -> None:

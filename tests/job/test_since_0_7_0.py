@@ -11,9 +11,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from callbill.tasks.build import MODELS_WITH_A_PAST
 
 from tests.support.commands import callbill, succeed
-from tests.support.places import copy_of, lose_warehouse, manifest, query
+from tests.support.places import copy_of, lose_warehouse, manifest, query, query_warehouse
+from tests.support.project import PROJECT
 from tests.support.releases_of_0_6_0 import differences, read, unpack
 from tests.support.shared import make_once
 
@@ -64,3 +66,15 @@ def test_what_is_sealed_can_be_read_and_verified(old: Path, tmp_path: Path) -> N
     assert query(
         place, "select count(*) from billing.bill_lines where line_type = 'rerating'"
     ) != [(0,)]  # fmt: skip
+
+
+def test_a_kept_model_that_it_lacks_gets_its_earlier_dates(old: Path) -> None:
+    """Otherwise the model would have new dates only, without a word."""
+    kept = {
+        path.stem
+        for path in (PROJECT / "models").rglob("*.sql")
+        if 'materialized="incremental"' in path.read_text()
+    }
+    there = {name for (name,) in query_warehouse(old, "select table_name from duckdb_tables()")}
+    assert "bill_lines" in kept & there
+    assert kept - there <= {name for _schema, name in MODELS_WITH_A_PAST}

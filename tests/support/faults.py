@@ -1,7 +1,7 @@
 """For each control a fault that it must catch, and the night in which it is planted.
 
 Ten days are sealed, and the files of the 1st of April have arrived. Without a fault that night
-passes all controls. A night costs more than all faults in it, so some are planted together:
+passes all controls. A night is expensive, so some faults are planted together:
 each control then has to find the rows of its own fault, and no others.
 """
 

@@ -80,9 +80,9 @@ _WITH_ACTIONS = """
 """
 
 
-# Models by settlement date that older warehouses do not have: their dates so far are built once. In
-# the order in which they read each other.
-_MODELS_WITH_A_PAST = (("intermediate", "int_charges_by_caller"), ("billing", "cost_allocation"))
+# Kept models that warehouses of earlier versions lack: the rows of their earlier dates are built
+# once, before the night's. A model comes after those that it reads.
+MODELS_WITH_A_PAST = (("intermediate", "int_charges_by_caller"), ("billing", "cost_allocation"))
 
 # Tables of the job that the models of a bucket read.
 _GIVEN = (
@@ -163,7 +163,7 @@ def build_models(
 def _build_past(warehouse: Warehouse, billing_vars: BillingVars, window: Window) -> None:
     """Build models for the settlement dates before the window, if the warehouse has those dates and
     not these models. Such models read what is kept of the dates."""
-    missing = [name for schema, name in _MODELS_WITH_A_PAST if not warehouse.has(schema, name)]
+    missing = [name for schema, name in MODELS_WITH_A_PAST if not warehouse.has(schema, name)]
     if not missing or not warehouse.has("billing", "bill_lines"):
         return
     [(first,)] = warehouse.rows("select min(settled_on) from billing.bill_lines")
