@@ -109,6 +109,10 @@ NIGHTS: dict[str, list[str]] = {
 }
 
 
+FIRST_NIGHT, SECOND_NIGHT = NIGHTS
+FROM_CHECKPOINT = "the warehouse was made from the checkpoint"
+
+
 def settle_night(place: Path, day: str) -> str:
     land(place, day, *NIGHTS[day])
     return run(place, day)
@@ -134,27 +138,32 @@ def archived_week(week: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def anew(archived_week: Path) -> Path:
-    """The same, with a warehouse that was made anew."""
-
-    def make(folder: Path) -> None:
-        said = rebuild(copy_of(archived_week, folder))
-        assert "Dates through 2026-03-06 say what they were sealed with" in said
-        assert "not computed again" in " ".join(said.split())
-
-    return make_once("archived-week-anew", make) / "copy"
-
-
-@pytest.fixture(scope="module")
 def next_day(archived_week: Path) -> Path:
-    """The archived week one night later. Nothing has landed since."""
+    """The archived week one night later. What a run before that night said, when nothing had landed
+    since, is in `said` beside the place."""
 
     def make(folder: Path) -> None:
         place = copy_of(archived_week, folder)
         (folder / "said").write_text(run(place, "2026-03-06"))
-        run(place, "2026-03-07")
+        assert FROM_CHECKPOINT not in " ".join(settle_night(place, FIRST_NIGHT).split())
 
     return make_once("archived-week-next-day", make) / "copy"
+
+
+@pytest.fixture(scope="module")
+def anew(archived_week: Path) -> Path:
+    """A folder with the archived week after both nights, of which the first made its warehouse anew
+    from the checkpoint, and its figures after each."""
+
+    def make(folder: Path) -> None:
+        place = copy_of(archived_week, folder)
+        (place / "warehouse.duckdb").unlink()
+        for day in NIGHTS:
+            said = " ".join(settle_night(place, day).split())
+            assert (FROM_CHECKPOINT in said) == (day == FIRST_NIGHT)
+            (folder / day).write_text(json.dumps(figures(place)))
+
+    return make_once("archived-week-anew", make)
 
 
 @pytest.fixture
@@ -211,31 +220,18 @@ def test_the_nights_reach_into_what_was_archived(expected: dict[str, dict[str, A
     assert expected.keys() == NIGHTS.keys()
 
 
-FROM_CHECKPOINT = "the warehouse was made from the checkpoint"
-
-
 def test_late_records_of_archived_calls_come_to_the_same(
-    archived_week: Path, expected: dict[str, dict[str, Any]], tmp_path: Path
+    next_day: Path, expected: dict[str, dict[str, Any]]
 ) -> None:
-    """One night with the warehouse as it is, and one after its database was lost."""
-    place = copy_of(archived_week, tmp_path)
-    first, second = NIGHTS
-    assert FROM_CHECKPOINT not in " ".join(settle_night(place, first).split())
-    assert figures(place) == expected[first]
-    (place / "warehouse.duckdb").unlink()
-    assert FROM_CHECKPOINT in " ".join(settle_night(place, second).split())
-    assert figures(place) == expected[second]
-    check_verified(place)
+    assert figures(next_day) == expected[FIRST_NIGHT]
 
 
 def test_a_warehouse_that_was_made_of_the_checkpoint_goes_on_as_any(
-    anew: Path, expected: dict[str, dict[str, Any]], tmp_path: Path
+    anew: Path, expected: dict[str, dict[str, Any]]
 ) -> None:
-    place = copy_of(anew, tmp_path)
-    first = next(iter(NIGHTS))
-    assert FROM_CHECKPOINT not in " ".join(settle_night(place, first).split())
-    assert figures(place) == expected[first]
-    check_verified(place)
+    for day in NIGHTS:
+        assert json.loads((anew / day).read_text()) == expected[day]
+    check_verified(anew / "copy")
 
 
 def check_verified(place: Path) -> None:
@@ -252,10 +248,9 @@ def test_with_calls_in_buckets_it_is_the_same(
     place = make_week(tmp_path, "buckets = 2\n")
     archive(place, "--to", tmp_path / "archive")
     lose_warehouse(place)
-    first, second = NIGHTS
-    land(place, first, *NIGHTS[first])
-    settle_night(place, second)
-    assert figures(place) == expected[second]
+    land(place, FIRST_NIGHT, *NIGHTS[FIRST_NIGHT])
+    settle_night(place, SECOND_NIGHT)
+    assert figures(place) == expected[SECOND_NIGHT]
     lose_warehouse(place)
     settings = place / "callbill.toml"
     settings.write_text(settings.read_text().replace("buckets = 2", "buckets = 3"))
@@ -267,12 +262,11 @@ def test_what_earlier_nights_concluded_of_a_call_is_archived(
 ) -> None:
     """The record that a-3 was charged for lies beyond the horizon of the first night from the
     checkpoint; the other is too old to be charged. Only its state says that it was charged."""
-    first, second = NIGHTS
-    place = copy_of(not_archived(first), tmp_path)
+    place = copy_of(not_archived(FIRST_NIGHT), tmp_path)
     archive(place, "--to", tmp_path / "archive")
     lose_warehouse(place)
-    settle_night(place, second)
-    assert figures(place) == expected[second]
+    settle_night(place, SECOND_NIGHT)
+    assert figures(place) == expected[SECOND_NIGHT]
     assert query(
         place,
         "select disposition, calls_billed from billing.calls"
@@ -316,7 +310,8 @@ def test_what_was_named_before_a_stop_is_moved_by_the_next(archived_week: Path) 
 def test_an_announcement_goes_with_its_file(archived_week: Path, next_day: Path) -> None:
     assert not (archived_week / "landing" / ANNOUNCEMENT).exists()
     assert (archived_week.parent / "archive" / ANNOUNCEMENT).exists()
-    assert last_run(next_day)["controls_failed"] == []
+    # Nothing but that the account never was activated.
+    assert last_run(next_day)["controls_failed"] == ["no_service_without_standing"]
 
 
 def test_a_run_without_news_has_nothing_to_say_of_it(next_day: Path) -> None:
@@ -356,7 +351,7 @@ def test_a_checkpoint_that_was_changed_is_refused(place: Path) -> None:
 def test_what_the_warehouse_knows_of_archived_files_can_be_asked(
     anew: Path, tmp_path: Path
 ) -> None:
-    place = copy_of(anew, tmp_path)
+    place = copy_of(anew / "copy", tmp_path)
     said = callbill("explain", "--request-id=b-1", cwd=place).stdout
     assert "2026-03-03/calls.jsonl" in "".join(said.split())
     # A rejected line is read from where the file was moved to.
@@ -526,7 +521,9 @@ def test_files_that_others_moved_and_lines_read_again_since(
     assert f"{name} is not there" in refused(plain, "verify")
     file.parent.mkdir(parents=True)
     held.rename(file)
-    assert "say what they were sealed with" in " ".join(rebuild(plain).split())
+    said = " ".join(rebuild(plain).split())
+    assert "Dates through 2026-03-07 say what they were sealed with" in said
+    assert "not computed again" in said
     assert "4 files are archived and away" in callbill("verify", cwd=plain).stdout
 
 

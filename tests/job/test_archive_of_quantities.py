@@ -4,6 +4,7 @@ waivers and account attributes reach back into what was archived."""
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
@@ -169,6 +170,8 @@ def settle_nights(place: Path, folder: Path) -> None:
     for name, settle in NIGHTS.items():
         settle(copy)
         (folder / name).write_text(json.dumps(figures(copy)))
+        if name == "first":
+            shutil.copytree(copy, folder / "after-first", symlinks=True)
 
 
 def figures_after(not_archived: Path, night: str) -> dict[str, Any]:
@@ -220,27 +223,17 @@ def check_verified(place: Path) -> None:
 def test_nights_come_to_the_same(not_archived: Path, gone_on: Path) -> None:
     for name in NIGHTS:
         assert figures_after(gone_on, name) == figures_after(not_archived, name)
-    check_verified(gone_on / "copy")
 
 
 def test_nights_come_to_the_same_without_the_warehouse(
-    archived: Path, not_archived: Path, tmp_path: Path
+    gone_on: Path, not_archived: Path, tmp_path: Path
 ) -> None:
-    """By the nights themselves. And a restore is tried after them."""
-    place = copy_of(archived, tmp_path)
-    lose_warehouse(place)
-    first_night(place)
-    assert figures(place) == figures_after(not_archived, "first")
+    """It is lost after the first night, which is settled again: it has to say what it said."""
+    place = copy_of(gone_on / "after-first", tmp_path)
     lose_warehouse(place)
     second_night(place)
     assert figures(place) == figures_after(not_archived, "second")
     check_verified(place)
-    lose_warehouse(place)
-    ended = callbill("drill", place, cwd=tmp_path)
-    succeed(ended)
-    assert "a warehouse was made of the checkpoint through 2026-03-04" in " ".join(
-        ended.stdout.split()
-    )
 
 
 def test_each_line_is_explained_as_where_nothing_was_archived(

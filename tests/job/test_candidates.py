@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from tests.support.commands import callbill, run_job, settle, succeed
+from tests.support.candidates import (
+    a_candidate_waits,
+    candidates,
+    make_candidate,
+    with_a_sealed_candidate,
+)
+from tests.support.commands import callbill, run_after, run_job, settle, succeed
+from tests.support.disturbed import die
 from tests.support.places import (
     copy_of,
     figures,
     last_run,
-    lose_warehouse,
     manifest,
     places,
     query,
-    unpublishable,
 )
 from tests.support.shared import make_once
 from tests.support.story import (
@@ -32,28 +39,10 @@ from tests.support.story import (
 )
 
 
-def make_candidate(place: Path, through: str = "2026-03-06") -> str:
-    ended = callbill("run", *places(place), "--through", through, "--candidate")
-    assert ended.returncode == 0, ended.stderr
-    assert "Nothing is sealed yet: callbill seal " in ended.stdout
-    return ended.stdout.split()[-1]
-
-
 @pytest.fixture(scope="module")
 def before() -> Path:
     """The story, sealed through 5 March."""
     return settled_before_the_last_night()
-
-
-def a_candidate_waits() -> Path:
-    """The same with a candidate through 6 March, that loaded a file."""
-
-    def make(folder: Path) -> None:
-        place = copy_of(settled_before_the_last_night(), folder)
-        land(place, "2026-03-06", record("c-1", "2026-03-05T10:00:00+08:00"))
-        make_candidate(place)
-
-    return make_once("waiting-candidate", make) / "copy"
 
 
 def published_meanwhile() -> Path:
@@ -71,19 +60,8 @@ def waiting() -> Path:
 
 
 @pytest.fixture(scope="module")
-def sealed(waiting: Path) -> Path:
-    """With the candidate sealed, and another file of that day that came in the meantime."""
-
-    def make(folder: Path) -> None:
-        place = copy_of(waiting, folder)
-        [name] = candidates(place)
-        land(place, "2026-03-06", record("c-2", "2026-03-05T11:00:00+08:00"), name="late.jsonl")
-        ended = callbill("seal", name[:12], *places(place))
-        succeed(ended)
-        assert "Sealed through 2026-03-06" in ended.stdout
-        assert manifest(place)["run_id"] == name
-
-    return make_once("sealed-candidate", make) / "copy"
+def sealed() -> Path:
+    return with_a_sealed_candidate()
 
 
 LATE = "select settled_on::varchar, line_type from billing.bill_lines order by 1 desc limit 1"
@@ -104,17 +82,13 @@ def place(waiting: Path, tmp_path: Path) -> Path:
     return copy_of(waiting, tmp_path)
 
 
-def candidates(place: Path) -> list[str]:
-    return sorted(path.name for path in (place / "published" / "candidates").iterdir())
-
-
-def test_a_candidate_is_everything_but_sealed(place: Path) -> None:
-    assert manifest(place)["through"] == "2026-03-05"
-    status = last_run(place)
+def test_a_candidate_is_everything_but_sealed(waiting: Path) -> None:
+    assert manifest(waiting)["through"] == "2026-03-05"
+    status = last_run(waiting)
     assert (status["outcome"], status["sealed_through"]) == ("candidate", "2026-03-05")
-    [name] = candidates(place)
+    [name] = candidates(waiting)
     assert status["message"] == f"`callbill seal {name}` seals it"
-    folder = place / "published" / "candidates" / name
+    folder = waiting / "published" / "candidates" / name
     assert json.loads((folder / "manifest.json").read_text())["through"] == "2026-03-06"
     assert (folder / "site" / "index.html").exists()
 
@@ -158,45 +132,47 @@ def test_the_run_after_a_seal_goes_on_and_says_that_it_is_as_expected(
     assert query(place, LATE) == [("2026-03-07", "late_usage")]
 
 
-def test_a_warehouse_that_was_lost_after_a_seal_is_named_as_lost(
-    sealed: Path, tmp_path: Path
-) -> None:
-    place = copy_of(sealed, tmp_path)
-    lose_warehouse(place)
-    ended = run_job(place, "--through", "2026-03-07")
-    succeed(ended)
-    assert "The warehouse did not have what is sealed, and was made anew" in ended.stdout
-    assert "As expected" not in ended.stdout
-    assert "Settled 2026-03-07 to 2026-03-07." in ended.stdout
-    assert query(place, LATE) == [("2026-03-07", "late_usage")]
+@pytest.fixture(scope="module")
+def first_sealed(unsealed: Path) -> Path:
+    """The first candidate of all, sealed. What was said of it is in `said` beside the place. There
+    is no warehouse yet, and an archive in the candidate has to be there for that."""
+
+    def make(folder: Path) -> None:
+        place = copy_of(unsealed, folder)
+        [name] = candidates(place)
+        archive = folder / "archive"
+        (place / "landing" / ARCHIVE).rename(archive)
+        refused = callbill("seal", name, *places(place))
+        assert refused.returncode == 2
+        assert f"{ARCHIVE}/a-1.jsonl is no longer there" in refused.stderr
+        archive.rename(place / "landing" / ARCHIVE)
+        ended = callbill("seal", name, *places(place))
+        succeed(ended)
+        assert not (place / "warehouse.duckdb").exists()
+        (folder / "said").write_text(ended.stdout)
+
+    return make_once("first-candidate-sealed", make) / "copy"
 
 
 def test_the_first_candidate_of_all_is_asked_of_its_release_and_run_upon(
-    unsealed: Path, tmp_path: Path
+    first_sealed: Path, tmp_path: Path
 ) -> None:
-    """There is no warehouse yet when it is sealed. An archive in it has to be there for that, and
-    no longer when the next one is sealed."""
-    place = copy_of(unsealed, tmp_path)
-    [name] = candidates(place)
-    archive = tmp_path / "archive"
-    (place / "landing" / ARCHIVE).rename(archive)
-    refused = callbill("seal", name, *places(place))
-    assert refused.returncode == 2
-    assert f"{ARCHIVE}/a-1.jsonl is no longer there" in refused.stderr
-    archive.rename(place / "landing" / ARCHIVE)
-    succeed(callbill("seal", name, *places(place)))
-    assert not (place / "warehouse.duckdb").exists()
-    assert manifest(place)["through"] == "2026-03-02"
+    """What is archived has to be there for the candidate that loaded it, and no longer when the
+    next one is sealed."""
+    place = copy_of(first_sealed, tmp_path)
+    sealed = manifest(place)
+    assert sealed["through"] == "2026-03-02"
     found = query(place, "select count(*) from billing.calls where request_id = 'a-1'")
     assert found == [(1,)]
     runs = callbill("runs", *places(place))
     succeed(runs)
-    assert name in runs.stdout
+    assert sealed["run_id"] in runs.stdout
     rejects = callbill("rejects", *places(place))
     succeed(rejects)
     assert "arrived_on=2026-03-02/calls.jsonl" in rejects.stdout
     # Another on top, still without a warehouse.
     name = make_candidate(place, "2026-03-03")
+    archive = tmp_path / "archive"
     (place / "landing" / ARCHIVE).rename(archive)
     succeed(callbill("seal", name, *places(place)))
     archive.rename(place / "landing" / ARCHIVE)
@@ -234,13 +210,10 @@ def test_an_older_candidate_can_be_sealed_all_the_same(two: Path) -> None:
 
 
 def test_what_the_run_of_a_candidate_warned_of_is_said_when_it_is_sealed_and_stays(
-    unsealed: Path, tmp_path: Path
+    unsealed: Path, first_sealed: Path
 ) -> None:
-    place = copy_of(unsealed, tmp_path)
-    [name] = candidates(place)
-    before = last_run(place)
-    ended = callbill("seal", name, *places(place))
-    succeed(ended)
+    before = last_run(unsealed)
+    shown = (first_sealed.parent / "said").read_text()
     [left_out] = before["warnings"]
     assert "1 file(s) without a date are left out of history, call_logs/b.jsonl" in left_out
     for said in (
@@ -250,14 +223,14 @@ def test_what_the_run_of_a_candidate_warned_of_is_said_when_it_is_sealed_and_sta
         "1 line(s) were rejected",
         "warning: successful_calls_are_rated: ",
     ):
-        assert said in ended.stdout, ended.stdout
-    after = last_run(place)
+        assert said in shown
+    after = last_run(first_sealed)
     assert after["outcome"] == "published"
     assert after["sealed_through"] == "2026-03-02"
     of_the_seal = {"outcome", "message", "finished_at", "last_success_at", "sealed_through"}
     of_the_run = before.keys() - of_the_seal - {"step_seconds"}
     assert {key: after[key] for key in of_the_run} == {key: before[key] for key in of_the_run}
-    metrics = (place / "published/status/callbill.prom").read_text()
+    metrics = (first_sealed / "published/status/callbill.prom").read_text()
     for line in (
         "callbill_files_not_read 1.0",
         "callbill_files_waiting 1.0",
@@ -269,11 +242,8 @@ def test_what_the_run_of_a_candidate_warned_of_is_said_when_it_is_sealed_and_sta
     assert f'callbill_controls_failed{{severity="warning"}} {failed}.0' in metrics
 
 
-def test_a_seal_of_which_nothing_was_warned_says_nothing(place: Path) -> None:
-    [name] = candidates(place)
-    ended = callbill("seal", name, *places(place))
-    succeed(ended)
-    [line] = ended.stdout.splitlines()
+def test_a_seal_of_which_nothing_was_warned_says_nothing(sealed: Path) -> None:
+    [line] = (sealed.parent / "said").read_text().splitlines()
     assert line.startswith("Sealed through 2026-03-06")
 
 
@@ -463,16 +433,23 @@ def test_a_candidate_of_which_something_changed_is_not_sealed(
 
 
 def test_a_file_that_another_run_loaded_meanwhile_is_settled_later(place: Path) -> None:
-    """The warehouse has it with a floor that is sealed now, so it is made anew."""
+    """The warehouse has it with a floor that is sealed now, so it is moved away and made anew, as
+    one that was lost after a seal."""
     [name] = candidates(place)
     late = record("c-3", "2026-03-05T12:00:00+08:00")
     land(place, "2026-03-06", late, name="late.jsonl")
-    with unpublishable(place):
-        assert run_job(place, "--through", "2026-03-06").returncode == 1
+    killed = partial(die, "callbill.jobs.settling", "build_models", "before")
+    assert run_after(killed, place, "--through", "2026-03-06").returncode == -signal.SIGKILL
     ended = callbill("seal", name, *places(place))
     assert ended.returncode == 0, ended.stderr
     assert "The next run makes it anew" in ended.stdout
-    settle(place, "2026-03-07")
+    assert not (place / "warehouse.duckdb").exists()
+    ended = run_job(place, "--through", "2026-03-07")
+    succeed(ended)
+    assert "The warehouse did not have what is sealed, and was made anew" in ended.stdout
+    assert "As expected" not in ended.stdout
+    assert "Settled 2026-03-07 to 2026-03-07." in ended.stdout
+    assert query(place, LATE) == [("2026-03-07", "late_usage")]
     lines = "select calls from billing.bill_lines where settled_on = date '2026-03-07'"
     assert query(place, lines) == [(1,)]
     succeed(callbill("verify", *places(place)))

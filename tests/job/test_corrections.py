@@ -11,11 +11,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from callbill.base.errors import ControlFailedError
-from callbill.jobs import settling
 
 from tests.support.commands import callbill, run_after, run_job, succeed
-from tests.support.disturbed import die
+from tests.support.disturbed import block, die
 from tests.support.landing_files import csv_file, json_lines, parquet_file, record, write
 from tests.support.places import (
     copy_of,
@@ -23,7 +21,6 @@ from tests.support.places import (
     places,
     query,
     query_warehouse,
-    unpublishable,
 )
 from tests.support.project_copy import ProjectCopy
 from tests.support.shared import make_once
@@ -289,8 +286,9 @@ WITHDRAWN = (EARLY, DAY, LATE, LATE_CONTRACT, WRONG, CONTRACT, EVENTS, NEVER)
 
 @pytest.fixture(scope="module")
 def withdrawn() -> Path:
-    """Two nights that were blocked, after each of which files were withdrawn."""
-    return make_once("withdrawn", withdraw_after_blocked_nights) / "place"
+    """A night that was blocked and one that was killed, after each of which files were
+    withdrawn."""
+    return make_once("withdrawn", withdraw_after_nights) / "place"
 
 
 @pytest.fixture(scope="module")
@@ -299,20 +297,11 @@ def unnamed(withdrawn: Path) -> Path:
     return withdrawn.parent / "before"
 
 
-def block() -> None:
-    """Have a control fail."""
-
-    def fail(*_arguments: object, **_named: object) -> None:
-        raise ControlFailedError("blocked")
-
-    settling.write_release = fail  # type: ignore[assignment]
-
-
 def billed(place: Path) -> list[tuple]:
     return query(place, "select request_id from billing.calls order by all")
 
 
-def withdraw_after_blocked_nights(folder: Path) -> None:
+def withdraw_after_nights(folder: Path) -> None:
     place = folder / "place"
     landing = place / "landing"
 
@@ -353,8 +342,8 @@ def withdraw_after_blocked_nights(folder: Path) -> None:
     write(landing / CONTRACT, contract + b"\n")
     event = {"event_id": "x", "owner_uin": OWNER, "occurred_at": "2026-03-02T00:00:00+08:00"}
     write(landing / EVENTS, json_lines({**event, "event_type": "recharge", "amount": "9"}))
-    with unpublishable(place):
-        assert run_job(place, "--through", SECOND).returncode == 1
+    killed = partial(die, "callbill.jobs.settling", "build_models", "before")
+    assert run_after(killed, place, "--through", SECOND).returncode == -signal.SIGKILL
     withdraw(WRONG, CONTRACT, EVENTS)
     write(landing / f"call_logs/arrived_on={SECOND}/again.jsonl", json_lines(*wrong))
     write(landing / NEVER, json_lines(call("never", FIRST)))
@@ -392,27 +381,12 @@ def test_the_bill_without_what_was_withdrawn_verifies(withdrawn: Path) -> None:
     assert (ended.returncode, ended.stderr.count("difference")) == (0, 0), ended.stderr
 
 
-def test_what_was_withdrawn_stays_so_in_a_rebuild(withdrawn: Path, tmp_path: Path) -> None:
-    place = copy_of(withdrawn, tmp_path / "without")
-    for path in (WRONG, EVENTS):
-        (place / "landing" / path).unlink()
-    copy = rebuilt(place, tmp_path)
-    assert query_warehouse(copy, "select sum(calls) from billing.bill_lines") == [(3,)]
-
-
-def test_a_rebuild_remembers_what_no_release_names_yet(unnamed: Path, tmp_path: Path) -> None:
-    place = copy_of(unnamed, tmp_path)
-    assert reasons(place) == {EARLY: f"not ours: {EARLY}"}
-    assert callbill("rebuild", *places(place)).returncode == 0
-    assert run_job(place, "--through", SECOND).returncode == 0
-    assert query(place, "select sum(calls) from billing.bill_lines") == [(3,)]
-    assert reasons(place) == {path: f"not ours: {path}" for path in WITHDRAWN}
-
-
 @pytest.mark.parametrize("then", ["run", "rebuild"])
 def test_a_rebuild_that_is_killed_forgets_nothing(unnamed: Path, tmp_path: Path, then: str) -> None:
-    """Nor does it lose what it moved aside: the next command puts that back."""
+    """Nor does it lose what it moved aside: the next command puts that back. And what no release
+    names yet is remembered."""
     place = copy_of(unnamed, tmp_path)
+    assert reasons(place) == {EARLY: f"not ours: {EARLY}"}
     killed = partial(die, "callbill.jobs.rebuild", "settle_dates", "before")
     ended = callbill("rebuild", *places(place), before=killed)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
@@ -426,23 +400,21 @@ def test_a_rebuild_that_is_killed_forgets_nothing(unnamed: Path, tmp_path: Path,
 
 
 def test_what_was_withdrawn_stays_so_whatever_is_lost(withdrawn: Path, tmp_path: Path) -> None:
-    """The warehouse and the files, which come back under other names."""
-    place = copy_of(withdrawn, tmp_path)
-
-    def run_through(day: str) -> list[tuple]:
-        ended = run_job(place, "--through", f"2026-03-{day}")
-        assert ended.returncode == 0, ended.stderr
-        return query(place, "select settled_on, calls from billing.bill_lines order by all")
-
+    """The warehouse and the files, without which it is rebuilt; and which come back under other
+    names."""
+    place = copy_of(withdrawn, tmp_path / "without")
     logs = (EARLY, DAY, LATE, WRONG, NEVER)
     for path in logs:
         (place / "landing" / path).rename(tmp_path / Path(path).name)
-    (place / "warehouse.duckdb").unlink()
-    assert run_through("06") == [(FIRST, 1), (SECOND, 2)]
+    (place / "landing" / EVENTS).unlink()
+    place = rebuilt(place, tmp_path)
+    lines = "select settled_on, calls from billing.bill_lines order by all"
+    assert query_warehouse(place, lines) == [(FIRST, 1), (SECOND, 2)]
     for path in logs:
         name = Path(path).name
         (tmp_path / name).rename(place / "landing/call_logs" / name)
-    assert run_through("07") == [(FIRST, 1), (SECOND, 2)]
+    succeed(run_job(place, "--through", "2026-03-07"))
+    assert query(place, lines) == [(FIRST, 1), (SECOND, 2)]
     assert billed(place) == [("a",), ("b",), ("day",)]
     withdrawals = "select count(*) from ops.runs where outcome = 'quarantined'"
     assert query(place, withdrawals) == [(len(WITHDRAWN),)]

@@ -163,7 +163,6 @@ def test_an_unchanged_list_is_neither_read_nor_kept_again(back_and_forth: Path) 
 
 def test_deliveries_are_rebuilt_and_verified(back_and_forth: Path, tmp_path: Path) -> None:
     place = copy_of(back_and_forth, tmp_path)
-    succeed(callbill("verify", *places(place)))
     # One file is good for all deliveries of its content.
     for day in (5, 6):
         shutil.rmtree(place / f"landing/contracts/arrived_on=2026-03-{day:02d}")
@@ -214,6 +213,7 @@ def history() -> Path:
             ended = run_job(place, *through, *more)
             succeed(ended)
             (folder / name).write_text(ended.stdout)
+            assert (place / "published" / "current").exists() == (name != "dry")
 
     return make_once("history", make)
 
@@ -334,37 +334,22 @@ LEFT_OUT = (
 
 
 def test_history_that_was_copied_today_is_not_left_out_in_silence(
-    with_history: Path, first_runs: tuple[str, str, str], tmp_path: Path
+    first_runs: tuple[str, str, str],
 ) -> None:
+    """Through that date it is history as any other, see the page on a first set-up below."""
     dry, real, _again = first_runs
     for said in (dry, real):
         assert f"Warning: {LEFT_OUT}\n" in said
-    # Through that date it is history as any other.
-    name = "landing/call_logs/old/copied-later.jsonl"
-    first = tmp_path / "first"
-    write(first / name, (with_history / name).read_bytes())
-    shutil.copystat(with_history / name, first / name)
-    ended = run_job(first, "--through", "2026-04-06", "--dry-run")
-    succeed(ended)
-    assert "left out of history" not in ended.stdout
 
 
-def test_a_dry_run_shows_what_it_would_bill_and_reject(
-    back_and_forth: Path, tmp_path: Path
-) -> None:
-    place = copy_of(back_and_forth, tmp_path)
-    land_calls(place, 7)
-    bad = json_lines({"request_id": "r", "owner_uin": OWNER})
-    write(place / "landing/call_logs/arrived_on=2026-03-07/bad.jsonl", bad + b"x\n")
-    ended = run_job(place, "--through", "2026-03-07", "--dry-run")
-    succeed(ended)
-    rows = [line.split() for line in ended.stdout.splitlines()]
-    assert ["2026-03", "usage", "1", "10", "0.30000000"] in rows
-    bad_path = "call_logs/arrived_on=2026-03-07/bad.jsonl"
-    assert [bad_path, "1", "missing_called_at"] in rows
-    assert [bad_path, "2", "invalid_json"] in rows
-    assert "callbill rejects" not in ended.stdout
-    assert manifest(place)["through"] == "2026-03-06"
+def test_a_dry_run_shows_what_it_would_bill_and_reject(first_runs: tuple[str, str, str]) -> None:
+    dry, _real, _again = first_runs
+    rows = [line.split() for line in dry.splitlines()]
+    assert ["2026-03", "usage", "1", "3", "0.09000000"] in rows
+    rejected = [row[1:3] for row in rows if row[:1] == ["call_logs/old/bad.jsonl"]]
+    for line in (["1", "future_timestamp"], ["2", "invalid_owner_uin"]):
+        assert line in rejected
+    assert "callbill rejects" not in dry
 
 
 def test_a_key_that_is_nearly_one_is_asked_about(back_and_forth: Path) -> None:
@@ -436,7 +421,7 @@ def test_files_that_wait_are_named_with_their_date(tmp_path: Path) -> None:
     assert manifest(place)["through"] == "2026-03-05"
     settle(place, "2026-03-06", "--landing", place / "elsewhere", "--archived")
     assert "loaded_files_are_unchanged" in last_run(place)["controls_failed"]
-    settle(place, "2026-03-07", "--landing", place / "elsewhere")
+    settle(place, "2026-03-06", "--landing", place / "elsewhere")
 
 
 def test_the_page_on_a_first_set_up_gives_the_bills_that_it_shows(tmp_path: Path) -> None:
@@ -466,6 +451,9 @@ def test_the_page_on_a_first_set_up_gives_the_bills_that_it_shows(tmp_path: Path
         row = [month, *cells.split(" | ")]
         for command in commands[:2]:
             assert row in [line.split() for line in said[command].splitlines()], (command, row)
+    # The day on which the files were modified.
+    assert all("--through 2026-09-02" in command for command in commands[:2])
+    assert not any("left out of history" in said[command] for command in commands[:2])
     assert "0.90" in said[commands[3]]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from callbill.warehouse import plan as plans
 
-from tests.support.commands import callbill, run_job, succeed
+from tests.support.commands import callbill, succeed
 from tests.support.landing_files import json_lines, record, write
 from tests.support.places import (
     copy_of,
@@ -119,6 +119,7 @@ def land_first(place: Path) -> None:
         place, 1,
         f"{STATED},edition,flagship,2026-09-01", f"{GROWN},edition,standard,2026-01-01",
         f"{ONE},edition,standard,2026-09-01", f"{OTHER},edition,flagship,2026-09-01",
+        f"{SHOP},edition,flagship,2026-09-01", f"{OFFICE},edition,flagship,2026-09-09",
     )  # fmt: skip
     header = "owner_uin,attribute,value,effective_from\n"
     for name, said in (
@@ -230,39 +231,21 @@ def test_a_call_of_two_accounts_shows_the_component_of_the_account_that_it_shows
 def test_buckets_and_workers_give_the_same_bill_and_so_do_a_rebuild_and_the_second_computation(
     second: Path, project: ProjectCopy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CALLBILL_BUCKETS", "3")
+    monkeypatch.setenv("CALLBILL_BUCKETS", "2")
     land_first(tmp_path)
     settle(project, tmp_path, 2)
     add_rows(project, "component_actions", TRIAL)
     land_second(tmp_path)
-    workers = ("--workers", "2")
-    succeed(project.run_job(tmp_path, "--through", "2026-09-04", *workers))
+    succeed(project.run_job(tmp_path, "--through", "2026-09-04", "--workers", "2"))
     assert figures(tmp_path) == figures(second)
     sealed = manifest(tmp_path)["settlement_hashes"]
-    succeed(callbill("verify", *places(tmp_path), *workers, project=project.folder))
+    succeed(callbill("verify", *places(tmp_path), project=project.folder))
     monkeypatch.setenv("CALLBILL_BUCKETS", "1")
     succeed(callbill("rebuild", *places(tmp_path), project=project.folder))
     assert manifest(tmp_path)["settlement_hashes"] == sealed
 
 
 # --- by themselves ---
-
-
-def _with_a_claim_of_all() -> Path:
-    """Two accounts, and a claim of every call that asks for nothing, settled through the 2nd."""
-
-    def make(folder: Path) -> None:
-        project, place = with_page(folder / "project"), folder / "copy"
-        add_rows(project, "component_actions", "SearchPro,wsa_standard,,")
-        land_attributes(
-            place, 1, f"{SHOP},edition,flagship,2026-09-01", f"{OFFICE},edition,flagship,2026-09-09"
-        )
-        for day in (2, 3):
-            land(place, day, (f"{day}a", None), (f"{day}b", "flagship"), (f"{day}c", "standard"))
-            land(place, day, (f"{day}d", None), (f"{day}e", "standard"), owner=OFFICE)
-        settle(project, place, 2)
-
-    return make_once("editions-and-a-claim-of-all", make) / "copy"
 
 
 @pytest.mark.parametrize(
@@ -277,9 +260,12 @@ def _with_a_claim_of_all() -> Path:
     ],
 )
 def test_a_control_finds_the_price_of_another_edition(
-    old: str, new: str, project: ProjectCopy, tmp_path: Path
+    old: str, new: str, first: Path, project: ProjectCopy, tmp_path: Path
 ) -> None:
-    place = copy_of(_with_a_claim_of_all(), tmp_path)
+    """With a claim of every call that asks for nothing."""
+    place = copy_of(first, tmp_path)
+    land(place, 3, ("3a", None), ("3b", "flagship"), ("3c", "standard"))
+    land(place, 3, ("3d", None), ("3e", "standard"), owner=OFFICE)
     add_rows(project, "component_actions", "SearchPro,wsa_standard,,")
     project.edit("macros/claims.sql", old, new, is_sql=True)
     ended = project.run_job(place, "--through", "2026-09-03")
@@ -287,51 +273,69 @@ def test_a_control_finds_the_price_of_another_edition(
     assert "no_account_charged_beyond_its_records" in ended.stderr
 
 
-def test_a_charged_call_keeps_its_component(project: ProjectCopy, tmp_path: Path) -> None:
-    """Whatever becomes known of the account, and of an edition that was kept from night to night
-    while no claim asked for it."""
-    for seed, rows in (("component_actions", CLAIMS),):
-        path = project.folder / "seeds" / f"{seed}.csv"
+def _unasked() -> Path:
+    def make(folder: Path) -> None:
+        project, place = with_page(folder / "project"), folder / "first"
+        path = project.folder / "seeds" / "component_actions.csv"
         text = path.read_text()
-        for row in rows:
+        for row in CLAIMS:
             text = text.replace(f"{row}\n", "")
         path.write_text(text + "SearchPro,wsa_standard,,,\n")
-    # Delivered twice, so that a state is kept.
-    land(tmp_path, 2, ("f1", "flagship"), ("f1", "flagship"), ("a1", None), ("a1", None))
-    settle(project, tmp_path, 2)
+        # Delivered twice, so that a state is kept.
+        land(place, 2, ("f1", "flagship"), ("f1", "flagship"), ("a1", None), ("a1", None))
+        settle(project, place, 2)
+        place = shutil.copytree(place, folder / "second", symlinks=True)
+        add_rows(project, "component_actions", "SearchPro,wsa_flagship,,,edition=flagship")
+        land_attributes(place, 3, f"{SHOP},edition,flagship,2026-01-01")
+        land(place, 4, ("b1", None))
+        again = [
+            record(name, called_at="2026-09-01T10:00:00+08:00", owner_uin=SHOP, action="SearchPro",
+                   edition=edition)
+            for name, edition in (("f1", "flagship"), ("a1", None))
+        ]  # fmt: skip
+        path = place / "landing/call_logs/arrived_on=2026-09-04/again.jsonl"
+        write(path, json_lines(*again))
+        settle(project, place, 4)
+
+    return make_once("editions-unasked", make)
+
+
+@pytest.fixture(scope="module")
+def unasked() -> Path:
+    """Settled through the 2nd, by a catalogue that asks for no attributes."""
+    return _unasked() / "first"
+
+
+@pytest.fixture(scope="module")
+def asked_later() -> Path:
+    """Settled through the 4th, after a claim that asks for an edition was added. Its catalogue is
+    in `project` beside it."""
+    return _unasked() / "second"
+
+
+def test_a_charged_call_keeps_its_component(unasked: Path, asked_later: Path) -> None:
+    """Whatever becomes known of the account, and of an edition that was kept from night to night
+    while no claim asked for it."""
     has = "select distinct contains(action, 'edition=flagship')"
     kept = f"{has} from intermediate.int_calls_again"
-    assert sorted(query_warehouse(tmp_path, kept)) == [(False,), (True,)]
-    add_rows(project, "component_actions", "SearchPro,wsa_flagship,,,edition=flagship")
-    land_attributes(tmp_path, 3, f"{SHOP},edition,flagship,2026-01-01")
-    land(tmp_path, 4, ("b1", None))
-    again = [
-        record(name, called_at="2026-09-01T10:00:00+08:00", owner_uin=SHOP, action="SearchPro",
-               edition=edition)
-        for name, edition in (("f1", "flagship"), ("a1", None))
-    ]  # fmt: skip
-    path = tmp_path / "landing/call_logs/arrived_on=2026-09-04/again.jsonl"
-    write(path, json_lines(*again))
-    settle(project, tmp_path, 4)
-    assert query(tmp_path, LINES) == [
+    assert sorted(query_warehouse(unasked, kept)) == [(False,), (True,)]
+    assert query(asked_later, LINES) == [
         ("2026-09-02", SHOP, "wsa_standard", "usage", 2, Decimal("0.092")),
         ("2026-09-04", SHOP, "wsa_flagship", "usage", 1, Decimal("0.08")),
     ]
     dispositions = "select request_id, disposition from billing.calls order by settled_on, 1"
-    assert query(tmp_path, dispositions)[2:] == [
+    assert query(asked_later, dispositions)[2:] == [
         ("a1", "duplicate"), ("b1", "billed"), ("f1", "duplicate"),
     ]  # fmt: skip
-    succeed(callbill("verify", *places(tmp_path), project=project.folder))
+    project = asked_later.parent / "project"
+    succeed(callbill("verify", *places(asked_later), project=project))
 
 
-def test_a_catalogue_that_asks_for_no_attributes_joins_by_action_alone(tmp_path: Path) -> None:
-    place = tmp_path / "place"
-    land(place, 2, ("s1", "standard"))
-    succeed(run_job(place, "--through", "2026-09-02"))
-    [kept] = (place / "warehouse.duckdb.files" / "dbt" / "plans").iterdir()
+def test_a_catalogue_that_asks_for_no_attributes_joins_by_action_alone(unasked: Path) -> None:
+    [kept] = (unasked / "warehouse.duckdb.files" / "dbt" / "plans").iterdir()
     models = {model.name: model.sql for model in plans.from_json(kept.read_text()).models}
     reading = [name for name, sql in models.items() if "account_attributes" in sql]
     assert reading == ["stg_account_attributes"]
     assert "lambda" not in models["stg_call_logs"]
-    attributes = "select attributes from raw.call_logs"
-    assert query_warehouse(place, attributes) == [("edition=standard",)]
+    attributes = "select distinct attributes from raw.call_logs order by all"
+    assert query_warehouse(unasked, attributes) == [("edition=flagship",), (None,)]

@@ -7,7 +7,6 @@ import json
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,11 +21,18 @@ import duckdb
 import openpyxl
 import pytest
 import yaml
-from callbill.jobs.simulation import job
+from callbill.base.progress import Reporter
+from callbill.base.settings import load_settings
+from callbill.cli.show.simulation import write_comparison
+from callbill.jobs.simulation.books import why_not_readable
+from callbill.jobs.simulation.job import simulated
+from callbill.jobs.simulation.what_if import WhatIf
+from callbill.release.release import Published
 
 from tests.bill.reference import landing, worlds
 from tests.bill.reference.inputs import Settings
 from tests.bill.reference.model import Tables, tables
+from tests.support.candidates import with_a_sealed_candidate
 from tests.support.commands import callbill, run_job, settle, succeed
 from tests.support.places import (
     copy_of,
@@ -38,10 +44,15 @@ from tests.support.places import (
 )
 from tests.support.project import PROJECT, SAMPLE
 from tests.support.project_copy import ProjectCopy
-from tests.support.releases_of_0_6_0 import unpack
+from tests.support.releases_of_0_6_0 import (
+    place_of_0_1_0,
+    place_of_0_6_0,
+    settled_by_todays_rules,
+)
 from tests.support.shared import make_once
 from tests.support.site import facts_of
 from tests.support.story import OWNER, land, land_story, record, settled_by_night
+from tests.support.temporary_folder import watch_temporary_folder
 from tests.support.worlds import (
     FEW,
     MANY,
@@ -70,6 +81,13 @@ def answer(place: Path, folder: Path, *arguments: object) -> dict[str, Any]:
     ended = simulate(place, *arguments, "--format=json", f"--output={output}")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     content: dict[str, Any] = json.loads(output.read_text())
+    return content
+
+
+def answered_once(name: str, place: Path, *arguments: object) -> dict[str, Any]:
+    """The same, asked once for several tests."""
+    folder = make_once(name, lambda folder: answer(place, folder, *arguments))
+    content: dict[str, Any] = json.loads((folder / "answer.json").read_text())
     return content
 
 
@@ -162,7 +180,9 @@ def test_generated_worlds_come_out_as_they_are_in_the_books(
 ) -> None:
     place = PLACES[name](size)
     if what == "lines":
-        check_gives_the_books(place, answer(place, tmp_path / "said"))
+        said = answer(place, tmp_path / "said")
+        assert said["asked"] == ["nothing is otherwise than in the books"]
+        check_gives_the_books(place, said)
         return
     unused = catalogue_with_an_unused_claim(place, tmp_path / "catalogue")
     said = answer(place, tmp_path / "said", f"--catalogue={unused}")
@@ -170,27 +190,30 @@ def test_generated_worlds_come_out_as_they_are_in_the_books(
     check_gives_the_books(place, said)
 
 
-def test_the_sample_comes_out_as_it_is_in_the_books(sample_place: Path, tmp_path: Path) -> None:
+def of_the_sample(place: Path) -> dict[str, Any]:
     """With the catalogue that it was billed by, which was not the shipped one."""
-    said = answer(sample_place, tmp_path / "1", f"--catalogue={SAMPLE / 'catalogue'}")
+    return answered_once("simulated-sample", place, f"--catalogue={SAMPLE / 'catalogue'}")
+
+
+def test_the_sample_comes_out_as_it_is_in_the_books(sample_place: Path, tmp_path: Path) -> None:
+    said = of_the_sample(sample_place)
     assert said["asked"] == ["nothing is otherwise than in the books"]
     check_gives_the_books(sample_place, said)
     unused = catalogue_with_an_unused_claim(sample_place, tmp_path / "catalogue")
-    said = answer(sample_place, tmp_path / "2", f"--catalogue={unused}")
+    said = answer(sample_place, tmp_path, f"--catalogue={unused}")
     check_gives_the_books(sample_place, said)
 
 
 @pytest.mark.parametrize("name", [pytest.param("clean", marks=_CAMPAIGN), "dirty"])
 def test_places_of_0_6_0_come_out_as_they_are(name: str, tmp_path: Path) -> None:
     """Before a run of today, when the landing folder has to be read again, and after one."""
-    place = unpack(f"callbill-0.6.0-{name}.tar.zst", tmp_path)
+    place = place_of_0_6_0(name)
     said = answer(place, tmp_path / "before")
     assert said["notes"] == [
         "The warehouse was written by an older callbill: the landing folder was read again."
     ]
     check_gives_the_books(place, said)
-    shutil.copytree(place / "next-night" / "landing", place / "landing", dirs_exist_ok=True)
-    settle(place, "2026-09-07")
+    place = settled_by_todays_rules(name)
     check_gives_the_books(place, answer(place, tmp_path / "after"))
     unused = catalogue_with_an_unused_claim(place, tmp_path / "catalogue")
     check_gives_the_books(place, answer(place, tmp_path / "calls", f"--catalogue={unused}"))
@@ -198,7 +221,7 @@ def test_places_of_0_6_0_come_out_as_they_are(name: str, tmp_path: Path) -> None
 
 def test_a_place_of_0_1_0_comes_out_as_it_is(tmp_path: Path) -> None:
     """Its release does not have the catalogue that it was made with: that of today is taken."""
-    place = unpack("callbill-0.1.0.tar.zst", tmp_path)
+    place = place_of_0_1_0()
     said = answer(place, tmp_path / "answer")
     assert said["notes"] == [
         "The warehouse was written by an older callbill: the landing folder was read again."
@@ -206,17 +229,28 @@ def test_a_place_of_0_1_0_comes_out_as_it_is(tmp_path: Path) -> None:
     check_gives_the_books(place, said)
 
 
-def test_calls_in_several_buckets_come_out_as_they_are(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CALLBILL_BUCKETS", "3")
-    place = tmp_path / "place"
-    land_story(place)
-    settle(place, "2026-03-06")
-    monkeypatch.delenv("CALLBILL_BUCKETS")
-    check_gives_the_books(place, answer(place, tmp_path / "1"))
-    unused = catalogue_with_an_unused_claim(place, tmp_path / "catalogue")
-    check_gives_the_books(place, answer(place, tmp_path / "2", f"--catalogue={unused}"))
+@pytest.mark.parametrize("what", ["lines", "calls"])
+def test_calls_in_several_buckets_and_what_is_not_sealed(what: str, tmp_path: Path) -> None:
+    """The first come out as they are, and the last does not count: a run that failed has loaded
+    files and built bills that are not published."""
+
+    def make(place: Path) -> None:
+        land_story(place)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("CALLBILL_BUCKETS", "2")
+            settle(place, "2026-03-06")
+        given(place / "landing/contracts", f"{OWNER},{COMPONENT},2026-03-01,,0.5,",
+              arrived_on="2026-03-07")  # fmt: skip
+        land(place, "2026-03-07", record("s-9", "2026-03-06T10:00:00+08:00"))
+        with unpublishable(place):
+            assert run_job(place, "--through", "2026-03-07").returncode == 1
+        charges = "select count(*) from intermediate.int_charges where settled_on = '2026-03-07'"
+        assert query_warehouse(place, charges) == [(1,)]
+
+    place, asked = make_once("simulated-buckets", make), []
+    if what == "calls":
+        asked = [f"--catalogue={catalogue_with_an_unused_claim(place, tmp_path / 'catalogue')}"]
+    check_gives_the_books(place, answer(place, tmp_path / "said", *asked))
 
 
 # --- other terms give what a run by them gives ---
@@ -248,6 +282,8 @@ def check_gives(said: dict[str, Any], expected: Tables) -> None:
         assert deducted.pop(key) == bill.deducted_amount, key
     # Bills of the books that would not have been.
     assert not any(deducted.values())
+    # Else it would show less than it seems to.
+    assert any(line["comparison"] != "same" for line in said["lines"])
 
 
 def _number(value: object) -> Decimal | None:
@@ -258,15 +294,13 @@ def test_other_vars_give_what_runs_by_them_give(tmp_path: Path) -> None:
     """Of the files that were settled by the vars that ship."""
     others = Settings(deduction_rounding="down", max_usage_age_days=3, dedup_horizon_days=31)
     world = settled_worlds()
-    expected = tables(replace(world, settings=others))
-    assert expected.bill_lines != tables(world).bill_lines
     said = answer(
         worlds_place(),
         tmp_path,
         *("--var", "deduction_rounding=down", "--var", "max_usage_age_days=3"),
         *("--var", "dedup_horizon_days=31"),
     )
-    check_gives(said, expected)
+    check_gives(said, tables(replace(world, settings=others)))
 
 
 def test_another_catalogue_gives_what_runs_with_it_give(tmp_path: Path) -> None:
@@ -282,12 +316,10 @@ def test_another_catalogue_gives_what_runs_with_it_give(tmp_path: Path) -> None:
         for one in world.seeds.components
     ]
     others = replace(world.seeds, list_prices=tuple(prices), components=tuple(components))
-    expected = tables(replace(world, seeds=others))
-    assert expected.bill_lines != tables(world).bill_lines
     landing.write_seeds(tmp_path, others)
     place = place_under_other_vars("rounding down")
     said = answer(place, tmp_path, f"--catalogue={tmp_path}")
-    check_gives(said, expected)
+    check_gives(said, tables(replace(world, seeds=others)))
 
 
 # --- worked by hand: the story ---
@@ -304,12 +336,6 @@ def test_the_story_is_billed_as_told(story: Path) -> None:
         " from billing.monthly_bills"
     )  # fmt: skip
     assert bill == [(4, "0.20520000", "0.21")]
-
-
-def test_nothing_asked_gives_the_books(story: Path, tmp_path: Path) -> None:
-    said = answer(story, tmp_path)
-    assert said["asked"] == ["nothing is otherwise than in the books"]
-    check_gives_the_books(story, said)
 
 
 def given(folder: Path, *rows: str, arrived_on: str | None = None) -> Path:
@@ -398,7 +424,7 @@ def test_a_contract_counts_from_the_first_settlement_unless_its_file_says_otherw
 ) -> None:
     """It stands instead of the books' version of the same contract: nothing is re-rated."""
     row = f"{OWNER},{COMPONENT},2026-03-01,,,30"
-    said = answer(story, tmp_path / "1", "--contracts", given(tmp_path, row))
+    said = json.loads((with_rejected_lines(story) / "answer.json").read_text())
     assert bill_of(said) == ("0.12000000", "0.12")
     assert "rerating" not in {
         line["line_type"] for line in said["lines"] if line["simulated_calls"]
@@ -428,8 +454,21 @@ def test_a_contract_counts_from_the_first_settlement_unless_its_file_says_otherw
     assert bill_of(answer(story, tmp_path / "3", *arguments))[0] == "0.12000000"
 
 
-def test_without_the_contracts_of_the_books(story: Path, tmp_path: Path) -> None:
-    said = answer(story, tmp_path, "--replace-contracts")
+def without_contracts(story: Path) -> Path:
+    """A folder with what a simulation without them says, and its page."""
+
+    def make(folder: Path) -> None:
+        site = f"--site={folder / 'what-if'}"
+        output = f"--output={folder / 'answer.json'}"
+        ended = simulate(story, "--replace-contracts", "--format=json", output, site)
+        succeed(ended)
+        (folder / "said").write_text(ended.stdout)
+
+    return make_once("simulated-without-contracts", make)
+
+
+def test_without_the_contracts_of_the_books(story: Path) -> None:
+    said = json.loads((without_contracts(story) / "answer.json").read_text())
     assert bill_of(said) == ("0.24000000", "0.24")
     assert said["asked"] == ["without the contracts of the books"]
     only_there = [line for line in said["lines"] if line["comparison"] == "only_in_books"]
@@ -496,56 +535,35 @@ def bytes_of(place: Path) -> dict[str, tuple[object, ...]]:
 
 
 def test_nothing_of_the_books_is_touched(story: Path, tmp_path: Path) -> None:
+    """And the folder that a simulation works in is removed, whatever comes of it. With the
+    warehouse, files that were moved away are not needed."""
     place = copy_of(story, tmp_path)
+    shutil.rmtree(place / "landing" / "call_logs" / "arrived_on=2026-03-03")
     unused = catalogue_with_an_unused_claim(place, tmp_path / "catalogue")
     contract = given(tmp_path, f"{OWNER},{COMPONENT},2026-03-01,,,30")
     before = bytes_of(place)
     assert len(before) > 50
-    answer(place, tmp_path / "1", "--var", "deduction_rounding=down", "--contracts", contract)
-    answer(place, tmp_path / "2", f"--catalogue={unused}", f"--site={tmp_path / 'site'}")
-    assert simulate(place, "--contracts", tmp_path / "none.csv").returncode == 2
-    assert simulate(place, "--from-month=2027-01").returncode == 2
-    assert bytes_of(place) == before
-
-
-def watch_temporary_folder(folder: Path, seen: Path) -> None:
-    """Have temporary files in a folder, and note what a simulation makes there. A warm process
-    remembers where they went before."""
-    folder.mkdir(exist_ok=True)
-    tempfile.tempdir = str(folder)
-    compare = job.compare
-
-    def compare_and_note(*arguments: Any, **named: Any) -> Any:
-        seen.write_text("".join(path.name for path in folder.iterdir()))
-        return compare(*arguments, **named)
-
-    job.compare = compare_and_note
-
-
-def test_the_folder_that_it_works_in_is_removed(story: Path, tmp_path: Path) -> None:
-    for arguments, code in ((["--var=deduction_rounding=down"], 0), (["--owner=1"], 2)):
-        seen = tmp_path / f"seen-{code}"
-        before = partial(watch_temporary_folder, tmp_path / "temporary", seen)
-        ended = callbill("simulate", *places(story), *arguments, before=before)
-        assert ended.returncode == code, ended.stderr
+    temporary = tmp_path / "temporary"
+    for number, (arguments, error) in enumerate(
+        (
+            (["--var=deduction_rounding=down", f"--contracts={contract}"], None),
+            ([f"--catalogue={unused}", f"--site={tmp_path / 'site'}"], None),
+            (["--owner=1"], "no bill of account 1 is sealed"),
+            (
+                ["--from-month=2026-05"],
+                "there is no bill from 2026-05: those that are sealed are of 2026-03 to 2026-03",
+            ),
+        )
+    ):
+        seen = tmp_path / f"seen-{number}"
+        watch = partial(watch_temporary_folder, temporary, seen)
+        ended = callbill("simulate", *places(place), *arguments, before=watch)
+        assert ended.returncode == (2 if error else 0), ended.stderr
+        assert (error or "") in ended.stderr
         assert seen.read_text().startswith("callbill-simulate-")
-        assert list((tmp_path / "temporary").iterdir()) == []
-
-
-def test_what_is_not_sealed_does_not_count(story: Path, tmp_path: Path) -> None:
-    """A run that failed has loaded files and built bills that are not published."""
-    place = copy_of(story, tmp_path)
-    folder = place / "landing/contracts/arrived_on=2026-03-07"
-    folder.mkdir(parents=True)
-    (folder / "next.csv").write_text(TERMS + f"{OWNER},{COMPONENT},2026-03-01,,0.5,\n")
-    land(place, "2026-03-07", record("s-9", "2026-03-06T10:00:00+08:00"))
-    with unpublishable(place):
-        assert run_job(place, "--through", "2026-03-07").returncode == 1
-    charges = "select count(*) from intermediate.int_charges where settled_on = '2026-03-07'"
-    assert query_warehouse(place, charges) == [(1,)]
-    check_gives_the_books(place, answer(place, tmp_path / "1"))
-    unused = catalogue_with_an_unused_claim(place, tmp_path / "catalogue")
-    check_gives_the_books(place, answer(place, tmp_path / "2", f"--catalogue={unused}"))
+        assert list(temporary.iterdir()) == []
+    assert simulate(place, "--contracts", tmp_path / "none.csv").returncode == 2
+    assert bytes_of(place) == before
 
 
 @contextmanager
@@ -569,7 +587,7 @@ def in_use(place: Path) -> Iterator[None]:
 def test_a_run_at_work_does_not_matter(story: Path, tmp_path: Path) -> None:
     place = copy_of(story, tmp_path)
     with in_use(place):
-        said = answer(place, tmp_path / "1")
+        said = answer(place, tmp_path / "said")
         assert said["notes"] == [
             "The warehouse is in use by a run: the landing folder was read again."
         ]
@@ -579,29 +597,24 @@ def test_a_run_at_work_does_not_matter(story: Path, tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert "the warehouse is in use by a run, and without it: 1 file(s)" in ended.stderr
     assert "arrived_on=2026-03-03/calls.jsonl among them" in ended.stderr
-    # With the warehouse, files that were moved away are not needed.
-    check_gives_the_books(place, answer(place, tmp_path / "2"))
 
 
-def test_a_warehouse_that_is_no_use_does_not_matter(story: Path, tmp_path: Path) -> None:
+def test_a_warehouse_that_is_no_use_does_not_matter(tmp_path: Path) -> None:
     """One that lacks the dates of a sealed candidate, a damaged one, a lost one."""
-    place = copy_of(story, tmp_path)
-    land(place, "2026-03-07", record("s-9", "2026-03-06T10:00:00+08:00"))
-    succeed(run_job(place, "--through", "2026-03-07", "--candidate"))
-    [candidate] = (place / "published" / "candidates").iterdir()
-    succeed(callbill("seal", *places(place), candidate.name))
-    said = answer(place, tmp_path / "behind")
-    assert said["notes"] == [
+    place = copy_of(with_a_sealed_candidate(), tmp_path)
+    release = Published(place / "published").require_current("")
+    behind = why_not_readable(place / "warehouse.duckdb", release.manifest)
+    assert behind is not None
+    assert behind.english == (
         "The warehouse is behind the release: the landing folder was read again."
-    ]
-    check_gives_the_books(place, said)
+    )
     with (place / "warehouse.duckdb").open("r+b") as stream:
         stream.write(b"damaged " * 4000)
     said = answer(place, tmp_path / "damaged")
     assert said["notes"] == ["The warehouse is damaged: the landing folder was read again."]
     check_gives_the_books(place, said)
     lose_warehouse(place)
-    said = answer(place, tmp_path / "1")
+    said = answer(place, tmp_path / "lost")
     assert said["notes"] == ["The warehouse is not there: the landing folder was read again."]
     check_gives_the_books(place, said)
     assert not (place / "warehouse.duckdb").exists()
@@ -621,9 +634,6 @@ def test_a_place_without_a_release_has_nothing_to_simulate(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--from-month=2026-05"], "there is no bill from 2026-05: those that are sealed are of"
-         " 2026-03 to 2026-03"),
-        (["--owner=1"], "no bill of account 1 is sealed"),
         (["--from-month=2026-04", "--to-month=2026-03"], "--from-month lies after --to-month"),
         (["--var=rounding=down"], "the nearest one is deduction_rounding"),
         (["--var=deduction_rounding"], "--var takes NAME=VALUE"),
@@ -657,17 +667,29 @@ def test_a_row_of_the_catalogue_that_is_not_valid_is_named(story: Path, tmp_path
     assert "dearer/list_prices.csv, line 2, column list_price: sixty is not a price" in ended.stderr
 
 
+def with_rejected_lines(story: Path) -> Path:
+    """A folder with what a simulation says by contracts of which one line is right, and how it
+    ended."""
+
+    def make(folder: Path) -> None:
+        file = given(
+            folder,
+            f"{OWNER},{COMPONENT},2026-03-01,,,30",
+            f"{OWNER},{COMPONENT},2026-03-02,,1.5,",
+            f"100000000099,{COMPONENT},2026-03-02,,0.5,",
+            f"{OWNER},no_such_component,2026-03-02,,0.5,",
+        )
+        output = f"--output={folder / 'answer.json'}"
+        ended = simulate(story, "--contracts", file, "--format=json", output)
+        for name in ("returncode", "stdout", "stderr"):
+            (folder / name).write_text(str(getattr(ended, name)))
+
+    return make_once("simulated-with-rejected-lines", make)
+
+
 def test_rejected_lines_are_shown_and_end_with_1(story: Path, tmp_path: Path) -> None:
-    file = given(
-        tmp_path,
-        f"{OWNER},{COMPONENT},2026-03-01,,,30",
-        f"{OWNER},{COMPONENT},2026-03-02,,1.5,",
-        f"100000000099,{COMPONENT},2026-03-02,,0.5,",
-        f"{OWNER},no_such_component,2026-03-02,,0.5,",
-    )
-    output = tmp_path / "answer.json"
-    ended = simulate(story, "--contracts", file, "--format=json", f"--output={output}")
-    said = json.loads(output.read_text())
+    folder = with_rejected_lines(story)
+    said = json.loads((folder / "answer.json").read_text())
     assert bill_of(said) == ("0.12000000", "0.12")
     [reject] = said["rejected_lines"]
     assert (reject["line"], reject["reason"]) == (3, "invalid_discount")
@@ -675,13 +697,16 @@ def test_rejected_lines_are_shown_and_end_with_1(story: Path, tmp_path: Path) ->
         "contracts: account 100000000099 has no calls, its lines change nothing.",
         "contracts: the catalogue has no component no_such_component, its lines change nothing.",
     ]
-    assert ended.returncode == 1
-    assert f"Rejected: {file}, line 3: invalid_discount" in ended.stdout
-    assert "1 line(s) of the given files were rejected" in ended.stderr
+    assert (folder / "returncode").read_text() == "1"
+    shown = f"Rejected: {folder / 'given.csv'}, line 3: invalid_discount"
+    assert shown in (folder / "stdout").read_text()
+    error = (folder / "stderr").read_text()
+    assert "1 line(s) of the given files were rejected" in error
     none = given(tmp_path / "none", f"{OWNER},{COMPONENT},2026-03-01,,7,")
+    sentence = "has no line that can be read: line 2 is rejected (invalid_discount)"
     ended = simulate(story, "--contracts", none)
     assert ended.returncode == 2
-    assert "has no line that can be read: line 2 is rejected (invalid_discount)" in ended.stderr
+    assert sentence in ended.stderr
 
 
 def test_nothing_is_written_among_the_books(story: Path, tmp_path: Path) -> None:
@@ -706,16 +731,15 @@ def test_nothing_is_written_among_the_books(story: Path, tmp_path: Path) -> None
 
 
 def test_months_and_accounts_can_be_chosen(sample_place: Path, tmp_path: Path) -> None:
-    arguments = ("--var", "deduction_rounding=down")
-    said = answer(sample_place, tmp_path, *arguments)
+    said = of_the_sample(sample_place)
     assert {month["bill_month"][:7] for month in said["months"]} == {
         "2026-08",
         "2026-09",
         "2026-10",
     }
     some = answer(
-        sample_place, tmp_path, *arguments, "--from-month=2026-08", "--to-month=2026-09",
-        "--owner=100000000002",
+        sample_place, tmp_path, f"--catalogue={SAMPLE / 'catalogue'}", "--from-month=2026-08",
+        "--to-month=2026-09", "--owner=100000000002",
     )  # fmt: skip
     assert [(bill["bill_month"][:7], bill["owner_uin"]) for bill in some["bills"]] == [
         ("2026-08", "100000000002"),
@@ -726,13 +750,19 @@ def test_months_and_accounts_can_be_chosen(sample_place: Path, tmp_path: Path) -
 
 
 def test_every_format_says_the_same(story: Path, tmp_path: Path) -> None:
-    arguments = ("--replace-contracts", "--var", "deduction_rounding=down")
-    said = answer(story, tmp_path, *arguments)
-    shown = {}
-    for form in ("csv", "parquet", "xlsx"):
-        ended = simulate(story, *arguments, "--format", form, f"--output={tmp_path / 'w'}.{form}")
-        succeed(ended)
-        shown[form] = ended.stdout
+    """As JSON of the command does, and one simulation is written in the other formats."""
+    said = json.loads((without_contracts(story) / "answer.json").read_text())
+    settings = load_settings(
+        landing=story / "landing",
+        warehouse=story / "warehouse.duckdb",
+        published=story / "published",
+    )
+    what_if = WhatIf(replace_contracts=True)
+    with simulated(settings, what_if, Reporter(json_logs=False)) as simulation:
+        written = {
+            form: write_comparison(simulation, form, tmp_path / f"w.{form}")
+            for form in ("csv", "parquet", "xlsx")
+        }
     with (tmp_path / "w-lines.csv").open(encoding="utf-8-sig", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert rows == [
@@ -748,14 +778,14 @@ def test_every_format_says_the_same(story: Path, tmp_path: Path) -> None:
     book = openpyxl.load_workbook(tmp_path / "w.xlsx")
     assert book.sheetnames == ["bills", "lines"]
     assert book["lines"].max_row == len(said["lines"]) + 1
-    assert f"{tmp_path / 'w-lines.csv'}\n" in shown["csv"]
+    assert written["csv"] == [tmp_path / "w.csv", tmp_path / "w-lines.csv"]
 
 
-def test_the_page_has_the_figures_and_both_languages(story: Path, tmp_path: Path) -> None:
-    site = tmp_path / "what-if"
-    ended = simulate(story, "--replace-contracts", f"--site={site}")
-    succeed(ended)
-    assert ended.stdout.endswith(f"{site / 'index.html'}\n")
+def test_the_page_has_the_figures_and_both_languages(story: Path) -> None:
+    folder = without_contracts(story)
+    site = folder / "what-if"
+    written = f"{folder / 'answer.json'}\n{site / 'index.html'}\n"
+    assert (folder / "said").read_text().endswith(written)
     facts = facts_of(site / "index.html")
     [bill] = facts["tables"]["bills"]
     assert (bill["deducted_amount"], bill["simulated_deducted_amount"]) == ("0.21", "0.24")

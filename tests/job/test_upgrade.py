@@ -19,13 +19,13 @@ from tests.support.landing_files import json_lines, record, write
 from tests.support.parsed import lend_no_docs
 from tests.support.places import copy_of, manifest, places, query, query_warehouse
 from tests.support.project_copy import ProjectCopy
-from tests.support.releases_of_0_6_0 import unpack
+from tests.support.releases_of_0_6_0 import place_of_0_1_0
 from tests.support.shared import make_once
 
 
 @pytest.fixture(scope="module")
 def old() -> Path:
-    return make_once("callbill-0.1.0", partial(unpack, "callbill-0.1.0.tar.zst"))
+    return place_of_0_1_0()
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,9 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from callbill.base.errors import ControlFailedError
+from callbill.jobs import settling
+
 from tests.support.commands import run_job
 from tests.support.landing_files import csv_file, json_lines, record, write
 from tests.support.places import figures
@@ -61,6 +64,15 @@ def die(module: str, name: str, moment: Literal["before", "after"]) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     setattr(home, name, dying)
+
+
+def block() -> None:
+    """Have a control fail."""
+
+    def fail(*_arguments: object, **_named: object) -> None:
+        raise ControlFailedError("blocked")
+
+    settling.write_release = fail  # type: ignore[assignment]
 
 
 def land(place: Path, days: int, files: int = 0) -> None:

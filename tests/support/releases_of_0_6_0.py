@@ -47,15 +47,20 @@ def land_next_night(place: Path) -> None:
     shutil.copytree(place / "next-night" / "landing", place / "landing", dirs_exist_ok=True)
 
 
-def settled_by_todays_rules() -> Path:
-    """The dirty place one night later, by today's rules; nobody changes it."""
+def place_of_0_1_0() -> Path:
+    """A place as 0.1.0 left it, which nobody changes."""
+    return make_once("callbill-0.1.0", partial(unpack, "callbill-0.1.0.tar.zst"))
+
+
+def settled_by_todays_rules(name: str = "dirty") -> Path:
+    """A place one night later, by today's rules; nobody changes it."""
 
     def make(folder: Path) -> None:
-        place = copy_of(place_of_0_6_0("dirty"), folder)
+        place = copy_of(place_of_0_6_0(name), folder)
         land_next_night(place)
         settle(place, "2026-09-04")
 
-    return make_once("dirty-by-todays-rules", make) / "copy"
+    return make_once(f"{name}-by-todays-rules", make) / "copy"
 
 
 def read(path: Path) -> dict[str, Any]:
