@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -58,9 +59,14 @@ def modules() -> dict[str, Path]:
     }
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imports_of(path: Path, *, at_import: bool = False) -> Iterator[str]:
     """The modules of the package that a module imports, anywhere or at its top level only."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     for node in tree.body if at_import else ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("callbill"):
             for alias in node.names:
