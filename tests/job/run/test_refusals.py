@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -19,8 +19,7 @@ import duckdb
 import pytest
 
 from tests.support.commands import callbill, run_after, run_job
-from tests.support.places import copy_of, manifest, query
-from tests.support.project_copy import ProjectCopy
+from tests.support.places import copy_of, manifest
 from tests.support.story import (
     READER,
     land_story,
@@ -284,38 +283,3 @@ def test_another_figure_changing_var_is_refused_once_something_is_sealed(
     ended = run_job(place, "--through", "2026-03-07", "--vars", "{deduction_rounding: down}")
     assert ended.returncode == 2
     assert "deduction_rounding" in ended.stderr
-
-
-def test_a_price_that_is_edited_is_refused_and_one_that_is_added_counts_from_now_on(
-    nightly: Path, tmp_path: Path
-) -> None:
-    place = copy_of(nightly, tmp_path)
-    project = ProjectCopy.in_folder(tmp_path / "project")
-    seed = project.folder / "seeds" / "list_prices.csv"
-    prices = seed.read_text()
-
-    def run() -> subprocess.CompletedProcess[str]:
-        return project.run_job(place, "--through", "2026-03-07")
-
-    # An edited row is a row taken away and another added.
-    seed.write_text(prices.replace("60.00000000", "61.00000000"))
-    ended = run()
-    assert ended.returncode == 2
-    assert "list_prices.csv" in ended.stderr
-    # Known from a sealed date on, which counts from now on: a re-rating of what was used since, on
-    # the new date only.
-    seed.write_text(prices + "wimgs_search_by_text,2026-03-02,2026-03-05,70\n")
-    ended = run()
-    assert ended.returncode == 0, ended.stderr
-    lines = query(
-        place,
-        "select usage_date, calls, list_price::varchar, contract_price::varchar"
-        " from billing.bill_lines where settled_on = date '2026-03-07' order by all",
-    )
-    d = date.fromisoformat
-    assert lines == [
-        (d("2026-03-02"), -1, "60.00000000", "51.30000000"),
-        (d("2026-03-02"), 1, "70.00000000", "59.85000000"),
-        (d("2026-03-03"), -1, "60.00000000", "51.30000000"),
-        (d("2026-03-03"), 1, "70.00000000", "59.85000000"),
-    ]
