@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from callbill.base.hidden import hide
 
 from tests.support.commands import settle
 from tests.support.memory import keep_files_in_memory
@@ -16,6 +17,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """The processes that run tests share the folder of the one that starts them."""
     if config.getoption("markexpr") != "long":  # campaigns have more data than memory
         keep_files_in_memory()
+    hide("pandas")  # as commands do: DuckDB would import it
     shared_folder()
 
 

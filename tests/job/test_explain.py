@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import redirect_stdout
 from decimal import ROUND_HALF_UP, Decimal
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from callbill.cli.show.explanation import Facts, show_as_json, show_explained_request
+from callbill.queries.explain import explain_line, explain_request
 
 from tests.support.commands import callbill, run_job
 from tests.support.landing_files import json_lines, record, write
-from tests.support.places import copy_of, places, query, unpublishable
+from tests.support.places import copy_of, places, query, settings_of, unpublishable
 
 FEN_MILLIONTH = Decimal("0.00000001")
 
@@ -21,6 +26,13 @@ def explained(place: Path, *what: str) -> dict[str, Any]:
     assert ended.returncode == 0, ended.stderr
     facts: dict[str, Any] = json.loads(ended.stdout)
     return facts
+
+
+def shown(show: Callable[[Facts], None], found: Facts) -> str:
+    """What the command prints of what it finds."""
+    with redirect_stdout(StringIO()) as printed:
+        show(found)
+    return printed.getvalue()
 
 
 def rounded(amount: Decimal) -> Decimal:
@@ -38,9 +50,9 @@ LINES = """
 
 def test_a_line_can_be_computed_again_from_what_is_shown(sample_place: Path) -> None:
     lines = query(sample_place, LINES)
-    kinds = set()
+    settings, kinds = settings_of(sample_place), set()
     for (line_id,) in lines:
-        facts = explained(sample_place, line_id)
+        facts = json.loads(shown(show_as_json, explain_line(settings, line_id, limit=None)))
         line, price, calls = facts["line"], facts["price"], facts["calls"]
         kinds.add((line["line_type"], line["calls"] > 0))
         list_price = Decimal(price["list_price"]["list_price"])
@@ -136,15 +148,15 @@ def test_a_call_is_followed_to_its_lines_or_to_why_not(
         f" where disposition = '{disposition}' and owner_uin <> '100000000004'"
         " order by all limit 1",
     )
-    facts = explained(sample_place, "--request-id", request_id)
+    found = explain_request(settings_of(sample_place), request_id)
+    facts = json.loads(shown(show_as_json, found))
     [call] = [call for call in facts["calls"] if call["settled_on"] == settled_on]
-    found = [(line["line_type"], min(max(line["calls"], -1), 1)) for line in call.get("lines", [])]
-    assert found == lines
+    assert [
+        (line["line_type"], min(max(line["calls"], -1), 1)) for line in call.get("lines", [])
+    ] == lines
     assert (call["why_not_billed"] is None) == (disposition == "billed")
     assert call["records"]
-    ended = callbill("explain", "--request-id", request_id, *places(sample_place))
-    assert ended.returncode == 0
-    assert f"on {settled_on}: {disposition}" in ended.stdout
+    assert f"on {settled_on}: {disposition}" in shown(show_explained_request, found)
 
 
 def test_a_call_that_was_rerated_is_in_those_lines_too(sample_place: Path) -> None:

@@ -74,18 +74,27 @@ def statements(place: Path) -> tuple[dict[str, str], str]:
     }, said
 
 
+@pytest.fixture(scope="module")
+def usual(settled: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], str]:
+    """Statements of a place that names no issuer."""
+    folder = tmp_path_factory.mktemp("usual") / "acme"
+    return statements(Path(shutil.copytree(settled, folder, symlinks=True)))
+
+
 def issuers_of_pages(page: Path) -> set[str]:
     return {component["issuer"] for component in facts_of(page)["components"].values()}
 
 
-def test_without_a_setting_those_who_issue_the_products_of_the_bill(place: Path) -> None:
-    pages, said = statements(place)
+def test_without_a_setting_those_who_issue_the_products_of_the_bill(
+    settled: Path, usual: tuple[dict[str, str], str]
+) -> None:
+    pages, said = usual
     assert "Tencent Cloud, 影栈科技" in pages[BOTH]
     assert "影栈科技" not in pages[ONE]
     of_both, of_one = said.splitlines()
     assert of_both.endswith("rows; issuer Tencent Cloud, 影栈科技)")
     assert of_one.endswith("(1 rows; issuer Tencent Cloud)")
-    assert issuers_of_pages(site_of(place) / "bill.html") == {"Tencent Cloud", "影栈科技"}
+    assert issuers_of_pages(site_of(settled) / "bill.html") == {"Tencent Cloud", "影栈科技"}
 
 
 def test_the_issuer_of_the_settings_is_who_bills(
@@ -115,10 +124,12 @@ def test_the_issuer_of_the_settings_is_who_bills(
     assert os.environ["CALLBILL_ISSUER"] in run(place, "config")
 
 
-def test_components_come_in_one_order_each_day(place: Path) -> None:
+def test_components_come_in_one_order_each_day(
+    settled: Path, usual: tuple[dict[str, str], str]
+) -> None:
     order = ["photofix_a", "photofix_z", "文搜图"]
-    pages, _said = statements(place)
-    ids = run(place, "bill", f"--owner={BOTH}", "--month=2026-09", "--ids")
+    pages, _said = usual
+    ids = run(settled, "bill", f"--owner={BOTH}", "--month=2026-09", "--ids")
     for text in (pages[BOTH], ids):
         found = [word for word in text.split() if word in order]
         in_lines = order * len(DAYS)

@@ -12,9 +12,10 @@ import pytest
 from callbill.ingest.read_task import ReadOutcome
 from callbill.ingest.reading import _Reading
 
-from tests.support.commands import callbill, run_after, run_job
+from tests.support.commands import callbill, run_after, run_job, succeed
 from tests.support.landing_files import csv_file, json_lines, record, write, zst
-from tests.support.places import places, query
+from tests.support.places import copy_of, places, query
+from tests.support.shared import make_once
 
 DAY = "2026-03-02"
 FOLDER = f"call_logs/arrived_on={DAY}"
@@ -41,20 +42,6 @@ def write_while_it_is_read(path: Path, more: bytes) -> None:
     _Reading.read = disturbed  # type: ignore[method-assign]
 
 
-def test_a_file_that_is_still_written_is_left_for_the_next_run(tmp_path: Path) -> None:
-    growing = tmp_path / "landing" / FOLDER / "growing.jsonl"
-    write(growing, json_lines(call("g-1", "100000000711")))
-    write(growing.with_name("still.jsonl"), json_lines(call("s-1", "100000000712")))
-    more = json_lines(call("g-2", "100000000711"))
-    ended = run_after(partial(write_while_it_is_read, growing, more), tmp_path, "--through", DAY)
-    assert ended.returncode == 0, ended.stderr
-    assert f"Not read: {FOLDER}/growing.jsonl: changed while it was read" in ended.stdout
-    assert query(tmp_path, "select request_id from billing.calls") == [("s-1",)]
-    assert run_job(tmp_path, "--through", "2026-03-03").returncode == 0
-    calls = query(tmp_path, "select request_id, settled_on::varchar from billing.calls order by 1")
-    assert calls == [("g-1", "2026-03-03"), ("g-2", "2026-03-03"), ("s-1", DAY)]
-
-
 def remove_before_it_is_read(gone: Path, cut: Path) -> None:
     """Have somebody remove a file that the job has listed, and empty another."""
     read = _Reading.read
@@ -67,20 +54,54 @@ def remove_before_it_is_read(gone: Path, cut: Path) -> None:
     _Reading.read = disturbed  # type: ignore[method-assign]
 
 
-def test_a_file_that_vanishes_holds_up_no_other(tmp_path: Path) -> None:
-    gone = tmp_path / "landing" / FOLDER / "gone.csv"
-    write(gone, b"request_id\nx\n")
-    write(gone.with_name("there.csv"), csv_file([call("t-1", "100000000713")]))
-    cut = gone.with_name("cut.csv")
-    write(cut, csv_file([call("t-2", "100000000713")]))
-    # A manifest's odd text holds up nothing either.
-    write(gone.with_name("there.csv.manifest.json"), b'{"sha256": "\\ud800"}')
-    ended = run_after(partial(remove_before_it_is_read, gone, cut), tmp_path, "--through", DAY)
-    assert ended.returncode == 0, ended.stderr
+def disturb(folder: Path) -> None:
+    more = json_lines(call("g-2", "100000000711"))
+    write_while_it_is_read(folder / "growing.jsonl", more)
+    remove_before_it_is_read(folder / "gone.csv", folder / "cut.csv")
+
+
+@pytest.fixture(scope="module")
+def disturbed() -> Path:
+    """A place whose files somebody touched while they were read; what the run said is in `said`."""
+
+    def make(place: Path) -> None:
+        folder = place / "landing" / FOLDER
+        write(folder / "growing.jsonl", json_lines(call("g-1", "100000000711")))
+        write(folder / "still.jsonl", json_lines(call("s-1", "100000000712")))
+        write(folder / "gone.csv", b"request_id\nx\n")
+        write(folder / "there.csv", csv_file([call("t-1", "100000000713")]))
+        write(folder / "cut.csv", csv_file([call("t-2", "100000000713")]))
+        # A manifest's odd text holds up nothing either.
+        write(folder / "there.csv.manifest.json", b'{"sha256": "\\ud800"}')
+        ended = run_after(partial(disturb, folder), place, "--through", DAY)
+        succeed(ended)
+        (place / "said").write_text(ended.stdout)
+
+    return make_once("disturbed-files", make)
+
+
+def test_a_file_that_is_still_written_is_left_for_the_next_run(
+    disturbed: Path, tmp_path: Path
+) -> None:
+    said = (disturbed / "said").read_text()
+    assert f"Not read: {FOLDER}/growing.jsonl: changed while it was read" in said
+    ours = "where owner_uin in ('100000000711', '100000000712')"
+    assert query(disturbed, f"select request_id from billing.calls {ours}") == [("s-1",)]
+    place = copy_of(disturbed, tmp_path)
+    assert run_job(place, "--through", "2026-03-03").returncode == 0
+    calls = query(
+        place, f"select request_id, settled_on::varchar from billing.calls {ours} order by 1"
+    )
+    assert calls == [("g-1", "2026-03-03"), ("g-2", "2026-03-03"), ("s-1", DAY)]
+
+
+def test_a_file_that_vanishes_holds_up_no_other(disturbed: Path) -> None:
+    said = (disturbed / "said").read_text()
     for name in ("gone.csv", "cut.csv"):
-        assert f"Not read: {FOLDER}/{name}: changed while it was read" in ended.stdout
-    assert query(tmp_path, "select request_id from billing.calls") == [("t-1",)]
-    assert "sha256 is not 64 hexadecimal digits" in ended.stdout
+        assert f"Not read: {FOLDER}/{name}: changed while it was read" in said
+    calls = "select request_id from billing.calls where owner_uin = '100000000713'"
+    assert query(disturbed, calls) == [("t-1",)]
+    assert "sha256 is not 64 hexadecimal digits" in said
 
 
 # --- links, tight packing and hostile texts, in one run ------------------------------------------
@@ -186,6 +207,8 @@ def quoted(text: str) -> str:
 def test_nothing_of_them_reaches_a_terminal_as_it_is(place: Path) -> None:
     shown = [callbill("rejects", "--show", *places(place)), callbill("runs", *places(place))]
     for text in HOSTILE:
+        if not any(character in text for character in CONTROLS):
+            continue
         shown += [
             callbill("bill", f"--owner={text}", "--month=2026-03", *places(place)),
             callbill("explain", f"--request-id={text}", *places(place)),

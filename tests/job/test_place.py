@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import callbill, succeed
-from tests.support.places import figures, last_run, manifest, places, query
+from tests.support.places import figures, last_run, manifest, query
 from tests.support.project import PROJECT
 from tests.support.releases_of_0_6_0 import differences, read, unpack
-from tests.support.story import OWNER, land_story, settled_in_a_place
+from tests.support.story import OWNER, settled_at_once, settled_in_a_place
 
 
 @pytest.fixture(scope="module")
@@ -60,14 +60,11 @@ def test_init_with_deploy_writes_what_schedulers_need(tmp_path: Path) -> None:
     assert (place / "callbill.toml").read_bytes() == settings
 
 
-def test_the_bill_of_a_place_is_that_of_the_shipped_catalogue(
-    settled: Path, tmp_path: Path
-) -> None:
+def test_the_bill_of_a_place_is_that_of_the_shipped_catalogue(settled: Path) -> None:
     """The catalogue lies elsewhere: no figure, hash or form of the manifest is another."""
-    land_story(tmp_path)
-    succeed(callbill("run", *places(tmp_path), "--through", "2026-03-06"))
-    assert figures(settled) == figures(tmp_path)
-    with_place, without = manifest(settled), manifest(tmp_path)
+    elsewhere = settled_at_once()
+    assert figures(settled) == figures(elsewhere)
+    with_place, without = manifest(settled), manifest(elsewhere)
     assert with_place.keys() == without.keys()
     for key in ("format", "vars", "seeds", "counts_from", "rules"):
         assert with_place[key] == without[key]
@@ -131,11 +128,17 @@ def test_a_mistake_in_the_place_is_one_sentence_and_the_status_of_the_run(place:
         (place / file).write_text(before)
 
 
-def test_a_catalogue_of_ones_own_is_what_is_billed_by(place: Path) -> None:
+def test_a_price_that_is_edited_is_refused_and_one_that_is_added_counts_from_now_on(
+    place: Path,
+) -> None:
+    """In a catalogue of one's own, which is what is billed by."""
     prices = place / "catalogue" / "list_prices.csv"
     row = "wimgs_search_by_text,2020-01-01,2020-01-01,60.00000000,,\n"
     assert row in prices.read_text()
-    added = "wimgs_search_by_text,2026-03-02,2026-03-07,70\n"
+    # Known from a sealed date on, which counts from now on: a re-rating of what was used since, on
+    # the new date only.
+    added = "wimgs_search_by_text,2026-03-02,2026-03-05,70\n"
+    # An edited row is a row taken away and another added.
     prices.write_text(prices.read_text().replace(row, row.replace("60", "61")))
     ended = callbill("run", "--through", "2026-03-07", cwd=place)
     assert ended.returncode == 2
@@ -143,9 +146,15 @@ def test_a_catalogue_of_ones_own_is_what_is_billed_by(place: Path) -> None:
     prices.write_text(prices.read_text().replace("61.", "60.") + added)
     succeed(callbill("run", "--through", "2026-03-07", cwd=place))
     assert query(
-        place, "select distinct list_price::varchar from billing.bill_lines where line_type = "
-        "'rerating' and settled_on = date '2026-03-07' and calls > 0"
-    ) == [("70.00000000",)]  # fmt: skip
+        place,
+        "select usage_date::varchar, calls, list_price::varchar, contract_price::varchar"
+        " from billing.bill_lines where settled_on = date '2026-03-07' order by all",
+    ) == [
+        ("2026-03-02", -1, "60.00000000", "51.30000000"),
+        ("2026-03-02", 1, "70.00000000", "59.85000000"),
+        ("2026-03-03", -1, "60.00000000", "51.30000000"),
+        ("2026-03-03", 1, "70.00000000", "59.85000000"),
+    ]
     succeed(callbill("verify", cwd=place))
 
 
@@ -173,8 +182,7 @@ def test_a_backup_is_tried_without_touching_it(place: Path, tmp_path: Path) -> N
         ended = callbill("drill", name, cwd=tmp_path)
         assert ended.returncode == 2
         assert f"{name} is no copy of a place: it has no callbill.toml" in ended.stderr
-    # It goes on from there.
-    succeed(callbill("rebuild", cwd=backup))
+    # It goes on from there, with a warehouse that the run makes anew.
     succeed(callbill("run", "--through", "2026-03-07", cwd=backup))
     lost = backup / "landing/call_logs/arrived_on=2026-03-03/calls.jsonl"
     lost.unlink()

@@ -21,7 +21,7 @@ from tests.support import vendor_bills
 from tests.support.commands import callbill, run_job, settle, succeed
 from tests.support.landing_files import json_lines, record, write
 from tests.support.places import places, query
-from tests.support.project import PROJECT, SAMPLE_THROUGH
+from tests.support.project import PROJECT
 from tests.support.site import HOSTILE, data_of, facts_of, site_of
 
 VENDOR = PROJECT / "pipelines" / "callbill" / "release" / "site" / "vendor"
@@ -283,7 +283,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_a_run_did_not_change_is_linked(nights: Path, tmp_path: Path) -> None:
     """Also sums of months: those of a month whose bills or calls changed are asked for again, and
-    those that set a month beside the one before if either changed."""
+    those that set a month beside the one before if either changed. And months of FOCUS."""
 
     def sums() -> dict[str, int]:
         return {
@@ -314,6 +314,8 @@ def test_what_a_run_did_not_change_is_linked(nights: Path, tmp_path: Path) -> No
         *(f"accounts/{share_of(nights, owner)}.js" for owner in changed),
         *(name for name in before if name.startswith("2026-05")),
     }
+    focus = months_of_focus(nights)
+    assert set(focus) == {f"bill_month=2026-0{n}-01" for n in (3, 4, 5)}
     # A late failure takes a call of March back: in a line of May, and from March's usage.
     late = record(HOSTILE[0], owner_uin=HOSTILE[0], called_at="2026-03-10T10:00:00+08:00",
                   error_code="InternalError")  # fmt: skip
@@ -338,9 +340,27 @@ def test_what_a_run_did_not_change_is_linked(nights: Path, tmp_path: Path) -> No
         for row in facts_of(site_of(nights) / "index.html")["tables"]["used"]
     }
     assert used["2026-03"]["calls_failed"] == "1"
+    focus_last = months_of_focus(nights)
+    assert {name for name in focus_last if focus_last[name] != focus[name]} == {
+        "bill_month=2026-05-01"
+    }
+    files = f"read_parquet('{folder_of_focus(nights)}/*/*.parquet', hive_partitioning = false)"
+    assert query(nights, f"from {files} order by all") == query(
+        nights, "from billing.focus_cost_and_usage order by all"
+    )
     # A night in which nothing came leaves all sums.
     settle(nights, date(2026, 5, 5))
     assert sums() == sums_last
+
+
+def folder_of_focus(place: Path) -> Path:
+    return place / "published" / "current" / "parquet" / "focus_cost_and_usage"
+
+
+def months_of_focus(place: Path) -> dict[str, int]:
+    return {
+        path.parent.name: path.stat().st_ino for path in folder_of_focus(place).glob("*/*.parquet")
+    }
 
 
 MANY = [f"20000000{n:04d}" for n in range(40)]
@@ -366,42 +386,44 @@ def test_contracts_and_bills_of_the_vendors_write_what_they_are_of(tmp_path: Pat
     whole = vendor_bills.bill([vendor_bills.row(owner, "2026-03-10", 1) for owner in MANY])
     write(tmp_path / "landing/vendor_bills/arrived_on=2026-04-02/bill.csv", whole)
     settle(tmp_path, date(2026, 4, 2))
-    of = {"component_code": "wimgs_search_by_text", "effective_to": None}
-    nights = (
+    contracts = {
         # Of March, and of next year.
-        (date(2026, 4, 3), MANY[7], "2026-03-01", "0.90000000", ("2026-03", "2026-04")),
-        (date(2026, 4, 4), MANY[8], "2027-01-01", "0.80000000", ()),
-    )
+        MANY[7]: ("2026-03-01", "0.90000000"),
+        MANY[8]: ("2027-01-01", "0.80000000"),
+    }
+    of = {"component_code": "wimgs_search_by_text", "effective_to": None}
+    rows = [
+        {**of, "owner_uin": owner, "effective_from": effective_from, "discount": discount}
+        for owner, (effective_from, discount) in contracts.items()
+    ]
+    write(tmp_path / "landing/contracts/arrived_on=2026-04-03/contracts.jsonl", json_lines(*rows))
+    # The vendor's bill of March is held against what was billed of March.
     again = vendor_bills.bill([vendor_bills.row(MANY[9], "2026-03-10", 2)])
+    write(tmp_path / "landing/vendor_bills/arrived_on=2026-04-03/again.csv", again)
     before = folder_of(tmp_path, "*/[0-9]*.js")
     reconciled = folder_of(tmp_path, "reconciled-2026-03/*.js")
     assert len(reconciled) > 5
-    for day, owner, effective_from, discount, months_written in nights:
-        contract = {**of, "owner_uin": owner, "effective_from": effective_from,
-                    "discount": discount}  # fmt: skip
-        write(tmp_path / f"landing/contracts/arrived_on={day}/contract.jsonl", json_lines(contract))
-        # The vendor's bill of March is held against what was billed of March.
-        differs = set()
-        if not months_written:
-            write(tmp_path / f"landing/vendor_bills/arrived_on={day}/again.csv", again)
-            differs = {f"reconciled-2026-03/{share_of(tmp_path, MANY[9])}.js"}
-        settle(tmp_path, day)
-        after = folder_of(tmp_path, "*/[0-9]*.js")
-        share = share_of(tmp_path, owner)
-        assert {name for name in after if after[name] != before.get(name)} == differs | {
-            f"{folder}/{share}.js" for folder in ("accounts", *months_written)
-        }
-        [row] = accounts_given(tmp_path, "accounts")[owner]["contracts"]
+    settle(tmp_path, date(2026, 4, 3))
+    after = folder_of(tmp_path, "*/[0-9]*.js")
+    repriced, later, differs = (share_of(tmp_path, owner) for owner in MANY[7:10])
+    assert len({repriced, later, differs}) == 3
+    assert {name for name in after if after[name] != before.get(name)} == {
+        *(f"{folder}/{repriced}.js" for folder in ("accounts", "2026-03", "2026-04")),
+        f"accounts/{later}.js",
+        f"reconciled-2026-03/{differs}.js",
+    }
+    accounts = accounts_given(tmp_path, "accounts")
+    for owner, (effective_from, discount) in contracts.items():
+        [row] = accounts[owner]["contracts"]
         assert dict(zip(COLUMNS["contracts"], row, strict=True)) == {
             "component_code": "wimgs_search_by_text",
             "effective_from": effective_from,
             "effective_to": None,
-            "known_from": str(day),
+            "known_from": "2026-04-03",
             "known_to": None,
             "discount": discount,
             "contract_price": None,
         }
-        before = after
     assert accounts_given(tmp_path, "2026-03")[MANY[7]]["later"] == [
         ["2026-04-01", "rerating", "0", "1", "-0.00600000"]
     ]
@@ -411,45 +433,28 @@ def test_contracts_and_bills_of_the_vendors_write_what_they_are_of(tmp_path: Pat
     assert dict(zip(COLUMNS["reconciled"], row, strict=True))["vendor_calls"] == "2"
 
 
-def test_months_of_focus_that_a_night_did_not_change_are_linked(nights: Path) -> None:
-    settle(nights, date(2026, 5, 3))  # which the nights before have done, if they ran here
-    folder = nights / "published" / "current" / "parquet" / "focus_cost_and_usage"
-    before = {path.parent.name: path.stat().st_ino for path in folder.glob("*/*.parquet")}
-    assert set(before) == {f"bill_month=2026-0{n}-01" for n in (3, 4, 5)}
-    write(
-        nights / "landing/call_logs/arrived_on=2026-05-06/more.jsonl",
-        json_lines(record("more of may", called_at="2026-05-05T10:00:00+08:00")),
-    )
-    settle(nights, date(2026, 5, 6))
-    after = {path.parent.name: path.stat().st_ino for path in folder.glob("*/*.parquet")}
-    assert {name for name in after if after[name] != before[name]} == {"bill_month=2026-05-01"}
-    files = f"read_parquet('{folder}/*/*.parquet', hive_partitioning = false)"
-    assert query(nights, f"from {files} order by all") == query(
-        nights, "from billing.focus_cost_and_usage order by all"
-    )
-
-
 def test_a_call_that_moves_to_another_month(tmp_path: Path) -> None:
     """Too old when it came, then delivered again with another time: it is shown where it counts."""
+    january, december = "2026-01-15T10:00:00+08:00", "2025-12-15T10:00:00+08:00"
+    may = "2026-05-05T10:00:00+08:00"
     calls = {
-        date(2026, 5, 5): [record("moves", called_at="2026-01-15T10:00:00+08:00"),
-                           record("stays", called_at="2026-01-15T10:00:00+08:00")],
-        date(2026, 5, 6): [record("moves", called_at="2026-05-05T10:00:00+08:00")],
+        date(2026, 5, 5): [record("moves", called_at=january),
+                           record("stays", called_at=january),
+                           record("alone", called_at=december)],
+        date(2026, 5, 6): [record("moves", called_at=may), record("alone", called_at=may)],
     }  # fmt: skip
     for day, records in calls.items():
         write(tmp_path / f"landing/call_logs/arrived_on={day}/calls.jsonl", json_lines(*records))
-    received = []
+    received, shown = [], []
     for day in calls:
         settle(tmp_path, day)
         check_against_one_written_anew(tmp_path, tmp_path / "anew")
         [tables] = accounts_given(tmp_path, "2026-01").values()
         received.append(tables["usage"][0][3])
+        shown.append(months(tmp_path))
     assert received == ["2", "1"]
-    # The other one leaves too: then January has nothing, and is no month of the site.
-    stays = record("stays", called_at="2026-05-05T10:00:00+08:00")
-    write(tmp_path / "landing/call_logs/arrived_on=2026-05-07/calls.jsonl", json_lines(stays))
-    settle(tmp_path, date(2026, 5, 7))
-    check_against_one_written_anew(tmp_path, tmp_path / "anew")
+    # December has nothing then, and is no month of the site.
+    assert shown == [["2025-12", "2026-01"], ["2026-01", "2026-05"]]
 
 
 def test_accounts_of_any_name(nights: Path) -> None:
@@ -462,19 +467,16 @@ def test_accounts_of_any_name(nights: Path) -> None:
 
 
 def test_a_site_before_anything_was_billed(tmp_path: Path) -> None:
+    """The run says where it is."""
     write(
         tmp_path / "landing/call_logs/arrived_on=2026-03-02/calls.jsonl",
         json_lines(record("x", called_at="2026-03-01T10:00:00+08:00", error_code="InternalError")),
     )
-    settle(tmp_path, date(2026, 3, 2))
+    ended = run_job(tmp_path, "--through", "2026-03-02")
+    succeed(ended)
+    assert f"{tmp_path}/published/current/site/index.html" in ended.stdout
     assert facts_of(site_of(tmp_path) / "index.html")["tables"]["totals"] == []
     assert given_list(tmp_path, "2026-03") == []
-
-
-def test_a_run_says_where_its_site_is(sample_place: Path) -> None:
-    ended = run_job(sample_place, "--through", SAMPLE_THROUGH)
-    succeed(ended)
-    assert f"{sample_place}/published/current/site/index.html" in ended.stdout
 
 
 TEXTS = PROJECT / "pipelines" / "callbill" / "release" / "site"

@@ -13,6 +13,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from callbill.base.settings import load_settings
+from callbill.queries.status import load_status
 
 from tests.support.commands import callbill, succeed
 from tests.support.shared import make_once
@@ -48,9 +50,8 @@ def below(place: Path, name: str) -> list[str]:
 
 
 def facts(place: Path) -> dict[str, Any]:
-    ended = callbill("status", "--json", cwd=place)
-    assert ended.returncode == 0, ended.stderr
-    content: dict[str, Any] = json.loads(ended.stdout)
+    """What `callbill status --json` says."""
+    content: dict[str, Any] = json.loads(json.dumps(load_status(load_settings(place=place))))
     return content
 
 
@@ -81,6 +82,7 @@ def test_an_empty_place_has_nothing_yet(tmp_path: Path) -> None:
 
 def test_it_says_through_when_it_is_sealed_and_how_the_last_run_ended(place: Path) -> None:
     lines, said = status(place), facts(place)
+    assert json.loads(callbill("status", "--json", cwd=place).stdout) == said
     assert said["sealed_through"] == "2026-03-06"
     [sealed] = lines["sealed"]
     assert sealed == f"through 2026-03-06, {said['days_due']} day(s) due through {said['today']}"

@@ -95,17 +95,23 @@ def _command(
     os.environ.update(environment)
     if cwd is not None:
         os.chdir(cwd)
+    if project != PROJECT:
+        _have(project)
+    sys.argv = command
+    lend(Path(environment["TESTS_PARSED_MODELS"]))
+    if before is not None:
+        before()
+    main()
+
+
+def _have(project: Path) -> None:
+    """Have this process take models, seeds and what judges lines from another project."""
     for module in (catalogue, dbt, dbt_docs, settings):
         module.PROJECT = project  # type: ignore[attr-defined]
     ingest = project / INGEST
     shapes.SHAPES = ingest / "feeds" / "call_logs" / "shapes"
     shapes.call_log_shapes.cache_clear()
     templates.TEMPLATES.loader = jinja2.FileSystemLoader(ingest / "feeds")
-    sys.argv = command
-    lend(Path(environment["TESTS_PARSED_MODELS"]))
-    if before is not None:
-        before()
-    main()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from callbill.base.settings import Settings, load_settings
 
 
 def places(place: Path) -> tuple[str, ...]:
@@ -18,6 +19,16 @@ def places(place: Path) -> tuple[str, ...]:
         f"--landing={place / 'landing'}",
         f"--warehouse={place / 'warehouse.duckdb'}",
         f"--published={place / 'published'}",
+    )
+
+
+def settings_of(place: Path) -> Settings:
+    """The same for functions of the product."""
+    return load_settings(
+        landing=str(place / "landing"),
+        warehouse=str(place / "warehouse.duckdb"),
+        published=str(place / "published"),
+        threads=1,
     )
 
 

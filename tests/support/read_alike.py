@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from callbill.ingest.landing import LandingFile, files_of
 from callbill.ingest.read_task import FileToRead, ReadOutcome, ReadTask
 from callbill.ingest.shape_files import shape_names
 from callbill.storage.folder import StoredFile
-from callbill.tasks.connection import connect
 from callbill.tasks.ingest import read_files
 from callbill.verify.records import accepted_records
 from callbill.verify.texts import texts_of
@@ -26,6 +24,7 @@ from callbill.warehouse.loads import SourceLoad
 
 from tests.support.generated_bills import GeneratedBill, generate_bill
 from tests.support.generated_files import GeneratedFile, generate
+from tests.support.single_files import database
 
 ZONE = "Asia/Shanghai"
 ARRIVED_ON = date(2026, 12, 1)
@@ -43,10 +42,9 @@ def check(seeds: Iterable[int], folder: Path) -> None:
         tasks[file.shape, landed.kind][f"{seed:064d}"] = file, landed
     variables = load_vars(load_settings())
     for (shape, kind), files in tasks.items():
-        with closing(connect(None, str(folder / "spill"))) as con:
-            task = _task("call_logs", shape, kind, {n: f for n, (_, f) in files.items()}, folder)
-            outcome = read_files(con, task)
-            rows = _rows(con, task, outcome, ", ".join(_COMPARED))
+        task = _task("call_logs", shape, kind, {n: f for n, (_, f) in files.items()}, folder)
+        outcome = read_files(database(), task)
+        rows = _rows(database(), task, outcome, ", ".join(_COMPARED))
         for name, (file, landed) in files.items():
             expected = [tuple(call[field] for field in _COMPARED) for call in file.calls]
             counts = outcome.files[name]
@@ -76,11 +74,10 @@ def check_bills(seeds: Iterable[int], folder: Path) -> None:
         landed = _land(folder / f"{seed}", "vendor_bills", bill)
         tasks[landed.kind][f"{seed:064d}"] = bill, landed
     for kind, bills in tasks.items():
-        with closing(connect(None, str(folder / "spill"))) as con:
-            only_files = {name: landed for name, (_bill, landed) in bills.items()}
-            task = _task("vendor_bills", "canonical", kind, only_files, folder)
-            outcome = read_files(con, task)
-            rows = _rows(con, task, outcome, "owner_uin, usage_date, used_amount, real_cost")
+        only_files = {name: landed for name, (_bill, landed) in bills.items()}
+        task = _task("vendor_bills", "canonical", kind, only_files, folder)
+        outcome = read_files(database(), task)
+        rows = _rows(database(), task, outcome, "owner_uin, usage_date, used_amount, real_cost")
         for name, (bill, _landed) in bills.items():
             counts = outcome.files[name]
             assert counts.unreadable is None, (name, bill.name, counts.unreadable)

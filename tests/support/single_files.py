@@ -149,7 +149,7 @@ def read(
         "task", feed, shape, kind, "Asia/Shanghai", reading_rules, (file,),
         folder / "out", folder / "scratch",
     )  # fmt: skip
-    con = _connection()
+    con = database()
     con.execute(f"set threads = {threads}")
     outcome = read_files(con, task)
     parts = [str(task.folder / part) for part in outcome.parts]
@@ -179,7 +179,7 @@ def read(
 
 
 @cache
-def _connection() -> duckdb.DuckDBPyConnection:
+def database() -> duckdb.DuckDBPyConnection:
     """The database that this process reads files in. To open one takes longer than to read a small
     file, and tests read hundreds."""
     con = connect(None, gettempdir())

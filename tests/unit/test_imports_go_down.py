@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -58,10 +59,15 @@ def modules() -> dict[str, Path]:
     }
 
 
-def imports_of(path: Path, *, at_import: bool = False) -> Iterator[str]:
+@cache
+def imports_of(path: Path, *, at_import: bool = False) -> tuple[str, ...]:
     """The modules of the package that a module imports, anywhere or at its top level only."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in tree.body if at_import else ast.walk(tree):
+    return tuple(imported(tree.body if at_import else ast.walk(tree)))
+
+
+def imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("callbill"):
             for alias in node.names:
                 name = f"{node.module}.{alias.name}"
@@ -86,12 +92,12 @@ def test_every_room_has_a_floor() -> None:
 
 def test_imports_go_down_only() -> None:
     upward = [
-        f"{name} imports {imported}"
+        f"{name} imports {other}"
         for name, path in MODULES.items()
-        for imported in imports_of(path)
-        if name.split(".")[1:2] != imported.split(".")[1:2]
-        and floor_of(imported) is not None
-        and (floor_of(name) or 0) >= (floor_of(imported) or 0)
+        for other in imports_of(path)
+        if name.split(".")[1:2] != other.split(".")[1:2]
+        and floor_of(other) is not None
+        and (floor_of(name) or 0) >= (floor_of(other) or 0)
     ]
     assert upward == []
 
@@ -107,10 +113,10 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 def test_verify_shares_little_with_what_it_checks() -> None:
     others = {
-        imported
+        other
         for name, path in MODULES.items()
         if name.startswith("callbill.verify")
-        for imported in imports_of(path)
-        if not imported.startswith(VERIFY_MAY_IMPORT)
+        for other in imports_of(path)
+        if not other.startswith(VERIFY_MAY_IMPORT)
     }
     assert others == set()

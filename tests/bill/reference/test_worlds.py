@@ -19,7 +19,7 @@ from .model import tables
 from .worlds import LAST_DAY, ROUGH_SEEDS, merged, plans, sample, worlds
 
 quick = settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
 
 

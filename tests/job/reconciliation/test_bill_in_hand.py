@@ -53,8 +53,6 @@ def test_the_terminal_shows_the_same_tables(nights: Path, file: Path) -> None:
     ended = callbill("reconcile", *places(nights), f"--bill={file}", "--owner=volume")
     assert ended.returncode == 0, ended.stderr
     assert "volume" in ended.stdout
-    ended = callbill("reconcile", *places(nights), f"--bill={file}", "--owner=unexplained")
-    assert ended.returncode == 1
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,8 @@ from tests.support.vendor_bills import (
 AGAIN, MIDDLE, ON_THE_DAY = "equal", "missing-there", "unexplained"
 WHOLE = ("other-day", "price", "volume")
 HOURS = "missing-here"
+# Those of another place.
+EARLY, TOGETHER = "early", "together"
 
 
 def land_again(folder: Path) -> None:
@@ -148,21 +150,41 @@ def test_the_month_that_the_vendor_states_is_its_bills(came: Path) -> None:
     ]
 
 
-def test_a_bill_of_the_vendors_settles_nothing(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def early_and_late() -> Path:
+    """Of one account the bill comes first, alone, of another weeks later with all its calls."""
+
+    def make(place: Path) -> None:
+        vendor, logs = place / "landing/vendor_bills", place / "landing/call_logs"
+        write(vendor / "arrived_on=2026-08-20/bill.csv", bill([row(EARLY, "2026-09-01", 1)]))
+        ended = run_job(place, "--through", "2026-09-10")
+        assert (ended.returncode, "Nothing due" in ended.stdout) == (0, True), ended.stderr
+        call = record("a", owner_uin=EARLY, called_at="2026-09-01T10:00:00+08:00")
+        write(logs / "arrived_on=2026-09-02/calls.jsonl", json_lines(call))
+        days = ("2026-08-31", "2026-09-01", "2026-09-02", "2026-09-29")
+        calls = [
+            record(f"{day}-{n}", owner_uin=TOGETHER, called_at=f"{day}T10:00:00+08:00")
+            for day in days
+            for n in range(10)
+        ]
+        write(logs / "arrived_on=2026-09-30/all.jsonl", json_lines(*calls))
+        rows = [row(TOGETHER, day, 10, 扣费时间="") for day in days[:2]]
+        write(vendor / "arrived_on=2026-09-30/all.csv", bill(rows))
+        settle(place, date(2026, 9, 30))
+
+    return make_once("vendor-bills-early-and-late", make)
+
+
+def test_a_bill_of_the_vendors_settles_nothing(early_and_late: Path, tmp_path: Path) -> None:
     """Alone it is loaded and waits; what comes later is billed as if it were not there."""
-    vendor = tmp_path / "landing/vendor_bills/arrived_on=2026-08-20/bill.csv"
-    write(vendor, bill([row("shop", "2026-09-01", 1)]))
-    ended = run_job(tmp_path, "--through", "2026-09-10")
-    assert (ended.returncode, "Nothing due" in ended.stdout) == (0, True), ended.stderr
-    calls = tmp_path / "landing/call_logs/arrived_on=2026-09-02/calls.jsonl"
-    write(calls, json_lines(record("a", owner_uin="shop", called_at="2026-09-01T10:00:00+08:00")))
-    settle(tmp_path, date(2026, 9, 10))
-    assert query(tmp_path, "select min(settled_on)::varchar from ops.sealed_settlements") == [
+    assert query(early_and_late, "select min(settled_on)::varchar from ops.sealed_settlements") == [
         ("2026-09-02",)
     ]
-    assert query(tmp_path, "select line_type from billing.bill_lines") == [("usage",)]
-    assert found(tmp_path, "vendor_calls, category") == [(1, "none")]
-    ended = callbill("rebuild", *places(tmp_path))
+    lines = f"select line_type from billing.bill_lines where {of(EARLY)}"
+    assert query(early_and_late, lines) == [("usage",)]
+    assert found(early_and_late, "vendor_calls, category", of(EARLY)) == [(1, "none")]
+    place = copy_of(early_and_late, tmp_path)
+    ended = callbill("rebuild", *places(place))
     assert ended.returncode == 0, ended.stderr
 
 
@@ -180,19 +202,13 @@ def test_only_what_a_bill_can_know_is_compared(came: Path) -> None:
     assert "3.00000000 CNY of ours was settled since the vendor's bill" in ended.stdout
 
 
-def test_bill_and_calls_may_come_together(tmp_path: Path) -> None:
+def test_bill_and_calls_may_come_together(early_and_late: Path) -> None:
     """All in one go, weeks later: what the vendor would have deducted by then is compared."""
-    days = ("2026-08-31", "2026-09-01", "2026-09-02", "2026-09-29")
-    calls = [
-        record(f"{day}-{n}", owner_uin="shop", called_at=f"{day}T10:00:00+08:00")
-        for day in days
-        for n in range(10)
-    ]
-    write(tmp_path / "landing/call_logs/arrived_on=2026-09-30/all.jsonl", json_lines(*calls))
-    rows = [row("shop", day, 10, 扣费时间="") for day in days[:2]]
-    write(tmp_path / "landing/vendor_bills/arrived_on=2026-09-30/all.csv", bill(rows))
-    settle(tmp_path, date(2026, 9, 30))
-    assert found(tmp_path, "usage_date::varchar, category", "bill_month = '2026-09-01'") == [
+    assert found(
+        early_and_late,
+        "usage_date::varchar, category",
+        f"bill_month = '2026-09-01' and {of(TOGETHER)}",
+    ) == [
         ("2026-08-31", "period"),  # late with us, in time with them
         ("2026-09-01", "none"),
         ("2026-09-02", "missing_there"),

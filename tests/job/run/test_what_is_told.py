@@ -15,7 +15,8 @@ from callbill import __version__
 from rich.cells import cell_len
 
 from tests.support.commands import callbill, run_after, run_job
-from tests.support.places import copy_of, lose_warehouse, manifest, places, query, unpublishable
+from tests.support.places import copy_of, manifest, places, query, unpublishable
+from tests.support.shared import make_once
 from tests.support.story import (
     OWNER,
     land,
@@ -24,11 +25,25 @@ from tests.support.story import (
 )
 
 
+@pytest.fixture(scope="module")
+def unpublished(nightly: Path) -> Path:
+    """One night later, of a run that ended with a control: its JSON logs are in `log`."""
+
+    def make(folder: Path) -> None:
+        place = copy_of(nightly, folder)
+        land(place, "2026-03-07", record("m-1", "2026-03-06T10:00:00+08:00"), "not JSON")
+        with unpublishable(place):
+            ended = run_job(place, "--through", "2026-03-07", "--json-logs")
+        assert (ended.returncode, ended.stdout) == (1, "")
+        (folder / "log").write_text(ended.stderr)
+
+    return make_once("story-unpublished", make)
+
+
 def test_metrics_tell_of_the_last_run_and_the_last_that_went_well(
-    nightly: Path, tmp_path: Path
+    nightly: Path, unpublished: Path, tmp_path: Path
 ) -> None:
-    place = copy_of(nightly, tmp_path)
-    before = metrics(place)
+    before = metrics(nightly)
     assert before["callbill_last_run_success", ""] == 1
     assert before["callbill_build_info", __version__] == 1
     sealed = datetime.fromtimestamp(before["callbill_sealed_through_timestamp_seconds", ""], UTC)
@@ -37,9 +52,7 @@ def test_metrics_tell_of_the_last_run_and_the_last_that_went_well(
     assert before["callbill_lag_days", ""] == (today - sealed.date()).days
     steps = {label for name, label in before if name == "callbill_step_duration_seconds"}
     assert steps == {"ingest", "import", "build", "hash", "check", "publish"}
-    land(place, "2026-03-07", record("m-1", "2026-03-06T10:00:00+08:00"), "not JSON")
-    with unpublishable(place):
-        assert run_job(place, "--through", "2026-03-07").returncode == 1
+    place = copy_of(unpublished / "copy", tmp_path)
     after = metrics(place)
     assert after["callbill_last_run_success", ""] == 0
     assert after["callbill_controls_failed", "error"] == 1
@@ -55,32 +68,15 @@ def test_metrics_tell_of_the_last_run_and_the_last_that_went_well(
     )
 
 
-def test_a_warehouse_that_was_made_anew_is_named(nightly: Path, tmp_path: Path) -> None:
-    place = copy_of(nightly, tmp_path)
-    told = "The warehouse did not have what is sealed, and was made anew"
-    lose_warehouse(place)
-    ended = run_job(place, "--through", "2026-03-07")
-    assert ended.returncode == 0, ended.stderr
-    assert told in ended.stdout
-    assert told not in run_job(place, "--through", "2026-03-08").stdout
-
-
-def test_json_logs_are_json_lines_and_nothing_else(nightly: Path, tmp_path: Path) -> None:
-    place = copy_of(nightly, tmp_path)
-    ended = run_job(place, "--through", "2026-03-07", "--json-logs")
-    assert ended.returncode == 0
-    assert ended.stdout == ""
-    events = [json.loads(line) for line in ended.stderr.splitlines()]
-    assert {event["run_id"] for event in events} == {manifest(place)["run_id"]}
+def test_json_logs_are_json_lines_and_nothing_else(next_night: Path, unpublished: Path) -> None:
+    events = [json.loads(line) for line in (next_night / "log").read_text().splitlines()]
+    assert {event["run_id"] for event in events} == {manifest(next_night / "copy")["run_id"]}
     assert [e["step"] for e in events if e["event"] == "step"] == [
         "ingest", "import", "build", "hash", "check", "publish",
     ]  # fmt: skip
     last = events[-1]
     assert (last["event"], last["outcome"], last["exit_code"]) == ("end", "published", 0)
-    with unpublishable(place):
-        failed = run_job(place, "--through", "2026-03-08", "--json-logs")
-    assert (failed.returncode, failed.stdout) == (1, "")
-    *events, last = map(json.loads, failed.stderr.splitlines())
+    *events, last = map(json.loads, (unpublished / "log").read_text().splitlines())
     assert (last["event"], last["outcome"], last["exit_code"]) == ("end", "control_failed", 1)
     errors = [event for event in events if event["event"] == "error"]
     assert len(errors) == 1

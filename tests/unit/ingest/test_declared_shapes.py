@@ -77,7 +77,7 @@ def test_an_example_is_read_as_the_guide_says(tmp_path: Path, example: Example) 
 
 
 # A guess tries all shapes. These are of each kind: JSON, CSV, text.
-GUESSED_IN_EVERY_RUN = ("ours", "message", "cls_csv", "text")
+GUESSED_IN_EVERY_RUN = ("message", "cls_csv", "text")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from tests.support.read_alike import check, check_bills
 
 
-@pytest.mark.parametrize(("files", "together"), [(20, 1), (60, 60)])
+@pytest.mark.parametrize(("files", "together"), [(10, 1), (40, 40)])
 def test_generated_files_are_read_as_their_calls(tmp_path: Path, files: int, together: int) -> None:
     for first in range(0, files, together):
         folder = tmp_path / str(first)
@@ -18,4 +18,4 @@ def test_generated_files_are_read_as_their_calls(tmp_path: Path, files: int, tog
 
 
 def test_generated_bills_are_read_as_their_lines(tmp_path: Path) -> None:
-    check_bills(range(20), tmp_path)
+    check_bills(range(12), tmp_path)

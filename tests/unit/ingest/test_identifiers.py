@@ -16,14 +16,17 @@ from callbill.ingest.templates import identifier_rules
 def test_usual_identifiers_are_identifiers_as_they_are(kind: str) -> None:
     """Each letter there is, at the start, in the middle and at the end of an identifier."""
     rules = identifier_rules()
-    letters = [chr(n) for n in range(1, sys.maxunicode + 1) if not 0xD800 <= n < 0xE000]
     with duckdb.connect() as con:
+        # All but halves of surrogate pairs, which no text has.
         con.execute(
-            "create table letters as select unnest($letters) as letter", {"letters": letters}
-        )
-        wrong = con.execute(
             f"""
-            with texts as (
+            create table usual as
+            with letters as (
+                select chr(n::integer) as letter
+                from range(1, {sys.maxunicode + 1}) as numbers(n)
+                where n not between {0xD800} and {0xDFFF}
+            ),
+            texts as (
                 select letter, unnest([
                     letter || '1234567890', '12345' || letter || '67890', '1234567890' || letter,
                     letter || 'e+12345678', '12345e' || letter || '1234567',
@@ -31,25 +34,26 @@ def test_usual_identifiers_are_identifiers_as_they_are(kind: str) -> None:
                 ]) as text
                 from letters
             )
-            select letter, text
-            from texts
-            where
-                {rules.is_usual("text", kind)}
-                and not coalesce(
-                    text = {rules.stripped("text")}
-                    and not {rules.is_placeholder("text")}
-                    and not {rules.is_invalid("text", kind)},
-                    false
-                )
-        """
+            select letter, text from texts where {rules.is_usual("text", kind)}
+            """
+        )
+        wrong = con.execute(
+            f"""
+            select letter, text from usual
+            where not coalesce(
+                text = {rules.stripped("text")}
+                and not {rules.is_placeholder("text")}
+                and not {rules.is_invalid("text", kind)},
+                false
+            )
+            """
         ).fetchall()
-        usual = con.execute(
-            "select count(*) from (select '1234567890' || letter as text from letters)"
-            f" where {rules.is_usual('text', kind)}"
+        at_the_end = con.execute(
+            "select count(*) from usual where text = '1234567890' || letter"
         ).fetchone()
     assert wrong == []
-    assert usual is not None
-    assert usual[0] >= 10
+    assert at_the_end is not None
+    assert at_the_end[0] >= 10
 
 
 @pytest.mark.parametrize("kind", ["request", "code"])

@@ -204,7 +204,9 @@ def test_a_column_counts_whatever_is_around_its_name(tmp_path: Path, kind: str, 
         for n in range(len(AROUND))
     ]
     headers = [[n.upper() for n in one] if k % 2 else one for k, one in enumerate(headers)]
-    for column, around in zip(flat, cycle(AROUND), strict=False):
+    # One column alone: in each shape some, in all shapes together every one.
+    first = ["canonical", "envelope", "cloudaudit"].index(shape)
+    for column, around in list(zip(flat, cycle(AROUND), strict=False))[first::3]:
         headers.append([around.replace("%", name) if name == column else name for name in flat])
     for names in headers:
         row = pl.DataFrame([list(flat.values())], schema=names, orient="row")

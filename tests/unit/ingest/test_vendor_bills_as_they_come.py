@@ -94,21 +94,21 @@ GUESSES = [
 ]
 
 
+AROUND = ["'%", "''%", '="%"', '\'="%"', '="%" ', '="\'% "', "\t'%\u00a0"]
+
+
 @pytest.mark.parametrize("line", [CHINESE, ENGLISH], ids=["chinese", "english"])
-@pytest.mark.parametrize(
-    "around", ["'%", "''%", '="%"', '\'="%"', '="%" ', '="\'% "', "\t'%\u00a0"]
-)
 def test_every_value_may_have_what_spreadsheets_put_around_it(
-    tmp_path: Path, around: str, line: dict[str, str]
+    tmp_path: Path, line: dict[str, str]
 ) -> None:
     [plain] = read(tmp_path, "plain.csv", table([line]))
-    [trial] = read(
-        tmp_path,
-        "bill.csv",
-        table([{name: value and around.replace("%", value) for name, value in line.items()}]),
-    )
+    rows = [
+        {name: value and around.replace("%", value) for name, value in line.items()}
+        for around in AROUND
+    ]
+    [trial] = read(tmp_path, "bill.csv", table(rows))
     assert plain.records
-    assert (trial.records, trial.rejects) == (plain.records, [])
+    assert (trial.records, trial.rejects) == (plain.records * len(AROUND), [])
 
 
 def test_what_would_be_a_guess_is_rejected(tmp_path: Path) -> None:
