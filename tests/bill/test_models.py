@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -213,16 +213,20 @@ def columns_of(con: duckdb.DuckDBPyConnection, relation: str) -> list[tuple[str,
     return [(row[0], row[1]) for row in con.execute(f"describe from {relation}").fetchall()]
 
 
-def contracted_columns(mart: str) -> list[tuple[str, str]]:
-    """Names and types as the contract states them, in its order, the types spelled by DuckDB."""
-    declared = {
+@cache
+def declared_models() -> dict[str, dict[str, Any]]:
+    return {
         model["name"]: model
         for path in (PROJECT / "models").glob("*/_*__models.yml")
-        for model in yaml.safe_load(path.read_text())["models"]
+        for model in yaml.safe_load(path.read_text("utf-8"))["models"]
     }
+
+
+def contracted_columns(mart: str) -> list[tuple[str, str]]:
+    """Names and types as the contract states them, in its order, the types spelled by DuckDB."""
     nulls = ", ".join(
         f"cast(null as {column['data_type']}) as {column['name']}"
-        for column in declared[mart]["columns"]
+        for column in declared_models()[mart]["columns"]
     )
     with duckdb.connect() as con:
         return columns_of(con, f"(select {nulls})")

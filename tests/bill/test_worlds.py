@@ -20,6 +20,7 @@ from tests.support.worlds import (
     check_growing,
     place_of_counted_worlds,
     place_under_other_vars,
+    runs_of,
     worlds_place,
 )
 
@@ -40,7 +41,7 @@ def test_worlds_of_several_products_under_other_vars_equal_the_model(name: str, 
 
 
 def test_worlds_of_catalogues_that_grow_equal_the_model(size: Size, tmp_path: Path) -> None:
-    check_growing(tmp_path, *size["growing"])
+    check_growing(tmp_path, *size["growing"], runs_of(size))
 
 
 def test_worlds_of_ladders_packages_and_waivers_equal_the_model(size: Size) -> None:

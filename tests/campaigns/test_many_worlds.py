@@ -18,6 +18,12 @@ from tests.support.worlds import (
 pytestmark = pytest.mark.long
 
 
+@pytest.fixture(autouse=True)
+def several_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In which rows may come in any order."""
+    monkeypatch.setenv("CALLBILL_THREADS", "2")
+
+
 @pytest.mark.parametrize("seed", range(100, 160))
 def test_many_more_worlds_equal_the_model(tmp_path: Path, seed: int) -> None:
     check(tmp_path, worlds.sample(count=400, seed=seed))

@@ -10,21 +10,31 @@ import pytest
 
 from tests.support.commands import settle, succeed
 from tests.support.landing_files import json_lines, record, write
-from tests.support.places import figures
+from tests.support.places import copy_of, figures
 from tests.support.project import PROJECT
 from tests.support.project_copy import ProjectCopy
+from tests.support.shared import make_once
 
 FIRST, SECOND = "2026-03-03", "2026-03-04"
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
+def land(place: Path) -> None:
     for day, before in ((FIRST, "2026-03-02"), (SECOND, "2026-03-03")):
         write(
-            tmp_path / f"landing/call_logs/arrived_on={day}/calls.jsonl",
+            place / f"landing/call_logs/arrived_on={day}/calls.jsonl",
             json_lines(record(day, called_at=f"{before}T10:00:00+08:00")),
         )
-    return tmp_path
+
+
+def settle_the_first(place: Path) -> None:
+    land(place)
+    settle(place, FIRST)
+
+
+@pytest.fixture(scope="module")
+def after_the_first() -> Path:
+    """A place after its first night."""
+    return make_once("after-the-first-night", settle_the_first)
 
 
 def plans(place: Path) -> dict[str, int]:
@@ -33,9 +43,11 @@ def plans(place: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
 
 
-def test_models_are_compiled_again_only_if_they_have_changed(place: Path) -> None:
-    project = ProjectCopy.in_folder(place / "project")
-    succeed(project.run_job(place, "--through", FIRST))
+def test_models_are_compiled_again_only_if_they_have_changed(
+    after_the_first: Path, tmp_path: Path
+) -> None:
+    project = ProjectCopy.in_folder(tmp_path / "project")
+    place = copy_of(after_the_first, tmp_path)
     [(name, at)] = plans(place).items()
     succeed(project.run_job(place, "--through", FIRST))
     assert plans(place) == {name: at}
@@ -57,8 +69,8 @@ def test_models_ask_for_vars_in_their_sql_alone() -> None:
                     assert not re.search(r"\b(config|ref|source|if)\b", block), path
 
 
-def test_a_damaged_plan_is_compiled_again(place: Path) -> None:
-    settle(place, FIRST)
+def test_a_damaged_plan_is_compiled_again(after_the_first: Path, tmp_path: Path) -> None:
+    place = copy_of(after_the_first, tmp_path)
     [name] = plans(place)
     path = place / "warehouse.duckdb.files" / "dbt" / "plans" / name
     path.write_text("{")
@@ -96,8 +108,10 @@ def test_a_damaged_plan_is_compiled_again(place: Path) -> None:
     ],
 )
 def test_a_model_that_is_not_as_it_should_be_ends_the_run(
-    place: Path, file: str, old: str, new: str, sentence: str
+    tmp_path: Path, file: str, old: str, new: str, sentence: str
 ) -> None:
+    place = tmp_path
+    land(place)
     project = ProjectCopy.in_folder(place / "project")
     project.edit(file, old, new, is_sql=file.endswith(".sql") and "{" not in new)
     ended = project.run_job(place, "--through", FIRST)

@@ -12,7 +12,7 @@ import resource
 import signal
 import stat
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -21,10 +21,13 @@ from typing import Any
 import duckdb
 import pytest
 from callbill.base import stopping
+from callbill.base.settings import load_settings
+from callbill.ingest.feed import raw_tables
 from callbill.jobs import settling
 from callbill.release import writing
 from callbill.release.release import Published
-from callbill.warehouse.warehouse import TABLES
+from callbill.warehouse.opening import is_unfinished
+from callbill.warehouse.warehouse import TABLES, Warehouse
 
 from tests.support.commands import run_after, run_job
 from tests.support.disturbed import FIRST, MOMENTS, STEPS, die, land, undisturbed
@@ -51,12 +54,22 @@ def test_killed_at_one_step_after_another(tmp_path: Path) -> None:
 
 
 def test_a_warehouse_that_was_not_finished_is_made_anew(tmp_path: Path) -> None:
-    """As an earlier callbill left one that was killed while it made its tables."""
-    land(tmp_path, 1)
-    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as con:
-        con.execute(TABLES)
-    ended = run_job(tmp_path, "--through", FIRST)
-    assert ended.returncode == 0, ended.stderr
+    """As an earlier callbill left one that was killed while it made its tables. It is then what a
+    new one is."""
+    tables = {}
+    for name in ("new", "unfinished"):
+        settings = load_settings(warehouse=tmp_path / name / "warehouse.duckdb")
+        if name == "unfinished":
+            settings.warehouse.parent.mkdir()
+            with duckdb.connect(str(settings.warehouse)) as con:
+                con.execute(TABLES)
+        with closing(Warehouse.open(settings, raw_tables()).con) as con:
+            assert not is_unfinished(con)
+            tables[name] = con.execute(
+                "select schema_name, table_name, estimated_size, sql from duckdb_tables()"
+                " union all select schema_name, view_name, 0, '' from duckdb_views() order by all"
+            ).fetchall()
+    assert tables["unfinished"] == tables["new"]
 
 
 def limit_files(size: int) -> None:
@@ -106,9 +119,12 @@ def test_a_run_that_is_told_to_stop(tmp_path: Path) -> None:
         ended = run_after(partial(stop_at, *step), tmp_path, "--through", FIRST)
         assert (ended.returncode, ended.stdout) == (4, "")
         assert ended.stderr.endswith("callbill: stopped; the last release stands, run it again\n")
+    # The hardest: it does not notice it, and the next makes that good too.
+    unnoticed = partial(stop_without_effect, "waits for ever")
+    assert run_after(unnoticed, tmp_path, "--through", FIRST).returncode == 4
     assert run_job(tmp_path, "--through", FIRST).returncode == 0
     runs = query(tmp_path, "select outcome, message from ops.runs order by run_id")
-    assert runs[:-1] == [("failed", "stopped")] * 3
+    assert runs[:-1] == [("failed", "stopped")] * 3 + [("crashed", "ended without saying how")]
 
 
 GRACE_IF_TOLD_TWICE = 300
@@ -141,8 +157,6 @@ def test_a_run_that_does_not_notice_that_it_is_told_to_stop(how: str, tmp_path: 
     told = json.loads((tmp_path / "published" / "status" / "last_run.json").read_text())
     assert (told["outcome"], told["message"]) == ("failed", "stopped")
     assert (tmp_path / "published" / "status" / "callbill.prom").exists()
-    if how == "waits for ever":
-        assert run_job(tmp_path, "--through", FIRST).returncode == 0
 
 
 def hang_while_publishing() -> None:
@@ -171,6 +185,8 @@ def test_what_is_not_out_is_not_told_as_published(tmp_path: Path) -> None:
 
 
 def stopped_too_late() -> None:
+    """And by whatever mask the run was started with."""
+    os.umask(0)
     switch_to = Published.switch_to
 
     def switch(*arguments: Any) -> None:
@@ -180,25 +196,25 @@ def stopped_too_late() -> None:
     Published.switch_to = switch  # type: ignore[method-assign]
 
 
-def test_what_is_out_is_told_as_published(tmp_path: Path) -> None:
-    land(tmp_path, 1)
-    ended = run_after(stopped_too_late, tmp_path, "--through", FIRST)
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A place whose run was told to stop when its release was out, and masked nothing."""
+    place = tmp_path_factory.mktemp("stopped")
+    land(place, 1)
+    ended = run_after(stopped_too_late, place, "--through", FIRST)
     assert ended.returncode == 0, ended.stderr
-    assert query(tmp_path, "select outcome from ops.runs") == [("published",)]
-    told = json.loads((tmp_path / "published" / "status" / "last_run.json").read_text())
+    return place
+
+
+def test_what_is_out_is_told_as_published(stopped: Path) -> None:
+    assert query(stopped, "select outcome from ops.runs") == [("published",)]
+    told = json.loads((stopped / "published" / "status" / "last_run.json").read_text())
     assert (told["outcome"], told["sealed_through"]) == ("published", str(FIRST))
 
 
-def nothing_masked() -> None:
-    os.umask(0)
-
-
-def test_nothing_is_writable_for_the_world(tmp_path: Path) -> None:
+def test_nothing_is_writable_for_the_world(stopped: Path) -> None:
     """Whatever mask the run was started with."""
-    land(tmp_path, 1)
-    ended = run_after(nothing_masked, tmp_path, "--through", FIRST)
-    assert ended.returncode == 0, ended.stderr
-    made = [path for path in tmp_path.rglob("*") if "landing" not in path.parts]
+    made = [path for path in stopped.rglob("*") if "landing" not in path.parts]
     assert len(made) > 50
     for path in made:
         if not path.is_symlink():

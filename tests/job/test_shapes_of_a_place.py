@@ -9,7 +9,15 @@ import pytest
 
 from tests.support.commands import callbill, succeed
 from tests.support.landing_files import json_lines, record, write
-from tests.support.places import lose_warehouse, manifest, places, query, query_warehouse
+from tests.support.places import (
+    copy_of,
+    lose_warehouse,
+    manifest,
+    places,
+    query,
+    query_warehouse,
+)
+from tests.support.shared import make_once
 
 DAY, NEXT_DAY = "2026-09-02", "2026-09-03"
 SHAPE = """
@@ -32,16 +40,23 @@ def run(place: Path, through: str, *more: str) -> None:
     succeed(callbill("run", *places(place), "--through", through, *more))
 
 
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("CALLBILL_SHAPES", str(tmp_path / "shapes"))
-    write(tmp_path / "shapes/ours.yml", SHAPE.encode())
+def make_place(place: Path) -> None:
+    write(place / "shapes/ours.yml", SHAPE.encode())
     write(
-        tmp_path / f"landing/call_logs/format=ours/arrived_on={DAY}/calls.jsonl",
+        place / f"landing/call_logs/format=ours/arrived_on={DAY}/calls.jsonl",
         line(1, account="100000000921") + line(2, payer="100000000922"),
     )
-    run(tmp_path, DAY)
-    return tmp_path
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CALLBILL_SHAPES", str(place / "shapes"))
+        run(place, DAY)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place after its first night."""
+    place = copy_of(make_once("shape-of-a-place", make_place), tmp_path)
+    monkeypatch.setenv("CALLBILL_SHAPES", str(place / "shapes"))
+    return place
 
 
 def test_a_changed_shape_counts_from_then_on(place: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -40,6 +40,8 @@ VARS_OF_TESTS = [
     pytest.param(name, marks=pytest.mark.long if n else ()) for n, name in enumerate(OTHER_VARS)
 ]
 _FIRST_RUN = date(2024, 3, 4)
+TWO_RUNS = (_FIRST_RUN, LAST_DAY)
+THREE_RUNS = (_FIRST_RUN, date(2024, 4, 1), LAST_DAY)
 
 # What FOCUS has an account billed in a period that is not what was deducted.
 BILLED_OTHERWISE = """
@@ -60,11 +62,6 @@ BILLED_OTHERWISE = """
 def check(place: Path, world: World, run: Run = run_job, seeds: Path | None = None) -> None:
     """Run worlds through their schedule and hold each release against the model. The catalogue of
     each run is written to the folder `seeds`, if one is given."""
-    with several_threads():
-        _check(place, world, run, seeds)
-
-
-def _check(place: Path, world: World, run: Run, seeds: Path | None) -> None:
     for number, through in enumerate(world.runs):
         landing.write(world, place / "landing", number)
         if seeds is not None:
@@ -133,19 +130,17 @@ def check_with_own_seeds(place: Path, world: World) -> None:
     check(place, world, project.run_job)
 
 
-def check_growing(place: Path, count: int, seed: int) -> None:
+def check_growing(place: Path, count: int, seed: int, runs: Sequence[date] = THREE_RUNS) -> None:
     """Worlds whose catalogue grows from run to run, against the model, `verify` and a rebuild."""
     project = ProjectCopy.in_folder(place / "project")
-    runs = [_FIRST_RUN, date(2024, 4, 1), LAST_DAY]
     world = worlds.growing(count=count, seed=seed, runs=runs)
     check(place, world, project.run_job, project.folder / "seeds")
     _check_again(place)
 
 
-def check_counted(place: Path, count: int, seed: int) -> None:
+def check_counted(place: Path, count: int, seed: int, runs: Sequence[date] = THREE_RUNS) -> None:
     """Worlds whose prices depend on how much, against the model, `verify` and a rebuild."""
     project = ProjectCopy.in_folder(place / "project")
-    runs = [_FIRST_RUN, date(2024, 4, 1), LAST_DAY]
     world = worlds.counted(count=count, seed=seed, runs=runs)
     check(place, world, project.run_job, project.folder / "seeds")
     _check_again(place)
@@ -194,11 +189,11 @@ def renamed_at_random(file: File, chance: random.Random) -> str:
 # How many worlds of each kind there are, and the seed that draws them: a test run has few, and each
 # draw has every kind of trouble. The long campaign has more.
 FEW = {
-    "several runs": (14, 36),
-    "other vars": (8, 67),
-    "growing": (5, 4),
-    "counted": (5, 7),
-    "counted by any road": (5, 5),
+    "several runs": (6, 204),
+    "other vars": (5, 120),
+    "growing": (5, 28),
+    "counted": (4, 12),
+    "counted by any road": (3, 33),
 }
 MANY = {
     "several runs": (28, 47),
@@ -209,6 +204,12 @@ MANY = {
 }
 SIZES = [pytest.param(FEW, id="few"), pytest.param(MANY, id="many", marks=pytest.mark.long)]
 Size = dict[str, tuple[int, int]]
+
+
+def runs_of(size: Size) -> Sequence[date]:
+    """The runs that settle worlds whose catalogue grows, and those of prices that depend on how
+    much."""
+    return THREE_RUNS if size is MANY else TWO_RUNS
 
 
 def _make_once(name: str, size: Size, make: Callable[[Path], object]) -> Path:
@@ -222,8 +223,13 @@ def settled_worlds(size: Size = FEW) -> World:
 
 
 def worlds_place(size: Size = FEW) -> Path:
-    """Many worlds, settled and held against the model."""
-    return _make_once("worlds", size, lambda place: check(place, settled_worlds(size)))
+    """Many worlds, settled by several threads and held against the model."""
+
+    def make(place: Path) -> None:
+        with several_threads():
+            check(place, settled_worlds(size))
+
+    return _make_once("worlds", size, make)
 
 
 def dated_worlds() -> World:
@@ -249,8 +255,7 @@ def place_settled_once() -> Path:
 def worlds_under_other_vars(name: str, size: Size = FEW) -> World:
     """Those of `place_under_other_vars`."""
     count, seed = size["other vars"]
-    runs = [_FIRST_RUN, LAST_DAY]
-    return worlds.sample(count, seed, runs, worlds.ROUGH_SEEDS, OTHER_VARS[name])
+    return worlds.sample(count, seed, TWO_RUNS, worlds.ROUGH_SEEDS, OTHER_VARS[name])
 
 
 def place_under_other_vars(name: str, size: Size = FEW) -> Path:
@@ -263,4 +268,7 @@ def place_under_other_vars(name: str, size: Size = FEW) -> Path:
 
 def place_of_counted_worlds(size: Size = FEW) -> Path:
     """Worlds whose prices depend on how much, made anew from what landed at the end."""
-    return _make_once("counted-worlds", size, lambda place: check_counted(place, *size["counted"]))
+    runs = runs_of(size)
+    return _make_once(
+        "counted-worlds", size, lambda place: check_counted(place, *size["counted"], runs)
+    )
