@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from callbill.base.hidden import hide
 
 from tests.support.commands import settle
 from tests.support.memory import keep_files_in_memory
+from tests.support.parsed import parsed_models
 from tests.support.project import SAMPLE, SAMPLE_THROUGH
 from tests.support.shared import make_once, shared_folder
 
@@ -19,6 +21,10 @@ def pytest_configure(config: pytest.Config) -> None:
         keep_files_in_memory()
     hide("pandas")  # as commands do: DuckDB would import it
     shared_folder()
+    of_all_tests = not config.getoption("file_or_dir") and config.getoption("numprocesses", None)
+    if of_all_tests and not hasattr(config, "workerinput"):
+        # While the processes collect their tests: afterwards they would wait for it.
+        Thread(target=parsed_models).start()
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,11 @@ import pytest
 from benchmarks.page import page
 from tests.support.guide import ANSWERED, PAGES, answered, codes
 from tests.support.project import PROJECT
+
+
+@cache
+def parsed(path: str) -> ast.Module:
+    return ast.parse((PROJECT / path).read_text())
 
 
 def test_every_guarantee_names_a_test_that_is_there() -> None:
@@ -26,7 +32,7 @@ def test_every_guarantee_names_a_test_that_is_there() -> None:
         named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", held_by)
         assert named, row
         for path, test in named:
-            tree = ast.parse((PROJECT / path).read_text())
+            tree = parsed(path)
             functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
             [found] = [function for function in functions if function.name == test]
             module_marks = [

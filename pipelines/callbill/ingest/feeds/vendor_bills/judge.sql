@@ -35,23 +35,23 @@ translate(
 {%- endif %}
 {%- endmacro %}
 {#
-    A number as people and spreadsheets write it, without currency and thousands separators. Commas
-    count as separators only where they stand every three digits. 85% is 85e-2.
+    A number as people and spreadsheets write it, without currency and thousands separators: of a
+    plain text. Commas count as separators only where they stand every three digits. 85% is 85e-2.
 #}
 {% macro plain_number(text, field) -%}
 {% if reading_rules >= 2 -%}
 case
             when
                 regexp_full_match(
-                    {{ plain(text) }},
+                    {{ text }},
                     '[+-]?\s*(?:[¥￥]|CNY|RMB|人民币)?\s*[+-]?'
                     || '(\d+|\d{1,3}(,\d{3})+)(\.\d*)?\s*(元|CNY|RMB{{ '|%' if field == 'discount' }})?'
                 )
-                and regexp_matches({{ plain(text) }}, '[^0-9.+-]')
+                and regexp_matches({{ text }}, '[^0-9.+-]')
                 then regexp_replace(
-                    regexp_replace({{ plain(text) }}, '[^0-9.%+-]', '', 'g'), '%$', 'e-2'
+                    regexp_replace({{ text }}, '[^0-9.%+-]', '', 'g'), '%$', 'e-2'
                 )
-            else {{ plain(text) }}
+            else {{ text }}
         end
 {%- else -%}
 {{ text }}
@@ -63,15 +63,15 @@ case
 {% set date_and_time = '(\\d{4})[-/.年](\\d{1,2})[-/.月](\\d{1,2})日?'
     ~ '(?:\\s+(\\d{1,2}):(\\d{2})(?::(\\d{2}))?)?' -%}
 case
-            when regexp_full_match({{ plain(text) }}, '{{ date_and_time }}')
-                then regexp_extract({{ plain(text) }}, '{{ date_and_time }}', 1)
+            when regexp_full_match({{ text }}, '{{ date_and_time }}')
+                then regexp_extract({{ text }}, '{{ date_and_time }}', 1)
                 {% for group in [2, 3] %}
-                || '-' || lpad(regexp_extract({{ plain(text) }}, '{{ date_and_time }}', {{ group }}), 2, '0')
+                || '-' || lpad(regexp_extract({{ text }}, '{{ date_and_time }}', {{ group }}), 2, '0')
                 {% endfor %}
-                || ' ' || lpad(regexp_extract({{ plain(text) }}, '{{ date_and_time }}', 4), 2, '0')
-                || ':' || lpad(regexp_extract({{ plain(text) }}, '{{ date_and_time }}', 5), 2, '0')
-                || ':' || lpad(regexp_extract({{ plain(text) }}, '{{ date_and_time }}', 6), 2, '0')
-            else {{ plain(text) }}
+                || ' ' || lpad(regexp_extract({{ text }}, '{{ date_and_time }}', 4), 2, '0')
+                || ':' || lpad(regexp_extract({{ text }}, '{{ date_and_time }}', 5), 2, '0')
+                || ':' || lpad(regexp_extract({{ text }}, '{{ date_and_time }}', 6), 2, '0')
+            else {{ text }}
         end
 {%- else -%}
 {{ text }}
@@ -106,16 +106,26 @@ meant as (
         {% for name in names %}
         {{ plain(meant(name)) if name in accounts else meant(name) }} as {{ name }},
         {% endfor %}
-        {% for name in numbers + further_numbers %}
-        {{ plain_number(meant(name), name) }} as {{ name }},
+        {% for name in numbers + further_numbers + times + ['bill_month'] %}
+        {{ plain(meant(name)) }} as {{ name }},
         {% endfor %}
-        {% for name in times %}
-        {{ plain_time(meant(name)) }} as {{ name }},
-        {% endfor %}
-        {{ plain(meant('bill_month')) }} as bill_month,
         {{ kept_fields }} as fields,
         {{ cleaned_fields }} as cleaned
     from texts
+),
+
+-- By themselves: a text that is named several times in one expression is planned as often.
+as_usual as (
+    select
+        * replace (
+            {% for name in numbers + further_numbers %}
+            {{ plain_number(name, name) }} as {{ name }},
+            {% endfor %}
+            {% for name in times %}
+            {{ plain_time(name) }} as {{ name }}{{ ',' if not loop.last }}
+            {% endfor %}
+        )
+    from meant
 ),
 
 typed as (
@@ -166,7 +176,7 @@ typed as (
         end as bill_month,
         fields,
         cleaned
-    from meant
+    from as_usual
 ),
 
 judged as (
