@@ -22,7 +22,6 @@ import openpyxl
 import pytest
 import yaml
 from callbill.base.progress import Reporter
-from callbill.base.settings import load_settings
 from callbill.cli.show.simulation import write_comparison
 from callbill.jobs.simulation.books import why_not_readable
 from callbill.jobs.simulation.job import simulated
@@ -40,6 +39,7 @@ from tests.support.places import (
     places,
     query,
     query_warehouse,
+    settings_of,
     unpublishable,
 )
 from tests.support.project import PROJECT, SAMPLE
@@ -752,13 +752,8 @@ def test_months_and_accounts_can_be_chosen(sample_place: Path, tmp_path: Path) -
 def test_every_format_says_the_same(story: Path, tmp_path: Path) -> None:
     """As JSON of the command does, and one simulation is written in the other formats."""
     said = json.loads((without_contracts(story) / "answer.json").read_text())
-    settings = load_settings(
-        landing=story / "landing",
-        warehouse=story / "warehouse.duckdb",
-        published=story / "published",
-    )
     what_if = WhatIf(replace_contracts=True)
-    with simulated(settings, what_if, Reporter(json_logs=False)) as simulation:
+    with simulated(settings_of(story), what_if, Reporter(json_logs=False)) as simulation:
         written = {
             form: write_comparison(simulation, form, tmp_path / f"w.{form}")
             for form in ("csv", "parquet", "xlsx")

@@ -57,7 +57,7 @@ case
 {{ text }}
 {%- endif %}
 {%- endmacro %}
-{# A time as spreadsheets write it: 2026/9/1 0:00, 2026年9月1日. #}
+{# A time as spreadsheets write it, of a plain text: 2026/9/1 0:00, 2026年9月1日. #}
 {% macro plain_time(text) -%}
 {% if reading_rules >= 2 -%}
 {% set date_and_time = '(\\d{4})[-/.年](\\d{1,2})[-/.月](\\d{1,2})日?'
