@@ -32,7 +32,8 @@ from tests.bill.reference import landing, worlds
 from tests.bill.reference.inputs import Settings
 from tests.bill.reference.model import Tables, tables
 from tests.support.candidates import with_a_sealed_candidate
-from tests.support.commands import callbill, run_job, settle, succeed
+from tests.support.commands import callbill, run_after, run_job, settle, succeed
+from tests.support.disturbed import die
 from tests.support.places import (
     copy_of,
     lose_warehouse,
@@ -251,6 +252,29 @@ def test_calls_in_several_buckets_and_what_is_not_sealed(what: str, tmp_path: Pa
     if what == "calls":
         asked = [f"--catalogue={catalogue_with_an_unused_claim(place, tmp_path / 'catalogue')}"]
     check_gives_the_books(place, answer(place, tmp_path / "said", *asked))
+
+
+def test_records_that_a_killed_run_had_not_moved_to_their_place_do_not_matter(
+    tmp_path: Path,
+) -> None:
+    """The warehouse names their file already, and the next run moves it. Tasks of several buckets
+    are given every file of records that a simulation names."""
+    place = tmp_path / "place"
+    land_story(place)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CALLBILL_BUCKETS", "2")
+        settle(place, "2026-03-06")
+    land(place, "2026-03-07", record("s-9", "2026-03-06T10:00:00+08:00"))
+    killed = partial(die, "callbill.ingest.committing", "show_records", "before")
+    assert run_after(killed, place, "--through", "2026-03-07").returncode < 0
+    files = place / "warehouse.duckdb.files"
+    later = "select file_name from ops.raw_files where file_name like '%=2026-03-07/%'"
+    [(name,)] = query_warehouse(place, later)
+    assert not (files / "raw" / "call_logs" / name).exists()
+    unused = catalogue_with_an_unused_claim(place, tmp_path / "catalogue")
+    said = answer(place, tmp_path / "said", f"--catalogue={unused}")
+    assert said["notes"] == []
+    check_gives_the_books(place, said)
 
 
 # --- other terms give what a run by them gives ---
