@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -54,7 +55,7 @@ class ByDate:
         Up to 0.6 a table had the states. Its rows are moved to files.
         """
         empty = self.layout.empty(CALL_STATES)
-        if not empty.exists():
+        if not self._columns(empty):
             building = empty.with_suffix(".tmp")
             empty.parent.mkdir(parents=True, exist_ok=True)
             self.con.execute(
@@ -102,15 +103,8 @@ class ByDate:
             self.layout.empty(model).parent.mkdir(parents=True, exist_ok=True)
             self.layout.of_date(model, through).mkdir(exist_ok=True)
 
-    def write(
-        self, model: str, sql: str, settle_from: date, through: date, *, as_before: bool
-    ) -> None:
-        """Write the rows of these dates, and the view. The file without rows stays if the columns
-        are as before: to plan the statement takes a small night a hundredth of its time."""
-        empty = self.layout.empty(model)
-        if not (as_before and empty.exists()):
-            without_rows = f"select * from (\n{sql}\n) where false"
-            self.con.execute(f"copy ({without_rows}) to {literal(str(empty))} ({PARQUET})")
+    def write(self, model: str, sql: str, settle_from: date, through: date) -> None:
+        """Write the rows of these dates, the file without rows, and the view."""
         if settle_from != through:
             target = self._partitioned(model, str(self.layout.by_date(model)))
         else:
@@ -123,6 +117,12 @@ class ByDate:
                     f" overwrite_or_ignore true, filename_pattern '{model}_{{i}}')"
                 )
         self.con.execute(f"copy (\n{sql}\n) to {target}")
+        empty = self.layout.empty(model)
+        written = next(self.layout.of_date(model, through).glob("*.parquet"), None)
+        # To plan the statement again takes a small night a hundredth of its time.
+        if written is None or self._columns(written) != self._columns(empty):
+            without_rows = f"select * from (\n{sql}\n) where false"
+            self.con.execute(f"copy ({without_rows}) to {literal(str(empty))} ({PARQUET})")
         self.create_view(model)
 
     def files_by_date(
@@ -165,6 +165,14 @@ class ByDate:
             {"first": settle_from, "last": through},
         ).fetchall()
         return int(records)
+
+    def _columns(self, file: Path) -> list[tuple[str, ...]]:
+        """The columns of a file, none if it is missing or damaged."""
+        with suppress(duckdb.Error):
+            return self.con.execute(
+                f"describe from read_parquet({literal(str(file))}, hive_partitioning = false)"
+            ).fetchall()
+        return []
 
     def _partitioned(self, model: str, folder: str) -> str:
         return (

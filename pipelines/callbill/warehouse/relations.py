@@ -123,9 +123,7 @@ def _write_model(
     warehouse: Warehouse, model: Model, window: Window, *, exists: bool, as_before: bool
 ) -> None:
     if model.kept == "settlement_partitions":
-        warehouse.by_date.write(
-            model.name, model.sql, window.settle_from, window.settle_through, as_before=as_before
-        )
+        warehouse.by_date.write(model.name, model.sql, window.settle_from, window.settle_through)
         return
     with warehouse.transaction():
         if model.kept == "statements":
