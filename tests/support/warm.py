@@ -27,6 +27,7 @@ from callbill.base.settings import load_settings
 from callbill.jobs.run import run_job
 
 from tests.support import parsed, quick
+from tests.support.heap import fill_holes
 from tests.support.landing_files import json_lines, record, write
 
 
@@ -55,3 +56,4 @@ def _run_once(place: Path) -> None:
 quick.make()
 with TemporaryDirectory() as folder:
     _run_once(Path(folder))
+fill_holes()
