@@ -168,7 +168,7 @@ class ByDate:
 
     def _columns(self, file: Path) -> list[tuple[str, ...]]:
         """The columns of a file, none if it is missing or damaged."""
-        with suppress(duckdb.Error):
+        with suppress(duckdb.IOException, duckdb.InvalidInputException):
             return self.con.execute(
                 f"describe from read_parquet({literal(str(file))}, hive_partitioning = false)"
             ).fetchall()
