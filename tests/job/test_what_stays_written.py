@@ -88,6 +88,13 @@ def cut_off(file: Path) -> None:
     file.write_bytes(content[:-20])
 
 
+def overwritten(file: Path) -> None:
+    """But for the signs at both ends, and the length."""
+    content = file.read_bytes()
+    file.unlink()
+    file.write_bytes(content[:4] + bytes(len(content) - 12) + content[-8:])
+
+
 def as_of_other_models(file: Path) -> None:
     """As it is beside an older database that was put back."""
     other = file.with_suffix(".other")
@@ -95,7 +102,7 @@ def as_of_other_models(file: Path) -> None:
     other.replace(file)
 
 
-@pytest.mark.parametrize("damage", [cut_off, as_of_other_models])
+@pytest.mark.parametrize("damage", [cut_off, overwritten, as_of_other_models])
 def test_a_file_without_rows_that_is_damaged_or_has_other_columns_is_written_again(
     two_nights: Path, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:

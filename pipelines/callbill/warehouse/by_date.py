@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -168,11 +167,14 @@ class ByDate:
 
     def _columns(self, file: Path) -> list[tuple[str, ...]]:
         """The columns of a file, none if it is missing or damaged."""
-        with suppress(duckdb.IOException, duckdb.InvalidInputException):
+        try:
             return self.con.execute(
                 f"describe from read_parquet({literal(str(file))}, hive_partitioning = false)"
             ).fetchall()
-        return []
+        except (duckdb.InterruptException, duckdb.OutOfMemoryException):
+            raise
+        except duckdb.Error:  # damaged files have errors of many classes
+            return []
 
     def _partitioned(self, model: str, folder: str) -> str:
         return (
